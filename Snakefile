@@ -1,0 +1,65 @@
+# gradscape: from one configuration to one PDF.
+#
+#   config ─┬─ data ── train ─┬─ figure ─┬─ paper
+#           └─────────────────┴─ table ──┘
+
+import os
+import sys
+
+# The package, for this file and for every job, also inside a job's conda environment.
+sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+# The jobs' python is the one that runs Snakemake, activated or not.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+
+from gradscape.config import Experiment
+from gradscape.dag import Dag
+
+# A configuration given on the command line stands instead of the default, not on top.
+if not {"studies", "extends"} & set(config):
+
+    configfile: "config/config.yaml"
+
+
+experiment = Experiment(config)
+dag = Dag(experiment)
+RESULTS = str(experiment.results)
+
+
+wildcard_constraints:
+    dataset=r"cifar10|cifar100|generated10|generated100",
+    study=r"[a-z0-9-]+",
+    run=r"[^/]+",
+    figure=r"[a-z0-9-]+",
+
+
+localrules:
+    all,
+    runs,
+    figures,
+    report,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/report.pdf",
+
+
+rule runs:
+    input:
+        dag.runs(),
+
+
+rule figures:
+    input:
+        dag.figures(),
+        dag.tables(),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"

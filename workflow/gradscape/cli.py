@@ -1,0 +1,241 @@
+"""Every step of the workflow as a command: gradscape data|train|figure|table|report|…
+
+Imports stand inside the commands, so that a command loads only what it needs.
+"""
+
+import argparse
+import dataclasses
+import errno
+import json
+import sys
+import typing
+from pathlib import Path
+
+from gradscape import __version__
+from gradscape.config import Experiment, Figure, Run, Settings, run_name
+from gradscape.errors import GradscapeError
+
+
+def data(arguments) -> None:
+    """get a dataset and lay it out as arrays"""
+    from gradscape.data.sources import acquire
+    from gradscape.data.store import save
+
+    save(acquire(arguments.name, arguments.data_dir), arguments.out)
+
+
+def train(arguments) -> None:
+    """train one run, or go on where it was stopped"""
+    from gradscape.data.store import load
+    from gradscape.engine.train import train as train_run
+
+    settings = settings_from(arguments)
+    name = arguments.name or run_name(settings, [])
+    train_run(
+        Run(arguments.study, name, settings),
+        load(arguments.data / settings.dataset),
+        arguments.out,
+        arguments.threads,
+        arguments.checkpoint,
+        arguments.tensorboard,
+    )
+
+
+def figure(arguments) -> None:
+    """draw one figure from the tables of finished runs"""
+    from gradscape.figures import draw
+    from gradscape.runs import FinishedRun
+
+    spec = Figure(**json.loads(arguments.spec))
+    draw(spec, [FinishedRun(path) for path in arguments.runs], arguments.out)
+
+
+def table(arguments) -> None:
+    """gather a study's finished runs into its results table"""
+    from gradscape.report.tables import results_table, write_table
+    from gradscape.runs import FinishedRun
+
+    runs = [FinishedRun(path) for path in arguments.runs]
+    write_table(results_table(runs), arguments.out)
+
+
+def report(arguments) -> None:
+    """draw, write and compile the report from the runs that are finished"""
+    from gradscape.report.build import build
+
+    experiment = Experiment.from_file(arguments.config)
+    build(experiment, arguments.results or experiment.results, arguments.tex_only)
+
+
+def compile_report(arguments) -> None:
+    """write and compile the report from figures and tables that are drawn"""
+    from gradscape.report.build import compile_pdf, write_tex
+
+    experiment = Experiment.from_file(arguments.config)
+    results = arguments.results or experiment.results
+    write_tex(experiment, results)
+    if not arguments.tex_only:
+        compile_pdf(results)
+
+
+def models(arguments) -> None:
+    """list every model with its parameters and layers"""
+    from gradscape.models import MODELS, build
+    from gradscape.models.blocks import layer_counts, parameter_count
+
+    rows = []
+    for name in MODELS:
+        network = build(name, arguments.classes)
+        rows.append(
+            {
+                "model": name,
+                "parameters": parameter_count(network),
+                **layer_counts(network),
+            }
+        )
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return
+    print(f"{'model':<14} {'parameters':>10} {'conv':>5} {'bn':>4} {'linear':>7}")
+    for row in rows:
+        name, parameters, convolutions, norms, linear = row.values()
+        print(f"{name:<14} {parameters:>10,} {convolutions:>5} {norms:>4} {linear:>7}")
+
+
+def runs(arguments) -> None:
+    """list the runs of a configuration, or the commands that train them"""
+    experiment = Experiment.from_file(arguments.config)
+    for run in experiment.runs:
+        if arguments.commands:
+            out = experiment.directory(run)
+            print(
+                f"gradscape train {' '.join(flags(run.settings))} --study {run.study} "
+                f"--name {run.name} --data results/data --out {out}"
+            )
+        else:
+            print(run.id)
+
+
+def flags(settings: Settings) -> list[str]:
+    """Settings as command-line arguments; what is None is left out."""
+    words = []
+    for name, value in dataclasses.asdict(settings).items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        elif value is not None:
+            words += [flag, str(value)]
+    return words
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """One option a setting, of its type, with its default."""
+    types = typing.get_type_hints(Settings)
+    group = parser.add_argument_group("settings (explained in config/README.md)")
+    for field in dataclasses.fields(Settings):
+        flag = f"--{field.name.replace('_', '-')}"
+        required = field.default is dataclasses.MISSING
+        default = None if required else field.default
+        if types[field.name] is bool:
+            action = argparse.BooleanOptionalAction
+            group.add_argument(flag, action=action, default=default)
+            continue
+        options = [t for t in typing.get_args(types[field.name]) if t is not type(None)]
+        kind = options[0] if options else types[field.name]
+        help_text = "required" if required else f"default: {default}"
+        group.add_argument(
+            flag, type=kind, default=default, required=required, help=help_text
+        )
+
+
+def settings_from(arguments) -> Settings:
+    """The settings on the command line, held against the schema like a config's."""
+    from gradscape.config import validate
+
+    names = [field.name for field in dataclasses.fields(Settings)]
+    values = {name: getattr(arguments, name) for name in names}
+    given = {k: v for k, v in values.items() if v is not None}
+    study = {"title": "command line", **given}
+    validate({"title": "-", "results": "-", "studies": {"command-line": study}})
+    return Settings(**values)
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="gradscape",
+        description="Why deep networks refuse to train: each step of the workflow.",
+    )
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(function, name: str | None = None) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name or function.__name__,
+            help=function.__doc__,
+            description=function.__doc__,
+        )
+        added.set_defaults(function=function)
+        return added
+
+    added = command(data)
+    added.add_argument("name", help="cifar10, cifar100, generated10 or generated100")
+    added.add_argument("--out", type=Path, required=True, help="folder to write")
+    added.add_argument("--data-dir", help="folder with the archive or its extracted form")
+
+    added = command(train)
+    added.add_argument("--data", type=Path, default=Path("results/data"))
+    added.add_argument("--out", type=Path, required=True, help="the run's directory")
+    added.add_argument("--study", default="command-line")
+    added.add_argument("--name", help="default: from model, learning rate and seed")
+    added.add_argument("--threads", type=int, default=1, help="CPU threads")
+    added.add_argument("--checkpoint", type=Path, help="default: OUT/.checkpoint.pt")
+    added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
+    add_settings(added)
+
+    added = command(figure)
+    added.add_argument("--spec", required=True, help="the figure, as JSON")
+    added.add_argument("--out", type=Path, nargs="+", required=True, help="files to write")
+    added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
+
+    added = command(table)
+    added.add_argument("--out", type=Path, required=True, help="CSV file to write")
+    added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
+
+    for function, name in ((report, None), (compile_report, "compile")):
+        added = command(function, name)
+        added.add_argument("--config", type=Path, required=True)
+        added.add_argument("--results", type=Path, help="default: the config's results")
+        added.add_argument("--tex-only", action="store_true", help="stop before LaTeX")
+
+    added = command(models)
+    added.add_argument("--classes", type=int, default=100)
+    added.add_argument("--json", action="store_true")
+
+    added = command(runs)
+    added.add_argument("--config", type=Path, required=True)
+    added.add_argument("--commands", action="store_true")
+    return top
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command; bad input ends in one sentence on stderr and exit code 2."""
+    arguments = parser().parse_args(argv)
+    try:
+        arguments.function(arguments)
+    except GradscapeError as error:
+        sys.exit(fail(str(error)))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            sys.exit(fail(f"{error.filename or 'results'}: the disk is full"))
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            sys.exit(fail(f"{error.filename}: cannot be written ({error.strerror})"))
+        raise
+    except RuntimeError as error:
+        if "out of memory" in str(error):
+            sys.exit(fail("the GPU's memory is too small for batch_size: lower it"))
+        raise
+
+
+def fail(sentence: str) -> int:
+    print(f"gradscape: {sentence}", file=sys.stderr)
+    return 2

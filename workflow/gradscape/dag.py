@@ -1,0 +1,101 @@
+"""What each rule reads, answered from the configuration; the rules hold no functions."""
+
+import dataclasses
+import json
+
+from gradscape.cli import flags
+from gradscape.config import RUN_RECORD, RUN_TABLES, Experiment, Figure
+from gradscape.models import source_file
+
+PACKAGE = "workflow/gradscape"
+
+# The modules that can change what a training computes. Their content is an input of
+# every run: a change here retrains, a change in a figure, a table or a caption does not.
+TRAINING_CODE = [
+    f"{PACKAGE}/{module}.py"
+    for module in (
+        "data/splits",
+        "engine/device",
+        "engine/minibatches",
+        "engine/optimisers",
+        "engine/schedules",
+        "engine/step",
+        "engine/train",
+        "models/blocks",
+        "probes/gradient_flow",
+    )
+]
+
+
+class Dag:
+    """Input and parameter functions: each takes a job's wildcards."""
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+
+    # rule train
+
+    def settings(self, wildcards) -> str:
+        return " ".join(flags(self._run(wildcards).settings))
+
+    def dataset(self, wildcards) -> list[str]:
+        folder = f"results/data/{self._run(wildcards).settings.dataset}"
+        return [f"{folder}/{file}" for file in ("images.npy", "labels.npy", "dataset.json")]
+
+    def training_code(self, wildcards) -> list[str]:
+        model = source_file(self._run(wildcards).settings.model)
+        return [*TRAINING_CODE, f"workflow/{model}"]
+
+    def gpus(self, wildcards) -> int:
+        return 0 if self._run(wildcards).settings.device == "cpu" else 1
+
+    def _run(self, wildcards):
+        return self.experiment.run(wildcards.study, wildcards.run)
+
+    # rules figure and table
+
+    def figure_runs(self, wildcards) -> list[str]:
+        return self._files(self.experiment.figure_runs(self._figure(wildcards)))
+
+    def figure_spec(self, wildcards) -> str:
+        return json.dumps(dataclasses.asdict(self._figure(wildcards)))
+
+    def figure_directories(self, wildcards) -> list[str]:
+        return self._directories(self.experiment.figure_runs(self._figure(wildcards)))
+
+    def study_runs(self, wildcards) -> list[str]:
+        return self._files(self.experiment.studies[wildcards.study].runs)
+
+    def study_directories(self, wildcards) -> list[str]:
+        return self._directories(self.experiment.studies[wildcards.study].runs)
+
+    def _figure(self, wildcards) -> Figure:
+        return self.experiment.figure(wildcards.study, wildcards.figure)
+
+    def _directories(self, runs) -> list[str]:
+        return [str(self.experiment.directory(run)) for run in runs]
+
+    def _files(self, runs) -> list[str]:
+        return [
+            f"{directory}/{file}"
+            for directory in self._directories(runs)
+            for file in (*RUN_TABLES, RUN_RECORD)
+        ]
+
+    # the targets
+
+    def figures(self) -> list[str]:
+        return [
+            f"{self.experiment.results}/figures/{study.name}/{figure.name}.pdf"
+            for study in self.experiment.studies.values()
+            for figure in study.figures
+        ]
+
+    def tables(self) -> list[str]:
+        return [
+            f"{self.experiment.results}/tables/{study}.csv"
+            for study in self.experiment.studies
+        ]
+
+    def runs(self) -> list[str]:
+        return self._files(self.experiment.runs)

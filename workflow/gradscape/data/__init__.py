@@ -1,0 +1,1 @@
+"""Where images come from, how they are kept, and how they are split."""

@@ -1,0 +1,1 @@
+"""Training: device, minibatches, the step, the loop, checkpoint and resume."""

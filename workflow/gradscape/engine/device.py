@@ -1,0 +1,119 @@
+"""Which device, in which precision, how exactly: chosen once, written into the record.
+
+bf16 has fp32's range, so vanished gradients stay visible; fp16 is not offered because
+VGG38's (1e-12) would fall below its range and the gradient-flow plot would lie.
+"""
+
+import ctypes
+import os
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+
+import torch
+
+from gradscape.errors import GradscapeError
+
+DEVICES = ["auto", "cpu", "cuda"]
+PRECISIONS = ["auto", "fp32", "tf32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Two runs whose backends are equal and exact have the same bytes in metrics.csv."""
+
+    device: str
+    kind: str
+    precision: str
+    deterministic: bool
+    threads: int
+    torch: str
+    layout: str = "channels_last"
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device == "cuda"
+
+    def key(self) -> dict:
+        """What has to agree for results to be equal to the bit."""
+        return asdict(self)
+
+    def autocast(self) -> AbstractContextManager:
+        # No cache: each weight is used once a pass, and a graph must hold its own casts.
+        return torch.autocast(
+            self.device,
+            dtype=torch.bfloat16,
+            enabled=self.precision == "bf16",
+            cache_enabled=False,
+        )
+
+
+def configure(device: str, precision: str, deterministic: bool, threads: int) -> Backend:
+    """Set torch up for a run and say what was set.
+
+    Raises `GradscapeError` for a device that is not there and for a precision that the
+    device does not have.
+    """
+    # cuBLAS reads this when CUDA starts, so it comes before the first question to CUDA.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise GradscapeError("device cuda: torch finds no CUDA device here; use cpu")
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(device) else "fp32"
+    if precision == "tf32" and device == "cpu":
+        raise GradscapeError("precision tf32: CPUs have none; use fp32 or bf16")
+    if precision == "bf16" and not has_bf16(device):
+        raise GradscapeError(f"precision bf16: not supported by this {device}; use fp32")
+    torch.use_deterministic_algorithms(deterministic)
+    # Filling every new tensor is for finding bugs; here nothing reads before writing.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    if device == "cpu":
+        keep_freed_memory()
+    else:
+        mode = "tf32" if precision == "tf32" else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = mode
+        torch.backends.cudnn.conv.fp32_precision = mode
+        torch.backends.cudnn.deterministic = deterministic
+        # The autotuner may pick another kernel on another day.
+        torch.backends.cudnn.benchmark = not deterministic
+    return Backend(
+        device=device,
+        kind=device_kind(device),
+        precision=precision,
+        deterministic=deterministic,
+        threads=threads if device == "cpu" else 0,
+        torch=torch.__version__,
+    )
+
+
+def keep_freed_memory() -> None:
+    """Have glibc reuse freed feature maps instead of returning them to the kernel.
+
+    Otherwise every step takes its feature maps from fresh pages and a third of its time
+    goes into page faults. Where the C library is another one, nothing changes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # glibc's malloc.h
+        mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc takes
+        mallopt(trim_threshold, 2**31 - 1)
+
+
+def device_kind(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"CPU {torch.backends.cpu.get_cpu_capability()}"
+
+
+def has_bf16(device: str) -> bool:
+    return device == "cpu" or torch.cuda.is_bf16_supported()
+
+
+def has_fast_bf16(device: str) -> bool:
+    """On a CPU bf16 pays only with its own instructions; emulated it is slower."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)

@@ -1,0 +1,86 @@
+"""Minibatches cut from a split that lives on the device as one uint8 tensor.
+
+Order and augmentation are drawn on the CPU from a generator seeded by (seed, epoch)
+alone: any epoch can be drawn again after a kill, every model and learning rate of a seed
+sees the same minibatches, and no device is faster or slower in a way that shows.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PADDING = 4  # pixels on each side before a random crop, He et al. 2016, section 4.2
+SIZE = 32
+AUGMENTATIONS = ["none", "crop-flip"]
+
+# Mean and standard deviation of a channel, of pixels scaled to [0, 1].
+NORMALISATIONS = {
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+class Minibatches:
+    """A split on the device: images uint8 [n, 32, 32, 3], labels int64 [n].
+
+    `draw` lays out an epoch; `take` cuts one minibatch from it, cropped, flipped and
+    normalised, as float32 [b, 3, 32, 32] in channels-last memory.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        normalisation: str,
+        augmentation: str = "none",
+        device: str = "cpu",
+    ):
+        self.count = len(labels)
+        self.batch_size = batch_size
+        self.augmented = augmentation == "crop-flip"
+        padding = PADDING if self.augmented else 0
+        pad = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+        pixels = np.pad(images, pad)  # black, as the course pads before normalising
+        self.images = torch.from_numpy(pixels).to(device)
+        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
+        mean, std = (torch.tensor(v, device=device) for v in NORMALISATIONS[normalisation])
+        self.shift, self.scale = 255 * mean, 1 / (255 * std)
+        self.order = torch.arange(self.count, device=device)
+        self.offsets = torch.zeros(2, self.count, dtype=torch.int64, device=device)
+        self.flips = torch.zeros(self.count, dtype=torch.bool, device=device)
+        self.ramp = torch.arange(SIZE, device=device)
+        self.rows = torch.arange(batch_size, device=device)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Images of every minibatch of an epoch; the last may be smaller."""
+        full, rest = divmod(self.count, self.batch_size)
+        return [self.batch_size] * full + [rest] * (rest > 0)
+
+    def draw(self, seed: int, epoch: int) -> None:
+        """Lay out an epoch: a permutation, and a crop and a flip an image."""
+        state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(state[0]) >> 1)
+        self.order.copy_(torch.randperm(self.count, generator=generator))
+        if self.augmented:
+            shape = (2, self.count)
+            offsets = torch.randint(0, 2 * PADDING + 1, shape, generator=generator)
+            self.offsets.copy_(offsets)
+            self.flips.copy_(torch.rand(self.count, generator=generator) < 0.5)
+
+    def take(self, step: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Minibatch number `step` (a 0-d tensor, so that a CUDA graph can read it)."""
+        at = self.rows[:size] + step * self.batch_size
+        chosen = self.order[at]
+        images = self.images[chosen]
+        if self.augmented:
+            top, left = self.offsets[:, at]
+            forth, back = self.ramp.expand(size, SIZE), self.ramp.flip(0)
+            across = torch.where(self.flips[at, None], back, forth) + left[:, None]
+            down = self.ramp + top[:, None]
+            batch = self.rows[:size, None, None]
+            images = images[batch, down[:, :, None], across[:, None, :]]
+        pixels = (images.float() - self.shift) * self.scale
+        return pixels.permute(0, 3, 1, 2), self.labels[chosen]

@@ -1,0 +1,309 @@
+"""Train one run from its settings to its directory, or go on where it was stopped."""
+
+import math
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gradscape.config import RUN_RECORD, Run, Settings
+from gradscape.data.splits import split
+from gradscape.data.store import Dataset
+from gradscape.engine import record
+from gradscape.engine.checkpoint import Checkpoint, fingerprint, say
+from gradscape.engine.device import Backend, configure
+from gradscape.engine.minibatches import Minibatches
+from gradscape.engine.optimisers import build_optimiser, set_learning_rate
+from gradscape.engine.progress import Progress
+from gradscape.engine.schedules import learning_rate
+from gradscape.engine.step import TrainingStep, evaluate
+from gradscape.models import build
+from gradscape.models.blocks import parameter_count, weights
+from gradscape.probes.gradient_flow import mean_absolute_gradients
+
+EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
+
+
+class Training:
+    """The state of one run between two steps, and how to move it on.
+
+    Everything that a kill must not lose is in `state()`; everything else (order of the
+    images, crops, learning rate) is a function of the settings, the epoch and the step.
+    """
+
+    def __init__(self, settings: Settings, dataset: Dataset, backend: Backend):
+        self.settings = settings
+        self.backend = backend
+        indices = split(
+            dataset, settings.split, settings.train_items, settings.validation_items
+        )
+
+        def minibatches(part: str, batch_size: int, augmentation: str = "none"):
+            return Minibatches(
+                np.asarray(dataset.images[indices[part]]),
+                np.asarray(dataset.labels[indices[part]]),
+                batch_size,
+                settings.normalisation,
+                augmentation,
+                backend.device,
+            )
+
+        at_once = EVALUATION_BATCH[backend.device]
+        self.train = minibatches("train", settings.batch_size, settings.augmentation)
+        self.validation = minibatches("validation", at_once)
+        self.test = lambda: minibatches("test", at_once)  # needed once, at the end
+
+        torch.manual_seed(settings.seed)
+        model = build(settings.model, len(dataset.classes))
+        self.model = model.to(backend.device, memory_format=torch.channels_last).train()
+        self.optimiser = build_optimiser(self.model.parameters(), settings, backend.device)
+        self.step = TrainingStep(self.model, self.optimiser, self.train, backend)
+
+        self.epoch = 0  # complete epochs
+        self.seconds = 0.0  # spent in the current epoch, over all attempts
+        self.resumed = 0
+        self.metrics: list[dict] = []
+        self.timing: list[dict] = []
+        self.gradients: list[list[float]] = []
+        self.step_losses: list[torch.Tensor] = []
+        self.best: dict | None = None
+
+    def state(self) -> dict:
+        rng = {"cpu": torch.get_rng_state()}
+        if self.backend.is_cuda:
+            rng["cuda"] = torch.cuda.get_rng_state()
+        return {
+            "backend": self.backend.key(),
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict()["state"],
+            "rng": rng,
+            "epoch": self.epoch,
+            "step": self.step.index,
+            "losses": self.step.losses,
+            "accuracies": self.step.accuracies,
+            "seconds": self.seconds,
+            "resumed": self.resumed,
+            "metrics": self.metrics,
+            "timing": self.timing,
+            "gradients": self.gradients,
+            "step_losses": self.step_losses,
+            "best": self.best,
+        }
+
+    def restore(self, state: dict) -> None:
+        if state["backend"] != self.backend.key():
+            say(
+                "the checkpoint was saved on another device, precision, thread count or "
+                "torch version: training goes on, but not to the same bytes"
+            )
+        self.model.load_state_dict(state["model"])
+        groups = self.optimiser.state_dict()["param_groups"]
+        saved = {"state": state["optimiser"], "param_groups": groups}
+        self.optimiser.load_state_dict(saved)
+        torch.set_rng_state(state["rng"]["cpu"])
+        if self.backend.is_cuda and "cuda" in state["rng"]:
+            torch.cuda.set_rng_state(state["rng"]["cuda"])
+        self.step.index.copy_(state["step"])
+        self.step.losses.copy_(state["losses"])
+        self.step.accuracies.copy_(state["accuracies"])
+        for name in ("epoch", "seconds", "metrics", "timing", "gradients", "step_losses"):
+            setattr(self, name, state[name])
+        self.best = state["best"]
+        self.resumed = state["resumed"] + 1
+
+    @property
+    def diverged(self) -> bool:
+        """Did the last epoch's loss leave the finite numbers?"""
+        return bool(self.metrics) and not math.isfinite(self.metrics[-1]["train_loss"])
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch == self.settings.epochs or self.diverged
+
+    def run_epoch(self, after_step) -> None:
+        """Train to the end of the current epoch and score it.
+
+        `after_step(images)` is called between steps, when `state()` is whole.
+        """
+        sizes = self.train.sizes
+        self.train.draw(self.settings.seed, self.epoch)
+        first = int(self.step.index)
+        if first == 0:  # mid-epoch, the checkpoint's own state stands
+            torch.manual_seed(self.settings.seed * 1_000_003 + self.epoch)
+        if self.backend.is_cuda and not self.step.graphs:
+            self.step.capture()
+        earlier, start = self.seconds, time.perf_counter()
+        rate = None
+        for at in range(first, len(sizes)):
+            wanted = learning_rate(self.settings, self.epoch, at, len(sizes))
+            if wanted != rate:
+                rate = wanted
+                set_learning_rate(self.optimiser, rate)
+            self.step(sizes[at])
+            self.seconds = earlier + time.perf_counter() - start
+            after_step(sizes[at])
+        losses = self.step.losses.cpu()  # the epoch's one read: waits for the device
+        self.seconds = earlier + time.perf_counter() - start
+        self.end_epoch(losses, rate)
+
+    def end_epoch(self, losses: torch.Tensor, rate: float) -> None:
+        self.epoch += 1
+        val_loss, val_accuracy = evaluate(self.model, self.validation, self.backend)
+        row = {
+            "epoch": self.epoch,
+            "train_loss": losses.double().mean().item(),
+            "train_accuracy": self.step.accuracies.double().mean().item(),
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "learning_rate": rate,
+        }
+        self.metrics.append(row)
+        rates = {
+            "epoch": self.epoch,
+            "seconds": self.seconds,
+            "images_per_second": self.train.count / self.seconds,
+        }
+        self.timing.append(rates)
+        self.gradients.append(mean_absolute_gradients(self.model))
+        self.step_losses.append(losses.clone())
+        if self.best is None or val_accuracy > self.best["val_accuracy"]:
+            self.best = {
+                "epoch": self.epoch,
+                "val_accuracy": val_accuracy,
+                "model": {k: v.clone() for k, v in self.model.state_dict().items()},
+            }
+        self.step.index.zero_()
+        self.seconds = 0.0
+
+
+class Stopped(SystemExit):
+    """A signal asked the training to stop; its place is saved."""
+
+
+def train(
+    run: Run,
+    dataset: Dataset,
+    out: Path,
+    threads: int = 1,
+    checkpoint_path: Path | None = None,
+    tensorboard: str | None = None,
+) -> None:
+    """Train a run and write its directory `out`; `run.json` is written last.
+
+    A run that was stopped, by whatever means, goes on from its checkpoint (a hidden file
+    in `out` unless another path is given) and ends with the bytes of one that was not, on
+    the same backend. SIGTERM and SIGINT save first. A run whose loss leaves the finite
+    numbers ends there and is a result like any other.
+
+    Raises `GradscapeError` for a device or a precision that is not there.
+    """
+    start = time.perf_counter()
+    settings = run.settings
+    backend = configure(
+        settings.device, settings.precision, settings.deterministic, threads
+    )
+    training = Training(settings, dataset, backend)
+    path = checkpoint_path or out / ".checkpoint.pt"
+    checkpoint = Checkpoint(path, fingerprint(settings, dataset.checksum))
+    progress = Progress(settings.epochs, training.train.count, tensorboard)
+    saved = checkpoint.load()
+    if saved is not None:
+        training.restore(saved)
+        done = f"{training.epoch} epochs and {int(training.step.index)} steps"
+        print(f"resumed after {done}", flush=True)
+        for row, rates in zip(training.metrics, training.timing, strict=True):
+            progress.epoch(row, rates["images_per_second"])
+    signals: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: signals.append(number))
+
+    def after_step(images: int) -> None:
+        progress.step(images)
+        if signals or checkpoint.due():
+            checkpoint.save(training.state())
+        if signals:
+            raise Stopped(128 + signals[0])
+
+    while not training.finished:
+        done = int(training.step.index) * settings.batch_size
+        progress.start_epoch(training.epoch + 1, done)
+        training.run_epoch(after_step)
+        progress.epoch(training.metrics[-1], training.timing[-1]["images_per_second"])
+        if checkpoint.due():
+            checkpoint.save(training.state())
+    write_results(training, run, dataset, out, time.perf_counter() - start)
+    checkpoint.delete()
+
+
+def write_results(
+    training: Training, run: Run, dataset: Dataset, out: Path, wall_seconds: float
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    model, last = training.model, training.metrics[-1]
+    last_weights = {k: v.clone() for k, v in model.state_dict().items()}
+    # The score of the epoch that validated best, as the courses ask.
+    model.load_state_dict(training.best["model"])
+    test_loss, test_accuracy = evaluate(model, training.test(), training.backend)
+    record.write_csv(out / "metrics.csv", training.metrics)
+    record.write_csv(out / "timing.csv", training.timing)
+    record.write_csv(
+        out / "test.csv",
+        [
+            {
+                "epoch": training.best["epoch"],
+                "test_loss": test_loss,
+                "test_accuracy": test_accuracy,
+            }
+        ],
+    )
+    record.write_arrays(
+        out / "steps.npz",
+        loss=torch.cat(training.step_losses).numpy(),
+        steps_per_epoch=np.array(len(training.train.sizes)),
+    )
+    record.write_arrays(
+        out / "gradients.npz",
+        mean_absolute_gradient=np.array(training.gradients, dtype=np.float32),
+        layer=np.array(list(weights(model))),
+    )
+    record.write_weights(
+        out / "model.pt",
+        {
+            "settings": asdict(run.settings),
+            "classes": dataset.classes,
+            "best": training.best["model"],
+            "last": last_weights,
+        },
+    )
+    seconds = sum(row["seconds"] for row in training.timing)
+    record.write_json(
+        out / RUN_RECORD,
+        {
+            "study": run.study,
+            "run": run.name,
+            "settings": asdict(run.settings),
+            "data": {
+                "name": dataset.name,
+                "source": dataset.source,
+                "classes": len(dataset.classes),
+                "sha256": dataset.checksum,
+                "train": training.train.count,
+                "validation": training.validation.count,
+                "test": len(dataset.labels) - dataset.train,
+            },
+            "parameters": parameter_count(model),
+            "best_epoch": training.best["epoch"],
+            "diverged": None if not training.diverged else last["epoch"],
+            "backend": training.backend.key(),
+            "seconds_training": seconds,
+            "seconds_last_attempt": wall_seconds,
+            "images_per_second": training.train.count * len(training.timing) / seconds,
+            "peak_memory_bytes": record.peak_memory_bytes(training.backend),
+            "resumed": training.resumed,
+            "revision": record.revision(),
+            "versions": record.versions(),
+        },
+    )

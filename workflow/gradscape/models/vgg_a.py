@@ -1,0 +1,65 @@
+"""VGG-A for 32×32 images (Simonyan & Zisserman 2015, Table 1, column A), Fudan project 2.
+
+Eight convolutions with bias and ReLU, five max pools, three linear layers; Xavier-normal
+weights and zero biases. The BN variant normalises after each convolution, before ReLU.
+"""
+
+from functools import partial
+
+from torch import Tensor, nn
+
+from gradscape.models.blocks import conv3x3, norm
+
+POOL = "pool"
+VGG_A = [64, POOL, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL]
+LIGHT = [16, POOL, 32, POOL]
+
+
+class VGG(nn.Module):
+    """Images [n, 3, 32, 32] → logits [n, classes].
+
+    `layers` lists the widths of the convolutions with `POOL` between; `hidden` is the
+    width of the two hidden linear layers; `dropout` stands before each of those two.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        layers: list = VGG_A,
+        hidden: int = 512,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        channels, size, features = 3, 32, []
+        for width in layers:
+            if width == POOL:
+                features.append(nn.MaxPool2d(2))
+                size //= 2
+            else:
+                conv = conv3x3(channels, width)
+                features += [conv, norm(width, batch_norm), nn.ReLU()]
+                channels = width
+        self.features = nn.Sequential(*features)
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(channels * size * size, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, classes),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.xavier_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))
+
+
+vgg_a = VGG
+vgg_a_bn = partial(VGG, batch_norm=True)
+vgg_a_dropout = partial(VGG, dropout=0.5)
+vgg_a_light = partial(VGG, layers=LIGHT, hidden=128)

@@ -1,0 +1,48 @@
+# One training: one model, learning rate and seed of one study.
+#   needs  the dataset
+#   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
+#
+# The dataset is ancient(): it is checked by its checksum, not by its date. The checkpoint
+# is no output, because Snakemake would delete it with a failed attempt; it is removed by
+# the training itself, at the end.
+
+RUN = f"{RESULTS}/runs/{{study}}/{{run}}"
+
+
+rule train:
+    message:
+        "Training {wildcards.study}: {wildcards.run}"
+    input:
+        data=ancient(dag.dataset),
+        code=dag.training_code,
+    output:
+        f"{RUN}/metrics.csv",
+        f"{RUN}/timing.csv",
+        f"{RUN}/test.csv",
+        f"{RUN}/steps.npz",
+        f"{RUN}/gradients.npz",
+        f"{RUN}/model.pt",
+        f"{RUN}/run.json",
+    log:
+        f"{RESULTS}/logs/train/{{study}}/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/logs/train/{{study}}/{{run}}.benchmark.tsv"
+    params:
+        settings=dag.settings,
+        out=RUN,
+        checkpoint=f"{RUN}/.checkpoint.pt",
+    threads: experiment.threads
+    resources:
+        gpu=dag.gpus,
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        "python -m gradscape train"
+        " {params.settings}"
+        " --study {wildcards.study}"
+        " --name {wildcards.run}"
+        " --data results/data"
+        " --out {params.out}"
+        " --checkpoint {params.checkpoint}"
+        " --threads {threads}"
+        " > {log} 2>&1"
