@@ -37,6 +37,7 @@ def train(arguments) -> None:
         arguments.out,
         arguments.threads,
         arguments.checkpoint,
+        arguments.checkpoint_seconds,
         arguments.tensorboard,
     )
 
@@ -64,18 +65,22 @@ def report(arguments) -> None:
     from gradscape.report.build import build
 
     experiment = Experiment.from_file(arguments.config)
-    build(experiment, arguments.results or experiment.results, arguments.tex_only)
+    build(experiment, arguments.results or experiment.results)
 
 
-def compile_report(arguments) -> None:
-    """write and compile the report from figures and tables that are drawn"""
-    from gradscape.report.build import compile_pdf, write_tex
+def tex(arguments) -> None:
+    """write the report's LaTeX from figures and tables that are drawn"""
+    from gradscape.report.build import write_tex
 
     experiment = Experiment.from_file(arguments.config)
-    results = arguments.results or experiment.results
-    write_tex(experiment, results)
-    if not arguments.tex_only:
-        compile_pdf(results)
+    write_tex(experiment, arguments.results or experiment.results)
+
+
+def pdf(arguments) -> None:
+    """compile the report's LaTeX"""
+    from gradscape.report.build import compile_pdf
+
+    compile_pdf(arguments.results)
 
 
 def models(arguments) -> None:
@@ -85,21 +90,21 @@ def models(arguments) -> None:
 
     rows = []
     for name in MODELS:
-        network = build(name, arguments.classes)
-        rows.append(
-            {
-                "model": name,
-                "parameters": parameter_count(network),
-                **layer_counts(network),
-            }
-        )
+        parameters = {
+            f"parameters_{classes}_classes": parameter_count(build(name, classes))
+            for classes in (10, 100)
+        }
+        rows.append({"model": name, **parameters, **layer_counts(build(name, 10))})
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{'model':<14} {'parameters':>10} {'conv':>5} {'bn':>4} {'linear':>7}")
+    print(f"{'':<14} {'parameters':^23} {'layers':^17}")
+    print(f"{'model':<14} {'10 classes':>11} {'100 classes':>11}   conv   bn linear")
     for row in rows:
-        name, parameters, convolutions, norms, linear = row.values()
-        print(f"{name:<14} {parameters:>10,} {convolutions:>5} {norms:>4} {linear:>7}")
+        name, ten, hundred, convolutions, norms, linear = row.values()
+        print(
+            f"{name:<14} {ten:>11,} {hundred:>11,} {convolutions:>6} {norms:>4} {linear:>6}"
+        )
 
 
 def runs(arguments) -> None:
@@ -168,11 +173,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=__version__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(function, name: str | None = None) -> argparse.ArgumentParser:
+    def command(function) -> argparse.ArgumentParser:
         added = commands.add_parser(
-            name or function.__name__,
-            help=function.__doc__,
-            description=function.__doc__,
+            function.__name__, help=function.__doc__, description=function.__doc__
         )
         added.set_defaults(function=function)
         return added
@@ -189,6 +192,9 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--name", help="default: from model, learning rate and seed")
     added.add_argument("--threads", type=int, default=1, help="CPU threads")
     added.add_argument("--checkpoint", type=Path, help="default: OUT/.checkpoint.pt")
+    added.add_argument(
+        "--checkpoint-seconds", type=float, default=20.0, help="default: 20"
+    )
     added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
     add_settings(added)
 
@@ -201,14 +207,15 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
 
-    for function, name in ((report, None), (compile_report, "compile")):
-        added = command(function, name)
+    for function in (report, tex):
+        added = command(function)
         added.add_argument("--config", type=Path, required=True)
         added.add_argument("--results", type=Path, help="default: the config's results")
-        added.add_argument("--tex-only", action="store_true", help="stop before LaTeX")
+
+    added = command(pdf)
+    added.add_argument("--results", type=Path, required=True, help="as for tex")
 
     added = command(models)
-    added.add_argument("--classes", type=int, default=100)
     added.add_argument("--json", action="store_true")
 
     added = command(runs)

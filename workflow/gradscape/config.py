@@ -16,6 +16,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from gradscape.errors import GradscapeError
+from gradscape.figures import DRAWINGS
 from gradscape.models import MODELS
 
 ROOT = Path(__file__).parents[2]  # of the repository
@@ -128,10 +129,11 @@ def run_name(settings: Settings, varied: list[str]) -> str:
     return "_".join(parts)
 
 
-def matches(settings: Settings, where: dict) -> bool:
+def matches(settings: Settings | dict, where: dict) -> bool:
     """Does a run have the wanted settings? Each value may be one value or a list."""
+    has = settings if isinstance(settings, dict) else dataclasses.asdict(settings)
     return all(
-        getattr(settings, key) in (wanted if isinstance(wanted, list) else [wanted])
+        has[key] in (wanted if isinstance(wanted, list) else [wanted])
         for key, wanted in where.items()
     )
 
@@ -311,6 +313,11 @@ def unfold_study(name: str, study: dict, defaults: dict) -> Study:
         if spec
     ]
     for figure in figures:
+        if figure.draw not in DRAWINGS:
+            raise GradscapeError(
+                f"config: studies.{name}.figures.{figure.name}: unknown drawing "
+                f"{figure.draw!r}{suggest(figure.draw, DRAWINGS)}"
+            )
         if not any(matches(run.settings, figure.where) for run in runs):
             raise GradscapeError(
                 f"config: studies.{name}.figures.{figure.name}: "

@@ -4,7 +4,8 @@ import dataclasses
 import json
 
 from gradscape.cli import flags
-from gradscape.config import RUN_RECORD, RUN_TABLES, Experiment, Figure
+from gradscape.config import RUN_RECORD, RUN_TABLES, Experiment, Figure, locate
+from gradscape.figures import DRAWINGS
 from gradscape.models import source_file
 
 PACKAGE = "workflow/gradscape"
@@ -58,7 +59,16 @@ class Dag:
         return self._files(self.experiment.figure_runs(self._figure(wildcards)))
 
     def figure_spec(self, wildcards) -> str:
-        return json.dumps(dataclasses.asdict(self._figure(wildcards)))
+        spec = dataclasses.asdict(self._figure(wildcards))
+        return json.dumps(spec | {"caption": ""})  # a new caption redraws nothing
+
+    def figure_caption(self, wildcards) -> str:
+        return self._figure(wildcards).caption
+
+    def figure_code(self, wildcards) -> list[str]:
+        module = DRAWINGS[self._figure(wildcards).draw].split(":")[0]
+        own = f"workflow/{module.replace('.', '/')}.py"
+        return [own, f"{PACKAGE}/figures/style.py"]
 
     def figure_directories(self, wildcards) -> list[str]:
         return self._directories(self.experiment.figure_runs(self._figure(wildcards)))
@@ -86,9 +96,10 @@ class Dag:
 
     def figures(self) -> list[str]:
         return [
-            f"{self.experiment.results}/figures/{study.name}/{figure.name}.pdf"
+            f"{self.experiment.results}/figures/{study.name}/{figure.name}.{kind}"
             for study in self.experiment.studies.values()
             for figure in study.figures
+            for kind in ("pdf", "txt")
         ]
 
     def tables(self) -> list[str]:
@@ -96,6 +107,22 @@ class Dag:
             f"{self.experiment.results}/tables/{study}.csv"
             for study in self.experiment.studies
         ]
+
+    def template(self) -> list[str]:
+        studies = self.experiment.studies.values()
+        sections = {study.section for study in studies} | {"conclusion"}
+        published = {str(locate(s.published)) for s in studies if s.published}
+        return [
+            "report/main.tex.j2",
+            "report/claims.yaml",
+            "report/references.bib",
+            *(f"report/sections/{section}.tex.j2" for section in sorted(sections)),
+            *sorted(published),
+            *(f"{PACKAGE}/report/{name}.py" for name in ("build", "claims", "tex")),
+        ]
+
+    def configuration(self) -> str:
+        return json.dumps(self.experiment.config)
 
     def runs(self) -> list[str]:
         return self._files(self.experiment.runs)

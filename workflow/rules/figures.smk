@@ -1,0 +1,68 @@
+# Figures and tables, from the runs' tables alone; nothing here can cause a training.
+#   needs  finished runs
+#   makes  results/<config>/figures/<study>/<figure>.pdf, .svg and the facts for its caption
+#          results/<config>/tables/<study>.csv
+
+FIGURE = f"{RESULTS}/figures/{{study}}/{{figure}}"
+
+
+localrules:
+    figure,
+    table,
+
+
+rule figure:
+    message:
+        "Drawing {wildcards.study}: {wildcards.figure}"
+    input:
+        runs=dag.figure_runs,
+        code=dag.figure_code,
+    output:
+        pdf=f"{FIGURE}.pdf",
+        svg=report(
+            f"{FIGURE}.svg",
+            caption="../../report/captions/figure.rst",
+            category="{study}",
+            labels={"figure": "{figure}"},
+        ),
+        facts=f"{FIGURE}.txt",
+    log:
+        f"{RESULTS}/logs/figure/{{study}}/{{figure}}.log",
+    params:
+        spec=dag.figure_spec,
+        caption=dag.figure_caption,
+        runs=dag.figure_directories,
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "python -m gradscape figure"
+        " --spec {params.spec:q}"
+        " --out {output.pdf} {output.svg} {output.facts}"
+        " --runs {params.runs}"
+        " > {log} 2>&1"
+
+
+rule table:
+    message:
+        "Gathering the results of {wildcards.study}"
+    input:
+        runs=dag.study_runs,
+        code="workflow/gradscape/report/tables.py",
+    output:
+        report(
+            f"{RESULTS}/tables/{{study}}.csv",
+            caption="../../report/captions/table.rst",
+            category="{study}",
+            labels={"figure": "table of results"},
+        ),
+    log:
+        f"{RESULTS}/logs/table/{{study}}.log",
+    params:
+        runs=dag.study_directories,
+    conda:
+        "../../envs/figures.yaml"
+    shell:
+        "python -m gradscape table"
+        " --out {output}"
+        " --runs {params.runs}"
+        " > {log} 2>&1"

@@ -13,7 +13,7 @@ TRAIN, TEST = 10_000, 2_000
 SIZE = 32
 TILTS = (0.0, 22.5, 45.0, 67.5, 90.0)  # degrees between the stripes' normal and x
 FREQUENCIES = (3.0, 6.0)  # periods across an image
-NOISE = 0.10  # standard deviation, on a scale where the darkest pixel is 0, the lightest 1
+NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the lightest 1
 
 
 def generate(classes: int, seed: int = 2020) -> Dataset:
@@ -50,7 +50,7 @@ def gratings(labels: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     turn = random.uniform(0, 0.5, n) if labels.max() < 10 else (colour + 0.5) / 20
     thirds = np.arange(3) / 3
     axis = np.cos(2 * np.pi * (turn[:, None] - thirds))  # a direction in RGB
-    contrast = random.uniform(0.15, 0.4, n)[:, None, None, None]
+    contrast = random.uniform(0.25, 0.5, n)[:, None, None, None]
     background = random.uniform(0.35, 0.65, (n, 1, 1, 3))
     pixels = background + contrast * wave[..., None] * axis[:, None, None, :]
     pixels += NOISE * random.standard_normal(pixels.shape)

@@ -12,7 +12,7 @@ import torch
 
 from gradscape.config import Settings
 
-SECONDS_BETWEEN = 20.0
+SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 
 
 def fingerprint(settings: Settings, data_checksum: str) -> str:
@@ -24,13 +24,14 @@ def fingerprint(settings: Settings, data_checksum: str) -> str:
 class Checkpoint:
     """The place in training of one run, at `path`, for runs with `fingerprint` only."""
 
-    def __init__(self, path: Path, fingerprint: str):
+    def __init__(self, path: Path, fingerprint: str, seconds: float = SECONDS_BETWEEN):
         self.path = path
         self.fingerprint = fingerprint
+        self.seconds = seconds
         self.saved_at = time.monotonic()
 
     def due(self) -> bool:
-        return time.monotonic() - self.saved_at >= SECONDS_BETWEEN
+        return time.monotonic() - self.saved_at >= self.seconds
 
     def save(self, state: dict) -> None:
         """Write `state`; on a full disk say so, keep the previous one and go on."""

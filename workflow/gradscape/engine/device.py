@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from gradscape.engine.lease import lease
 from gradscape.errors import GradscapeError
 
 DEVICES = ["auto", "cpu", "cuda"]
@@ -60,6 +61,8 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise GradscapeError("device cuda: torch finds no CUDA device here; use cpu")
+    if device == "cuda":
+        torch.cuda.set_device(lease(gpu_names()))
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(device) else "fp32"
     if precision == "tf32" and device == "cpu":
@@ -84,8 +87,14 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
         precision=precision,
         deterministic=deterministic,
         threads=threads if device == "cpu" else 0,
-        torch=torch.__version__,
+        torch=str(torch.__version__),
     )
+
+
+def gpu_names() -> list[str]:
+    """The visible GPUs' UUIDs, which name the same card in every process."""
+    count = torch.cuda.device_count()
+    return [str(torch.cuda.get_device_properties(i).uuid) for i in range(count)]
 
 
 def keep_freed_memory() -> None:

@@ -65,7 +65,7 @@ def revision() -> dict:
 def versions() -> dict:
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
     }
 

@@ -13,7 +13,12 @@ from gradscape.config import RUN_RECORD, Run, Settings
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset
 from gradscape.engine import record
-from gradscape.engine.checkpoint import Checkpoint, fingerprint, say
+from gradscape.engine.checkpoint import (
+    SECONDS_BETWEEN,
+    Checkpoint,
+    fingerprint,
+    say,
+)
 from gradscape.engine.device import Backend, configure
 from gradscape.engine.minibatches import Minibatches
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
@@ -189,6 +194,7 @@ def train(
     out: Path,
     threads: int = 1,
     checkpoint_path: Path | None = None,
+    checkpoint_seconds: float = SECONDS_BETWEEN,
     tensorboard: str | None = None,
 ) -> None:
     """Train a run and write its directory `out`; `run.json` is written last.
@@ -207,7 +213,8 @@ def train(
     )
     training = Training(settings, dataset, backend)
     path = checkpoint_path or out / ".checkpoint.pt"
-    checkpoint = Checkpoint(path, fingerprint(settings, dataset.checksum))
+    mark = fingerprint(settings, dataset.checksum)
+    checkpoint = Checkpoint(path, mark, checkpoint_seconds)
     progress = Progress(settings.epochs, training.train.count, tensorboard)
     saved = checkpoint.load()
     if saved is not None:

@@ -1,0 +1,43 @@
+# make demo      set up, then the whole chain on generated images: results/demo/report.pdf
+# make test      set up, then every test and check
+# make published the published reports again from their tables, without training
+
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+CORES ?= $(shell nproc)
+
+.PHONY: demo test published setup tex lock clean
+
+demo: setup tex
+	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml --logger gradscape
+	@echo "The report is in results/demo/report.pdf"
+
+test: setup tex
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/python -m pytest
+
+published: setup tex
+	for folder in results/published/*/; do \
+	  $(BIN)/gradscape report --config $$folder/config.json --results $$folder || exit; \
+	done
+
+setup: .venv/installed
+
+# With uv where there is one, with pip elsewhere; the same locked versions either way.
+.venv/installed: requirements.lock pyproject.toml envs/setup.sh
+	PYTHON=$(PYTHON) envs/setup.sh
+
+tex:
+	@envs/tex.sh
+
+# All versions and hashes again, for every platform, naming no package host.
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-header \
+	  --upgrade --python-version 3.11 --output-file requirements.lock
+
+clean:
+	rm -rf .venv .snakemake results/demo

@@ -1,0 +1,86 @@
+"""What the tests share: a copy of the repository to run Snakemake in, and the data."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+
+# One study of two tiny runs: the whole chain in seconds.
+TINY = """
+title: A tiny grid
+results: results/tiny
+defaults: {device: cpu}
+studies:
+  tiny:
+    title: Two rates
+    dataset: generated10
+    epochs: 2
+    batch_size: 20
+    train_items: 100
+    validation_items: 40
+    grid: {model: [vgg08], learning_rate: [1.0e-3, 1.0e-2], seed: [0]}
+"""
+
+
+def run(*command, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
+    """Run a command of the environment's own programs and keep what it prints."""
+    path = os.pathsep.join([str(BIN), os.environ["PATH"]])
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=os.environ | {"PATH": path} | environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
+def succeed(*command, **options) -> str:
+    done = run(*command, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def copy_repository(folder: Path) -> Path:
+    """The files git would clone, as they are in the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists() and not name.startswith("results/"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "config" / "tiny.yaml").write_text(TINY)
+    return folder
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return copy_repository(tmp_path / "gradscape")
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory) -> Path:
+    """A data folder that holds generated10."""
+    folder = tmp_path_factory.mktemp("data")
+    succeed("gradscape", "data", "generated10", "--out", folder / "generated10")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar() -> Path:
+    """The folder that GRADSCAPE_DATA names, with the real datasets."""
+    folder = os.environ.get("GRADSCAPE_DATA")
+    if not folder:
+        pytest.skip("needs the real CIFAR: set GRADSCAPE_DATA to a folder with it")
+    return Path(folder)

@@ -1,0 +1,145 @@
+"""A configuration becomes runs with stable names, or one clear sentence."""
+
+import copy
+import dataclasses
+import re
+
+import pytest
+import yaml
+from conftest import ROOT, TINY
+
+from gradscape.config import (
+    SETTING_NAMES,
+    Experiment,
+    Settings,
+    format_learning_rate,
+    load_schema,
+)
+from gradscape.errors import GradscapeError
+
+
+def tiny() -> dict:
+    return copy.deepcopy(yaml.safe_load(TINY))
+
+
+def test_one_text_for_one_rate():
+    assert format_learning_rate(0.001) == format_learning_rate(1e-3) == "1e-3"
+    assert format_learning_rate(0.0015) == "1.5e-3"
+    assert format_learning_rate(0.1) == "1e-1"
+
+
+def test_the_full_configuration_is_the_courses():
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml")
+    degradation = experiment.studies["degradation"]
+    rows = {(r.settings.model, r.settings.learning_rate) for r in degradation.runs}
+    assert len(rows) == 7 and len(degradation.runs) == 21
+    assert ("vgg38", 1e-2) not in rows and ("vgg38-bn-rc", 1e-2) in rows
+    assert {r.settings.epochs for r in degradation.runs} == {100}
+    landscape = experiment.studies["landscape"]
+    assert len(landscape.runs) == 8
+    assert {r.settings.batch_size for r in landscape.runs} == {128}
+    assert landscape.runs[0].name == "vgg-a_lr1e-3_seed2020"
+
+
+def test_cuts_keep_networks_rates_and_optimiser():
+    full, cut = (
+        Experiment.from_file(ROOT / "config" / f"{name}.yaml") for name in ("config", "cpu")
+    )
+    assert [run.id for run in full.runs] == [run.id for run in cut.runs]
+    assert {run.settings.optimiser for run in cut.runs} == {"adam"}
+
+
+def test_another_varied_setting_is_in_the_name():
+    config = tiny()
+    config["studies"]["tiny"]["grid"]["schedule"] = ["cosine", "constant"]
+    names = [run.name for run in Experiment(config).runs]
+    assert "vgg08_lr1e-3_seed0_schedule-constant" in names
+
+
+def test_an_exception_changes_a_row():
+    config = tiny()
+    config["studies"]["tiny"]["exceptions"] = [
+        {"where": {"learning_rate": 1.0e-2}, "set": {"epochs": 9}}
+    ]
+    assert [run.settings.epochs for run in Experiment(config).runs] == [2, 9]
+
+
+def mutate(path: str, value):
+    def change(config):
+        *parents, last = path.split(".")
+        for key in parents:
+            config = config[key]
+        config[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            "studies.tiny.epoch",
+            3,
+            "studies.tiny: unknown key 'epoch' (did you mean 'epochs'?)",
+        ),
+        (
+            "studies.tiny.grid.model",
+            ["vgg39"],
+            "studies.tiny: unknown model 'vgg39' (did you mean 'vgg38'?)",
+        ),
+        (
+            "studies.tiny.grid.learning_rate",
+            ["1e-3"],
+            "'1e-3' is text to YAML, not a number; write 1.0e-03",
+        ),
+        ("studies.tiny.grid.seed", [], "studies.tiny.grid.seed: is empty"),
+        ("studies", {}, "studies: is empty"),
+        ("studies.tiny.dataset", "cifar", "studies.tiny.dataset: 'cifar' is not one of"),
+        (
+            "studies.tiny.exceptions",
+            [{"where": {"seed": 0}, "skip": True}],
+            "studies.tiny: no runs are left",
+        ),
+        (
+            "studies.tiny.figures",
+            {"x": {"draw": "curve"}},
+            "unknown drawing 'curve' (did you mean 'curves'?)",
+        ),
+        (
+            "studies.tiny.figures",
+            {"x": {"draw": "curves", "where": {"model": "vgg38"}}},
+            "studies.tiny.figures.x: no run of the study matches",
+        ),
+        ("results", 3, "results: 3 is not of type 'string'"),
+    ],
+)
+def test_bad_input_is_named_in_one_sentence(path, value, sentence):
+    config = tiny()
+    mutate(path, value)(config)
+    with pytest.raises(GradscapeError) as error:
+        Experiment(config)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_schema_settings_and_readme_agree():
+    assert list(load_schema()["$defs"]["settings"]) == SETTING_NAMES
+    readme = (ROOT / "config" / "README.md").read_text()
+    explained = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", readme, re.M))
+    for field in dataclasses.fields(Settings):
+        assert field.name in explained, f"{field.name} is missing from config/README.md"
+        if field.default is not dataclasses.MISSING and field.default is not None:
+            default = yaml.safe_load(explained[field.name].strip().strip("`"))
+            assert default == field.default, field.name
+
+
+def test_conda_files_have_the_locked_versions():
+    lock = (ROOT / "requirements.lock").read_text()
+    for path in (ROOT / "envs").glob("*.yaml"):
+        (pip,) = (d["pip"] for d in yaml.safe_load(path.read_text())["dependencies"][2:])
+        for requirement in pip:
+            assert re.search(rf"^{re.escape(requirement)}[ ;\\]", lock, re.M), requirement
+
+
+def test_lock_names_no_host():
+    assert "http" not in (ROOT / "requirements.lock").read_text()

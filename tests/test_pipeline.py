@@ -1,0 +1,270 @@
+"""The workflow as its users run it, on a copy of the repository and a tiny grid."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import BIN, ROOT, TINY, copy_repository, run, succeed
+from pypdf import PdfReader
+
+LITERAL = "snakemake --cores 1 --resources gpu=1 all"
+needs_tex = pytest.mark.skipif(
+    shutil.which("latexmk") is None, reason="needs latexmk (make tex installs it)"
+)
+
+
+def planned(repository: Path, *arguments) -> set[str]:
+    """The rules that a call would run, by a dry run."""
+    output = succeed(
+        *("snakemake", "-n", "--cores", "2", "--configfile", "config/tiny.yaml"),
+        *arguments,
+        cwd=repository,
+    )
+    counts = re.search(r"Job stats:\n(.*?)\ntotal", output, re.S)
+    lines = counts.group(1).splitlines()[2:] if counts else []
+    return {line.split()[0] for line in lines} - {"all"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A repository in which the literal command has run, for real, on the tiny grid."""
+    repository = copy_repository(tmp_path_factory.mktemp("finished") / "gradscape")
+    (repository / "config" / "config.yaml").write_text(TINY)
+    if shutil.which("latexmk") is None:
+        succeed("snakemake", "figures", "--cores", "2", cwd=repository)
+    else:
+        succeed(*LITERAL.split(), cwd=repository)
+    return repository
+
+
+@pytest.fixture
+def done(finished, tmp_path) -> Path:
+    """A copy of it to change, with Snakemake's memory and the files' dates."""
+    return Path(shutil.copytree(finished, tmp_path / "gradscape", symlinks=True))
+
+
+@needs_tex
+def test_the_literal_command_makes_the_pdf(finished):
+    pages = PdfReader(finished / "results" / "tiny" / "report.pdf").pages
+    text = [page.extract_text() for page in pages]
+    assert all("images in this report are generated" in page for page in text)
+    assert "Two rates" in "".join(text)
+    log = finished / "results" / "tiny" / "logs" / "train" / "tiny" / "vgg08_lr1e-3_seed0.log"
+    assert len(re.findall(r"^epoch +\d+/2 .*images/s", log.read_text(), re.M)) == 2
+
+
+@needs_tex
+def test_nothing_runs_twice(finished):
+    assert planned(finished) == set()
+
+
+@needs_tex
+def test_a_figure_or_a_caption_retrains_nothing(done):
+    with (done / "workflow/gradscape/figures/curves.py").open("a") as module:
+        module.write("# a comment\n")
+    assert planned(done) == {"figure", "tex", "pdf"}
+    config = yaml.safe_load(TINY)
+    config["studies"]["tiny"]["figures"] = {
+        "curves": {"draw": "curves", "wide": True, "caption": "Another caption."}
+    }
+    (done / "config" / "tiny.yaml").write_text(yaml.dump(config))
+    assert "train" not in planned(done)
+
+
+@needs_tex
+def test_a_model_or_the_engine_retrains_its_runs(done):
+    other = done / "workflow/gradscape/models/vgg_a.py"
+    other.write_text(other.read_text() + "# a comment\n")
+    assert planned(done) == set()
+    own = done / "workflow/gradscape/models/vgg_edinburgh.py"
+    own.write_text(own.read_text() + "# a comment\n")
+    assert "train" in planned(done)
+
+
+@needs_tex
+def test_report_writes_the_pdf_from_what_is_there(done):
+    results = done / "results" / "tiny"
+    shutil.rmtree(results / "runs" / "tiny" / "vgg08_lr1e-2_seed0")
+    (results / "report.pdf").unlink()
+    succeed(
+        *("snakemake", "report", "--cores", "1", "--configfile", "config/tiny.yaml"),
+        cwd=done,
+    )
+    text = PdfReader(results / "report.pdf").pages[0].extract_text()
+    assert "missing: 1" in text
+    assert not (results / "runs" / "tiny" / "vgg08_lr1e-2_seed0").exists()
+
+
+@needs_tex
+def test_a_title_of_special_characters_compiles_and_the_bytes_repeat(done):
+    results = done / "results" / "tiny"
+    config = json.loads((results / "config.json").read_text())
+    title = r"100 % of _all_ & #1 $5 \end{document} ~^ {x}"
+    config["title"] = config["studies"]["tiny"]["title"] = title
+    (done / "config.json").write_text(json.dumps(config))
+    command = ("gradscape", "report", "--config", "config.json")
+    succeed(*command, cwd=done)
+    first = {p: (results / p).read_bytes() for p in ("report.pdf", "report-source.tar.gz")}
+    text = PdfReader(results / "report.pdf").pages[0].extract_text()
+    assert "100 % of _all_ & #1 $5" in text
+    for folder in ("report", "figures", "tables"):
+        shutil.rmtree(results / folder)
+    succeed(*command, cwd=done)
+    for name, content in first.items():
+        assert (results / name).read_bytes() == content, name
+
+
+def test_without_latexmk_the_sentence_has_the_apt_line(finished, tmp_path):
+    (tmp_path / "python").symlink_to(sys.executable)
+    (finished / "results" / "tiny" / "report").mkdir(exist_ok=True)
+    done = subprocess.run(
+        [BIN / "gradscape", "pdf", "--results", "results/tiny"],
+        cwd=finished,
+        env=os.environ | {"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "latexmk is missing" in done.stderr and "apt-get install" in done.stderr
+
+
+@needs_tex
+def test_snakemakes_html_report(finished):
+    succeed(
+        *("snakemake", "--report", "report.html", "--cores", "1"),
+        *("--configfile", "config/tiny.yaml"),
+        cwd=finished,
+    )
+    html = (finished / "report.html").read_text()
+    assert "curves" in html and len(html) > 1_000_000
+
+
+def test_a_killed_grid_is_finished_by_the_same_command(repository, finished):
+    """SIGKILL to Snakemake and its jobs at random moments; then unlock and call again."""
+    command = ["snakemake", "runs", "--cores", "2", "--configfile", "config/tiny.yaml"]
+    moments = random.Random(0)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [BIN / command[0], *command[1:]],
+            cwd=repository,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(moments.uniform(5, 15))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        succeed("snakemake", "--unlock", *command[4:], cwd=repository)
+    succeed(*command, cwd=repository)
+    runs = Path("results/tiny/runs/tiny")
+    names = sorted(path.name for path in (finished / runs).iterdir())
+    assert sorted(path.name for path in (repository / runs).iterdir()) == names
+    for name in names:
+        metrics = runs / name / "metrics.csv"
+        assert (repository / metrics).read_bytes() == (finished / metrics).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"epoch": 3}, "unknown key 'epoch' (did you mean 'epochs'?)"),
+        ({"model": "vgg9"}, "unknown model 'vgg9'"),
+    ],
+)
+def test_a_typo_stops_snakemake_with_one_sentence(repository, change, sentence):
+    config = yaml.safe_load(TINY)
+    config["studies"]["tiny"] |= change
+    (repository / "config" / "tiny.yaml").write_text(yaml.dump(config))
+    done = run(
+        *("snakemake", "-n", "--cores", "1", "--configfile", "config/tiny.yaml"),
+        cwd=repository,
+    )
+    assert done.returncode != 0
+    assert sentence in done.stdout + done.stderr
+
+
+def test_a_results_folder_that_cannot_be_written_is_named(generated, tmp_path):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    done = run(
+        *("gradscape", "train", "--model", "vgg08", "--dataset", "generated10"),
+        *("--device", "cpu", "--epochs", "1", "--train-items", "20"),
+        *("--data", generated, "--out", tmp_path / "taken" / "run"),
+    )
+    assert done.returncode == 2
+    assert "taken" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_new_model_is_one_file_and_one_line(repository):
+    package = repository / "workflow" / "gradscape" / "models"
+    (package / "linear.py").write_text(
+        "from torch import nn\n\n\n"
+        "def linear(classes: int) -> nn.Module:\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, classes))\n"
+    )
+    registry = package / "__init__.py"
+    line = '    "linear": "gradscape.models.linear:linear",\n'
+    registry.write_text(registry.read_text().replace("MODELS = {\n", "MODELS = {\n" + line))
+    config = yaml.safe_load(TINY)
+    config["studies"]["tiny"]["grid"] = {"model": ["linear"]}
+    (repository / "config" / "tiny.yaml").write_text(yaml.dump(config))
+    succeed(
+        *("snakemake", "figures", "--cores", "2", "--configfile", "config/tiny.yaml"),
+        cwd=repository,
+    )
+    table = (repository / "results" / "tiny" / "tables" / "tiny.csv").read_text()
+    assert "tiny,linear_lr1e-3_seed0,linear,0.001,0,30730" in table
+
+
+def test_the_house():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 80
+    for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
+        assert not re.search(r"\b(def|lambda)\b", rules.read_text()), rules.name
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "gradscape.dag",
+        "gradscape.figures.curves, gradscape.figures.gradient_flow, "
+        "gradscape.figures.loss_band",
+        "gradscape.report.build, gradscape.report.tables",
+    ],
+)
+def test_figures_tables_and_report_import_no_torch(modules):
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    assert succeed(sys.executable, "-c", code) == "False\n"
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def test_the_readmes_commands_are_commands(finished):
+    """Snakemake's as dry runs, make's likewise, gradscape's for real."""
+    commands = readme_commands()
+    assert {"make demo", "make test", LITERAL} <= set(commands)
+    (finished / "results" / "demo").mkdir(exist_ok=True)
+    for command in commands:
+        program, *words = command.split()
+        if program == "source":
+            continue
+        if program == "make":
+            words.append("-n")
+        elif program == "snakemake" and "--unlock" not in words:
+            words.append("-n")
+        elif words[:1] == ["report"]:
+            words = ["report", "--config", "results/tiny/config.json"]
+            if shutil.which("latexmk") is None:
+                continue
+        succeed(program, *words, cwd=finished)

@@ -1,0 +1,173 @@
+"""Figures and claims say what the runs say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from gradscape.config import Experiment, Figure
+from gradscape.errors import GradscapeError
+from gradscape.figures import draw
+from gradscape.figures.loss_band import band, smooth
+from gradscape.report import tex
+from gradscape.report.build import StudyView
+from gradscape.report.claims import FAILS, HOLDS, MIXED, UNMEASURED, decide_all
+from gradscape.report.tables import results_table
+from gradscape.runs import FinishedRun, best_setting, model_label
+
+
+def write_run(
+    folder: Path,
+    model: str,
+    rate: float = 1e-3,
+    seed: int = 0,
+    losses=(4.6, 4.6),
+    accuracies=(0.01, 0.01),
+    gradients=(1e-3, 1e-2),
+    steps=None,
+    diverged=None,
+) -> FinishedRun:
+    """A finished run with the wanted numbers."""
+    out = folder / f"{model}_lr{rate}_seed{seed}"
+    out.mkdir(parents=True)
+    epochs = np.arange(1, len(losses) + 1)
+    columns = {"epoch": epochs, "train_loss": losses, "train_accuracy": accuracies}
+    columns |= {"val_loss": losses, "val_accuracy": accuracies, "learning_rate": rate}
+    pd.DataFrame(columns).to_csv(out / "metrics.csv", index=False)
+    pd.DataFrame(
+        {"epoch": [1], "test_loss": [losses[-1]], "test_accuracy": [max(accuracies)]}
+    ).to_csv(out / "test.csv", index=False)
+    steps = np.repeat(losses, 10) if steps is None else np.asarray(steps)
+    np.savez(out / "steps.npz", loss=steps, steps_per_epoch=len(steps) // len(losses))
+    np.savez(
+        out / "gradients.npz",
+        mean_absolute_gradient=np.array([gradients] * len(losses)),
+        layer=np.array([f"layer{i}" for i in range(len(gradients))]),
+    )
+    settings = {"model": model, "learning_rate": rate, "seed": seed}
+    record = {
+        **{"study": "s", "run": out.name, "settings": settings, "parameters": 1},
+        **{"diverged": diverged, "seconds_training": 1.0, "images_per_second": 1.0},
+        "data": {"classes": 100, "source": "local folder", "name": "cifar100"},
+    }
+    (out / "run.json").write_text(json.dumps(record))
+    return FinishedRun(out)
+
+
+def verdicts(runs) -> dict[str, str]:
+    decided = decide_all(ROOT / "report" / "claims.yaml", "degradation", runs)
+    return {name: claim.verdict for name, claim in decided.items()}
+
+
+def test_claims_follow_the_runs(tmp_path):
+    runs = [
+        write_run(tmp_path, "vgg38", seed=seed, gradients=(1e-12, 1e-3)) for seed in (0, 1)
+    ]
+    runs += [
+        write_run(tmp_path, "vgg38-rc", losses=(4.0, 3.0), accuracies=(0.1, 0.3)),
+        write_run(tmp_path, "vgg38-rc", seed=1, accuracies=(0.01, 0.2)),
+        write_run(tmp_path, "vgg38-bn", accuracies=(0.1, 0.25)),
+        write_run(tmp_path, "vgg38-bn", seed=1, accuracies=(0.1, 0.25)),
+    ]
+    says = verdicts(runs)
+    assert says["vgg38-does-not-train"] == HOLDS
+    assert says["vgg38-gradient-vanishes"] == HOLDS
+    assert says["rc-cures"] == HOLDS
+    assert says["rc-beats-bn"] == MIXED  # 0.30 > 0.25, but 0.20 < 0.25
+    assert says["both-beat-rc"] == UNMEASURED
+    trained = [write_run(tmp_path / "b", "vgg38", losses=(4.6, 2.0))]
+    assert verdicts(trained)["vgg38-does-not-train"] == FAILS
+
+
+def test_a_diverged_run_proves_no_claim(tmp_path):
+    runs = [write_run(tmp_path, "vgg38", losses=(np.nan,), accuracies=(0.01,), diverged=1)]
+    assert verdicts(runs)["vgg38-does-not-train"] == FAILS
+
+
+def test_the_band_is_the_extremes_and_open_where_a_run_diverged():
+    low, high = band([np.array([3.0, 1.0, 2.0]), np.array([2.0, np.nan])])
+    assert low.tolist() == [2.0, 1.0, 2.0]
+    assert high.tolist() == [3.0, np.inf, np.inf]
+    assert smooth(np.array([1.0, 3.0, 5.0]), 2).tolist() == [1.0, 2.0, 4.0]
+
+
+def test_a_single_rate_has_no_band_and_says_so(tmp_path):
+    runs = [write_run(tmp_path, "vgg-a")]
+    facts = tmp_path / "facts.txt"
+    draw(Figure("s", "band", "loss_band"), runs, [facts, tmp_path / "band.pdf"])
+    assert "ran at one learning rate only and has no band" in facts.read_text()
+
+
+def test_figures_repeat_to_the_byte(tmp_path):
+    runs = [write_run(tmp_path, "vgg38", seed=s, losses=(4.6, 4.0 + s)) for s in (0, 1)]
+    for drawing in ("curves", "gradient_flow"):
+        outputs = [tmp_path / f"{drawing}{i}.{kind}" for i in "ab" for kind in ("pdf", "svg")]
+        for half in (outputs[:2], outputs[2:]):
+            draw(Figure("s", drawing, drawing), runs, half)
+        assert outputs[0].read_bytes() == outputs[2].read_bytes()
+        assert outputs[1].read_bytes() == outputs[3].read_bytes()
+
+
+def test_a_diverged_run_is_said_under_its_curves(tmp_path):
+    runs = [write_run(tmp_path, "vgg38", losses=(np.nan,), accuracies=(0.01,), diverged=1)]
+    facts = tmp_path / "facts.txt"
+    draw(Figure("s", "curves", "curves"), runs, [facts, tmp_path / "curves.pdf"])
+    assert "VGG38, lr 1e-3 diverged in epoch 1." in facts.read_text()
+
+
+def test_the_table_is_taken_at_the_epoch_that_validated_best(tmp_path):
+    run = write_run(
+        tmp_path, "vgg08", losses=(3.0, 2.0, 1.0), accuracies=(0.1, 0.5, 0.4)
+    )
+    (row,) = results_table([run]).to_dict("records")
+    assert (row["best_epoch"], row["train_loss"], row["final_train_loss"]) == (2, 2.0, 1.0)
+
+
+def test_the_best_setting_is_the_best_mean_over_seeds(tmp_path):
+    lucky = [
+        write_run(tmp_path, "vgg38-bn", seed=s, accuracies=(0.1, a))
+        for s, a in ((0, 0.9), (1, 0.1))
+    ]
+    steady = [
+        write_run(tmp_path, "vgg38-rc", seed=s, accuracies=(0.1, 0.6)) for s in (0, 1)
+    ]
+    assert best_setting(lucky + steady) == steady
+
+
+def test_published_numbers_stand_beside_ours(tmp_path):
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml")
+    table = StudyView(experiment.studies["degradation"], tmp_path).table()
+    assert r"VGG38 RC & $10^{-3}$ & -- & -- & \emph{1.33} & -- & \emph{61.52}" in table
+
+
+@pytest.mark.parametrize(
+    ("values", "style", "text"),
+    [
+        ([4.605], "loss", "4.61"),
+        ([0.5, 0.6], "accuracy", r"55.0 $\pm$ 7.1"),
+        ([2.3e-15], "power", r"$2.3\times10^{-15}$"),
+        ([1.0, np.nan], "loss", "diverged"),
+    ],
+)
+def test_numbers_for_latex(values, style, text):
+    assert tex.number(values, style) == text
+
+
+def test_every_special_character_is_escaped():
+    assert tex.escape(r"50% _a_ & #1 $ \x {}") == (
+        r"50\% \_a\_ \& \#1 \$ \textbackslash{}x \{\}"
+    )
+    assert tex.learning_rate(0.002) == r"$2\times10^{-3}$"
+
+
+def test_names_as_they_are_printed():
+    names = ["vgg38-bn-rc", "vgg-a", "vgg-a-bn", "vgg08"]
+    assert [model_label(n) for n in names] == ["VGG38 BN+RC", "VGG-A", "VGG-A BN", "VGG08"]
+
+
+def test_an_unfinished_run_is_named(tmp_path):
+    with pytest.raises(GradscapeError, match="not a finished run"):
+        FinishedRun(tmp_path)

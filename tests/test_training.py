@@ -1,0 +1,374 @@
+"""Training: the recipe's arithmetic, exact resume, and bad input in one sentence."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import BIN, ROOT, run, succeed
+from torch.nn.functional import cross_entropy
+
+from gradscape.config import Run, Settings
+from gradscape.data.store import load
+from gradscape.engine import checkpoint as checkpoints
+from gradscape.engine.device import configure
+from gradscape.engine.lease import lease
+from gradscape.engine.minibatches import NORMALISATIONS, Minibatches
+from gradscape.engine.optimisers import build_optimiser, set_learning_rate
+from gradscape.engine.schedules import learning_rate
+from gradscape.engine.train import Training, train
+from gradscape.errors import GradscapeError
+from gradscape.models import build
+from gradscape.probes.gradient_flow import mean_absolute_gradients
+
+SMALL = Settings(
+    model="vgg08",
+    dataset="generated10",
+    epochs=2,
+    batch_size=16,
+    train_items=104,  # a last minibatch of 8
+    validation_items=40,
+    device="cpu",
+    precision="fp32",
+)
+TABLES = ["metrics.csv", "test.csv", "steps.npz", "gradients.npz", "model.pt"]
+
+
+@pytest.fixture(scope="module")
+def dataset(generated):
+    return load(generated / "generated10")
+
+
+def make(settings: Settings, dataset) -> Training:
+    backend = configure(settings.device, settings.precision, True, threads=1)
+    return Training(settings, dataset, backend)
+
+
+def same(first: Path, second: Path) -> None:
+    for name in TABLES:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+# The recipe
+
+
+def test_the_engine_does_what_a_plain_loop_does(dataset):
+    """Same initialisation, order and update as a loop written out the simple way."""
+    settings = replace(SMALL, augmentation="none", epochs=1)
+    training = make(settings, dataset)
+    training.run_epoch(lambda images: None)
+
+    torch.manual_seed(0)
+    model = build("vgg08", 10)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    train_set = training.train
+    images = train_set.images.permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(v)[:, None, None] for v in NORMALISATIONS["cifar10"])
+    losses = []
+    for batch in train_set.order.split(16):
+        optimiser.zero_grad()
+        loss = cross_entropy(model((images[batch] - mean) / std), train_set.labels[batch])
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    np.testing.assert_allclose(training.step_losses[0], losses, rtol=2e-4)
+    assert training.metrics[0]["train_loss"] == pytest.approx(np.mean(losses), rel=2e-4)
+    np.testing.assert_allclose(
+        training.gradients[0], mean_absolute_gradients(model), rtol=0.05
+    )
+
+
+def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):
+    images, labels = np.asarray(dataset.images[:50]), np.asarray(dataset.labels[:50])
+    batches = Minibatches(images, labels, 50, "half", "crop-flip")
+    batches.draw(seed=3, epoch=1)
+    taken, taken_labels = batches.take(torch.tensor(0), 50)
+    padded = np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)])
+    for place, index in enumerate(batches.order):
+        top, left = batches.offsets[:, place].tolist()
+        crop = padded[index, top : top + 32, left : left + 32]
+        if batches.flips[place]:
+            crop = crop[:, ::-1]
+        expected = (crop / 255 - 0.5) / 0.5
+        np.testing.assert_allclose(taken[place].permute(1, 2, 0), expected, atol=1e-6)
+        assert taken_labels[place] == labels[index]
+    assert batches.flips.any() and not batches.flips.all()
+
+
+def test_all_models_of_a_seed_see_the_same_minibatches_and_no_epoch_repeats(dataset):
+    def order(seed, epoch):
+        batches = Minibatches(dataset.images[:99], dataset.labels[:99], 10, "half")
+        batches.draw(seed, epoch)
+        return batches.order.tolist()
+
+    assert order(0, 0) == order(0, 0)
+    assert order(0, 0) != order(0, 1) != order(1, 0)
+    assert sorted(order(5, 5)) == list(range(99))
+
+
+@pytest.mark.parametrize(
+    ("name", "scheduler", "by_step"),
+    [
+        ("cosine", lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6, 2e-5), False),
+        (
+            "cosine_per_iteration",
+            lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6, 2e-5),
+            True,
+        ),
+        ("exponential", lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.95), False),
+        ("staircase", lambda o: torch.optim.lr_scheduler.StepLR(o, 2, 0.95), False),
+    ],
+)
+def test_schedules_are_torchs(name, scheduler, by_step):
+    settings = replace(SMALL, schedule=name, epochs=6, decay_epochs=2)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-3)
+    reference = scheduler(optimiser)
+    for epoch in range(6):
+        for step in range(4):
+            expected = optimiser.param_groups[0]["lr"]
+            assert learning_rate(settings, epoch, step, 4) == pytest.approx(expected)
+            optimiser.step()
+            if by_step or step == 3:
+                reference.step()
+
+
+def test_warmup_rises_to_the_base_rate():
+    settings = replace(SMALL, warmup_epochs=2, epochs=4, schedule="constant")
+    rates = [learning_rate(settings, e, s, 5) for e in range(3) for s in range(5)]
+    assert rates[:10] == pytest.approx([1e-3 * (i + 1) / 10 for i in range(10)])
+    assert rates[10:] == [1e-3] * 5
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
+def test_optimisers_lower_a_quadratic(name):
+    weights = torch.nn.Parameter(torch.ones(4))
+    settings = replace(SMALL, optimiser=name, nesterov=True, weight_decay=1e-4)
+    optimiser = build_optimiser([weights], settings, "cpu")
+    set_learning_rate(optimiser, 0.05)
+    for _ in range(50):
+        optimiser.zero_grad()
+        weights.square().sum().backward()
+        optimiser.step()
+    assert weights.abs().max() < 0.5
+
+
+def test_gradient_flow_is_the_mean_absolute_gradient_of_each_weight():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 1))
+    (3 * model(torch.tensor([[1.0, -2.0]]))).sum().backward()
+    assert mean_absolute_gradients(model) == [pytest.approx((3 + 6) / 2)]
+
+
+def test_real_cifar_is_learned_by_vgg08(cifar, tmp_path):
+    succeed("gradscape", "data", "cifar100", "--data-dir", cifar, "--out", tmp_path / "d/cifar100")
+    settings = replace(
+        SMALL, dataset="cifar100", batch_size=100, train_items=4_000, precision="auto"
+    )
+    settings = replace(settings, epochs=3, validation_items=500)
+    out = tmp_path / "run"
+    train(Run("real", "run", settings), load(tmp_path / "d" / "cifar100"), out)
+    metrics = pd.read_csv(out / "metrics.csv")
+    assert metrics["train_loss"].iloc[-1] < math.log(100) - 0.1
+    assert metrics["val_accuracy"].iloc[-1] > 0.015
+    record = json.loads((out / "run.json").read_text())
+    assert record["data"]["validation"] == 500 and record["data"]["test"] == 10_000
+
+
+# Exact, and exact again
+
+
+def test_a_run_repeats_to_the_byte_and_records_itself(dataset, tmp_path):
+    for out in ("a", "b"):
+        train(Run("s", "r", SMALL), dataset, tmp_path / out)
+    same(tmp_path / "a", tmp_path / "b")
+    record = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert record["settings"]["model"] == "vgg08" and record["parameters"] == 56_746
+    assert record["backend"]["precision"] == "fp32" and record["resumed"] == 0
+    assert record["data"]["sha256"] == dataset.checksum
+    columns = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate"
+    assert (tmp_path / "a" / "metrics.csv").read_text().startswith(columns + "\n")
+    assert not (tmp_path / "a" / ".checkpoint.pt").exists()
+
+
+def test_twenty_kills_change_no_byte(generated, tmp_path):
+    script = ROOT / "tests" / "torture.py"
+    succeed(sys.executable, script, generated, tmp_path / "whole", 0, 0)
+    told = succeed(sys.executable, script, generated, tmp_path / "killed", 20, 1)
+    assert "killed 20 times" in told and "set aside" not in told
+    assert json.loads((tmp_path / "killed" / "run.json").read_text())["resumed"] == 20
+    same(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_dropout_goes_on_from_its_own_place(dataset, tmp_path):
+    """Torch's generator, too, is part of the checkpoint, in the middle of an epoch."""
+    settings = replace(SMALL, model="vgg-a-dropout", train_items=64, epochs=1)
+    whole = make(settings, dataset)
+    whole.run_epoch(lambda images: None)
+
+    class Enough(Exception):
+        pass
+
+    stopped, steps = make(settings, dataset), []
+
+    def stop(images):
+        steps.append(images)
+        if len(steps) == 2:
+            torch.save(stopped.state(), tmp_path / "state")
+            raise Enough
+
+    with pytest.raises(Enough):
+        stopped.run_epoch(stop)
+    torch.manual_seed(99)
+    resumed = make(settings, dataset)
+    resumed.restore(torch.load(tmp_path / "state", weights_only=True))
+    resumed.run_epoch(lambda images: None)
+    assert resumed.metrics == whole.metrics
+
+
+def test_sigterm_saves_and_says_so_by_its_exit_code(generated, tmp_path):
+    command = [
+        *(BIN / "gradscape", "train", "--model", "vgg08", "--dataset", "generated10"),
+        *("--data", generated, "--out", tmp_path, "--device", "cpu", "--epochs", "500"),
+    ]
+    log = (tmp_path / "log").open("w")
+    process = subprocess.Popen([str(w) for w in command], stdout=log, stderr=log)
+    for _ in range(600):
+        if "epoch" in (tmp_path / "log").read_text():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert (tmp_path / ".checkpoint.pt").exists()
+
+
+def test_a_torn_or_foreign_checkpoint_is_set_aside(dataset, tmp_path, capfd):
+    (tmp_path / ".checkpoint.pt").write_bytes(b"torn")
+    train(Run("s", "r", SMALL), dataset, tmp_path)
+    assert "cannot be read" in capfd.readouterr().err
+    assert (tmp_path / ".checkpoint.pt.set-aside").read_bytes() == b"torn"
+    checkpoint = checkpoints.Checkpoint(tmp_path / ".checkpoint.pt", "another")
+    checkpoint.save({"epoch": 1})
+    train(Run("s", "r", SMALL), dataset, tmp_path)
+    assert "belongs to other settings" in capfd.readouterr().err
+
+
+def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, capfd):
+    """A file-size limit makes the write fail half way, as a full disk does."""
+    import resource
+
+    checkpoint = checkpoints.Checkpoint(tmp_path / "checkpoint", "mark")
+    checkpoint.save({"epoch": torch.tensor(1)})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        checkpoint.save({"epoch": torch.zeros(1_000_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "checkpoint not saved" in capfd.readouterr().err
+    assert checkpoint.load()["epoch"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_a_diverged_run_is_a_result(dataset, tmp_path):
+    settings = replace(SMALL, optimiser="sgd", learning_rate=1e20, epochs=5)
+    train(Run("s", "r", settings), dataset, tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["diverged"] == 1
+    assert len(pd.read_csv(tmp_path / "metrics.csv")) == 1
+
+
+# Devices
+
+
+def test_devices_and_precisions_that_are_not_there_are_named():
+    with pytest.raises(GradscapeError, match="precision tf32: CPUs have none"):
+        configure("cpu", "tf32", True, 1)
+    if not torch.cuda.is_available():
+        with pytest.raises(GradscapeError, match="device cuda: torch finds no CUDA"):
+            configure("cuda", "auto", True, 1)
+
+
+def test_bf16_learns_what_fp32_learns(dataset):
+    """Over three seeds the two precisions end within the seeds' own spread."""
+    ends = {}
+    for precision in ("fp32", "bf16"):
+        ends[precision] = []
+        for seed in range(3):
+            settings = replace(SMALL, precision=precision, seed=seed, train_items=400)
+            training = make(replace(settings, epochs=3), dataset)
+            while not training.finished:
+                training.run_epoch(lambda images: None)
+            ends[precision].append(training.metrics[-1]["train_loss"])
+    spread = np.std(ends["fp32"], ddof=1) + 0.01
+    assert abs(np.mean(ends["fp32"]) - np.mean(ends["bf16"])) < 2 * spread
+
+
+def test_each_run_leases_a_gpu_of_its_own(tmp_path):
+    """Two runs get two GPUs; a third waits until one of them ends."""
+    code = (
+        "import sys, time; from pathlib import Path; from gradscape.engine.lease import lease;"
+        "print(lease(['a', 'b'], Path(sys.argv[1])), flush=True); time.sleep(60)"
+    )
+
+    def start():
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    environment = os.environ.pop("SLURM_JOB_ID", None)
+    first, second = start(), start()
+    assert {first.stdout.readline(), second.stdout.readline()} == {"0\n", "1\n"}
+    third = start()
+    time.sleep(2)
+    assert third.poll() is None
+    second.kill()
+    assert third.stdout.readline() in ("0\n", "1\n")
+    for process in (first, second, third):
+        process.kill()
+        process.wait()
+    if environment:
+        os.environ["SLURM_JOB_ID"] = environment
+
+
+def test_slurm_hands_out_gpus_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    assert lease(["a"], tmp_path) == lease(["a"], tmp_path) == 0
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_graph_and_eager_give_the_same_losses(dataset):
+    settings = replace(SMALL, device="cuda", epochs=1)
+    losses = []
+    for eager in (False, True):
+        training = make(settings, dataset)
+        if eager:
+            training.step.capture = lambda: None
+        training.run_epoch(lambda images: None)
+        losses.append(training.step_losses[0])
+    torch.testing.assert_close(losses[0], losses[1], rtol=0, atol=0)
+
+
+# Bad input on the command line
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--model", "vgg39"], "unknown model 'vgg39' (did you mean 'vgg38'?)"),
+        (["--schedule", "cosin"], "'cosin' is not one of"),
+        (["--epochs", "0"], "0 is less than the minimum of 1"),
+    ],
+)
+def test_bad_settings_end_in_one_sentence(options, sentence, tmp_path):
+    command = ["gradscape", "train", "--model", "vgg08", "--dataset", "generated10"]
+    done = run(*command, *options, "--out", tmp_path, "--data", tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr and done.stderr.count("\n") == 1

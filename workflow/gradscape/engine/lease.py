@@ -1,0 +1,55 @@
+"""Which GPU: the first that no other run of this machine holds.
+
+Snakemake counts GPUs but does not say which is whose, so that every job would land on
+device 0. Each run takes a lock file of a GPU for as long as it lives; the kernel lets go
+of it with the process, however that ends. A scheduler that hands GPUs out itself (Slurm)
+has the last word: there nothing is locked.
+"""
+
+import fcntl
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from gradscape.engine.checkpoint import say
+
+RETRY_SECONDS = 1.0
+RUNS_PER_GPU = "GRADSCAPE_RUNS_PER_GPU"
+
+
+def lease(names: list[str], folder: Path | None = None) -> int:
+    """Index of the first of `names` (GPUs) with a free slot; waits until there is one.
+
+    A GPU has as many slots as GRADSCAPE_RUNS_PER_GPU in the environment says, by default
+    one. The lock is held until the process ends.
+    """
+    if "SLURM_JOB_ID" in os.environ:
+        return 0
+    folder = folder or Path(tempfile.gettempdir()) / f"gradscape-gpus-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    slots = int(os.environ.get(RUNS_PER_GPU, "1"))
+    told = False
+    while True:
+        for slot in range(slots):
+            for index, name in enumerate(names):
+                if hold(folder / f"{name}.{slot}.lock"):
+                    return index
+        if not told:
+            say("every GPU is taken by another run; waiting for one")
+            told = True
+        time.sleep(RETRY_SECONDS)
+
+
+HELD = []  # open lock files: closing one would let go of its GPU
+
+
+def hold(path: Path) -> bool:
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    HELD.append(file)
+    return True

@@ -1,0 +1,65 @@
+"""The courseworks' loss landscape: the band of losses over learning rates, by step.
+
+Fudan project 2, section 2.3.1: at each step the largest and the smallest minibatch loss
+among the learning rates, filled between, one band a model.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from gradscape.config import Figure, format_learning_rate
+from gradscape.figures import style
+from gradscape.runs import FinishedRun, model_label
+
+WINDOW = 20  # steps of the moving average
+
+
+def loss_band(figure: Figure, runs: list[FinishedRun]):
+    """All models' bands on one picture; a model with a single rate has none."""
+    window = figure.options.get("window", WINDOW)
+    picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
+    facts = [f"Largest and smallest minibatch loss, moving average of {window} steps."]
+    rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
+    facts.append(f"Learning rates {', '.join(rates)}.")
+    for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
+        group = [run for run in runs if run.model == model]
+        name, colour = model_label(model), style.COLOURS[number]
+        if len(group) == 1:
+            facts.append(f"{name} ran at one learning rate only and has no band.")
+            continue
+        low, high = band([run.step_losses for run in group])
+        low, high = smooth(low, window), smooth(high, window)
+        steps = np.arange(1, len(low) + 1)
+        axis.fill_between(steps, low, high, color=colour, alpha=0.35, lw=0, label=name)
+        axis.plot(steps, low, color=colour, lw=0.7)
+        axis.plot(steps, high, color=colour, lw=0.7)
+        diverged = [format_learning_rate(r.learning_rate) for r in group if r.diverged]
+        if diverged:
+            facts.append(f"{name} diverged at {', '.join(diverged)}: its band is open.")
+    axis.set_ylim(0, 1.5 * runs[0].chance_loss)
+    axis.axhline(runs[0].chance_loss, color="grey", lw=0.8, ls=":", label="chance")
+    axis.set_xlabel("step")
+    axis.set_ylabel("minibatch loss")
+    axis.legend(loc="upper right")
+    return picture, " ".join(facts)
+
+
+def band(losses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest loss at each step, both [steps] of the longest run.
+
+    A loss that is not finite, or a run that diverged and ended, counts as infinite.
+    """
+    steps = max(map(len, losses))
+    table = np.full((len(losses), steps), np.inf)
+    for row, values in zip(table, losses, strict=True):
+        row[: len(values)] = np.where(np.isfinite(values), values, np.inf)
+    return table.min(axis=0), table.max(axis=0)
+
+
+def smooth(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean of the last `window` values, of fewer at the start."""
+    window = min(window, len(values))
+    kernel = np.ones(window)
+    finite = np.nan_to_num(values, posinf=1e9)
+    sums = np.convolve(finite, kernel)[: len(values)]
+    return sums / np.minimum(np.arange(1, len(values) + 1), window)

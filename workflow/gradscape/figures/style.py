@@ -1,0 +1,70 @@
+"""The look of every figure: sizes of a two-column page, colours, and saving."""
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure as Picture
+
+COLUMN, PAGE = 3.35, 6.9  # inches
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers.
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+
+SETTINGS = {
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "legend.fontsize": 6.5,
+    "xtick.labelsize": 6,
+    "ytick.labelsize": 6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.grid": True,
+    "grid.linewidth": 0.3,
+    "grid.alpha": 0.5,
+    "lines.linewidth": 1.0,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "gradscape",
+    "svg.fonttype": "none",
+}
+
+
+def applied() -> AbstractContextManager:
+    return plt.rc_context(SETTINGS)
+
+
+def width(wide: bool) -> float:
+    return PAGE if wide else COLUMN
+
+
+def save(picture: Picture, path: Path) -> None:
+    """Write a figure so that the same runs give the same bytes."""
+    dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    partial = path.with_name(f".{path.name}")
+    picture.savefig(
+        partial, format=path.suffix[1:], metadata=dates.get(path.suffix), dpi=150
+    )
+    os.replace(partial, path)
+
+
+def legend_below(picture: Picture, handles: list, columns: int) -> None:
+    labels = [handle.get_label() for handle in handles]
+    picture.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def seeds_sentence(seeds: list[int]) -> str:
+    """`Seed 0.` or `Mean over seeds 0, 1 and 2; the band is ± one standard deviation.`"""
+    seeds = sorted(set(seeds))
+    if len(seeds) == 1:
+        return f"Seed {seeds[0]}."
+    listed = ", ".join(map(str, seeds[:-1])) + f" and {seeds[-1]}"
+    return f"Mean over seeds {listed}; bands: ± one standard deviation."

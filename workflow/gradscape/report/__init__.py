@@ -1,0 +1,1 @@
+"""Tables, claims and the LaTeX report, from finished runs. No torch here."""

@@ -1,0 +1,334 @@
+"""The report: template and results to LaTeX, LaTeX to PDF.
+
+`results/<config>/report/` is self-contained, as an archive of sources wants it: the
+`.tex`, the references and the figures. The PDF is copied to `results/<config>/report.pdf`
+and names its sources: a number links to the run or the table that it comes from.
+"""
+
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from functools import cached_property
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from gradscape.config import (
+    ROOT,
+    RUN_RECORD,
+    Experiment,
+    Figure,
+    Study,
+    locate,
+    matches,
+)
+from gradscape.errors import GradscapeError
+from gradscape.figures import draw
+from gradscape.report import tex
+from gradscape.report.claims import Verdict, decide_all
+from gradscape.report.tables import results_table, write_table
+from gradscape.report.tex import Tex
+from gradscape.runs import FinishedRun, best_setting, by_setting, model_label
+
+TEMPLATES = ROOT / "report"
+APT = (
+    "apt-get install --no-install-recommends latexmk texlive-latex-recommended "
+    "texlive-fonts-recommended"
+)
+
+
+def build(experiment: Experiment, results: Path) -> None:
+    """Draw, write and compile everything from the runs below `results` that are there."""
+    for study in experiment.studies.values():
+        finished = finished_runs(study, results)
+        if not finished:
+            continue
+        write_table(results_table(finished), results / "tables" / f"{study.name}.csv")
+        for figure in study.figures:
+            chosen = [r for r in finished if matches(r.settings, figure.where)]
+            if chosen:
+                stem = results / "figures" / study.name / figure.name
+                outputs = [stem.with_suffix(s) for s in (".pdf", ".svg", ".txt")]
+                draw(figure, chosen, outputs)
+    write_tex(experiment, results)
+    compile_pdf(results)
+
+
+def finished_runs(study: Study, results: Path) -> list[FinishedRun]:
+    """The study's runs that have come to their end, in the order of its grid."""
+    folders = [results / "runs" / study.name / run.name for run in study.runs]
+    return [FinishedRun(path) for path in folders if (path / RUN_RECORD).exists()]
+
+
+class StudyView:
+    """One study as its section of the template sees it. All texts come back as LaTeX."""
+
+    def __init__(self, study: Study, results: Path):
+        self.study = study
+        self.results = results
+        self.name = study.name
+        self.title = study.title
+        self.finished = finished_runs(study, results)
+        self.missing = len(study.runs) - len(self.finished)
+
+    @cached_property
+    def claims(self) -> dict[str, Verdict]:
+        return decide_all(TEMPLATES / "claims.yaml", self.name, self.finished)
+
+    def holds(self, claim: str) -> bool:
+        return self.claims[claim].holds
+
+    def fails(self, claim: str) -> bool:
+        return self.claims[claim].fails
+
+    def side(self, claim: str, side: str) -> Tex:
+        """The `left` or `right` number of a claim's comparison."""
+        verdict = self.claims[claim]
+        return tex.number(getattr(verdict, side), verdict.style)
+
+    def setting(self, key: str) -> Tex:
+        """What the runs set `key` to: one value, or a list of them."""
+        values = dict.fromkeys(getattr(run.settings, key) for run in self.study.runs)
+        if key == "learning_rate":
+            rates = [tex.learning_rate(value) for value in sorted(values)]
+            return tex.listing(rates)
+        return tex.listing([str(value) for value in values])
+
+    def recorded(self, *keys: str) -> Tex:
+        """What the finished runs recorded under `keys`, each value once."""
+        values: dict[str, None] = {}
+        for run in self.finished:
+            value = run.record
+            for key in keys:
+                value = value[key]
+            values[f"{value:,}" if isinstance(value, int) else str(value)] = None
+        return tex.listing(list(values))
+
+    def value(self, metric: str, style: str = "", **where) -> Tex:
+        """A column of the results table: mean ± deviation over the runs that match."""
+        runs = [run for run in self.finished if matches(run.settings, where)]
+        if not runs:
+            return Tex("(not measured)")
+        table = results_table(runs)
+        style = style or ("accuracy" if metric.endswith("accuracy") else "loss")
+        text = tex.number(table[metric], style)
+        if style == "accuracy":
+            text = Tex(text.replace(r" $\pm$ ", r"\,\% $\pm$ ") + r"\,\%")
+        return self.link(runs, text)
+
+    def gradient(self, end: str, **where) -> Tex:
+        """The average gradient of the `first` or `last` layer after the first epoch."""
+        runs = [run for run in self.finished if matches(run.settings, where)]
+        if not runs:
+            return Tex("(not measured)")
+        place = 0 if end == "first" else -1
+        values = [run.gradients.iloc[0].iloc[place] for run in runs]
+        return self.link(runs, tex.number(values, "power"))
+
+    def link(self, runs: list[FinishedRun], text: Tex) -> Tex:
+        """A text that links to the run's metrics, or to the table where there are more."""
+        target = f"tables/{self.name}.csv"
+        if len(runs) == 1:
+            target = f"runs/{self.name}/{runs[0].path.name}/metrics.csv"
+        return Tex(rf"\href{{{tex.escape(target)}}}{{{text}}}")
+
+    @property
+    def best(self) -> str:
+        """The label of the best model, for a sentence."""
+        run = best_setting(self.finished)[0]
+        rate = tex.learning_rate(run.learning_rate)
+        return Tex(rf"{tex.escape(model_label(run.model))} (learning rate {rate})")
+
+    def best_value(self, metric: str) -> Tex:
+        runs = best_setting(self.finished)
+        where = {"model": runs[0].model, "learning_rate": runs[0].learning_rate}
+        return self.value(metric, **where)
+
+    def figure(self, name: str, placement: str = "t") -> Tex:
+        """A figure with its caption, or a sentence where none of its runs is finished."""
+        spec = next((f for f in self.study.figures if f.name == name), None)
+        if spec is None:
+            return Tex("")
+        return self._figure(spec, placement)
+
+    def _figure(self, spec: Figure, placement: str) -> Tex:
+        source = self.results / "figures" / self.name / f"{spec.name}.pdf"
+        if not source.exists():
+            return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
+        copied = f"figures/{self.name}-{spec.name}.pdf"
+        (self.results / "report" / "figures").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, self.results / "report" / copied)
+        facts = source.with_suffix(".txt").read_text().strip()
+        environment = "figure*" if spec.wide else "figure"
+        return Tex(
+            "\n".join(
+                [
+                    rf"\begin{{{environment}}}[{placement}]",
+                    r"\centering",
+                    rf"\includegraphics[width=\linewidth]{{{copied}}}",
+                    rf"\caption{{{tex.escape(spec.caption)} {tex.escape(facts)}}}",
+                    rf"\label{{fig:{self.name}-{spec.name}}}",
+                    rf"\end{{{environment}}}",
+                ]
+            )
+        )
+
+    def reference(self, name: str) -> Tex:
+        return Tex(rf"Figure~\ref{{fig:{self.name}-{name}}}")
+
+    def all_figures(self) -> Tex:
+        return Tex("\n".join(self._figure(spec, "t") for spec in self.study.figures))
+
+    @cached_property
+    def published(self) -> pd.DataFrame | None:
+        path = self.study.published
+        return pd.read_csv(locate(path)) if path else None
+
+    def table(self) -> Tex:
+        """Rows of the results table: a row a model and rate, published numbers beside."""
+        metrics = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+        lines = []
+        planned = dict.fromkeys(
+            (run.settings.model, run.settings.learning_rate) for run in self.study.runs
+        )
+        groups = by_setting(self.finished)
+        for model, rate in planned:
+            runs = groups.get((model, rate), [])
+            cells = [tex.escape(model_label(model)), tex.learning_rate(rate)]
+            table = results_table(runs)
+            count = f"{table['parameters'].iloc[0]:,}" if runs else "--"
+            cells.append(Tex(count))
+            for metric in metrics:
+                style = "accuracy" if metric.endswith("accuracy") else "loss"
+                ours = tex.number(table[metric], style) if runs else "--"
+                cells.append(self.link(runs, Tex(ours)) if runs else Tex("--"))
+                if self.published is not None:
+                    cells.append(self._published_cell(model, rate, metric, style))
+            cells.append(
+                tex.number(table["test_accuracy"], "accuracy") if runs else Tex("--")
+            )
+            lines.append(" & ".join(cells) + r" \\")
+        return Tex("\n".join(lines))
+
+    def _published_cell(self, model: str, rate: float, metric: str, style: str) -> Tex:
+        table = self.published
+        row = table[(table.model == model) & (table.learning_rate == rate)]
+        if row.empty:
+            return Tex("--")
+        value = row[metric].iloc[0]
+        text = f"{100 * value:.2f}" if style == "accuracy" else f"{value:.2f}"
+        return Tex(rf"\emph{{{text}}}")
+
+    def claim_rows(self) -> Tex:
+        """Rows of the claims table: statement and source, both sides, the verdict."""
+        lines = []
+        for claim in self.claims.values():
+            sides = [
+                tex.number(side, claim.style) if side else Tex("--")
+                for side in (claim.left, claim.right)
+            ]
+            statement = rf"{tex.escape(claim.statement)} \emph{{{tex.escape(claim.source)}}}"
+            lines.append(" & ".join([statement, *sides, claim.verdict]) + r" \\")
+        return Tex("\n\\addlinespace\n".join(lines))
+
+
+def write_tex(experiment: Experiment, results: Path) -> None:
+    """Render the template into `results/report/report.tex`, with what it needs beside."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        block_start_string="((*",
+        block_end_string="*))",
+        variable_start_string="((=",
+        variable_end_string="=))",
+        comment_start_string="((#",
+        comment_end_string="#))",
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: tex.escape(str(value) if value is not None else "")
+        if not isinstance(value, Tex)
+        else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    folder = results / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    studies = {
+        name: StudyView(study, results) for name, study in experiment.studies.items()
+    }
+    runs = [run for view in studies.values() for run in view.finished]
+    if not runs:
+        raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
+    commits = sorted({str(run.record["revision"]["commit"])[:10] for run in runs})
+    sections = {view.study.section for view in studies.values()}
+    for section in sections:
+        if not (TEMPLATES / "sections" / f"{section}.tex.j2").exists():
+            raise GradscapeError(
+                f"config: section {section!r}: report/sections/{section}.tex.j2 is missing"
+            )
+    text = environment.get_template("main.tex.j2").render(
+        title=experiment.title,
+        author=experiment.author,
+        studies=studies,
+        runs=runs,
+        missing=sum(view.missing for view in studies.values()),
+        generated=any(run.record["data"]["source"] == "generated" for run in runs),
+        revision=", ".join(commits),
+        dirty=any(run.record["revision"]["dirty"] for run in runs),
+    )
+    write_whole(folder / "report.tex", text)
+    shutil.copyfile(TEMPLATES / "references.bib", folder / "references.bib")
+
+
+def write_whole(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def compile_pdf(results: Path) -> None:
+    """Compile `results/report/report.tex` to `results/report.pdf`, shell escape off.
+
+    The same sources give the same bytes. Also packs the sources, with the bibliography
+    as LaTeX wants it, into `results/report-source.tar.gz`.
+    Raises `GradscapeError` without latexmk, and with LaTeX's first error.
+    """
+    if shutil.which("latexmk") is None:
+        raise GradscapeError(f"latexmk is missing, so there is no PDF; {APT}")
+    folder = results / "report"
+    command = ["latexmk", "-pdf", "-no-shell-escape", "-interaction=nonstopmode"]
+    command += ["-halt-on-error", "-file-line-error", "-outdir=build", "report.tex"]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"},
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode != 0:
+        lines = done.stdout.splitlines() + done.stderr.splitlines()
+        first = next((line for line in lines if ".tex:" in line), lines[-1])
+        raise GradscapeError(f"{folder}/report.tex: LaTeX stopped: {first}")
+    partial = results / ".report.pdf"
+    shutil.copyfile(folder / "build" / "report.pdf", partial)
+    os.replace(partial, results / "report.pdf")
+    pack_sources(folder, results / "report-source.tar.gz")
+
+
+def pack_sources(folder: Path, archive: Path) -> None:
+    """A source archive as arXiv takes it; the same files give the same bytes."""
+    files = [folder / "report.tex", folder / "build" / "report.bbl"]
+    files += sorted((folder / "figures").glob("*.pdf"))
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for file in files:
+            name = file.name if file.parent.name == "build" else file.relative_to(folder)
+            entry = tarfile.TarInfo(str(name))
+            entry.size = file.stat().st_size
+            with file.open("rb") as stream:
+                tar.addfile(entry, stream)
+    archive.write_bytes(gzip.compress(content.getvalue(), mtime=0))

@@ -1,0 +1,131 @@
+"""What a coursework or a paper asserts, decided on the measured runs.
+
+`report/claims.yaml` holds the claims as data: a statement, its source, and the comparison
+that decides it, made once a seed:
+
+    left: {metric: best_val_accuracy, where: {model: vgg38-rc}}
+    is: above                # or below, or near
+    right: {metric: …, where: …}   # or a number, or chance_loss
+    margin: 0.05             # by how much, or for near: at most how far; else 0
+
+A claim holds where the comparison is true for every seed that has both sides.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gradscape.config import matches, read_yaml
+from gradscape.errors import GradscapeError
+from gradscape.figures.loss_band import band
+from gradscape.runs import FinishedRun
+
+HOLDS, FAILS, MIXED = "holds", "does not hold", "holds for some seeds"
+UNMEASURED = "not measured"
+
+
+def only(runs: list[FinishedRun]) -> FinishedRun:
+    if len(runs) != 1:
+        raise GradscapeError(
+            f"claims.yaml: {len(runs)} runs match where one was expected: "
+            f"{', '.join(run.record['run'] for run in runs)}"
+        )
+    return runs[0]
+
+
+def gradient_ratio(runs: list[FinishedRun]) -> float:
+    """First layer's average gradient over the last layer's, after the first epoch."""
+    first_epoch = only(runs).gradients.iloc[0]
+    return float(first_epoch.iloc[0] / first_epoch.iloc[-1])
+
+
+def mean_band_width(runs: list[FinishedRun]) -> float:
+    """Mean over steps, from the second epoch on, of the loss band's width."""
+    low, high = band([run.step_losses for run in runs])
+    return float(np.mean((high - low)[runs[0].steps_per_epoch :]))
+
+
+# A metric takes the runs of one seed that match, and returns one number.
+METRICS = {
+    "final_train_loss": lambda runs: only(runs).metrics["train_loss"].iloc[-1],
+    "worst_final_train_loss": lambda runs: max(
+        run.metrics["train_loss"].iloc[-1] for run in runs
+    ),
+    "best_val_accuracy": lambda runs: max(run.best["val_accuracy"] for run in runs),
+    "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
+    "gradient_ratio": gradient_ratio,
+    "mean_band_width": mean_band_width,
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim and what the runs say of it: `left` and `right` hold a number a seed."""
+
+    name: str
+    statement: str
+    source: str
+    style: str
+    verdict: str
+    left: list[float]
+    right: list[float]
+    seeds: list[int]
+
+    @property
+    def holds(self) -> bool:
+        return self.verdict == HOLDS
+
+    @property
+    def fails(self) -> bool:
+        return self.verdict == FAILS
+
+
+def measure(side, runs: list[FinishedRun]) -> dict[int, float]:
+    """One side of a comparison, by seed."""
+    if side == "chance_loss":
+        return {run.seed: run.chance_loss for run in runs}
+    if not isinstance(side, dict):
+        return {run.seed: float(side) for run in runs}
+    chosen = [run for run in runs if matches(run.settings, side["where"])]
+    seeds = sorted({run.seed for run in chosen})
+    metric = METRICS[side["metric"]]
+    return {
+        seed: float(metric([run for run in chosen if run.seed == seed])) for seed in seeds
+    }
+
+
+def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
+    """Compare both sides for every seed that has both."""
+    left, right = measure(claim["left"], runs), measure(claim["right"], runs)
+    seeds = sorted(left.keys() & right.keys())
+    true = [compare(left[s], claim["is"], right[s], claim.get("margin", 0)) for s in seeds]
+    if not true:
+        verdict = UNMEASURED
+    elif all(true):
+        verdict = HOLDS
+    else:
+        verdict = MIXED if any(true) else FAILS
+    return Verdict(
+        name=name,
+        statement=claim["statement"],
+        source=claim["source"],
+        style=claim.get("style", "loss"),
+        verdict=verdict,
+        left=[left[s] for s in seeds],
+        right=[right[s] for s in seeds],
+        seeds=seeds,
+    )
+
+
+def compare(left: float, relation: str, right: float, margin: float) -> bool:
+    """NaN compares false with everything: a diverged run proves no claim."""
+    if relation == "near":
+        return abs(left - right) <= margin
+    return left > right + margin if relation == "above" else left < right - margin
+
+
+def decide_all(path: Path, study: str, runs: list[FinishedRun]) -> dict[str, Verdict]:
+    """Every claim about a study, by name."""
+    claims = read_yaml(path).get(study, {})
+    return {name: decide(name, claim, runs) for name, claim in claims.items()}

@@ -1,0 +1,66 @@
+"""Text for LaTeX: escaping, and numbers with their spread."""
+
+import numpy as np
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "%": r"\%",
+    "_": r"\_",
+    "&": r"\&",
+    "#": r"\#",
+    "$": r"\$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+    "°": r"\textdegree{}",
+    "–": "--",
+}
+
+
+class Tex(str):
+    """Text that is LaTeX already; every other text is escaped when it is printed."""
+
+
+def escape(text: str) -> Tex:
+    r"""Any text as LaTeX that prints it: `50 % & more` → `50 \% \& more`."""
+    return text if isinstance(text, Tex) else Tex("".join(SPECIAL.get(c, c) for c in text))
+
+
+def number(values, style: str = "loss") -> Tex:
+    """Mean of `values`, with ± their standard deviation where there are several.
+
+    Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
+    decimal) and `power` (one decimal and a power of ten).
+    """
+    values = np.asarray(values, dtype=float)
+    if not np.isfinite(values).all():
+        return Tex("diverged")
+    mean = values.mean()
+    spread = values.std(ddof=1) if len(values) > 1 else None
+    if style == "power":
+        mantissa, exponent = f"{mean:.1e}".split("e")
+        return Tex(rf"${mantissa}\times10^{{{int(exponent)}}}$")
+    factor, decimals = (100, 1) if style == "accuracy" else (1, 2)
+    text = f"{factor * mean:.{decimals}f}"
+    if spread is not None:
+        text += rf" $\pm$ {factor * spread:.{decimals}f}"
+    return Tex(text)
+
+
+def learning_rate(rate: float) -> Tex:
+    r"""`0.001` → `$10^{-3}$`, `0.002` → `$2\times10^{-3}$`."""
+    mantissa, exponent = f"{rate:.6e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
+    factor = "" if mantissa == "1" else rf"{mantissa}\times"
+    return Tex(rf"${factor}10^{{{int(exponent)}}}$")
+
+
+def listing(words: list[str]) -> Tex:
+    """`a, b and c`, each escaped."""
+    words = [escape(word) for word in words]
+    if len(words) < 2:
+        return Tex("".join(words))
+    return Tex(f"{', '.join(words[:-1])} and {words[-1]}")

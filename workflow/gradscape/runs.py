@@ -1,0 +1,102 @@
+"""Finished runs, read back from their directories; what figures and tables start from."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gradscape.config import RUN_RECORD, format_learning_rate
+from gradscape.errors import GradscapeError
+
+
+class FinishedRun:
+    """One run's directory. Tables are read when they are asked for."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        try:
+            self.record = json.loads((self.path / RUN_RECORD).read_text())
+        except FileNotFoundError:
+            raise GradscapeError(f"{self.path}: not a finished run") from None
+        except json.JSONDecodeError as error:
+            raise GradscapeError(f"{self.path / RUN_RECORD}: damaged ({error})") from None
+        self.settings: dict = self.record["settings"]
+        self.model: str = self.settings["model"]
+        self.learning_rate: float = self.settings["learning_rate"]
+        self.seed: int = self.settings["seed"]
+
+    @property
+    def label(self) -> str:
+        return f"{model_label(self.model)}, lr {format_learning_rate(self.learning_rate)}"
+
+    @property
+    def diverged(self) -> int | None:
+        """The epoch whose loss left the finite numbers, if one did."""
+        return self.record["diverged"]
+
+    @property
+    def chance_loss(self) -> float:
+        """Cross entropy of a uniform guess, ln(classes)."""
+        return float(np.log(self.record["data"]["classes"]))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """A row an epoch; accuracies as fractions."""
+        return self._csv("metrics.csv")
+
+    @cached_property
+    def test(self) -> pd.Series:
+        return self._csv("test.csv").iloc[0]
+
+    @cached_property
+    def step_losses(self) -> np.ndarray:
+        """Minibatch loss of every step, [steps]."""
+        return self._arrays("steps.npz")["loss"]
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        return int(self._arrays("steps.npz")["steps_per_epoch"])
+
+    @cached_property
+    def gradients(self) -> pd.DataFrame:
+        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth."""
+        arrays = self._arrays("gradients.npz")
+        return pd.DataFrame(
+            arrays["mean_absolute_gradient"], columns=arrays["layer"].tolist()
+        )
+
+    @property
+    def best(self) -> pd.Series:
+        """The epoch with the best validation accuracy; the first of equals."""
+        return self.metrics.loc[self.metrics["val_accuracy"].idxmax()]
+
+    def _csv(self, name: str) -> pd.DataFrame:
+        return pd.read_csv(self.path / name)
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray]:
+        with np.load(self.path / name) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+
+
+def model_label(name: str) -> str:
+    """A model's name as it is printed: `vgg38-bn-rc` → `VGG38 BN+RC`."""
+    base, *rest = name.replace("vgg-a", "VGG_A").split("-")
+    cures = "+".join(w.upper() if len(w) == 2 else w for w in rest)
+    base = base.replace("VGG_A", "VGG-A").replace("vgg", "VGG")
+    return f"{base} {cures}".strip()
+
+
+def by_setting(runs: list[FinishedRun]) -> dict[tuple[str, float], list[FinishedRun]]:
+    """Runs that differ in nothing but the seed, by (model, learning rate)."""
+    groups: dict[tuple[str, float], list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault((run.model, run.learning_rate), []).append(run)
+    return groups
+
+
+def best_setting(runs: list[FinishedRun]) -> list[FinishedRun]:
+    """The runs of the setting with the highest validation accuracy, mean over seeds."""
+    groups = by_setting(runs).values()
+    return max(groups, key=lambda g: np.mean([run.best["val_accuracy"] for run in g]))

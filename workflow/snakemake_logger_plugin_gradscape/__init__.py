@@ -1,0 +1,83 @@
+"""A progress bar for a grid of runs, and the command line that people write.
+
+`snakemake --logger gradscape …` shows one bar over all jobs, with a line for each job
+that starts or fails.
+
+Snakemake imports its logger plugins before it reads its arguments. That is used to make
+`snakemake --cores 1 --resources gpu=1 all` work as written: `--resources` takes several
+values and would swallow the target, so targets behind it are moved to the front. Nothing
+inside Snakemake is touched.
+"""
+
+import sys
+from logging import WARNING, LogRecord
+from pathlib import Path
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+from tqdm import tqdm
+
+SWALLOWS = ("--resources", "--res")
+
+
+def targets_first(arguments: list[str]) -> list[str]:
+    """Move what is no NAME=VALUE behind `--resources` to the front.
+
+    >>> targets_first(["--cores", "1", "--resources", "gpu=1", "all"])
+    ['all', '--cores', '1', '--resources', 'gpu=1']
+    """
+    targets, kept, inside = [], [], False
+    for word in arguments:
+        if word.startswith("-"):
+            inside = word in SWALLOWS
+        is_target = inside and not word.startswith("-") and "=" not in word
+        (targets if is_target else kept).append(word)
+    return targets + kept
+
+
+if "snakemake" in Path(sys.argv[0]).parts[-2:] or Path(sys.argv[0]).stem == "snakemake":
+    sys.argv[1:] = targets_first(sys.argv[1:])
+
+
+class LogHandler(LogHandlerBase):
+    """Writes the bar and the lines to stderr."""
+
+    def __post_init__(self) -> None:
+        self.bar: tqdm | None = None
+
+    def emit(self, record: LogRecord) -> None:
+        event = getattr(record, "event", None)
+        if event == LogEvent.PROGRESS:
+            self.show(record.done, record.total)
+        elif event == LogEvent.JOB_INFO:
+            message = record.rule_msg or record.rule_name
+            tqdm.write(message, file=sys.stderr)
+        elif event == LogEvent.JOB_ERROR or record.levelno >= WARNING:
+            tqdm.write(self.format(record), file=sys.stderr)
+
+    def show(self, done: int, total: int) -> None:
+        if self.bar is None:
+            self.bar = tqdm(total=total, unit="job", desc="gradscape")
+        self.bar.update(done - self.bar.n)
+        if done == total:
+            self.bar.close()
+
+    @property
+    def writes_to_stream(self) -> bool:
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        return False
+
+    @property
+    def has_formatter(self) -> bool:
+        return False
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        return False
