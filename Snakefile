@@ -3,19 +3,14 @@
 #   config ─┬─ data ── train ─┬─ figure ─┬─ paper
 #           └─────────────────┴─ table ──┘
 
-import os
 import sys
 
-# The package, for this file and for every job, also inside a job's conda environment.
-sys.path.insert(0, os.path.join(workflow.basedir, "workflow"))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [sys.path[0], *filter(None, [os.environ.get("PYTHONPATH")])]
-)
-# The jobs' python is the one that runs Snakemake, activated or not.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from gradscape.config import Experiment
-from gradscape.dag import Dag
+from gradscape.dag import Dag, set_job_environment
+
+set_job_environment()
 
 # A configuration given on the command line stands instead of the default, not on top.
 if not {"studies", "extends"} & set(config):

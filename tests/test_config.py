@@ -7,7 +7,6 @@ import re
 import pytest
 import yaml
 from conftest import ROOT, TINY
-
 from gradscape.config import (
     SETTING_NAMES,
     Experiment,
@@ -94,7 +93,11 @@ def mutate(path: str, value):
         ),
         ("studies.tiny.grid.seed", [], "studies.tiny.grid.seed: is empty"),
         ("studies", {}, "studies: is empty"),
-        ("studies.tiny.dataset", "cifar", "studies.tiny.dataset: 'cifar' is not one of"),
+        (
+            "studies.tiny.dataset",
+            "cifar",
+            "studies.tiny.dataset: 'cifar' is not one of",
+        ),
         (
             "studies.tiny.exceptions",
             [{"where": {"seed": 0}, "skip": True}],

@@ -6,7 +6,6 @@ import tarfile
 
 import numpy as np
 import pytest
-
 from gradscape.data import sources
 from gradscape.data.sources import acquire
 from gradscape.data.splits import split
@@ -49,7 +48,7 @@ def test_ordered_splits(name, train, validation):
 def test_generated_images_are_balanced_and_repeatable():
     first, second = acquire("generated10"), acquire("generated10")
     assert first.checksum == second.checksum
-    assert first.images.shape == (12_000, 32, 32, 3)
+    assert first.images.shape == (11_000, 32, 32, 3)
     assert set(np.bincount(first.labels[: first.train])) == {1_000}
     assert len(acquire("generated100").classes) == 100
 
@@ -75,7 +74,7 @@ def test_an_empty_folder_is_named(tmp_path):
 
 def test_a_damaged_archive_is_never_unpickled(tmp_path):
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"not an archive")
-    with pytest.raises(GradscapeError, match="cifar-10-python.tar.gz: damaged"):
+    with pytest.raises(GradscapeError, match=r"cifar-10-python\.tar\.gz: damaged"):
         acquire("cifar10", str(tmp_path))
     (tmp_path / "cifar-100-python").mkdir()
     for name in ("train", "test", "meta"):

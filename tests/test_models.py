@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 from conftest import succeed
-
 from gradscape.models import MODELS, build
 from gradscape.models.blocks import parameter_count, weights
 
@@ -65,14 +64,16 @@ def test_batch_norm_sits_between_convolution_and_activation():
 
 def test_vgg_a_starts_from_xavier_weights_and_zero_biases():
     torch.manual_seed(0)
-    layer = build("vgg-a", 10).features[-3]
+    layer = build("vgg-a", 10).features[-4]
     fan = 2 * 512 * 9
     assert layer.weight.std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.01)
     assert not layer.bias.any()
 
 
 def test_models_command_lists_them_all():
-    rows = {row["model"]: row for row in json.loads(succeed("gradscape", "models", "--json"))}
+    rows = {
+        row["model"]: row for row in json.loads(succeed("gradscape", "models", "--json"))
+    }
     assert rows.keys() == MODELS.keys()
     assert rows["vgg38"]["parameters_100_classes"] == 336_196
     assert rows["vgg-a-bn"]["parameters_10_classes"] == 9_756_426

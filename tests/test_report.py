@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
-
 from gradscape.config import Experiment, Figure
 from gradscape.errors import GradscapeError
 from gradscape.figures import draw
@@ -104,7 +103,9 @@ def test_a_single_rate_has_no_band_and_says_so(tmp_path):
 def test_figures_repeat_to_the_byte(tmp_path):
     runs = [write_run(tmp_path, "vgg38", seed=s, losses=(4.6, 4.0 + s)) for s in (0, 1)]
     for drawing in ("curves", "gradient_flow"):
-        outputs = [tmp_path / f"{drawing}{i}.{kind}" for i in "ab" for kind in ("pdf", "svg")]
+        outputs = [
+            tmp_path / f"{drawing}{i}.{kind}" for i in "ab" for kind in ("pdf", "svg")
+        ]
         for half in (outputs[:2], outputs[2:]):
             draw(Figure("s", drawing, drawing), runs, half)
         assert outputs[0].read_bytes() == outputs[2].read_bytes()
@@ -119,11 +120,13 @@ def test_a_diverged_run_is_said_under_its_curves(tmp_path):
 
 
 def test_the_table_is_taken_at_the_epoch_that_validated_best(tmp_path):
-    run = write_run(
-        tmp_path, "vgg08", losses=(3.0, 2.0, 1.0), accuracies=(0.1, 0.5, 0.4)
-    )
+    run = write_run(tmp_path, "vgg08", losses=(3.0, 2.0, 1.0), accuracies=(0.1, 0.5, 0.4))
     (row,) = results_table([run]).to_dict("records")
-    assert (row["best_epoch"], row["train_loss"], row["final_train_loss"]) == (2, 2.0, 1.0)
+    assert (row["best_epoch"], row["train_loss"], row["final_train_loss"]) == (
+        2,
+        2.0,
+        1.0,
+    )
 
 
 def test_the_best_setting_is_the_best_mean_over_seeds(tmp_path):
@@ -165,7 +168,12 @@ def test_every_special_character_is_escaped():
 
 def test_names_as_they_are_printed():
     names = ["vgg38-bn-rc", "vgg-a", "vgg-a-bn", "vgg08"]
-    assert [model_label(n) for n in names] == ["VGG38 BN+RC", "VGG-A", "VGG-A BN", "VGG08"]
+    assert [model_label(n) for n in names] == [
+        "VGG38 BN+RC",
+        "VGG-A",
+        "VGG-A BN",
+        "VGG08",
+    ]
 
 
 def test_an_unfinished_run_is_named(tmp_path):

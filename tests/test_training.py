@@ -15,8 +15,6 @@ import pandas as pd
 import pytest
 import torch
 from conftest import BIN, ROOT, run, succeed
-from torch.nn.functional import cross_entropy
-
 from gradscape.config import Run, Settings
 from gradscape.data.store import load
 from gradscape.engine import checkpoint as checkpoints
@@ -29,6 +27,7 @@ from gradscape.engine.train import Training, train
 from gradscape.errors import GradscapeError
 from gradscape.models import build
 from gradscape.probes.gradient_flow import mean_absolute_gradients
+from torch.nn.functional import cross_entropy
 
 SMALL = Settings(
     model="vgg08",
@@ -118,13 +117,21 @@ def test_all_models_of_a_seed_see_the_same_minibatches_and_no_epoch_repeats(data
 @pytest.mark.parametrize(
     ("name", "scheduler", "by_step"),
     [
-        ("cosine", lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6, 2e-5), False),
+        (
+            "cosine",
+            lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6, 2e-5),
+            False,
+        ),
         (
             "cosine_per_iteration",
             lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6, 2e-5),
             True,
         ),
-        ("exponential", lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.95), False),
+        (
+            "exponential",
+            lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.95),
+            False,
+        ),
         ("staircase", lambda o: torch.optim.lr_scheduler.StepLR(o, 2, 0.95), False),
     ],
 )
@@ -168,7 +175,15 @@ def test_gradient_flow_is_the_mean_absolute_gradient_of_each_weight():
 
 
 def test_real_cifar_is_learned_by_vgg08(cifar, tmp_path):
-    succeed("gradscape", "data", "cifar100", "--data-dir", cifar, "--out", tmp_path / "d/cifar100")
+    succeed(
+        "gradscape",
+        "data",
+        "cifar100",
+        "--data-dir",
+        cifar,
+        "--out",
+        tmp_path / "d/cifar100",
+    )
     settings = replace(
         SMALL, dataset="cifar100", batch_size=100, train_items=4_000, precision="auto"
     )
@@ -314,7 +329,8 @@ def test_bf16_learns_what_fp32_learns(dataset):
 def test_each_run_leases_a_gpu_of_its_own(tmp_path):
     """Two runs get two GPUs; a third waits until one of them ends."""
     code = (
-        "import sys, time; from pathlib import Path; from gradscape.engine.lease import lease;"
+        "import sys, time; from pathlib import Path;"
+        "from gradscape.engine.lease import lease;"
         "print(lease(['a', 'b'], Path(sys.argv[1])), flush=True); time.sleep(60)"
     )
 

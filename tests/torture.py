@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import torch  # noqa: F401  before the forks
-
 from gradscape.config import Run, Settings
 from gradscape.data.store import load
 from gradscape.engine.train import train
@@ -64,7 +63,7 @@ def main(data: str, out: str, kills: str, seed: str) -> None:
             os.kill(child, (signal.SIGKILL, signal.SIGTERM)[killed % 3 == 2])
             killed += 1
         _, status = os.waitpid(child, 0)
-        writing += (folder / ".checkpoint.pt.partial").exists()
+        writing += (folder / "..checkpoint.pt").exists()
         if os.waitstatus_to_exitcode(status) not in (0, 128 + 15, -9, -15):
             sys.exit(f"attempt ended with {os.waitstatus_to_exitcode(status)}")
     print(f"killed {killed} times, {writing} of them during a checkpoint's writing")

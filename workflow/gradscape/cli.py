@@ -192,9 +192,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--name", help="default: from model, learning rate and seed")
     added.add_argument("--threads", type=int, default=1, help="CPU threads")
     added.add_argument("--checkpoint", type=Path, help="default: OUT/.checkpoint.pt")
-    added.add_argument(
-        "--checkpoint-seconds", type=float, default=20.0, help="default: 20"
-    )
+    added.add_argument("--checkpoint-seconds", type=float, default=20.0, help="default: 20")
     added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
     add_settings(added)
 

@@ -239,11 +239,12 @@ def validate(config: dict) -> None:
     if errors:
         raise GradscapeError(describe(min(errors, key=lambda e: len(e.path))))
     for name, study in config["studies"].items():
-        models = study.get("grid", {}).get("model", []) + [study.get("model")]
+        models = [study.get("model"), *study.get("grid", {}).get("model", [])]
         for model in filter(None, models):
             if model not in MODELS:
+                hint = suggest(model, MODELS)
                 raise GradscapeError(
-                    f"config: studies.{name}: unknown model {model!r}{suggest(model, MODELS)}"
+                    f"config: studies.{name}: unknown model {model!r}{hint}"
                 )
 
 

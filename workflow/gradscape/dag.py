@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import os
+import sys
+from pathlib import Path
 
 from gradscape.cli import flags
-from gradscape.config import RUN_RECORD, RUN_TABLES, Experiment, Figure, locate
+from gradscape.config import ROOT, RUN_RECORD, RUN_TABLES, Experiment, Figure, locate
 from gradscape.figures import DRAWINGS
 from gradscape.models import source_file
 
@@ -26,6 +29,20 @@ TRAINING_CODE = [
         "probes/gradient_flow",
     )
 ]
+
+
+def set_job_environment() -> None:
+    """Have the jobs find this package and this Python.
+
+    PYTHONPATH reaches jobs inside conda environments too; PATH makes `python` the one that
+    runs Snakemake, activated or not, and a conda environment's own goes before it.
+    """
+    for variable, folder in (
+        ("PYTHONPATH", str(ROOT / "workflow")),
+        ("PATH", str(Path(sys.executable).parent)),
+    ):
+        others = os.environ.get(variable, "").split(os.pathsep)
+        os.environ[variable] = os.pathsep.join([folder, *filter(None, others)])
 
 
 class Dag:
@@ -107,6 +124,9 @@ class Dag:
             f"{self.experiment.results}/tables/{study}.csv"
             for study in self.experiment.studies
         ]
+
+    def results(self, wildcards) -> str:
+        return str(self.experiment.results)
 
     def template(self) -> list[str]:
         studies = self.experiment.studies.values()

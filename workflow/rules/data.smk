@@ -8,18 +8,18 @@ localrules:
 
 
 rule data:
-    message:
-        "Getting {wildcards.dataset}"
     output:
         "results/data/{dataset}/images.npy",
         "results/data/{dataset}/labels.npy",
         "results/data/{dataset}/dataset.json",
     log:
         "results/data/logs/{dataset}.log",
-    params:
-        data_dir=f"--data-dir {experiment.data_dir}" if experiment.data_dir else "",
     conda:
         "../../envs/train.yaml"
+    params:
+        data_dir=f"--data-dir {experiment.data_dir}" if experiment.data_dir else "",
+    message:
+        "Getting {wildcards.dataset}"
     shell:
         "python -m gradscape data {wildcards.dataset}"
         " --out results/data/{wildcards.dataset}"

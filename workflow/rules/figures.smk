@@ -12,8 +12,6 @@ localrules:
 
 
 rule figure:
-    message:
-        "Drawing {wildcards.study}: {wildcards.figure}"
     input:
         runs=dag.figure_runs,
         code=dag.figure_code,
@@ -28,12 +26,14 @@ rule figure:
         facts=f"{FIGURE}.txt",
     log:
         f"{RESULTS}/logs/figure/{{study}}/{{figure}}.log",
+    conda:
+        "../../envs/figures.yaml"
     params:
         spec=dag.figure_spec,
         caption=dag.figure_caption,
         runs=dag.figure_directories,
-    conda:
-        "../../envs/figures.yaml"
+    message:
+        "Drawing {wildcards.study}: {wildcards.figure}"
     shell:
         "python -m gradscape figure"
         " --spec {params.spec:q}"
@@ -43,8 +43,6 @@ rule figure:
 
 
 rule table:
-    message:
-        "Gathering the results of {wildcards.study}"
     input:
         runs=dag.study_runs,
         code="workflow/gradscape/report/tables.py",
@@ -57,10 +55,12 @@ rule table:
         ),
     log:
         f"{RESULTS}/logs/table/{{study}}.log",
-    params:
-        runs=dag.study_directories,
     conda:
         "../../envs/figures.yaml"
+    params:
+        runs=dag.study_directories,
+    message:
+        "Gathering the results of {wildcards.study}"
     shell:
         "python -m gradscape table"
         " --out {output}"

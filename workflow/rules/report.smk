@@ -13,23 +13,21 @@ localrules:
 # The configuration as it ran, with the command line's changes: provenance, and what
 # writes the report again without Snakemake.
 rule configuration:
-    message:
-        "Keeping the configuration"
     output:
         f"{RESULTS}/config.json",
     log:
         f"{RESULTS}/logs/configuration.log",
-    params:
-        content=dag.configuration(),
     conda:
         "../../envs/report.yaml"
+    params:
+        content=dag.configuration(),
+    message:
+        "Keeping the configuration"
     shell:
         "printf '%s\\n' {params.content:q} > {output} 2> {log}"
 
 
 rule tex:
-    message:
-        "Writing the report"
     input:
         config=rules.configuration.output,
         runs=dag.runs(),
@@ -42,13 +40,13 @@ rule tex:
         f"{RESULTS}/logs/tex.log",
     conda:
         "../../envs/report.yaml"
+    message:
+        "Writing the report"
     shell:
         "python -m gradscape tex --config {input.config} > {log} 2>&1"
 
 
 rule pdf:
-    message:
-        "Compiling the report"
     input:
         rules.tex.output,
     output:
@@ -61,24 +59,26 @@ rule pdf:
         source=f"{RESULTS}/report-source.tar.gz",
     log:
         f"{RESULTS}/logs/pdf.log",
-    params:
-        results=RESULTS,
-        title=experiment.title,
     conda:
         "../../envs/report.yaml"
+    params:
+        results=dag.results,
+        title=experiment.title,
+    message:
+        "Compiling the report"
     shell:
         "python -m gradscape pdf --results {params.results} > {log} 2>&1"
 
 
 # From the runs that are there, whatever is missing: draws, writes, compiles, trains nothing.
 rule report:
-    message:
-        "Writing the report from the runs that are finished"
     input:
         rules.configuration.output,
     log:
         f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/report.yaml"
+    message:
+        "Writing the report from the runs that are finished"
     shell:
         "python -m gradscape report --config {input} > {log} 2>&1"

@@ -10,8 +10,6 @@ RUN = f"{RESULTS}/runs/{{study}}/{{run}}"
 
 
 rule train:
-    message:
-        "Training {wildcards.study}: {wildcards.run}"
     input:
         data=ancient(dag.dataset),
         code=dag.training_code,
@@ -27,15 +25,17 @@ rule train:
         f"{RESULTS}/logs/train/{{study}}/{{run}}.log",
     benchmark:
         f"{RESULTS}/logs/train/{{study}}/{{run}}.benchmark.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: experiment.threads
+    resources:
+        gpu=dag.gpus,
     params:
         settings=dag.settings,
         out=RUN,
         checkpoint=f"{RUN}/.checkpoint.pt",
-    threads: experiment.threads
-    resources:
-        gpu=dag.gpus,
-    conda:
-        "../../envs/train.yaml"
+    message:
+        "Training {wildcards.study}: {wildcards.run}"
     shell:
         "python -m gradscape train"
         " {params.settings}"

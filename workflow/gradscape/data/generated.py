@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscape.data.store import Dataset
 
-TRAIN, TEST = 10_000, 2_000
+TRAIN, TEST = 10_000, 1_000
 SIZE = 32
 TILTS = (0.0, 22.5, 45.0, 67.5, 90.0)  # degrees between the stripes' normal and x
 FREQUENCIES = (3.0, 6.0)  # periods across an image
@@ -17,7 +17,7 @@ NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the
 
 
 def generate(classes: int, seed: int = 2020) -> Dataset:
-    """10,000 training and 2,000 test images in 10 or 100 balanced classes."""
+    """10,000 training and 1,000 test images in 10 or 100 balanced classes."""
     random = np.random.RandomState(seed)
     labels = np.concatenate(
         [random.permutation(np.arange(n) % classes) for n in (TRAIN, TEST)]
@@ -36,7 +36,7 @@ def generate(classes: int, seed: int = 2020) -> Dataset:
 
 
 def gratings(labels: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """uint8 [n, 32, 32, 3], one grating a label: shape = label % 10, colour = label // 10."""
+    """uint8 [n, 32, 32, 3], one grating a label: shape label % 10, colour label // 10."""
     n = len(labels)
     shape, colour = labels % 10, labels // 10
     tilt = np.asarray(TILTS)[shape % len(TILTS)] + random.uniform(-4.5, 4.5, n)

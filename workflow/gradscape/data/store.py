@@ -7,13 +7,13 @@ channels-last, as the networks read them, and are memory-mapped.
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from gradscape.errors import GradscapeError
+from gradscape.files import whole
 
 FILES = ["images.npy", "labels.npy", "dataset.json"]
 
@@ -39,7 +39,6 @@ class Dataset:
 
 def save(dataset: Dataset, folder: Path) -> None:
     """Write a dataset so that every file appears whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     record = {
         "name": dataset.name,
         "source": dataset.source,
@@ -49,12 +48,10 @@ def save(dataset: Dataset, folder: Path) -> None:
         "sha256": dataset.checksum,
     }
     for name, content in (("images", dataset.images), ("labels", dataset.labels)):
-        partial = folder / f".{name}.npy"
-        np.save(partial, content)
-        os.replace(partial, folder / f"{name}.npy")
-    partial = folder / ".dataset.json"
-    partial.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(partial, folder / "dataset.json")
+        with whole(folder / f"{name}.npy") as partial:
+            np.save(partial, content)
+    with whole(folder / "dataset.json") as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def load(folder: Path) -> Dataset:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from gradscape.config import Settings
+from gradscape.files import whole
 
 SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 
@@ -35,16 +36,12 @@ class Checkpoint:
 
     def save(self, state: dict) -> None:
         """Write `state`; on a full disk say so, keep the previous one and go on."""
-        partial = self.path.with_name(self.path.name + ".partial")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+            with whole(self.path) as partial, partial.open("wb") as file:
                 torch.save(state | {"fingerprint": self.fingerprint}, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(partial, self.path)
         except (OSError, RuntimeError) as error:  # torch wraps a failed write
-            partial.unlink(missing_ok=True)
             say(f"{self.path}: checkpoint not saved ({error}); the previous one is kept")
         self.saved_at = time.monotonic()
 
@@ -62,7 +59,7 @@ class Checkpoint:
 
     def set_aside(self, reason: str) -> None:
         aside = self.path.with_name(self.path.name + ".set-aside")
-        os.replace(self.path, aside)
+        self.path.replace(aside)
         say(f"{self.path}: {reason}; set aside as {aside.name}, training starts afresh")
 
     def delete(self) -> None:

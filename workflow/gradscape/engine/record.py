@@ -1,9 +1,7 @@
 """What a finished run leaves behind: its tables, its weights, and how it came about."""
 
 import csv
-import io
 import json
-import os
 import platform
 import resource
 import subprocess
@@ -13,37 +11,29 @@ import numpy as np
 import torch
 
 from gradscape.engine.device import Backend
+from gradscape.files import whole
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write(path, text.getvalue().encode())
+    with whole(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    write(path, content.getvalue())
+    with whole(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def write_json(path: Path, record: dict) -> None:
-    write(path, (json.dumps(record, indent=2) + "\n").encode())
+    with whole(path) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n")
 
 
 def write_weights(path: Path, content: dict) -> None:
-    partial = path.with_name(f".{path.name}")
-    torch.save(content, partial)
-    os.replace(partial, path)
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file so that it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with whole(path) as partial, partial.open("wb") as file:
+        torch.save(content, file)
 
 
 def revision() -> dict:

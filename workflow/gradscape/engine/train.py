@@ -114,7 +114,14 @@ class Training:
         self.step.index.copy_(state["step"])
         self.step.losses.copy_(state["losses"])
         self.step.accuracies.copy_(state["accuracies"])
-        for name in ("epoch", "seconds", "metrics", "timing", "gradients", "step_losses"):
+        for name in (
+            "epoch",
+            "seconds",
+            "metrics",
+            "timing",
+            "gradients",
+            "step_losses",
+        ):
             setattr(self, name, state[name])
         self.best = state["best"]
         self.resumed = state["resumed"] + 1

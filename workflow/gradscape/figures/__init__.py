@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradscape.errors import GradscapeError
+from gradscape.files import whole
 
 if TYPE_CHECKING:
     from gradscape.config import Figure
@@ -36,8 +37,8 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     with style.applied():
         picture, facts = getattr(import_module(module), function)(figure, chosen)
         for output in outputs:
-            output.parent.mkdir(parents=True, exist_ok=True)
             if output.suffix == ".txt":
-                output.write_text(facts + "\n")
+                with whole(output) as partial:
+                    partial.write_text(facts + "\n")
             else:
                 style.save(picture, output)

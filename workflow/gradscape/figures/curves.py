@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from gradscape.config import Figure
 from gradscape.figures import style
@@ -41,6 +42,7 @@ def curves(figure: Figure, runs: list[FinishedRun]):
         quantity = column.split("_")[1]
         axis.set_title(quantity if together else f"{part} {quantity}")
         axis.set_xlabel("epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if quantity == "loss":
             axis.axhline(chance, color="grey", lw=0.8, ls=":")
             axis.set_ylim(0, 1.15 * chance)

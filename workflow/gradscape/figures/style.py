@@ -1,6 +1,5 @@
 """The look of every figure: sizes of a two-column page, colours, and saving."""
 
-import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -10,6 +9,8 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure as Picture
+
+from gradscape.files import whole
 
 COLUMN, PAGE = 3.35, 6.9  # inches
 
@@ -49,11 +50,10 @@ def width(wide: bool) -> float:
 def save(picture: Picture, path: Path) -> None:
     """Write a figure so that the same runs give the same bytes."""
     dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-    partial = path.with_name(f".{path.name}")
-    picture.savefig(
-        partial, format=path.suffix[1:], metadata=dates.get(path.suffix), dpi=150
-    )
-    os.replace(partial, path)
+    with whole(path) as partial:
+        picture.savefig(
+            partial, format=path.suffix[1:], metadata=dates.get(path.suffix), dpi=150
+        )
 
 
 def legend_below(picture: Picture, handles: list, columns: int) -> None:

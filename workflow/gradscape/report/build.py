@@ -28,6 +28,7 @@ from gradscape.config import (
 )
 from gradscape.errors import GradscapeError
 from gradscape.figures import draw
+from gradscape.files import whole
 from gradscape.report import tex
 from gradscape.report.claims import Verdict, decide_all
 from gradscape.report.tables import results_table, write_table
@@ -231,7 +232,9 @@ class StudyView:
                 tex.number(side, claim.style) if side else Tex("--")
                 for side in (claim.left, claim.right)
             ]
-            statement = rf"{tex.escape(claim.statement)} \emph{{{tex.escape(claim.source)}}}"
+            statement = (
+                rf"{tex.escape(claim.statement)} \emph{{{tex.escape(claim.source)}}}"
+            )
             lines.append(" & ".join([statement, *sides, claim.verdict]) + r" \\")
         return Tex("\n\\addlinespace\n".join(lines))
 
@@ -247,15 +250,16 @@ def write_tex(experiment: Experiment, results: Path) -> None:
         comment_start_string="((#",
         comment_end_string="#))",
         undefined=jinja2.StrictUndefined,
-        finalize=lambda value: tex.escape(str(value) if value is not None else "")
-        if not isinstance(value, Tex)
-        else value,
+        finalize=lambda value: (
+            tex.escape(str(value) if value is not None else "")
+            if not isinstance(value, Tex)
+            else value
+        ),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     folder = results / "report"
-    folder.mkdir(parents=True, exist_ok=True)
     studies = {
         name: StudyView(study, results) for name, study in experiment.studies.items()
     }
@@ -279,14 +283,9 @@ def write_tex(experiment: Experiment, results: Path) -> None:
         revision=", ".join(commits),
         dirty=any(run.record["revision"]["dirty"] for run in runs),
     )
-    write_whole(folder / "report.tex", text)
+    with whole(folder / "report.tex") as partial:
+        partial.write_text(text)
     shutil.copyfile(TEMPLATES / "references.bib", folder / "references.bib")
-
-
-def write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(text)
-    os.replace(partial, path)
 
 
 def compile_pdf(results: Path) -> None:
@@ -313,9 +312,8 @@ def compile_pdf(results: Path) -> None:
         lines = done.stdout.splitlines() + done.stderr.splitlines()
         first = next((line for line in lines if ".tex:" in line), lines[-1])
         raise GradscapeError(f"{folder}/report.tex: LaTeX stopped: {first}")
-    partial = results / ".report.pdf"
-    shutil.copyfile(folder / "build" / "report.pdf", partial)
-    os.replace(partial, results / "report.pdf")
+    with whole(results / "report.pdf") as partial:
+        shutil.copyfile(folder / "build" / "report.pdf", partial)
     pack_sources(folder, results / "report-source.tar.gz")
 
 
@@ -331,4 +329,5 @@ def pack_sources(folder: Path, archive: Path) -> None:
             entry.size = file.stat().st_size
             with file.open("rb") as stream:
                 tar.addfile(entry, stream)
-    archive.write_bytes(gzip.compress(content.getvalue(), mtime=0))
+    with whole(archive) as partial:
+        partial.write_bytes(gzip.compress(content.getvalue(), mtime=0))

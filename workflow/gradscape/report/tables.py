@@ -1,10 +1,10 @@
 """Results tables: one tidy CSV a study, a row a run."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
+from gradscape.files import whole
 from gradscape.runs import FinishedRun
 
 COLUMNS = [
@@ -46,7 +46,12 @@ def results_table(runs: list[FinishedRun]) -> pd.DataFrame:
                 "best_epoch": int(best["epoch"]),
                 **{
                     key: best[key]
-                    for key in ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+                    for key in (
+                        "train_loss",
+                        "train_accuracy",
+                        "val_loss",
+                        "val_accuracy",
+                    )
                 },
                 "test_loss": run.test["test_loss"],
                 "test_accuracy": run.test["test_accuracy"],
@@ -60,7 +65,5 @@ def results_table(runs: list[FinishedRun]) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    table.to_csv(partial, index=False)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        table.to_csv(partial, index=False)
