@@ -11,6 +11,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import torch  # noqa: F401  before the forks
@@ -39,6 +40,8 @@ def attempt(dataset, out: Path) -> int:
             code = 0
         except SystemExit as stopped:
             code = stopped.code
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     return child
@@ -58,6 +61,8 @@ def main(data: str, out: str, kills: str, seed: str) -> None:
         child = attempt(dataset, folder)
         if killed < int(kills):
             while saved_at(folder) == before:  # let it get at least one step further
+                if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                    sys.exit("an attempt ended by itself before it had saved")
                 time.sleep(0.001)
             time.sleep(moments.uniform(0, 0.1))
             os.kill(child, (signal.SIGKILL, signal.SIGTERM)[killed % 3 == 2])

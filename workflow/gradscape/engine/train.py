@@ -135,10 +135,11 @@ class Training:
     def finished(self) -> bool:
         return self.epoch == self.settings.epochs or self.diverged
 
-    def run_epoch(self, after_step) -> None:
+    def run_epoch(self, between_steps) -> None:
         """Train to the end of the current epoch and score it.
 
-        `after_step(images)` is called between steps, when `state()` is whole.
+        `between_steps(images)` is called when `state()` is whole: between two steps, but
+        not behind the last, whose gradients the end of the epoch still needs.
         """
         sizes = self.train.sizes
         self.train.draw(self.settings.seed, self.epoch)
@@ -156,7 +157,8 @@ class Training:
                 set_learning_rate(self.optimiser, rate)
             self.step(sizes[at])
             self.seconds = earlier + time.perf_counter() - start
-            after_step(sizes[at])
+            if at + 1 < len(sizes):
+                between_steps(sizes[at])
         losses = self.step.losses.cpu()  # the epoch's one read: waits for the device
         self.seconds = earlier + time.perf_counter() - start
         self.end_epoch(losses, rate)
@@ -234,7 +236,7 @@ def train(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: signals.append(number))
 
-    def after_step(images: int) -> None:
+    def between_steps(images: int = 0) -> None:
         progress.step(images)
         if signals or checkpoint.due():
             checkpoint.save(training.state())
@@ -244,10 +246,10 @@ def train(
     while not training.finished:
         done = int(training.step.index) * settings.batch_size
         progress.start_epoch(training.epoch + 1, done)
-        training.run_epoch(after_step)
+        training.run_epoch(between_steps)
         progress.epoch(training.metrics[-1], training.timing[-1]["images_per_second"])
-        if checkpoint.due():
-            checkpoint.save(training.state())
+        if not training.finished:
+            between_steps()
     write_results(training, run, dataset, out, time.perf_counter() - start)
     checkpoint.delete()
 
