@@ -6,6 +6,7 @@ import re
 
 import pytest
 import yaml
+
 from conftest import ROOT, TINY
 from gradscape.config import (
     SETTING_NAMES,

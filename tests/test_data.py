@@ -6,6 +6,7 @@ import tarfile
 
 import numpy as np
 import pytest
+
 from gradscape.data import sources
 from gradscape.data.sources import acquire
 from gradscape.data.splits import split

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+
 from conftest import succeed
 from gradscape.models import MODELS, build
 from gradscape.models.blocks import parameter_count, weights

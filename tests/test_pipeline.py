@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BIN, ROOT, TINY, copy_repository, run, succeed
 from pypdf import PdfReader
+
+from conftest import BIN, ROOT, TINY, copy_repository, run, succeed
 
 LITERAL = "snakemake --cores 1 --resources gpu=1 all"
 needs_tex = pytest.mark.skipif(

@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
+
 from conftest import BIN, ROOT, run, succeed
 from gradscape.config import Run, Settings
 from gradscape.data.store import load
@@ -27,7 +29,6 @@ from gradscape.engine.train import Training, train
 from gradscape.errors import GradscapeError
 from gradscape.models import build
 from gradscape.probes.gradient_flow import mean_absolute_gradients
-from torch.nn.functional import cross_entropy
 
 SMALL = Settings(
     model="vgg08",

@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 
 import torch  # noqa: F401  before the forks
+
 from gradscape.config import Run, Settings
 from gradscape.data.store import load
 from gradscape.engine.train import train

@@ -83,6 +83,15 @@ def pdf(arguments) -> None:
     compile_pdf(arguments.results)
 
 
+def submission(arguments) -> None:
+    """pack report, code and results as a coursework wants them handed in"""
+    from gradscape.report.submission import write_submission
+
+    experiment = Experiment.from_file(arguments.config)
+    results = arguments.results or experiment.results
+    print(write_submission(experiment, results, arguments.course, arguments.student))
+
+
 def models(arguments) -> None:
     """list every model with its parameters and layers"""
     from gradscape.models import MODELS, build
@@ -212,6 +221,12 @@ def parser() -> argparse.ArgumentParser:
 
     added = command(pdf)
     added.add_argument("--results", type=Path, required=True, help="as for tex")
+
+    added = command(submission)
+    added.add_argument("course", choices=["edinburgh", "fudan"])
+    added.add_argument("--student", required=True, help="number, or number_name (fudan)")
+    added.add_argument("--config", type=Path, required=True)
+    added.add_argument("--results", type=Path, help="default: the config's results")
 
     added = command(models)
     added.add_argument("--json", action="store_true")

@@ -1,0 +1,189 @@
+"""Training throughput of the engine against the plain loop, alternating in one run.
+
+    python benchmarks/throughput.py --data results/data --out benchmarks/results
+
+For each network the plain loop and the engine (in the device's best precision and in
+fp32) train in turn, `--repeats` times, each turn in a process of its own that warms up and
+is then timed for `--seconds`. Prints images/s and the median of the ratios within a turn;
+on CUDA also the time of a step and its share of the counted floor. Start-up (imports,
+device, data, first step) is told apart. `--pair` also times two one-thread trainings at
+once, as `--cores 2` runs them. Writes throughput.csv and throughput.pdf.
+"""
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import plain_loop
+from gradscape.config import Settings
+from gradscape.data.splits import split
+from gradscape.data.store import Dataset, load
+from gradscape.engine.device import configure, has_fast_bf16
+from gradscape.engine.train import Training
+from gradscape.figures import style
+
+NETWORKS = {
+    "vgg08": Settings("vgg08", "cifar100"),
+    "vgg38": Settings("vgg38", "cifar100"),
+    "vgg38-bn-rc": Settings("vgg38-bn-rc", "cifar100"),
+    "vgg-a": Settings("vgg-a", "cifar10", batch_size=128, augmentation="none"),
+    "convnet": Settings("convnet", "cifar10", batch_size=200, augmentation="none"),
+}
+
+ITEMS = 10_000  # training images, fewer than the split's to start sooner
+WARMUP = 5  # steps before the clock starts
+
+# Counted µs a step of one H200 with ideal fusion: bytes and FLOP at the card's rates.
+FLOOR_MICROSECONDS = {
+    "vgg08": 95,
+    "vgg38": 573,
+    "vgg38-bn-rc": 761,
+    "vgg-a": 585,
+    "convnet": 1447,
+}
+
+
+def plain_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator[int]:
+    torch.set_num_threads(threads)
+    train = split(dataset, "edinburgh", ITEMS)["train"]
+    images, labels = np.asarray(dataset.images[train]), dataset.labels[train]
+    classes = len(dataset.classes)
+    yield from plain_loop.steps(settings, images, labels, classes, settings.device)
+
+
+def engine_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator[int]:
+    """The engine's own steps, as its loop issues them."""
+    backend = configure(settings.device, settings.precision, True, threads)
+    training = Training(replace(settings, train_items=ITEMS), dataset, backend)
+    while True:
+        training.train.draw(settings.seed, training.epoch)
+        if backend.is_cuda and not training.step.graphs:
+            training.step.capture()
+        training.step.index.zero_()
+        for size in training.train.sizes:
+            training.step(size)
+            yield size
+
+
+def turn(kind: str, settings: Settings, options, threads: int, begun: float, results):
+    """One timed turn, in a process of its own: (images/s, seconds until the first step)."""
+    dataset = load(options.data / settings.dataset)
+    make = plain_steps if kind == "plain" else engine_steps
+    steps = make(settings, dataset, threads)
+    wait = torch.cuda.synchronize if settings.device == "cuda" else lambda: None
+    next(steps)
+    wait()
+    start_up = time.time() - begun
+    for _ in range(WARMUP):
+        next(steps)
+    wait()
+    images, start = 0, time.perf_counter()
+    while time.perf_counter() - start < options.seconds:
+        images += sum(next(steps) for _ in range(5))
+    wait()
+    results.put((images / (time.perf_counter() - start), start_up))
+
+
+def timed(kind: str, settings: Settings, options, at_once: int = 1) -> tuple[float, float]:
+    """Images/s of `at_once` trainings together, and the longest start-up."""
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    threads = max(1, (os.cpu_count() or 1) // at_once)
+    arguments = (kind, settings, options, threads, time.time(), results)
+    processes = [context.Process(target=turn, args=arguments) for _ in range(at_once)]
+    for process in processes:
+        process.start()
+    rates, start_ups = zip(*(results.get() for _ in processes), strict=True)
+    for process in processes:
+        process.kill()  # the plain loop's workers go with it
+        process.join()
+    return sum(rates), max(start_ups)
+
+
+def measure(options) -> pd.DataFrame:
+    """A row a turn, with its ratio to the plain loop's turn just before."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    best = "bf16" if has_fast_bf16(device) else "fp32"
+    rows = []
+    for name in options.networks:
+        settings = replace(NETWORKS[name], device=device)
+        for repeat in range(options.repeats):
+            turns = {"plain loop": timed("plain", settings, options)}
+            for precision in dict.fromkeys(["fp32", best]):
+                chosen = replace(settings, precision=precision)
+                turns[f"engine {precision}"] = timed("engine", chosen, options)
+            if options.pair:
+                chosen = replace(settings, precision=best)
+                turns[f"two at once {best}"] = timed("engine", chosen, options, 2)
+            plain = turns["plain loop"][0]
+            for what, (speed, start_up) in turns.items():
+                rows.append((name, what, repeat, speed, speed / plain, start_up))
+                print(f"{name} {what}: {speed:,.0f} images/s, {start_up:.1f} s", flush=True)
+    columns = [
+        "network",
+        "what",
+        "repeat",
+        "images_per_second",
+        "ratio",
+        "start_up_seconds",
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def report(table: pd.DataFrame) -> None:
+    for (network, what), group in table.groupby(["network", "what"], sort=False):
+        speed = statistics.median(group["images_per_second"])
+        line = f"{network:<12} {what:<18} {speed:>10,.0f} images/s"
+        line += f"   × {statistics.median(group['ratio']):.2f}"
+        if torch.cuda.is_available() and what == "engine bf16":
+            step = 1e6 * NETWORKS[network].batch_size / speed
+            share = FLOOR_MICROSECONDS[network] / step
+            line += f"   {step:,.0f} µs a step, floor {share:.0%}"
+        print(line)
+
+
+def draw(table: pd.DataFrame, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    with style.applied():
+        picture, axis = plt.subplots(figsize=(style.PAGE, 2.2))
+        kinds = list(dict.fromkeys(table["what"]))
+        networks = list(dict.fromkeys(table["network"]))
+        for number, kind in enumerate(kinds):
+            medians = table[table.what == kind].groupby("network")["ratio"].median()
+            places = np.arange(len(networks)) + number / (len(kinds) + 1)
+            heights = [medians.get(name, 0) for name in networks]
+            axis.bar(places, heights, 1 / (len(kinds) + 1), label=kind)
+        axis.set_xticks(np.arange(len(networks)) + 0.3, networks)
+        axis.set_ylabel("images/s, plain loop = 1")
+        axis.legend()
+        style.save(picture, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path("results/data"))
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--pair", action="store_true")
+    options = parser.parse_args()
+    table = measure(options)
+    options.out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(options.out / "throughput.csv", index=False)
+    draw(table, options.out / "throughput.pdf")
+    report(table)
+
+
+if __name__ == "__main__":
+    main()
