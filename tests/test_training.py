@@ -253,6 +253,7 @@ def test_sigterm_saves_and_says_so_by_its_exit_code(generated, tmp_path):
     command = [
         *(BIN / "gradscape", "train", "--model", "vgg08", "--dataset", "generated10"),
         *("--data", generated, "--out", tmp_path, "--device", "cpu", "--epochs", "500"),
+        *("--train-items", "500"),
     ]
     log = (tmp_path / "log").open("w")
     process = subprocess.Popen([str(w) for w in command], stdout=log, stderr=log)

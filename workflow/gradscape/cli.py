@@ -245,11 +245,9 @@ def main(argv: list[str] | None = None) -> None:
     except GradscapeError as error:
         sys.exit(fail(str(error)))
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            sys.exit(fail(f"{error.filename or 'results'}: the disk is full"))
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            sys.exit(fail(f"{error.filename}: cannot be written ({error.strerror})"))
-        raise
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        sys.exit(fail(f"{error.filename or 'results'}: {error.strerror}"))
     except RuntimeError as error:
         if "out of memory" in str(error):
             sys.exit(fail("the GPU's memory is too small for batch_size: lower it"))

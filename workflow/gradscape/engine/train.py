@@ -216,6 +216,7 @@ def train(
     Raises `GradscapeError` for a device or a precision that is not there.
     """
     start = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)  # better found out now than after training
     settings = run.settings
     backend = configure(
         settings.device, settings.precision, settings.deterministic, threads
@@ -257,7 +258,6 @@ def train(
 def write_results(
     training: Training, run: Run, dataset: Dataset, out: Path, wall_seconds: float
 ) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     model, last = training.model, training.metrics[-1]
     last_weights = {k: v.clone() for k, v in model.state_dict().items()}
     # The score of the epoch that validated best, as the courses ask.

@@ -266,7 +266,7 @@ def write_tex(experiment: Experiment, results: Path) -> None:
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:
         raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
-    commits = sorted({str(run.record["revision"]["commit"])[:10] for run in runs})
+    commits = {run.record["revision"]["commit"] or "unknown" for run in runs}
     sections = {view.study.section for view in studies.values()}
     for section in sections:
         if not (TEMPLATES / "sections" / f"{section}.tex.j2").exists():
@@ -280,7 +280,7 @@ def write_tex(experiment: Experiment, results: Path) -> None:
         runs=runs,
         missing=sum(view.missing for view in studies.values()),
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
-        revision=", ".join(commits),
+        revision=", ".join(sorted(commit[:10] for commit in commits)),
         dirty=any(run.record["revision"]["dirty"] for run in runs),
     )
     with whole(folder / "report.tex") as partial:
