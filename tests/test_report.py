@@ -84,6 +84,19 @@ def test_claims_follow_the_runs(tmp_path):
     assert verdicts(trained)["vgg38-does-not-train"] == FAILS
 
 
+def test_bands_over_different_rates_are_not_compared(tmp_path):
+    path = ROOT / "report" / "claims.yaml"
+    runs = [
+        write_run(tmp_path, "vgg-a", 1e-3, losses=(2.0, 2.0)),
+        write_run(tmp_path, "vgg-a", 1e-4, losses=(2.0, 1.0)),
+        write_run(tmp_path, "vgg-a-bn", 1e-3, losses=(2.0, 1.5)),
+    ]
+    assert decide_all(path, "landscape", runs)["bn-narrows-band"].verdict == UNMEASURED
+    runs.append(write_run(tmp_path, "vgg-a-bn", 1e-4, losses=(2.0, 1.25)))
+    claim = decide_all(path, "landscape", runs)["bn-narrows-band"]
+    assert (claim.verdict, claim.left, claim.right) == (HOLDS, [0.25], [1.0])
+
+
 def test_a_diverged_run_proves_no_claim(tmp_path):
     runs = [write_run(tmp_path, "vgg38", losses=(np.nan,), accuracies=(0.01,), diverged=1)]
     assert verdicts(runs)["vgg38-does-not-train"] == FAILS

@@ -45,7 +45,8 @@ def curves(figure: Figure, runs: list[FinishedRun]):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if quantity == "loss":
             axis.axhline(chance, color="grey", lw=0.8, ls=":")
-            axis.set_ylim(0, 1.15 * chance)
+            top = axis.get_ylim()[1]
+            axis.set_ylim(top=min(top, 1.15 * chance))  # a bad start hides the rest
         else:
             axis.set_ylim(bottom=0)
     if together:

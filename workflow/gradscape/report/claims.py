@@ -8,6 +8,8 @@ that decides it, made once a seed:
     right: {metric: …, where: …}   # or a number, or chance_loss
     margin: 0.05             # by how much, or for near: at most how far; else 0
 
+    same: learning_rate      # a seed counts only if both sides have the same values of it
+
 A claim holds where the comparison is true for every seed that has both sides.
 """
 
@@ -87,18 +89,30 @@ def measure(side, runs: list[FinishedRun]) -> dict[int, float]:
         return {run.seed: run.chance_loss for run in runs}
     if not isinstance(side, dict):
         return {run.seed: float(side) for run in runs}
+    metric = METRICS[side["metric"]]
+    return {seed: float(metric(chosen)) for seed, chosen in by_seed(side, runs).items()}
+
+
+def by_seed(side: dict, runs: list[FinishedRun]) -> dict[int, list[FinishedRun]]:
+    """The runs that one side of a comparison is about."""
     chosen = [run for run in runs if matches(run.settings, side["where"])]
     seeds = sorted({run.seed for run in chosen})
-    metric = METRICS[side["metric"]]
-    return {
-        seed: float(metric([run for run in chosen if run.seed == seed])) for seed in seeds
-    }
+    return {seed: [run for run in chosen if run.seed == seed] for seed in seeds}
 
 
 def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
     """Compare both sides for every seed that has both."""
     left, right = measure(claim["left"], runs), measure(claim["right"], runs)
     seeds = sorted(left.keys() & right.keys())
+    if "same" in claim:
+        values = [
+            {
+                seed: {run.settings[claim["same"]] for run in group}
+                for seed, group in side.items()
+            }
+            for side in (by_seed(claim["left"], runs), by_seed(claim["right"], runs))
+        ]
+        seeds = [seed for seed in seeds if values[0][seed] == values[1][seed]]
     true = [compare(left[s], claim["is"], right[s], claim.get("margin", 0)) for s in seeds]
     if not true:
         verdict = UNMEASURED
