@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from gradscape.config import Experiment, Figure
 from gradscape.errors import GradscapeError
-from gradscape.figures import draw
+from gradscape.figures.draw import draw
 from gradscape.figures.loss_band import band, smooth
 from gradscape.report import tex
 from gradscape.report.build import StudyView

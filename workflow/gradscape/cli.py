@@ -44,7 +44,7 @@ def train(arguments) -> None:
 
 def figure(arguments) -> None:
     """draw one figure from the tables of finished runs"""
-    from gradscape.figures import draw
+    from gradscape.figures.draw import draw
     from gradscape.runs import FinishedRun
 
     spec = Figure(**json.loads(arguments.spec))

@@ -27,7 +27,7 @@ from gradscape.config import (
     matches,
 )
 from gradscape.errors import GradscapeError
-from gradscape.figures import draw
+from gradscape.figures.draw import draw
 from gradscape.files import whole
 from gradscape.report import tex
 from gradscape.report.claims import Verdict, decide_all

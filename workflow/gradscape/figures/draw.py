@@ -1,0 +1,26 @@
+"""Drawing one figure into files."""
+
+from importlib import import_module
+from pathlib import Path
+
+from gradscape.config import Figure
+from gradscape.errors import GradscapeError
+from gradscape.figures import DRAWINGS, style
+from gradscape.files import whole
+from gradscape.runs import FinishedRun, best_setting
+
+
+def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
+    """Draw a figure into each of `outputs`; a `.txt` gets the facts for the caption."""
+    if not runs:
+        raise GradscapeError(f"figure {figure.name}: none of its runs is finished")
+    module, function = DRAWINGS[figure.draw].split(":")
+    chosen = best_setting(runs) if figure.best else runs
+    with style.applied():
+        picture, facts = getattr(import_module(module), function)(figure, chosen)
+        for output in outputs:
+            if output.suffix == ".txt":
+                with whole(output) as partial:
+                    partial.write_text(facts + "\n")
+            else:
+                style.save(picture, output)
