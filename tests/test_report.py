@@ -14,7 +14,7 @@ from gradscape.errors import GradscapeError
 from gradscape.figures.draw import draw
 from gradscape.figures.loss_band import band, smooth
 from gradscape.report import tex
-from gradscape.report.build import StudyView
+from gradscape.report.build import StudyView, write_tex
 from gradscape.report.claims import FAILS, HOLDS, MIXED, UNMEASURED, decide_all
 from gradscape.report.submission import write_submission
 from gradscape.report.tables import results_table
@@ -53,7 +53,12 @@ def write_run(
     record = {
         **{"study": "s", "run": out.name, "settings": settings, "parameters": 1},
         **{"diverged": diverged, "seconds_training": 1.0, "images_per_second": 1.0},
-        "data": {"classes": 100, "source": "local folder", "name": "cifar100"},
+        "data": {
+            **{"classes": 100, "source": "local folder", "name": "cifar100"},
+            **{"train": 1, "validation": 1, "test": 1},
+        },
+        "backend": {"precision": "fp32", "kind": "CPU"},
+        "revision": {"commit": None, "dirty": None},
     }
     (out / "run.json").write_text(json.dumps(record))
     return FinishedRun(out)
@@ -220,3 +225,15 @@ def test_names_as_they_are_printed():
 def test_an_unfinished_run_is_named(tmp_path):
     with pytest.raises(GradscapeError, match="not a finished run"):
         FinishedRun(tmp_path)
+
+
+def test_a_study_without_finished_runs_is_said_so(tmp_path):
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml")
+    with pytest.raises(GradscapeError, match="no finished run, so nothing to report"):
+        write_tex(experiment, tmp_path)
+    runs = tmp_path / "runs" / "landscape"
+    write_run(runs, "vgg-a").path.rename(runs / "vgg-a_lr1e-3_seed2020")
+    write_tex(experiment, tmp_path)
+    text = (tmp_path / "report" / "report.tex").read_text()
+    assert "None of the study's runs is finished." in text
+    assert "missing: 28" in text

@@ -67,8 +67,9 @@ class TrainingStep:
         """Capture a graph for every minibatch size, leaving training where it was.
 
         Needs an epoch to have been drawn. Warm-up trains for real, so weights, running
-        statistics, optimiser state and `losses` are put back afterwards.
+        statistics, optimiser state, random state and `losses` are put back afterwards.
         """
+        random_state = torch.cuda.get_rng_state()
         model_before = [tensor.clone() for tensor in self.model.state_dict().values()]
         optimiser_before = {
             key: tensor.clone() for key, tensor in self.optimiser_tensors().items()
@@ -101,6 +102,7 @@ class TrainingStep:
             (self.index, self.losses, self.accuracies), kept, strict=True
         ):
             tensor.copy_(before)
+        torch.cuda.set_rng_state(random_state)
 
     def optimiser_tensors(self) -> dict:
         return {
