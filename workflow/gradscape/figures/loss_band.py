@@ -15,12 +15,14 @@ WINDOW = 20  # steps of the moving average
 
 
 def loss_band(figure: Figure, runs: list[FinishedRun]):
-    """All models' bands on one picture; a model with a single rate has none."""
+    """All models' bands on one picture, of the first seed; a single rate has no band."""
+    seed = min(run.seed for run in runs)
+    runs = [run for run in runs if run.seed == seed]
     window = figure.options.get("window", WINDOW)
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
     facts = [f"Largest and smallest minibatch loss, moving average of {window} steps."]
     rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
-    facts.append(f"Learning rates {', '.join(rates)}.")
+    facts.append(f"Learning rates {', '.join(rates)}; seed {seed}.")
     for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
         group = [run for run in runs if run.model == model]
         name, colour = model_label(model), style.COLOURS[number]
