@@ -24,6 +24,7 @@ from gradscape.engine.device import configure
 from gradscape.engine.lease import lease
 from gradscape.engine.minibatches import NORMALISATIONS, Minibatches
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
+from gradscape.engine.progress import Progress
 from gradscape.engine.schedules import learning_rate
 from gradscape.engine.train import Training, train
 from gradscape.errors import GradscapeError
@@ -375,6 +376,12 @@ def test_graph_and_eager_give_the_same_losses(dataset):
 
 
 # Bad input on the command line
+
+
+def test_tensorboard_is_asked_for_by_name_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(GradscapeError, match="pip install tensorboard"):
+        Progress(epochs=1, images=1, tensorboard="events")
 
 
 @pytest.mark.parametrize(
