@@ -49,6 +49,7 @@ def steps(
         batch_size=settings.batch_size,
         shuffle=True,
         num_workers=4,
+        multiprocessing_context="fork",
         persistent_workers=True,
         drop_last=True,
     )

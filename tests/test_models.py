@@ -55,7 +55,7 @@ def test_batch_norm_sits_between_convolution_and_activation():
     model = build("vgg38-bn", 100).train()
     seen = {}
     block = model.stages[0]
-    block.norm1.register_forward_hook(lambda m, i, o: seen.update(normalised=o))
+    block.norm1.register_forward_hook(lambda m, i, o: seen.update(normalised=o.clone()))
     model(torch.randn(8, 3, 32, 32))
     # Normalised and not yet rectified: zero mean and unit variance in each channel.
     values = seen["normalised"]

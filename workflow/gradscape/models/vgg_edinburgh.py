@@ -8,12 +8,17 @@ connections (He et al. 2016, section 3.2) are the two cures the coursework compa
 from functools import partial
 
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, leaky_relu
+from torch.nn import functional
+from torch.nn.functional import avg_pool2d
 
 from gradscape.models.blocks import conv3x3, norm
 
 WIDTH = 32
 STAGES = 3
+
+# In place: neither a convolution nor a normalisation needs its own output again, and a
+# step of VGG38 is bound by such passes over memory. The bits are the same.
+leaky_relu = partial(functional.leaky_relu, inplace=True)
 
 
 class ProcessingBlock(nn.Module):
