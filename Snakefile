@@ -1,7 +1,7 @@
 # gradscape: from one configuration to one PDF.
 #
-#   config ─┬─ data ── train ─┬─ figure ─┬─ paper
-#           └─────────────────┴─ table ──┘
+#   data ── train ─┬─ figure ─┬─ tex ── pdf
+#                  └─ table ──┘
 
 import sys
 
