@@ -31,9 +31,10 @@ def write_run(
     gradients=(1e-3, 1e-2),
     steps=None,
     diverged=None,
+    varied="",
 ) -> FinishedRun:
     """A finished run with the wanted numbers."""
-    out = folder / f"{model}_lr{rate}_seed{seed}"
+    out = folder / f"{model}_lr{rate}_seed{seed}{varied}"
     out.mkdir(parents=True)
     epochs = np.arange(1, len(losses) + 1)
     columns = {"epoch": epochs, "train_loss": losses, "train_accuracy": accuracies}
@@ -100,6 +101,24 @@ def test_bands_over_different_rates_are_not_compared(tmp_path):
     runs.append(write_run(tmp_path, "vgg-a-bn", 1e-4, losses=(2.0, 1.25)))
     claim = decide_all(path, "landscape", runs)["bn-narrows-band"]
     assert (claim.verdict, claim.left, claim.right) == (HOLDS, [0.25], [1.0])
+
+
+def test_what_else_the_grid_varies_is_never_averaged_over(tmp_path):
+    runs = [
+        write_run(tmp_path, model, accuracies=(0.1, best), varied=f"_schedule-{schedule}")
+        for model, schedule, best in (
+            ("vgg38", "cosine", 0.2),
+            ("vgg38", "constant", 0.3),
+            ("vgg38-rc", "cosine", 0.4),
+            ("vgg38-rc", "constant", 0.1),
+        )
+    ]
+    assert verdicts(runs)["rc-cures"] == MIXED
+    assert [run.variant for run in best_setting(runs)] == ["schedule-cosine"]
+    assert best_setting(runs)[0].label == "VGG38 RC, lr 1e-3, schedule-cosine"
+    facts = tmp_path / "facts.txt"
+    draw(Figure("s", "curves", "curves"), runs, [facts, tmp_path / "curves.pdf"])
+    assert "Seed 0." in facts.read_text()
 
 
 def test_a_diverged_run_proves_no_claim(tmp_path):

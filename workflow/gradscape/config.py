@@ -129,6 +129,15 @@ def run_name(settings: Settings, varied: list[str]) -> str:
     return "_".join(parts)
 
 
+def variant(run_name: str) -> str:
+    """What a run's name says beyond model, rate and seed: what else the grid varies.
+
+    >>> variant("vgg38_lr1e-3_seed0_schedule-constant"), variant("vgg38_lr1e-3_seed0")
+    ('schedule-constant', '')
+    """
+    return run_name.partition("_seed")[2].partition("_")[2]
+
+
 def matches(settings: Settings | dict, where: dict) -> bool:
     """Does a run have the wanted settings? Each value may be one value or a list."""
     has = settings if isinstance(settings, dict) else dataclasses.asdict(settings)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gradscape.config import RUN_RECORD, format_learning_rate
+from gradscape.config import RUN_RECORD, format_learning_rate, variant
 from gradscape.errors import GradscapeError
 
 
@@ -28,8 +28,14 @@ class FinishedRun:
         self.seed: int = self.settings["seed"]
 
     @property
+    def variant(self) -> str:
+        """What the grid varies beside model, learning rate and seed; empty if nothing."""
+        return variant(self.record["run"])
+
+    @property
     def label(self) -> str:
-        return f"{model_label(self.model)}, lr {format_learning_rate(self.learning_rate)}"
+        words = [model_label(self.model), f"lr {format_learning_rate(self.learning_rate)}"]
+        return ", ".join([*words, self.variant] if self.variant else words)
 
     @property
     def diverged(self) -> int | None:
@@ -88,11 +94,13 @@ def model_label(name: str) -> str:
     return f"{base} {cures}".strip()
 
 
-def by_setting(runs: list[FinishedRun]) -> dict[tuple[str, float], list[FinishedRun]]:
-    """Runs that differ in nothing but the seed, by (model, learning rate)."""
-    groups: dict[tuple[str, float], list[FinishedRun]] = {}
+def by_setting(
+    runs: list[FinishedRun],
+) -> dict[tuple[str, float, str], list[FinishedRun]]:
+    """Runs that differ in nothing but the seed, by (model, learning rate, variant)."""
+    groups: dict[tuple[str, float, str], list[FinishedRun]] = {}
     for run in runs:
-        groups.setdefault((run.model, run.learning_rate), []).append(run)
+        groups.setdefault((run.model, run.learning_rate, run.variant), []).append(run)
     return groups
 
 

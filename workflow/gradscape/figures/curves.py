@@ -23,14 +23,14 @@ def curves(figure: Figure, runs: list[FinishedRun]):
     count = 2 if together else 4
     picture, axes = plt.subplots(1, count, figsize=(style.width(figure.wide), 1.9))
     panels = dict(zip(columns, np.repeat(axes, 4 // count), strict=True))
-    models = list(dict.fromkeys(model for model, _ in groups))
-    rates = sorted({rate for _, rate in groups})
+    models = list(dict.fromkeys((model, variant) for model, _, variant in groups))
+    rates = sorted({rate for _, rate, _ in groups})
     handles = []
-    for number, ((model, rate), group) in enumerate(groups.items()):
+    for number, ((model, rate, variant), group) in enumerate(groups.items()):
         if together:
             colour, line = style.COLOURS[number], "-"
         else:
-            colour = style.COLOURS[models.index(model) % len(style.COLOURS)]
+            colour = style.COLOURS[models.index((model, variant)) % len(style.COLOURS)]
             line = LINES[rates.index(rate) % len(LINES)]
         for column, axis in panels.items():
             dashed = together and column.startswith("val")

@@ -25,6 +25,7 @@ from gradscape.config import (
     Study,
     locate,
     matches,
+    variant,
 )
 from gradscape.errors import GradscapeError
 from gradscape.figures.draw import draw
@@ -112,8 +113,9 @@ class StudyView:
     def value(self, metric: str, style: str = "", **where) -> Tex:
         """A column of the results table: mean ± deviation over the runs that match."""
         runs = [run for run in self.finished if matches(run.settings, where)]
-        if not runs:
-            return Tex("(not measured)")
+        return self._value(runs, metric, style) if runs else Tex("(not measured)")
+
+    def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
         table = results_table(runs)
         style = style or ("accuracy" if metric.endswith("accuracy") else "loss")
         text = tex.number(table[metric], style)
@@ -141,13 +143,12 @@ class StudyView:
     def best(self) -> str:
         """The label of the best model, for a sentence."""
         run = best_setting(self.finished)[0]
+        name = f"{model_label(run.model)} {run.variant}".strip()
         rate = tex.learning_rate(run.learning_rate)
-        return Tex(rf"{tex.escape(model_label(run.model))} (learning rate {rate})")
+        return Tex(rf"{tex.escape(name)} (learning rate {rate})")
 
     def best_value(self, metric: str) -> Tex:
-        runs = best_setting(self.finished)
-        where = {"model": runs[0].model, "learning_rate": runs[0].learning_rate}
-        return self.value(metric, **where)
+        return self._value(best_setting(self.finished), metric, "")
 
     def figure(self, name: str, placement: str = "t") -> Tex:
         """A figure with its caption, or a sentence where none of its runs is finished."""
@@ -194,12 +195,14 @@ class StudyView:
         metrics = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
         lines = []
         planned = dict.fromkeys(
-            (run.settings.model, run.settings.learning_rate) for run in self.study.runs
+            (run.settings.model, run.settings.learning_rate, variant(run.name))
+            for run in self.study.runs
         )
         groups = by_setting(self.finished)
-        for model, rate in planned:
-            runs = groups.get((model, rate), [])
-            cells = [tex.escape(model_label(model)), tex.learning_rate(rate)]
+        for model, rate, varied in planned:
+            runs = groups.get((model, rate, varied), [])
+            name = f"{model_label(model)} {varied}".strip()
+            cells = [tex.escape(name), tex.learning_rate(rate)]
             table = results_table(runs)
             count = f"{table['parameters'].iloc[0]:,}" if runs else "--"
             cells.append(Tex(count))

@@ -1,7 +1,7 @@
 """What a coursework or a paper asserts, decided on the measured runs.
 
 `report/claims.yaml` holds the claims as data: a statement, its source, and the comparison
-that decides it, made once a seed:
+that decides it, made once a seed (and once a variant, where the grid varies more):
 
     left: {metric: best_val_accuracy, where: {model: vgg38-rc}}
     is: above                # or below, or near
@@ -48,7 +48,7 @@ def mean_band_width(runs: list[FinishedRun]) -> float:
     return float(np.mean((high - low)[runs[0].steps_per_epoch :]))
 
 
-# A metric takes the runs of one seed that match, and returns one number.
+# A metric takes the runs of one seed and variant that match, and returns one number.
 METRICS = {
     "final_train_loss": lambda runs: only(runs).metrics["train_loss"].iloc[-1],
     "worst_final_train_loss": lambda runs: max(
@@ -72,7 +72,6 @@ class Verdict:
     verdict: str
     left: list[float]
     right: list[float]
-    seeds: list[int]
 
     @property
     def holds(self) -> bool:
@@ -83,37 +82,40 @@ class Verdict:
         return self.verdict == FAILS
 
 
-def measure(side, runs: list[FinishedRun]) -> dict[int, float]:
-    """One side of a comparison, by seed."""
+Pair = tuple[int, str]  # a seed and a variant: what has to agree for a fair comparison
+
+
+def measure(side, runs: list[FinishedRun]) -> dict[Pair, float]:
+    """One side of a comparison, by seed and variant."""
     if side == "chance_loss":
-        return {run.seed: run.chance_loss for run in runs}
+        return {(run.seed, run.variant): run.chance_loss for run in runs}
     if not isinstance(side, dict):
-        return {run.seed: float(side) for run in runs}
+        return {(run.seed, run.variant): float(side) for run in runs}
     metric = METRICS[side["metric"]]
-    return {seed: float(metric(chosen)) for seed, chosen in by_seed(side, runs).items()}
+    return {pair: float(metric(chosen)) for pair, chosen in by_pair(side, runs).items()}
 
 
-def by_seed(side: dict, runs: list[FinishedRun]) -> dict[int, list[FinishedRun]]:
+def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]]:
     """The runs that one side of a comparison is about."""
-    chosen = [run for run in runs if matches(run.settings, side["where"])]
-    seeds = sorted({run.seed for run in chosen})
-    return {seed: [run for run in chosen if run.seed == seed] for seed in seeds}
+    pairs: dict[Pair, list[FinishedRun]] = {}
+    for run in runs:
+        if matches(run.settings, side["where"]):
+            pairs.setdefault((run.seed, run.variant), []).append(run)
+    return pairs
 
 
 def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
-    """Compare both sides for every seed that has both."""
+    """Compare both sides for every seed and variant that has both."""
     left, right = measure(claim["left"], runs), measure(claim["right"], runs)
-    seeds = sorted(left.keys() & right.keys())
+    pairs = sorted(left.keys() & right.keys())
     if "same" in claim:
         values = [
-            {
-                seed: {run.settings[claim["same"]] for run in group}
-                for seed, group in side.items()
-            }
-            for side in (by_seed(claim["left"], runs), by_seed(claim["right"], runs))
+            {p: {run.settings[claim["same"]] for run in group} for p, group in side.items()}
+            for side in (by_pair(claim["left"], runs), by_pair(claim["right"], runs))
         ]
-        seeds = [seed for seed in seeds if values[0][seed] == values[1][seed]]
-    true = [compare(left[s], claim["is"], right[s], claim.get("margin", 0)) for s in seeds]
+        pairs = [pair for pair in pairs if values[0][pair] == values[1][pair]]
+    margin = claim.get("margin", 0)
+    true = [compare(left[pair], claim["is"], right[pair], margin) for pair in pairs]
     if not true:
         verdict = UNMEASURED
     elif all(true):
@@ -126,9 +128,8 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         source=claim["source"],
         style=claim.get("style", "loss"),
         verdict=verdict,
-        left=[left[s] for s in seeds],
-        right=[right[s] for s in seeds],
-        seeds=seeds,
+        left=[left[pair] for pair in pairs],
+        right=[right[pair] for pair in pairs],
     )
 
 
