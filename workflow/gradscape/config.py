@@ -319,7 +319,7 @@ def unfold_study(name: str, study: dict, defaults: dict) -> Study:
         )
     figures = [
         Figure(study=name, name=figure_name, **spec)
-        for figure_name, spec in study.get("figures", default_figures(runs)).items()
+        for figure_name, spec in study.get("figures", default_figures()).items()
         if spec
     ]
     for figure in figures:
@@ -343,7 +343,7 @@ def unfold_study(name: str, study: dict, defaults: dict) -> Study:
     )
 
 
-def default_figures(runs: list[Run]) -> dict:
+def default_figures() -> dict:
     """What a study shows when it does not say: all curves, the best run's gradients."""
     return {
         "curves": {

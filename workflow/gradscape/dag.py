@@ -76,8 +76,7 @@ class Dag:
         return self._files(self.experiment.figure_runs(self._figure(wildcards)))
 
     def figure_spec(self, wildcards) -> str:
-        spec = dataclasses.asdict(self._figure(wildcards))
-        return json.dumps(spec | {"caption": ""})  # a new caption redraws nothing
+        return json.dumps(dataclasses.asdict(self._figure(wildcards)))
 
     def figure_caption(self, wildcards) -> str:
         return self._figure(wildcards).caption

@@ -15,7 +15,6 @@ from gradscape.data import generated
 from gradscape.data.store import Dataset
 from gradscape.errors import GradscapeError
 
-DATASETS = ["cifar10", "cifar100", "generated10", "generated100"]
 DOWNLOAD_ATTEMPTS = 3
 
 

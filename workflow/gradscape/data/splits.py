@@ -15,8 +15,6 @@ import numpy as np
 
 from gradscape.data.store import Dataset
 
-SPLITS = ["edinburgh", "fudan", "alberta", "sapienza"]
-
 
 def split(
     dataset: Dataset,

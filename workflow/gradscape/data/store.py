@@ -8,14 +8,13 @@ channels-last, as the networks read them, and are memory-mapped.
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from gradscape.errors import GradscapeError
 from gradscape.files import whole
-
-FILES = ["images.npy", "labels.npy", "dataset.json"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Dataset:
     images: np.ndarray
     labels: np.ndarray
 
-    @property
+    @cached_property
     def checksum(self) -> str:
         """SHA-256 of the images followed by the labels."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images))

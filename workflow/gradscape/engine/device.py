@@ -14,9 +14,6 @@ import torch
 from gradscape.engine.lease import lease
 from gradscape.errors import GradscapeError
 
-DEVICES = ["auto", "cpu", "cuda"]
-PRECISIONS = ["auto", "fp32", "tf32", "bf16"]
-
 
 @dataclass(frozen=True)
 class Backend:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 PADDING = 4  # pixels on each side before a random crop, He et al. 2016, section 4.2
 SIZE = 32
-AUGMENTATIONS = ["none", "crop-flip"]
 
 # Mean and standard deviation of a channel, of pixels scaled to [0, 1].
 NORMALISATIONS = {

@@ -5,8 +5,6 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from gradscape.config import Settings
 
-OPTIMISERS = ["adam", "adamw", "sgd", "rmsprop"]
-
 
 def build_optimiser(parameters, settings: Settings, device: str) -> Optimizer:
     """The optimiser of a run. On CUDA the rate is a tensor, which a graph can re-read."""

@@ -17,8 +17,6 @@ import math
 
 from gradscape.config import Settings
 
-SCHEDULES = ["constant", "cosine", "cosine_per_iteration", "exponential", "staircase"]
-
 
 def learning_rate(settings: Settings, epoch: int, step: int, steps: int) -> float:
     """The rate at minibatch `step` of `epoch` (both from 0), `steps` minibatches long."""
