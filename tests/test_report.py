@@ -12,13 +12,13 @@ from conftest import ROOT
 from gradscape.config import Experiment, Figure
 from gradscape.errors import GradscapeError
 from gradscape.figures.draw import draw
-from gradscape.figures.loss_band import band, smooth
 from gradscape.report import tex
 from gradscape.report.build import StudyView, write_tex
 from gradscape.report.claims import FAILS, HOLDS, MIXED, UNMEASURED, decide_all
 from gradscape.report.submission import write_submission
 from gradscape.report.tables import results_table
 from gradscape.runs import FinishedRun, best_setting, model_label
+from gradscape.smoothness import band, smooth
 
 
 def write_run(

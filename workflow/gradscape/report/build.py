@@ -49,7 +49,8 @@ def build(experiment: Experiment, results: Path) -> None:
         finished = finished_runs(study, results)
         if not finished:
             continue
-        write_table(results_table(finished), results / "tables" / f"{study.name}.csv")
+        for table in study.tables:
+            write_table(table, finished, results / "tables" / study.name / f"{table}.csv")
         for figure in study.figures:
             chosen = [r for r in finished if matches(r.settings, figure.where)]
             if chosen:
@@ -134,7 +135,7 @@ class StudyView:
 
     def link(self, runs: list[FinishedRun], text: Tex) -> Tex:
         """A text that links to the run's metrics, or to the table where there are more."""
-        target = f"tables/{self.name}.csv"
+        target = f"tables/{self.name}/results.csv"
         if len(runs) == 1:
             target = f"runs/{self.name}/{runs[0].path.name}/metrics.csv"
         return Tex(rf"\href{{{tex.escape(target)}}}{{{text}}}")

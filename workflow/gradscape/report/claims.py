@@ -5,7 +5,7 @@ that decides it, made once a seed (and once a variant, where the grid varies mor
 
     left: {metric: best_val_accuracy, where: {model: vgg38-rc}}
     is: above                # or below, or near
-    right: {metric: …, where: …}   # or a number, or chance_loss
+    right: {metric: …, where: …}   # or a number, or chance_loss; `times: 0.5` scales it
     margin: 0.05             # by how much, or for near: at most how far; else 0
 
     same: learning_rate      # a seed counts only if both sides have the same values of it
@@ -20,8 +20,8 @@ import numpy as np
 
 from gradscape.config import matches, read_yaml
 from gradscape.errors import GradscapeError
-from gradscape.figures.loss_band import band
 from gradscape.runs import FinishedRun
+from gradscape.smoothness import MEASURES, band, definition, proxy, width
 
 HOLDS, FAILS, MIXED = "holds", "does not hold", "holds for some seeds"
 UNMEASURED = "not measured"
@@ -48,7 +48,44 @@ def mean_band_width(runs: list[FinishedRun]) -> float:
     return float(np.mean((high - low)[runs[0].steps_per_epoch :]))
 
 
-# A metric takes the runs of one seed and variant that match, and returns one number.
+def median_width(kind: str, measure: str):
+    """Median over steps of a measure, by proxy or by definition."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        measures = proxy(runs) if kind == "proxy" else definition(only(runs))
+        if not measures or measure not in measures:
+            return None
+        return float(np.median(width(measure, measures[measure])))
+
+    return metric
+
+
+def curvature(quantity: str):
+    def metric(runs: list[FinishedRun]) -> float | None:
+        table = only(runs).probe("hessian")
+        if table is None:
+            return None
+        return abs(float(table.set_index("quantity")["value"][quantity]))
+
+    return metric
+
+
+def gradient_decades(column: str):
+    """Decades (in mean square) by which the gradient falls from the last convolution to
+    the first behind the entry, at initialisation."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        table = only(runs).probe("signal")
+        if table is None:
+            return None
+        squares = table[table.moment == "initialisation"][column].to_numpy()
+        return float(np.log10(squares[-2] / squares[1]))
+
+    return metric
+
+
+# A metric takes the runs of one seed and variant that match, and returns one number, or
+# None where they were not measured for it.
 METRICS = {
     "final_train_loss": lambda runs: only(runs).metrics["train_loss"].iloc[-1],
     "worst_final_train_loss": lambda runs: max(
@@ -58,6 +95,14 @@ METRICS = {
     "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
     "gradient_ratio": gradient_ratio,
     "mean_band_width": mean_band_width,
+    **{
+        f"median_{kind}_{measure}": median_width(kind, measure)
+        for kind in ("proxy", "definition")
+        for measure in MEASURES
+    },
+    "largest_eigenvalue": curvature("largest_eigenvalue"),
+    "gradient_decades": gradient_decades("gradient_mean_square"),
+    "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
 }
 
 
@@ -92,7 +137,9 @@ def measure(side, runs: list[FinishedRun]) -> dict[Pair, float]:
     if not isinstance(side, dict):
         return {(run.seed, run.variant): float(side) for run in runs}
     metric = METRICS[side["metric"]]
-    return {pair: float(metric(chosen)) for pair, chosen in by_pair(side, runs).items()}
+    measured = {pair: metric(chosen) for pair, chosen in by_pair(side, runs).items()}
+    factor = side.get("times", 1)
+    return {p: factor * float(value) for p, value in measured.items() if value is not None}
 
 
 def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]]:
