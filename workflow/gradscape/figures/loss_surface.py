@@ -19,7 +19,7 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
     The Hessian's numbers stand under the name where they were measured.
     """
     seed = min(run.seed for run in runs)
-    drawn = [r for r in runs if r.seed == seed and r.probe("surface") is not None]
+    drawn = [run for run in runs if run.seed == seed]
     tables = [grid(run.probe("surface")) for run in drawn]
     ceiling = CEILING * drawn[0].chance_loss
     cut = sum(int((~(table <= ceiling)).to_numpy().sum()) for table in tables)

@@ -19,7 +19,6 @@ PANELS = [
 def signal_propagation(figure: Figure, runs: list[FinishedRun]):
     """Points: each layer, a point a seed. Lines: the law at initialisation, where the
     network is plain; elsewhere the geometric mean over seeds."""
-    runs = [run for run in runs if run.probe("signal") is not None]
     models = list(dict.fromkeys(run.model for run in runs))
     picture, axes = plt.subplots(1, 3, figsize=(style.width(figure.wide), 2.4))
     handles, predicted_any = [], False

@@ -5,10 +5,13 @@ that decides it, made once a seed (and once a variant, where the grid varies mor
 
     left: {metric: best_val_accuracy, where: {model: vgg38-rc}}
     is: above                # or below, or near
-    right: {metric: …, where: …}   # or a number, or chance_loss; `times: 0.5` scales it
+    right: {metric: …, where: …}   # or a number, or chance_loss; `times: 2` scales it
     margin: 0.05             # by how much, or for near: at most how far; else 0
 
     same: learning_rate      # a seed counts only if both sides have the same values of it
+
+With `is: near` and `margin: seed_noise` the two means over seeds may differ by as much as
+the larger standard deviation over seeds.
 
 A claim holds where the comparison is true for every seed that has both sides.
 """
@@ -25,6 +28,7 @@ from gradscape.smoothness import MEASURES, band, definition, proxy, width
 
 HOLDS, FAILS, MIXED = "holds", "does not hold", "holds for some seeds"
 UNMEASURED = "not measured"
+SEED_NOISE = "seed_noise"
 
 
 def only(runs: list[FinishedRun]) -> FinishedRun:
@@ -147,8 +151,19 @@ def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]
     pairs: dict[Pair, list[FinishedRun]] = {}
     for run in runs:
         if matches(run.settings, side["where"]):
-            pairs.setdefault((run.seed, run.variant), []).append(run)
+            pair = (run.seed, rest_of_variant(run.variant, side["where"]))
+            pairs.setdefault(pair, []).append(run)
     return pairs
+
+
+def rest_of_variant(variant: str, where: dict) -> str:
+    """A variant without the settings that the claim itself names.
+
+    >>> rest_of_variant("precision-bf16_schedule-cosine", {"precision": "bf16"})
+    'schedule-cosine'
+    """
+    named = tuple(f"{key.replace('_', '-')}-" for key in where)
+    return "_".join(part for part in variant.split("_") if not part.startswith(named))
 
 
 def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
@@ -162,7 +177,11 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         ]
         pairs = [pair for pair in pairs if values[0][pair] == values[1][pair]]
     margin = claim.get("margin", 0)
-    true = [compare(left[pair], claim["is"], right[pair], margin) for pair in pairs]
+    if margin == SEED_NOISE:
+        sides = [[side[pair] for pair in pairs] for side in (left, right)]
+        true = [within_seed_noise(*sides)] if len(pairs) > 1 else []
+    else:
+        true = [compare(left[pair], claim["is"], right[pair], margin) for pair in pairs]
     if not true:
         verdict = UNMEASURED
     elif all(true):
@@ -185,6 +204,12 @@ def compare(left: float, relation: str, right: float, margin: float) -> bool:
     if relation == "near":
         return abs(left - right) <= margin
     return left > right + margin if relation == "above" else left < right - margin
+
+
+def within_seed_noise(left: list[float], right: list[float]) -> bool:
+    """Do the means differ by less than a seed does: the larger standard deviation?"""
+    noise = max(np.std(left, ddof=1), np.std(right, ddof=1))
+    return bool(abs(np.mean(left) - np.mean(right)) <= noise)
 
 
 def decide_all(path: Path, study: str, runs: list[FinishedRun]) -> dict[str, Verdict]:
