@@ -1,13 +1,16 @@
 """The networks are the courses': counted to the parameter."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from conftest import succeed
+from gradscape.config import Settings
+from gradscape.errors import GradscapeError
 from gradscape.models import MODELS, build
-from gradscape.models.blocks import parameter_count, weights
+from gradscape.models.blocks import layer_counts, parameter_count, weights
 
 EXACT = {
     ("vgg08", 100): 59_716,
@@ -20,6 +23,7 @@ EXACT = {
     ("vgg-a-bn", 10): 9_756_426,
     ("vgg-a-dropout", 10): 9_750_922,
     ("vgg-a-light", 10): 285_162,
+    ("resnet-small", 10): 2_829_802,
     ("convnet", 10): 7_678_474,
     ("convnet-bn", 10): 7_682_826,
 }
@@ -69,6 +73,39 @@ def test_vgg_a_starts_from_xavier_weights_and_zero_biases():
     fan = 2 * 512 * 9
     assert layer.weight.std().item() == pytest.approx((2 / fan) ** 0.5, rel=0.01)
     assert not layer.bias.any()
+
+
+def test_settings_change_a_model_that_lets_them():
+    """Width, BN, skip connection, dropout, activation; a model without says so."""
+    settings = Settings(
+        "resnet-small", "cifar10", width=16, activation="gelu", dropout=0.5, skip=False
+    )
+    model = build("resnet-small", 10, settings)
+    assert model.features[0].out_channels == 16 and model.dropout.p == 0.5
+    kinds = [type(module) for module in model.modules()]
+    assert torch.nn.GELU in kinds and torch.nn.ReLU not in kinds
+    assert not model.features[2].skip
+    plain = build("resnet-small", 10, replace(settings, batch_norm=False))
+    assert layer_counts(plain)["batch_normalisations"] == 0
+    for name, option, value in (
+        ("vgg08", "dropout", 0.5),
+        ("vgg-a-bn", "batch_norm", False),
+    ):
+        with pytest.raises(GradscapeError, match=f"model {name}: has no '{option}' to set"):
+            build(name, 10, Settings(name, "cifar10", **{option: value}))
+
+
+def test_resnet_small_meets_the_courses_lists():
+    """Normalised neither at the input nor at the output; blocks start as the identity."""
+    model = build("resnet-small", 10).eval()
+    counts = layer_counts(model)
+    assert (counts["convolutions"], counts["linear_layers"]) == (12, 1)
+    assert counts["batch_normalisations"] == 11
+    assert isinstance(model.features[0], torch.nn.Conv2d)
+    assert isinstance(model.features[1], torch.nn.ReLU)
+    assert isinstance(model.head, torch.nn.Linear)
+    images = torch.rand(2, 56, 8, 8)
+    torch.testing.assert_close(model.features[2](images), images)
 
 
 def test_models_command_lists_them_all():

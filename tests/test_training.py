@@ -22,7 +22,9 @@ from gradscape.data.store import load
 from gradscape.engine import checkpoint as checkpoints
 from gradscape.engine.device import configure
 from gradscape.engine.lease import lease
+from gradscape.engine.losses import l1_penalty, training_loss
 from gradscape.engine.minibatches import NORMALISATIONS, Minibatches
+from gradscape.engine.muon import Muon, orthogonalised
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.progress import Progress
 from gradscape.engine.schedules import learning_rate
@@ -157,7 +159,7 @@ def test_warmup_rises_to_the_base_rate():
     assert rates[10:] == [1e-3] * 5
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop", "muon"])
 def test_optimisers_lower_a_quadratic(name):
     weights = torch.nn.Parameter(torch.ones(4))
     settings = replace(SMALL, optimiser=name, nesterov=True, weight_decay=1e-4)
@@ -168,6 +170,37 @@ def test_optimisers_lower_a_quadratic(name):
         weights.square().sum().backward()
         optimiser.step()
     assert weights.abs().max() < 0.5
+
+
+def test_muon_makes_matrices_orthogonal_and_its_steps_of_one_size():
+    torch.manual_seed(0)
+    for shape in ((32, 288), (288, 32)):
+        values = torch.linalg.svdvals(orthogonalised(1e-6 * torch.randn(shape)))
+        assert values.min() > 0.6 and values.max() < 1.3
+    for shape in ((16, 8, 3, 3), (10,)):
+        weight = torch.nn.Parameter(torch.zeros(shape))
+        weight.grad = 1e-9 * torch.randn(shape)
+        Muon([weight], lr=0.01).step()
+        assert weight.detach().square().mean().sqrt() == pytest.approx(0.01, rel=0.25)
+
+
+def test_losses_are_what_they_are_called():
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    labels = torch.tensor([0, 2])
+    right = torch.softmax(logits, 1)[[0, 1], labels]
+
+    def loss(**changed):
+        return training_loss(replace(SMALL, **changed), logits, labels).item()
+
+    assert loss() == pytest.approx(-right.log().mean().item())
+    focal = -((1 - right) ** 2 * right.log()).mean().item()
+    assert loss(loss="focal") == pytest.approx(focal)
+    squared = ((1 + 0 + 1) + (0 + 1 + 1)) / 2
+    assert loss(loss="squared_error") == pytest.approx(squared)
+    smooth = -(0.9 * right.log() + 0.1 * torch.log_softmax(logits, 1).mean(1)).mean()
+    assert loss(label_smoothing=0.1) == pytest.approx(smooth.item())
+    model = torch.nn.Linear(2, 1)
+    assert l1_penalty(model, 0.5) == 0.5 * model.weight.abs().sum()
 
 
 def test_gradient_flow_is_the_mean_absolute_gradient_of_each_weight():

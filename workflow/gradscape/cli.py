@@ -165,7 +165,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         flag = f"--{field.name.replace('_', '-')}"
         required = field.default is dataclasses.MISSING
         default = None if required else field.default
-        if types[field.name] is bool:
+        if types[field.name] in (bool, bool | None):
             action = argparse.BooleanOptionalAction
             group.add_argument(flag, action=action, default=default)
             continue

@@ -37,6 +37,14 @@ class Settings:
 
     model: str
     dataset: str
+    width: int | None = None
+    activation: str | None = None
+    dropout: float | None = None
+    batch_norm: bool | None = None
+    skip: bool | None = None
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    l1: float = 0.0
     learning_rate: float = 1e-3
     seed: int = 0
     epochs: int = 100

@@ -28,7 +28,9 @@ TRAINING_CODE = [
     for module in (
         "data/splits",
         "engine/device",
+        "engine/losses",
         "engine/minibatches",
+        "engine/muon",
         "engine/optimisers",
         "engine/schedules",
         "engine/step",

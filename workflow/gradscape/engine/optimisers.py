@@ -4,6 +4,7 @@ import torch
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from gradscape.config import Settings
+from gradscape.engine.muon import Muon
 
 
 def build_optimiser(parameters, settings: Settings, device: str) -> Optimizer:
@@ -17,6 +18,8 @@ def build_optimiser(parameters, settings: Settings, device: str) -> Optimizer:
         return AdamW(parameters, **shared, fused=True, capturable=cuda)
     if settings.optimiser == "rmsprop":
         return RMSprop(parameters, **shared, foreach=True, capturable=cuda)
+    if settings.optimiser == "muon":
+        return Muon(parameters, **shared, momentum=settings.momentum)
     return SGD(
         parameters,
         **shared,

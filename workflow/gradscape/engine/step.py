@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
+from gradscape.config import Settings
 from gradscape.engine.device import Backend
+from gradscape.engine.losses import l1_penalty, training_loss
 from gradscape.engine.minibatches import Minibatches
 from gradscape.models.blocks import output_layer
 from gradscape.probes.along_gradient import along_gradient
@@ -26,10 +28,10 @@ WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 class TrainingStep:
     """Trains on the epoch that `minibatches` has drawn, one minibatch a call.
 
-    `epoch` holds a value a step, [steps], on the device: each minibatch's mean cross
-    entropy (`loss`) and the fraction it had right (`accuracy`) and, with a
-    `gradient_lag`, how far the output layer's gradient and weight went in that many
-    steps. `memory` is all that a kill must not lose, `index` in it the next minibatch.
+    `epoch` holds a value a step, [steps], on the device: what was minimised (`loss`), the
+    fraction of the minibatch that was right (`accuracy`) and, with a `gradient_lag`, how
+    far the output layer's gradient and weight went in that many steps. `memory` is all
+    that a kill must not lose, `index` in it the next minibatch.
     """
 
     def __init__(
@@ -38,19 +40,21 @@ class TrainingStep:
         optimiser: Optimizer,
         minibatches: Minibatches,
         backend: Backend,
-        gradient_lag: int | None = None,
+        settings: Settings,
     ):
         self.model = model
         self.optimiser = optimiser
         self.minibatches = minibatches
         self.backend = backend
+        self.settings = settings
         steps, device = len(minibatches.sizes), backend.device
         self.index = torch.zeros((), dtype=torch.int64, device=device)
         self.steps = torch.arange(steps, device=device)
         self.now = {name: torch.zeros((), device=device) for name in ("loss", "accuracy")}
         self.change = None
-        if gradient_lag is not None:
-            self.change = GradientChange(output_layer(model).weight, gradient_lag)
+        if settings.gradient_lag is not None:
+            weight = output_layer(model).weight
+            self.change = GradientChange(weight, settings.gradient_lag)
             self.now |= self.change.now
         self.epoch = {name: torch.zeros(steps, device=device) for name in self.now}
         self.memory = {"index": self.index} | self.epoch
@@ -73,7 +77,9 @@ class TrainingStep:
         self.optimiser.zero_grad(set_to_none=not self.backend.is_cuda)
         with self.backend.autocast():
             logits = self.model(images)
-        loss = cross_entropy(logits.float(), labels)
+        loss = training_loss(self.settings, logits.float(), labels)
+        if self.settings.l1 > 0:
+            loss = loss + l1_penalty(self.model, self.settings.l1)
         loss.backward()
         self.now["loss"].copy_(loss.detach())
         self.now["accuracy"].copy_((logits.argmax(1) == labels).float().mean())

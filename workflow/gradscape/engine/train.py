@@ -64,12 +64,10 @@ class Training:
         self.test = lambda: minibatches("test", at_once)  # needed once, at the end
 
         torch.manual_seed(settings.seed)
-        model = build(settings.model, len(dataset.classes))
+        model = build(settings.model, len(dataset.classes), settings)
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
         self.optimiser = build_optimiser(self.model.parameters(), settings, backend.device)
-        self.step = TrainingStep(
-            self.model, self.optimiser, self.train, backend, settings.gradient_lag
-        )
+        self.step = TrainingStep(self.model, self.optimiser, self.train, backend, settings)
 
         self.epoch = 0  # complete epochs
         self.seconds = 0.0  # spent in the current epoch, over all attempts

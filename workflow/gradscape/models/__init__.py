@@ -5,7 +5,11 @@ or listing names never imports torch. A constructor takes the number of classes 
 returns a module that maps images [n, 3, 32, 32] to logits [n, classes].
 """
 
+import inspect
+from functools import partial
 from importlib import import_module
+
+from gradscape.errors import GradscapeError
 
 MODELS = {
     "vgg08": "gradscape.models.vgg_edinburgh:vgg08",
@@ -20,15 +24,33 @@ MODELS = {
     "vgg-a-bn": "gradscape.models.vgg_a:vgg_a_bn",
     "vgg-a-dropout": "gradscape.models.vgg_a:vgg_a_dropout",
     "vgg-a-light": "gradscape.models.vgg_a:vgg_a_light",
+    "resnet-small": "gradscape.models.resnet_small:ResNetSmall",
     "convnet": "gradscape.models.convnet:convnet",
     "convnet-bn": "gradscape.models.convnet:convnet_bn",
 }
 
 
-def build(name: str, classes: int):
-    """Construct the network `name` for `classes` classes, initialised by torch's RNG."""
+# Settings that a constructor may take as keywords of the same name.
+OPTIONS = ["width", "activation", "dropout", "batch_norm", "skip"]
+
+
+def build(name: str, classes: int, settings=None):
+    """Construct the network `name` for `classes` classes, initialised by torch's RNG.
+
+    Of `settings` the `OPTIONS` that are set change it. Raises `GradscapeError` for one
+    that this network does not have, or that its name has decided.
+    """
     module, constructor = MODELS[name].split(":")
-    return getattr(import_module(module), constructor)(classes)
+    make = getattr(import_module(module), constructor)
+    values = {option: getattr(settings, option, None) for option in OPTIONS}
+    wanted = {option: value for option, value in values.items() if value is not None}
+    free = set(inspect.signature(make).parameters)
+    if isinstance(make, partial):
+        free -= set(make.keywords)
+    for option in wanted:
+        if option not in free:
+            raise GradscapeError(f"model {name}: has no {option!r} to set")
+    return make(classes, **wanted)
 
 
 def source_file(name: str) -> str:

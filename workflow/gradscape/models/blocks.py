@@ -2,6 +2,15 @@
 
 from torch import Tensor, nn
 
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
 
 def conv3x3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
     """A 3×3 convolution that keeps the size of the feature map."""

@@ -40,7 +40,7 @@ class Trained:
     def network(self, moment: str) -> nn.Module:
         """The network as at `initialisation`, with its `best` or its `last` weights."""
         torch.manual_seed(self.settings.seed)
-        model = build(self.settings.model, self.classes)
+        model = build(self.settings.model, self.classes, self.settings)
         if moment != "initialisation":
             model.load_state_dict(self.weights[moment])
         return model.to(self.backend.device, memory_format=torch.channels_last)

@@ -1,0 +1,69 @@
+"""Muon: momentum whose matrices are made orthogonal before they are applied.
+
+Jordan et al. 2024: the update of a weight matrix is its momentum with all singular values
+brought near one, by Newton-Schulz iterations that need matrix products only. That is
+steepest descent under the spectral norm (Bernstein & Newhouse 2024); for vectors, biases
+and normalisations, the same idea under the root-mean-square norm is momentum divided by
+its own size, which is what this implementation does, so that one optimiser and one
+learning rate serve the whole network.
+"""
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+# Coefficients of the quintic iteration, Jordan et al. 2024: steep at zero, settling
+# between 0.7 and 1.2.
+QUINTIC = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+TINY = 1e-7
+
+
+def orthogonalised(matrix: Tensor) -> Tensor:
+    """A matrix with singular vectors of `matrix` [m, n] and singular values near one."""
+    a, b, c = QUINTIC
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (x.norm() + TINY)
+    for _ in range(ITERATIONS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if tall else x
+
+
+class Muon(Optimizer):
+    """Steps of root mean square about `lr` for every tensor, whatever its gradient's size.
+
+    A convolution [out, in, k, k] is the matrix [out, in·k·k]. Nesterov momentum; weight
+    decay is decoupled and for matrices only. `lr` may be a tensor, for CUDA graphs.
+    """
+
+    def __init__(self, parameters, lr=0.02, momentum: float = 0.95, weight_decay=0.0):
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(parameters, defaults)
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self.move(parameter, group)
+        return loss
+
+    def move(self, parameter: Tensor, group: dict) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum = state["momentum"]
+        momentum.lerp_(parameter.grad, 1 - group["momentum"])
+        update = parameter.grad.lerp(momentum, group["momentum"])
+        if parameter.ndim > 1:
+            rows, columns = parameter.shape[0], parameter[0].numel()
+            update = orthogonalised(update.reshape(rows, columns))
+            # Singular values of one have this root mean square; bring it to one.
+            update = update * max(rows, columns) ** 0.5
+            parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        else:
+            update = update / (update.square().mean().sqrt() + TINY)
+        parameter.sub_(group["lr"] * update.reshape(parameter.shape))

@@ -1,0 +1,79 @@
+"""A small residual network of this project's own, for accuracy per parameter.
+
+    conv → [BN → activation → conv …], four stages of widths w, 2w, 4w, 4w:
+    between stages a max pool of 2 and a convolution to the next width; in each stage one
+    residual block (He et al. 2016, section 3.2); then the mean over positions, dropout
+    and a linear layer.
+
+Every convolution but the first is normalised (Ioffe & Szegedy 2015), neither the input
+nor the output is. He initialisation (He et al. 2015) for the convolutions; each block's
+last normalisation starts at zero, so that a block starts as the identity (Goyal et al.
+2017, section 5.1). At width 56 it has 2,829,802 parameters for 10 classes.
+"""
+
+from torch import Tensor, nn
+
+from gradscape.models.blocks import ACTIVATIONS, conv3x3, norm
+
+STAGES = (1, 2, 4, 4)  # widths, as multiples of the first
+
+
+class Convolution(nn.Sequential):
+    """Convolution and normalisation; the bias stands in where nothing normalises."""
+
+    def __init__(self, inputs: int, outputs: int, batch_norm: bool):
+        super().__init__(
+            conv3x3(inputs, outputs, bias=not batch_norm), norm(outputs, batch_norm)
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions, size and width kept: [n, c, s, s] → [n, c, s, s]."""
+
+    def __init__(self, width: int, activation: str, batch_norm: bool, skip: bool):
+        super().__init__()
+        self.conv1 = Convolution(width, width, batch_norm)
+        self.conv2 = Convolution(width, width, batch_norm)
+        self.activation = ACTIVATIONS[activation]()
+        self.skip = skip
+        if skip and batch_norm:
+            nn.init.zeros_(self.conv2[1].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv2(self.activation(self.conv1(x)))
+        return self.activation(out + x if self.skip else out)
+
+
+class ResNetSmall(nn.Module):
+    """Images [n, 3, 32, 32] → logits [n, classes]."""
+
+    def __init__(
+        self,
+        classes: int,
+        width: int = 56,
+        activation: str = "relu",
+        dropout: float = 0.1,
+        batch_norm: bool = True,
+        skip: bool = True,
+    ):
+        super().__init__()
+        layers: list[nn.Module] = [conv3x3(3, width), ACTIVATIONS[activation]()]
+        before = width
+        for number, factor in enumerate(STAGES):
+            channels = factor * width
+            if number > 0:
+                layers += [nn.MaxPool2d(2), Convolution(before, channels, batch_norm)]
+                layers.append(ACTIVATIONS[activation]())
+            layers.append(ResidualBlock(channels, activation, batch_norm, skip))
+            before = channels
+        self.features = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(before, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.dropout(self.features(x).mean((2, 3))))
