@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 # between 0.7 and 1.2.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-TINY = 1e-7
+TINY = 1e-30  # a gradient of zero is no direction
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     a, b, c = QUINTIC
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
-    x = x / (x.norm() + TINY)
+    x = x / x.norm().clamp_min(TINY)
     for _ in range(ITERATIONS):
         gram = x @ x.T
         x = a * x + (b * gram + c * gram @ gram) @ x
@@ -65,5 +65,5 @@ class Muon(Optimizer):
             update = update * max(rows, columns) ** 0.5
             parameter.mul_(1 - group["lr"] * group["weight_decay"])
         else:
-            update = update / (update.square().mean().sqrt() + TINY)
+            update = update / update.square().mean().sqrt().clamp_min(TINY)
         parameter.sub_(group["lr"] * update.reshape(parameter.shape))
