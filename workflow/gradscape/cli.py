@@ -12,7 +12,7 @@ import typing
 from pathlib import Path
 
 from gradscape import __version__
-from gradscape.config import Experiment, Figure, Run, Settings, run_name
+from gradscape.config import RUN_RECORD, Experiment, Figure, Run, Settings, run_name
 from gradscape.errors import GradscapeError
 
 
@@ -20,26 +20,40 @@ def data(arguments) -> None:
     """get a dataset and lay it out as arrays"""
     from gradscape.data.sources import acquire
     from gradscape.data.store import save
+    from gradscape.files import exclusive
 
-    save(acquire(arguments.name, arguments.data_dir), arguments.out)
+    with exclusive(arguments.out) as waited:
+        if waited and (arguments.out / "dataset.json").exists():
+            return  # the other process has made it; this file is written last
+        save(acquire(arguments.name, arguments.data_dir), arguments.out)
 
 
 def train(arguments) -> None:
     """train one run, or go on where it was stopped"""
     from gradscape.data.store import load
     from gradscape.engine.train import train as train_run
+    from gradscape.files import exclusive
 
     settings = settings_from(arguments)
     name = arguments.name or run_name(settings, [])
-    train_run(
-        Run(arguments.study, name, settings),
-        load(arguments.data / settings.dataset),
-        arguments.out,
-        arguments.threads,
-        arguments.checkpoint,
-        arguments.checkpoint_seconds,
-        arguments.tensorboard,
-    )
+    with exclusive(arguments.out) as waited:
+        if waited and recorded_settings(arguments.out) == dataclasses.asdict(settings):
+            return  # the other process has trained this run
+        train_run(
+            Run(arguments.study, name, settings),
+            load(arguments.data / settings.dataset),
+            arguments.out,
+            arguments.threads,
+            arguments.checkpoint,
+            arguments.checkpoint_seconds,
+            arguments.tensorboard,
+        )
+
+
+def recorded_settings(folder: Path) -> dict | None:
+    """The settings of the run that is finished in `folder`; None where none is."""
+    path = folder / RUN_RECORD
+    return json.loads(path.read_text())["settings"] if path.exists() else None
 
 
 def figure(arguments) -> None:
@@ -245,9 +259,11 @@ def main(argv: list[str] | None = None) -> None:
     except GradscapeError as error:
         sys.exit(fail(str(error)))
     except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if error.filename is None and not full:
             raise
-        sys.exit(fail(f"{error.filename or 'results'}: {error.strerror}"))
+        advice = "; make room and call again, what is finished is kept" if full else ""
+        sys.exit(fail(f"{error.filename or 'results'}: {error.strerror}{advice}"))
     except RuntimeError as error:
         if "out of memory" in str(error):
             sys.exit(fail("the GPU's memory is too small for batch_size: lower it"))
