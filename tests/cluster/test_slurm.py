@@ -1,12 +1,254 @@
-import os, time
+"""The workflow on a real Slurm with two pretend GPUs: each test a scene, told in the log."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
 import pytest
+from pypdf import PdfReader
+
 import real_slurm
+from conftest import BIN, copy_repository, succeed
+from real_slurm import HOST, slurm, wait_for
+
+PROFILE = ["snakemake", "--workflow-profile", "profiles/slurm"]
+
+# What a site says once, in the profile that SNAKEMAKE_PROFILE names. This one has no
+# accounting database, so a job's state comes from squeue; and soon, as the runs are short.
+SITE = """
+slurm-status-command: squeue
+slurm-no-account: true
+slurm-init-seconds-before-status-checks: 2
+"""
+
+# `device: auto` asks Slurm for a GPU and trains on the CPU where there is none to see.
+DEMO = """
+extends: config/demo.yaml
+defaults: {device: auto}
+"""
+
+# Long enough that a checkpoint (every 20 s) is there before the end.
+FAULTS = """
+title: Runs that are stopped
+results: results/faults
+studies:
+  faults:
+    title: Runs that are stopped
+    dataset: generated10
+    model: vgg08
+    batch_size: 20
+    train_items: 1000
+    validation_items: 40
+    epochs: 50
+    grid: {seed: [0, 1, 2]}
+"""
+SHORT = """
+extends: config/faults.yaml
+results: results/short
+studies: {faults: {epochs: 1}}
+"""
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     if reason := real_slurm.impossible():
         pytest.skip(reason)
     with real_slurm.cluster(tmp_path_factory.mktemp("slurm")):
         yield
-def test_up(cluster):
-    if os.environ.get("HOLD"):
-        time.sleep(float(os.environ["HOLD"]))
+
+
+@pytest.fixture(scope="module")
+def repository(cluster, tmp_path_factory) -> Path:
+    folder = copy_repository(tmp_path_factory.mktemp("cluster") / "gradscape")
+    for name, text in (("auto", DEMO), ("faults", FAULTS), ("short", SHORT)):
+        (folder / "config" / f"{name}.yaml").write_text(text)
+    site = folder / "site"
+    site.mkdir()
+    (site / "config.yaml").write_text(SITE)
+    return folder
+
+
+@pytest.fixture
+def scene(capsys):
+    """Says what was seen, in the log of a test that passes too."""
+    start = time.monotonic()
+
+    def say(sentence: str) -> None:
+        with capsys.disabled():
+            print(f"\n    {time.monotonic() - start:4.0f} s  {sentence}", end="", flush=True)
+
+    return say
+
+
+@pytest.fixture
+def snakemake(repository):
+    """Start Snakemake with the profile; whatever happens, its jobs end with the test."""
+    started = []
+
+    def start(*words: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [BIN / PROFILE[0], *PROFILE[1:], *words],
+            cwd=repository,
+            env=environment(repository),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+    slurm("scancel", "--user", "root")
+
+
+def environment(repository: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(BIN), os.environ["PATH"]])
+    return os.environ | {"PATH": path, "SNAKEMAKE_PROFILE": str(repository / "site")}
+
+
+def end_of(process: subprocess.Popen, seconds: float = 400) -> str:
+    output, _ = process.communicate(timeout=seconds)
+    return output
+
+
+def jobs(*states: str) -> dict[str, str]:
+    """Run → Slurm's job id, of the jobs in one of the states."""
+    listed = slurm("squeue", "-h", "-t", ",".join(states), "-o", "%i %k").split("\n")
+    found = {}
+    for line in filter(None, listed):
+        job, comment = line.split(maxsplit=1)
+        if "rule_train" in comment:
+            found[comment.split("_", 4)[-1]] = job
+    return found
+
+
+def trainings() -> dict[str, tuple[int, str]]:
+    """Run → process id and CUDA_VISIBLE_DEVICES, of the trainings that run."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+            variables = (process / "environ").read_text().split("\0")
+        except OSError:
+            continue  # ended meanwhile
+        if words[1:4] == ["-m", "gradscape", "train"]:
+            gpu = dict(entry.partition("=")[::2] for entry in variables)
+            name = words[words.index("--name") + 1]
+            found[name] = int(process.name), gpu.get("CUDA_VISIBLE_DEVICES")
+    return found
+
+
+def record(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text())
+
+
+def start_unstopped(config: str, run: str, data: Path, out: Path) -> subprocess.Popen:
+    """Train a run of a config without Snakemake or Slurm, by the command it would get."""
+    commands = succeed("gradscape", "runs", "--commands", "--config", config)
+    words = next(c for c in commands.splitlines() if run in c).split()
+    options = dict(zip(words[2::2], words[3::2], strict=False))
+    assert options["--out"].endswith(run)
+    words[words.index("--data") + 1], words[words.index("--out") + 1] = str(data), str(out)
+    return subprocess.Popen([BIN / words[0], *words[1:]], stdout=subprocess.DEVNULL)
+
+
+def test_the_demo_from_the_grid_to_the_pdf(repository, snakemake, scene):
+    command = ["all", "--configfile", "config/auto.yaml"]
+    process = snakemake(*command)
+    two = wait_for(lambda: len(set(trainings().values())) > 1 and trainings(), 120, "two runs")
+    gpus = {run: gpu for run, (_, gpu) in two.items()}
+    assert sorted(gpus.values()) == ["0", "1"]
+    scene(f"two runs on two GPUs at once: {gpus}")
+
+    slurm("scontrol", "update", f"nodename={HOST}", "state=drain", "reason=test")
+    wait_for(lambda: not jobs("running", "completing"), 120, "a drained node")
+    waiting = jobs("pending")
+    assert waiting and process.poll() is None
+    scene(f"the node drains: its runs end, {len(waiting)} wait")
+    slurm("scontrol", "update", f"nodename={HOST}", "state=resume")
+    wait_for(lambda: jobs("running"), 60, "runs on the node again")
+    scene("the node comes back: they start")
+
+    output = end_of(process)
+    assert process.returncode == 0, output
+    results = repository / "results" / "demo"
+    records = [record(path.parent) for path in (results / "runs").rglob("run.json")]
+    assert len(records) == 15
+    assert len(PdfReader(results / "report.pdf").pages) > 1
+    scene("15 runs, their figures and tables, and the PDF")
+    again = succeed(*PROFILE, *command, "-n", cwd=repository, **environment(repository))
+    assert "Nothing to be done" in again
+
+
+def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_path):
+    """One run stalls over its time limit, one is preempted, one is cancelled by hand."""
+    stalled, preempted, cancelled = (f"vgg08_lr1e-3_seed{seed}" for seed in range(3))
+    folder = repository / "results" / "faults" / "runs" / "faults"
+    command = ["runs", "--configfile", "config/faults.yaml"]
+    process = snakemake(*command, "--set-resources", "train:runtime=attempt**3")
+    ended = {}
+
+    def checkpointed(run: str) -> bool:
+        return (folder / run / ".checkpoint.pt").exists() and run in trainings()
+
+    def step() -> bool:
+        """Do to each run what is due; true when all of it has happened."""
+        if "stalled" not in ended and checkpointed(stalled):
+            os.kill(trainings()[stalled][0], signal.SIGSTOP)
+            ended["stalled"] = jobs("running")[stalled]
+            scene("a run stalls after its checkpoint")
+        if "preempted" not in ended and checkpointed(preempted):
+            ended["preempted"] = jobs("running")[preempted]
+            slurm("scontrol", "requeue", ended["preempted"])
+            scene("a run is put back into the queue")
+        for attempt in ("cancelled", "cancelled again"):
+            job = jobs("running").get(cancelled)
+            if attempt not in ended and job and job not in ended.values():
+                ended[attempt] = job
+                slurm("scancel", job)
+                scene(f"a run is {attempt}")
+        return len(ended) == 4
+
+    wait_for(step, 300, "all runs stopped")
+    references = {
+        run: start_unstopped(
+            repository / "config" / "faults.yaml",
+            run,
+            repository / "results" / "data",
+            tmp_path / run,
+        )
+        for run in (stalled, preempted)
+    }
+    output = end_of(process)
+    assert process.returncode != 0
+    assert "the job ran into its time limit" in output
+    assert "the job was cancelled; call again" in output
+    assert not (folder / cancelled / "run.json").exists()
+    for run, reference in references.items():
+        assert reference.wait(timeout=300) == 0
+        assert record(folder / run)["resumed"] >= 1, run
+        metrics = [path / run / "metrics.csv" for path in (folder, tmp_path)]
+        assert metrics[0].read_bytes() == metrics[1].read_bytes(), run
+    scene("both went on from their checkpoints, to the bytes of runs that were not stopped")
+
+    dates = {run: (folder / run / "run.json").stat().st_mtime for run in references}
+    output = end_of(snakemake(*command))
+    assert (folder / cancelled / "run.json").exists(), output
+    assert dates == {run: (folder / run / "run.json").stat().st_mtime for run in references}
+    scene("the next call trained the cancelled run, and no other")
+
+
+def test_runs_as_one_job_array(repository, snakemake, scene):
+    command = ["runs", "--configfile", "config/short.yaml"]
+    output = end_of(
+        snakemake(*command, "--slurm-array-jobs", "train", "--slurm-array-limit", "20")
+    )
+    folders = (repository / "results" / "short" / "runs" / "faults").iterdir()
+    seeds = sorted(record(folder)["settings"]["seed"] for folder in folders)
+    assert seeds == [0, 1, 2], output
+    ids = slurm("squeue", "-h", "-t", "all", "-o", "%F_%a %k").splitlines()
