@@ -1,18 +1,19 @@
-"""The workflow on a real Slurm with two pretend GPUs: each test a scene, told in the log."""
+"""The workflow on a real Slurm with two pretend GPUs; the log tells what was seen."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from pypdf import PdfReader
-
 import real_slurm
-from conftest import BIN, copy_repository, succeed
+from pypdf import PdfReader
 from real_slurm import HOST, slurm, wait_for
+
+from conftest import BIN, copy_repository, succeed
 
 PROFILE = ["snakemake", "--workflow-profile", "profiles/slurm"]
 
@@ -45,6 +46,11 @@ studies:
     epochs: 50
     grid: {seed: [0, 1, 2]}
 """
+FAILS = """
+extends: config/short.yaml
+results: results/fails
+studies: {faults: {grid: {seed: [0]}}}
+"""
 SHORT = """
 extends: config/faults.yaml
 results: results/short
@@ -63,7 +69,12 @@ def cluster(tmp_path_factory):
 @pytest.fixture(scope="module")
 def repository(cluster, tmp_path_factory) -> Path:
     folder = copy_repository(tmp_path_factory.mktemp("cluster") / "gradscape")
-    for name, text in (("auto", DEMO), ("faults", FAULTS), ("short", SHORT)):
+    for name, text in (
+        ("auto", DEMO),
+        ("faults", FAULTS),
+        ("short", SHORT),
+        ("fails", FAILS),
+    ):
         (folder / "config" / f"{name}.yaml").write_text(text)
     site = folder / "site"
     site.mkdir()
@@ -78,7 +89,9 @@ def scene(capsys):
 
     def say(sentence: str) -> None:
         with capsys.disabled():
-            print(f"\n    {time.monotonic() - start:4.0f} s  {sentence}", end="", flush=True)
+            print(
+                f"\n    {time.monotonic() - start:4.0f} s  {sentence}", end="", flush=True
+            )
 
     return say
 
@@ -127,16 +140,17 @@ def jobs(*states: str) -> dict[str, str]:
     return found
 
 
-def trainings() -> dict[str, tuple[int, str]]:
+def trainings(repository: Path) -> dict[str, tuple[int, str]]:
     """Run → process id and CUDA_VISIBLE_DEVICES, of the trainings that run."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_text().split("\0")
             variables = (process / "environ").read_text().split("\0")
+            folder = (process / "cwd").readlink()
         except OSError:
             continue  # ended meanwhile
-        if words[1:4] == ["-m", "gradscape", "train"]:
+        if words[1:4] == ["-m", "gradscape", "train"] and folder == repository:
             gpu = dict(entry.partition("=")[::2] for entry in variables)
             name = words[words.index("--name") + 1]
             found[name] = int(process.name), gpu.get("CUDA_VISIBLE_DEVICES")
@@ -160,7 +174,11 @@ def start_unstopped(config: str, run: str, data: Path, out: Path) -> subprocess.
 def test_the_demo_from_the_grid_to_the_pdf(repository, snakemake, scene):
     command = ["all", "--configfile", "config/auto.yaml"]
     process = snakemake(*command)
-    two = wait_for(lambda: len(set(trainings().values())) > 1 and trainings(), 120, "two runs")
+    two = wait_for(
+        lambda: len(set(trainings(repository).values())) > 1 and trainings(repository),
+        120,
+        "two runs",
+    )
     gpus = {run: gpu for run, (_, gpu) in two.items()}
     assert sorted(gpus.values()) == ["0", "1"]
     scene(f"two runs on two GPUs at once: {gpus}")
@@ -194,12 +212,12 @@ def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_
     ended = {}
 
     def checkpointed(run: str) -> bool:
-        return (folder / run / ".checkpoint.pt").exists() and run in trainings()
+        return (folder / run / ".checkpoint.pt").exists() and run in trainings(repository)
 
     def step() -> bool:
         """Do to each run what is due; true when all of it has happened."""
         if "stalled" not in ended and checkpointed(stalled):
-            os.kill(trainings()[stalled][0], signal.SIGSTOP)
+            os.kill(trainings(repository)[stalled][0], signal.SIGSTOP)
             ended["stalled"] = jobs("running")[stalled]
             scene("a run stalls after its checkpoint")
         if "preempted" not in ended and checkpointed(preempted):
@@ -251,4 +269,42 @@ def test_runs_as_one_job_array(repository, snakemake, scene):
     folders = (repository / "results" / "short" / "runs" / "faults").iterdir()
     seeds = sorted(record(folder)["settings"]["seed"] for folder in folders)
     assert seeds == [0, 1, 2], output
-    ids = slurm("squeue", "-h", "-t", "all", "-o", "%F_%a %k").splitlines()
+    tasks = slurm("squeue", "-h", "-t", "all", "-o", "%F %K").splitlines()
+    assert [line.split()[1] for line in tasks[:3]] == ["3", "2", "1"], tasks
+    scene("three runs as the tasks of one job array")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--default-resources", "slurm_partition=nosuch"], "no partition of that name"),
+        (["--set-resources", "train:mem_mb=100*attempt"], "was killed for memory"),
+    ],
+)
+def test_a_failure_is_one_sentence_an_attempt(
+    repository, snakemake, scene, words, sentence
+):
+    command = ["runs", "--configfile", "config/fails.yaml"]
+    process = snakemake(*command, *words)
+    output = end_of(process)
+    assert process.returncode != 0
+    failures = [line for line in output.splitlines() if "train failed" in line]
+    assert len(failures) == 2, output
+    assert all(sentence in line for line in failures)
+    scene(failures[-1])
+
+
+def test_without_slurm_that_is_said(repository, tmp_path):
+    for program in ("bash", "sh", "env", "which", "git", "uname", "rm", "mkdir", "cat"):
+        (tmp_path / program).symlink_to(shutil.which(program))
+    done = subprocess.run(
+        [BIN / PROFILE[0], *PROFILE[1:], "runs", "--configfile", "config/fails.yaml"],
+        cwd=repository,
+        env=environment(repository) | {"PATH": os.pathsep.join([str(BIN), str(tmp_path)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert "there is no Slurm on this machine" in done.stderr
+    assert "Traceback" not in done.stderr

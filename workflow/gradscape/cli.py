@@ -144,6 +144,14 @@ def runs(arguments) -> None:
             print(run.id)
 
 
+def plan(arguments) -> None:
+    """say what a configuration will cost: device-hours, disk, the longest chain"""
+    from gradscape.plan import plan as plan_costs
+
+    experiment = Experiment.from_file(arguments.config)
+    print(plan_costs(experiment, arguments.results or experiment.results, arguments.on))
+
+
 def flags(settings: Settings) -> list[str]:
     """Settings as command-line arguments; what is None is left out."""
     words = []
@@ -248,6 +256,11 @@ def parser() -> argparse.ArgumentParser:
     added = command(runs)
     added.add_argument("--config", type=Path, required=True)
     added.add_argument("--commands", action="store_true")
+
+    added = command(plan)
+    added.add_argument("--config", type=Path, required=True)
+    added.add_argument("--results", type=Path, help="default: the config's results")
+    added.add_argument("--on", metavar="KIND", help="kind of device; default: this one's")
     return top
 
 

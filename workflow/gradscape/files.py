@@ -44,7 +44,9 @@ def exclusive(folder: Path) -> Iterator[bool]:
                 say(f"{folder}: another process is at work here; waiting for it")
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError as error:
-                say(f"{folder}: not locked ({error.strerror}): start no second process here")
+                say(
+                    f"{folder}: not locked ({error.strerror}): start no second process here"
+                )
                 yield False
                 return
             if is_at(file, path):  # and not removed by the one that was waited for

@@ -8,7 +8,7 @@ TAIL = 4000  # characters of a log that are looked at
 
 # What schedulers, kernels and Snakemake write, and what it means. The first match counts.
 ADVICE = {
-    r"No such file or directory: '(sacct|sinfo|sbatch|squeue)'|sbatch: (command )?not found": (
+    r"No such file or directory: '(sacct|sinfo|sbatch)'|sbatch: (command )?not found": (
         "there is no Slurm on this machine (no sbatch on PATH); "
         "call from the cluster's login node, or without --workflow-profile"
     ),
@@ -35,14 +35,15 @@ ADVICE = {
         "the job's node failed; it goes on from its checkpoint when it is sent again"
     ),
     r"Disk quota exceeded|No space left on device": (
-        "the disk or the quota is full; make room and call again, "
-        "what is finished is kept"
+        "the disk or the quota is full; make room and call again, what is finished is kept"
     ),
     r"clock skew": (
         "the clocks of this machine and of a node disagree; have them set (NTP) and call "
         "again, nothing that is finished is run again"
     ),
-    r"status is: 'CANCELLED'|CANCELLED AT": "the job was cancelled; call again to run what is missing",
+    r"status is: 'CANCELLED'|CANCELLED AT": (
+        "the job was cancelled; call again to run what is missing"
+    ),
 }
 
 
