@@ -54,13 +54,12 @@ def records(folders: list[Path]) -> Iterator[dict]:
             yield json.loads(path.read_text())
 
 
-def measure(kind: str, folders: list[Path]) -> tuple[Measured, list[str]]:
-    """What was measured on a kind of device, and on which kinds anything was."""
+def measure(kind: str, folders: list[Path]) -> Measured:
+    """What was measured on a kind of device."""
     times: dict[tuple[str, str, int], list[float]] = {}
-    overheads, kinds = [], set()
+    overheads = []
     for record in records(folders):
         backend, settings = record["backend"], record["settings"]
-        kinds.add(backend["kind"])
         if backend["kind"] != kind:
             continue
         key = (settings["model"], settings["precision"], backend["threads"])
@@ -68,7 +67,7 @@ def measure(kind: str, folders: list[Path]) -> tuple[Measured, list[str]]:
         if not record["resumed"]:
             overheads.append(record["seconds_last_attempt"] - record["seconds_training"])
     typical = {key: median(values) for key, values in times.items()}
-    return Measured(kind, typical, median(overheads or [0])), sorted(kinds)
+    return Measured(kind, typical, median(overheads or [0]))
 
 
 def training_images(settings: Settings) -> int:
@@ -104,7 +103,7 @@ def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:
         cuda = torch.cuda.is_available()
         needs = {run.settings.device for run in experiment.runs}
         kind = device_kind("cuda" if cuda and needs != {"cpu"} else "cpu")
-    measured, kinds = measure(kind, [results, *ROOT.glob("results/published/*")])
+    measured = measure(kind, [results, *ROOT.glob("results/published/*")])
 
     def is_finished(run: Run) -> bool:
         return (results / "runs" / run.study / run.name / RUN_RECORD).exists()
@@ -139,8 +138,8 @@ def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:
         ]
     if unmeasured:
         lines.append(
-            f"not measured on {kind} with this precision and these threads, so in no sum: "
-            f"{', '.join(sorted(unmeasured))} (measured kinds: {', '.join(kinds) or 'none'})"
+            f"not measured on {kind} in this precision and with these threads: "
+            f"{', '.join(sorted(unmeasured))}"
         )
     return "\n".join(lines)
 
