@@ -1,7 +1,7 @@
 # gradscape: from one configuration to one PDF.
 #
-#   data ── train ─┬─ figure ─┬─ tex ── pdf
-#                  └─ table ──┘
+#   data ── train ── probe ─┬─ figure ─┬─ tex ── pdf
+#                           └─ table ──┘
 
 import sys
 
@@ -27,7 +27,9 @@ wildcard_constraints:
     dataset=r"cifar10|cifar100|generated10|generated100",
     study=r"[a-z0-9-]+",
     run=r"[^/]+",
+    probe=r"[a-z]+",
     figure=r"[a-z0-9-]+",
+    table=r"[a-z]+",
 
 
 localrules:
@@ -56,5 +58,6 @@ rule figures:
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/probe.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"

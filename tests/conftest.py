@@ -24,7 +24,19 @@ studies:
     batch_size: 20
     train_items: 100
     validation_items: 40
+    landscape_every: 2
+    landscape_points: 2
+    gradient_lag: 1
     grid: {model: [vgg08], learning_rate: [1.0e-3, 1.0e-2], seed: [0]}
+    tables: [results, smoothness]
+    probes:
+      surface: {where: {learning_rate: 1.0e-3}, images: 20, points: 5}
+      hessian: {where: {learning_rate: 1.0e-3}, images: 20, iterations: 2, samples: 2}
+    figures:
+      curves: {draw: curves, wide: true}
+      flow: {draw: gradient_flow, best: true}
+      smoothness: {draw: smoothness, wide: true}
+      surface: {draw: loss_surface, wide: true}
 """
 
 

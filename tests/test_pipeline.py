@@ -236,7 +236,9 @@ def test_a_new_model_is_one_file_and_one_line(repository):
         *("snakemake", "figures", "--cores", "2", "--configfile", "config/tiny.yaml"),
         cwd=repository,
     )
-    table = (repository / "results" / "tiny" / "tables" / "tiny.csv").read_text()
+    table = (
+        repository / "results" / "tiny" / "tables" / "tiny" / "results.csv"
+    ).read_text()
     assert "tiny,linear_lr1e-3_seed0,linear,0.001,0,30730" in table
 
 

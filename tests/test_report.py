@@ -12,13 +12,13 @@ from conftest import ROOT
 from gradscape.config import Experiment, Figure
 from gradscape.errors import GradscapeError
 from gradscape.figures.draw import draw
-from gradscape.figures.loss_band import band, smooth
 from gradscape.report import tex
 from gradscape.report.build import StudyView, write_tex
 from gradscape.report.claims import FAILS, HOLDS, MIXED, UNMEASURED, decide_all
 from gradscape.report.submission import write_submission
 from gradscape.report.tables import results_table
 from gradscape.runs import FinishedRun, best_setting, model_label
+from gradscape.smoothness import band, smooth
 
 
 def write_run(
@@ -119,6 +119,43 @@ def test_what_else_the_grid_varies_is_never_averaged_over(tmp_path):
     facts = tmp_path / "facts.txt"
     draw(Figure("s", "curves", "curves"), runs, [facts, tmp_path / "curves.pdf"])
     assert "Seed 0." in facts.read_text()
+
+
+def test_a_claim_between_two_variants_within_seed_noise(tmp_path):
+    """bf16 beside fp32: the means may differ by one standard deviation over seeds."""
+    path = ROOT / "report" / "claims.yaml"
+    decided = {}
+    for name, best in (("near", (0.31, 0.49)), ("far", (0.61, 0.79))):
+        runs = []
+        for precision, accuracies in (("fp32", (0.30, 0.50)), ("bf16", best)):
+            for seed, accuracy in enumerate(accuracies):
+                varied = f"_precision-{precision}"
+                run = write_run(
+                    tmp_path / name,
+                    "vgg08",
+                    1e-3,
+                    seed,
+                    accuracies=(0, accuracy),
+                    varied=varied,
+                )
+                run.settings["precision"] = precision
+                runs.append(run)
+        decided[name] = decide_all(path, "precision", runs)["bf16-validates-as-well"]
+        alone = decide_all(path, "precision", runs[::2])["bf16-validates-as-well"]
+        assert alone.verdict == UNMEASURED  # one seed has no noise to compare with
+    assert (decided["near"].verdict, decided["far"].verdict) == (HOLDS, FAILS)
+    assert decided["near"].left == [0.31, 0.49]
+
+
+def test_published_curves_are_drawn_beside(tmp_path):
+    reference = tmp_path / "published.csv"
+    columns = {"train_loss": [4.0], "val_loss": 4.0, "train_accuracy": 0.1}
+    pd.DataFrame({"epoch": [1], **columns, "val_accuracy": 0.1}).to_csv(reference)
+    runs = [write_run(tmp_path, "vgg08")]
+    options = {"reference": str(reference)}
+    out = tmp_path / "curves.svg"
+    draw(Figure("s", "curves", "curves", options=options), runs, [out])
+    assert "published" in out.read_text()
 
 
 def test_a_diverged_run_proves_no_claim(tmp_path):

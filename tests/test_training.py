@@ -26,7 +26,7 @@ from gradscape.engine.minibatches import NORMALISATIONS, Minibatches
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.progress import Progress
 from gradscape.engine.schedules import learning_rate
-from gradscape.engine.train import Training, train
+from gradscape.engine.train import Training, step_arrays, train
 from gradscape.errors import GradscapeError
 from gradscape.models import build
 from gradscape.probes.gradient_flow import mean_absolute_gradients
@@ -81,7 +81,7 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    np.testing.assert_allclose(training.step_losses[0], losses, rtol=2e-4)
+    np.testing.assert_allclose(training.steps[0]["loss"], losses, rtol=2e-4)
     assert training.metrics[0]["train_loss"] == pytest.approx(np.mean(losses), rel=2e-4)
     np.testing.assert_allclose(
         training.gradients[0], mean_absolute_gradients(model), rtol=0.05
@@ -227,6 +227,7 @@ def test_twenty_kills_change_no_byte(generated, tmp_path):
 def test_dropout_goes_on_from_its_own_place(dataset, tmp_path):
     """Torch's generator, too, is part of the checkpoint, in the middle of an epoch."""
     settings = replace(SMALL, model="vgg-a-dropout", train_items=64, epochs=1)
+    settings = replace(settings, gradient_lag=1, landscape_every=1, landscape_points=2)
     whole = make(settings, dataset)
     whole.run_epoch(lambda images: None)
 
@@ -248,6 +249,9 @@ def test_dropout_goes_on_from_its_own_place(dataset, tmp_path):
     resumed.restore(torch.load(tmp_path / "state", weights_only=True))
     resumed.run_epoch(lambda images: None)
     assert resumed.metrics == whole.metrics
+    arrays = step_arrays(whole)
+    for name, values in step_arrays(resumed).items():
+        np.testing.assert_array_equal(values, arrays[name])
 
 
 def test_sigterm_saves_and_says_so_by_its_exit_code(generated, tmp_path):
@@ -371,7 +375,7 @@ def test_graph_and_eager_give_the_same_losses(dataset):
         if eager:
             training.step.capture = lambda: None
         training.run_epoch(lambda images: None)
-        losses.append(training.step_losses[0])
+        losses.append(training.steps[0]["loss"])
     torch.testing.assert_close(losses[0], losses[1], rtol=0, atol=0)
 
 

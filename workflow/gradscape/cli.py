@@ -1,4 +1,4 @@
-"""Every step of the workflow as a command: gradscape data|train|figure|table|report|…
+"""Every step of the workflow as a command: gradscape data|train|probe|figure|table|report|…
 
 Imports stand inside the commands, so that a command loads only what it needs.
 """
@@ -14,6 +14,8 @@ from pathlib import Path
 from gradscape import __version__
 from gradscape.config import RUN_RECORD, Experiment, Figure, Run, Settings, run_name
 from gradscape.errors import GradscapeError
+from gradscape.probes import PROBES
+from gradscape.report import TABLES
 
 
 def data(arguments) -> None:
@@ -56,6 +58,19 @@ def recorded_settings(folder: Path) -> dict | None:
     return json.loads(path.read_text())["settings"] if path.exists() else None
 
 
+def probe(arguments) -> None:
+    """measure a trained network from its weights and its training images"""
+    from importlib import import_module
+
+    from gradscape.engine.record import write_csv
+    from gradscape.probes.trained import Trained
+
+    module, function = PROBES[arguments.name].split(":")
+    run = Trained(arguments.run, arguments.data, arguments.threads)
+    options = json.loads(arguments.options)
+    write_csv(arguments.out, getattr(import_module(module), function)(run, **options))
+
+
 def figure(arguments) -> None:
     """draw one figure from the tables of finished runs"""
     from gradscape.figures.draw import draw
@@ -66,12 +81,12 @@ def figure(arguments) -> None:
 
 
 def table(arguments) -> None:
-    """gather a study's finished runs into its results table"""
-    from gradscape.report.tables import results_table, write_table
+    """gather a study's finished runs into a table"""
+    from gradscape.report.tables import write_table
     from gradscape.runs import FinishedRun
 
     runs = [FinishedRun(path) for path in arguments.runs]
-    write_table(results_table(runs), arguments.out)
+    write_table(arguments.name, runs, arguments.out)
 
 
 def report(arguments) -> None:
@@ -227,12 +242,21 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
     add_settings(added)
 
+    added = command(probe)
+    added.add_argument("name", choices=list(PROBES))
+    added.add_argument("--run", type=Path, required=True, help="the run's directory")
+    added.add_argument("--data", type=Path, default=Path("results/data"))
+    added.add_argument("--out", type=Path, required=True, help="CSV file to write")
+    added.add_argument("--options", default="{}", help="as in the config, as JSON")
+    added.add_argument("--threads", type=int, default=1, help="CPU threads")
+
     added = command(figure)
     added.add_argument("--spec", required=True, help="the figure, as JSON")
     added.add_argument("--out", type=Path, nargs="+", required=True, help="files to write")
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
 
     added = command(table)
+    added.add_argument("name", choices=list(TABLES))
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
 

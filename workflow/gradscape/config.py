@@ -17,8 +17,9 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from gradscape.errors import GradscapeError
-from gradscape.figures import DRAWINGS
+from gradscape.figures import DRAWINGS, PROBES_DRAWN
 from gradscape.models import MODELS
+from gradscape.report import TABLES
 
 ROOT = Path(__file__).parents[2]  # of the repository
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -58,6 +59,10 @@ class Settings:
     device: str = "auto"
     precision: str = "auto"
     deterministic: bool = True
+    gradient_lag: int | None = None
+    landscape_every: int | None = None
+    landscape_points: int = 8
+    landscape_cap: float = 0.4
 
 
 SETTING_NAMES = [field.name for field in dataclasses.fields(Settings)]
@@ -95,14 +100,25 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """What is measured on which trained networks, with which options."""
+
+    name: str
+    where: dict
+    options: dict
+
+
+@dataclass(frozen=True)
 class Study:
-    """One question: a grid of runs, and the figures and claims drawn from it."""
+    """One question: a grid of runs, and what is measured on them and drawn from them."""
 
     name: str
     title: str
     section: str
     runs: list[Run]
+    probes: dict[str, Probe]
     figures: list[Figure]
+    tables: list[str]
     published: str | None
 
 
@@ -182,6 +198,15 @@ class Experiment:
     def figure_runs(self, figure: Figure) -> list[Run]:
         runs = self.studies[figure.study].runs
         return [run for run in runs if matches(run.settings, figure.where)]
+
+    def probed(self, runs: list[Run], names=None) -> list[tuple[Run, str]]:
+        """The probes (all, or those in `names`) that the config wants of these runs."""
+        return [
+            (run, probe.name)
+            for run in runs
+            for probe in self.studies[run.study].probes.values()
+            if matches(run.settings, probe.where) and (names is None or probe.name in names)
+        ]
 
     def directory(self, run: Run) -> Path:
         return self.results / "runs" / run.study / run.name
@@ -318,6 +343,20 @@ def unfold_study(name: str, study: dict, defaults: dict) -> Study:
             f"config: studies.{name}: two runs are called {twice}: "
             "a value stands twice in its grid"
         )
+    probes = {
+        probe: Probe(
+            name=probe,
+            where=spec.get("where", {}),
+            options={key: value for key, value in spec.items() if key != "where"},
+        )
+        for probe, spec in study.get("probes", {}).items()
+    }
+    for probe in probes.values():
+        if not any(matches(run.settings, probe.where) for run in runs):
+            raise GradscapeError(
+                f"config: studies.{name}.probes.{probe.name}: "
+                f"no run of the study matches {json.dumps(probe.where)}"
+            )
     figures = [
         Figure(study=name, name=figure_name, **spec)
         for figure_name, spec in study.get("figures", default_figures()).items()
@@ -329,17 +368,32 @@ def unfold_study(name: str, study: dict, defaults: dict) -> Study:
                 f"config: studies.{name}.figures.{figure.name}: unknown drawing "
                 f"{figure.draw!r}{suggest(figure.draw, DRAWINGS)}"
             )
+        needed = PROBES_DRAWN.get(figure.draw, [])[:1]
+        if not set(needed) <= set(probes):
+            raise GradscapeError(
+                f"config: studies.{name}.figures.{figure.name}: {figure.draw} draws the "
+                f"probe {needed[0]!r}, which the study's `probes` do not name"
+            )
         if not any(matches(run.settings, figure.where) for run in runs):
             raise GradscapeError(
                 f"config: studies.{name}.figures.{figure.name}: "
                 f"no run of the study matches {json.dumps(figure.where)}"
+            )
+    tables = study.get("tables", ["results"])
+    for table in tables:
+        if table not in TABLES:
+            raise GradscapeError(
+                f"config: studies.{name}.tables: unknown table {table!r}"
+                f"{suggest(table, TABLES)}"
             )
     return Study(
         name=name,
         title=study["title"],
         section=study.get("section", "study"),
         runs=runs,
+        probes=probes,
         figures=figures,
+        tables=tables,
         published=study.get("published"),
     )
 

@@ -7,8 +7,16 @@ import sys
 from pathlib import Path
 
 from gradscape.cli import flags
-from gradscape.config import ROOT, RUN_RECORD, RUN_TABLES, Experiment, Figure, locate
-from gradscape.figures import DRAWINGS
+from gradscape.config import (
+    ROOT,
+    RUN_RECORD,
+    RUN_TABLES,
+    Experiment,
+    Figure,
+    Probe,
+    locate,
+)
+from gradscape.figures import DRAWINGS, PROBES_DRAWN
 from gradscape.models import source_file
 
 PACKAGE = "workflow/gradscape"
@@ -26,6 +34,8 @@ TRAINING_CODE = [
         "engine/step",
         "engine/train",
         "models/blocks",
+        "probes/along_gradient",
+        "probes/gradient_change",
         "probes/gradient_flow",
     )
 ]
@@ -70,10 +80,28 @@ class Dag:
     def _run(self, wildcards):
         return self.experiment.run(wildcards.study, wildcards.run)
 
+    # rule probe
+
+    def probe_options(self, wildcards) -> str:
+        return json.dumps(self._probe(wildcards).options)
+
+    def probe_code(self, wildcards) -> list[str]:
+        return [
+            f"{PACKAGE}/probes/{wildcards.probe}.py",
+            f"{PACKAGE}/probes/trained.py",
+            f"workflow/{source_file(self._run(wildcards).settings.model)}",
+        ]
+
+    def _probe(self, wildcards) -> Probe:
+        return self.experiment.studies[wildcards.study].probes[wildcards.probe]
+
     # rules figure and table
 
     def figure_runs(self, wildcards) -> list[str]:
-        return self._files(self.experiment.figure_runs(self._figure(wildcards)))
+        figure = self._figure(wildcards)
+        runs = self.experiment.figure_runs(figure)
+        probes = self.experiment.probed(runs, PROBES_DRAWN.get(figure.draw, []))
+        return self._files(runs) + self._probe_files(probes)
 
     def figure_spec(self, wildcards) -> str:
         return json.dumps(dataclasses.asdict(self._figure(wildcards)))
@@ -84,7 +112,7 @@ class Dag:
     def figure_code(self, wildcards) -> list[str]:
         module = DRAWINGS[self._figure(wildcards).draw].split(":")[0]
         own = f"workflow/{module.replace('.', '/')}.py"
-        return [own, f"{PACKAGE}/figures/style.py"]
+        return [own, f"{PACKAGE}/figures/style.py", f"{PACKAGE}/smoothness.py"]
 
     def figure_directories(self, wildcards) -> list[str]:
         return self._directories(self.experiment.figure_runs(self._figure(wildcards)))
@@ -108,6 +136,11 @@ class Dag:
             for file in (*RUN_TABLES, RUN_RECORD)
         ]
 
+    def _probe_files(self, probes) -> list[str]:
+        return [
+            f"{self.experiment.directory(run)}/probes/{name}.csv" for run, name in probes
+        ]
+
     # the targets
 
     def figures(self) -> list[str]:
@@ -120,8 +153,9 @@ class Dag:
 
     def tables(self) -> list[str]:
         return [
-            f"{self.experiment.results}/tables/{study}.csv"
-            for study in self.experiment.studies
+            f"{self.experiment.results}/tables/{study.name}/{table}.csv"
+            for study in self.experiment.studies.values()
+            for table in study.tables
         ]
 
     def results(self, wildcards) -> str:
@@ -145,3 +179,6 @@ class Dag:
 
     def runs(self) -> list[str]:
         return self._files(self.experiment.runs)
+
+    def probes(self) -> list[str]:
+        return self._probe_files(self.experiment.probed(self.experiment.runs))

@@ -59,11 +59,11 @@ class FinishedRun:
     @cached_property
     def step_losses(self) -> np.ndarray:
         """Minibatch loss of every step, [steps]."""
-        return self._arrays("steps.npz")["loss"]
+        return self.steps["loss"]
 
     @cached_property
     def steps_per_epoch(self) -> int:
-        return int(self._arrays("steps.npz")["steps_per_epoch"])
+        return int(self.steps["steps_per_epoch"])
 
     @cached_property
     def gradients(self) -> pd.DataFrame:
@@ -72,6 +72,16 @@ class FinishedRun:
         return pd.DataFrame(
             arrays["mean_absolute_gradient"], columns=arrays["layer"].tolist()
         )
+
+    @cached_property
+    def steps(self) -> dict[str, np.ndarray]:
+        """What was kept of every step; explained in config/README.md."""
+        return self._arrays("steps.npz")
+
+    def probe(self, name: str) -> pd.DataFrame | None:
+        """A probe's table, None where the run was not probed."""
+        file = self.path / "probes" / f"{name}.csv"
+        return pd.read_csv(file) if file.exists() else None
 
     @property
     def best(self) -> pd.Series:

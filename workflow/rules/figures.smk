@@ -1,7 +1,7 @@
 # Figures and tables, from the runs' tables alone; nothing here can cause a training.
 #   needs  finished runs
 #   makes  results/<config>/figures/<study>/<figure>.pdf, .svg and the facts for its caption
-#          results/<config>/tables/<study>.csv
+#          results/<config>/tables/<study>/<table>.csv
 
 FIGURE = f"{RESULTS}/figures/{{study}}/{{figure}}"
 
@@ -45,24 +45,24 @@ rule figure:
 rule table:
     input:
         runs=dag.study_runs,
-        code="workflow/gradscape/report/tables.py",
+        code=["workflow/gradscape/report/tables.py", "workflow/gradscape/smoothness.py"],
     output:
         report(
-            f"{RESULTS}/tables/{{study}}.csv",
+            f"{RESULTS}/tables/{{study}}/{{table}}.csv",
             caption="../../report/captions/table.rst",
             category="{study}",
-            labels={"figure": "table of results"},
+            labels={"figure": "table: {table}"},
         ),
     log:
-        f"{RESULTS}/logs/table/{{study}}.log",
+        f"{RESULTS}/logs/table/{{study}}/{{table}}.log",
     conda:
         "../../envs/figures.yaml"
     params:
         runs=dag.study_directories,
     message:
-        "Gathering the results of {wildcards.study}"
+        "Gathering {wildcards.study}: {wildcards.table}"
     shell:
-        "python -m gradscape table"
+        "python -m gradscape table {wildcards.table}"
         " --out {output}"
         " --runs {params.runs}"
         " > {log} 2>&1"

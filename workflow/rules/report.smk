@@ -31,6 +31,7 @@ rule tex:
     input:
         config=rules.configuration.output,
         runs=dag.runs(),
+        probes=dag.probes(),
         figures=dag.figures(),
         tables=dag.tables(),
         template=dag.template(),

@@ -35,6 +35,17 @@ class Backend:
         """What has to agree for results to be equal to the bit."""
         return asdict(self)
 
+    def synchronise(self) -> None:
+        """Wait until the device has done what it was given."""
+        if self.is_cuda:
+            torch.cuda.synchronize()
+
+    def random_state(self) -> torch.Tensor:
+        return torch.cuda.get_rng_state() if self.is_cuda else torch.get_rng_state()
+
+    def set_random_state(self, state: torch.Tensor) -> None:
+        (torch.cuda.set_rng_state if self.is_cuda else torch.set_rng_state)(state)
+
     def autocast(self) -> AbstractContextManager:
         # No cache: each weight is used once a pass, and a graph must hold its own casts.
         return torch.autocast(

@@ -1,16 +1,24 @@
 """One training step: minibatch, forward, backward, update, and what is kept of it.
 
-On CUDA the step is captured by hand as a graph, once for each minibatch size, and
-replayed: the host then issues one call a step. Nothing in a step reads from the device.
+On CUDA both halves of the step are captured by hand as graphs, once for each minibatch
+size, and replayed: the host then issues two calls a step. Nothing in a step reads from
+the device.
 """
 
+import time
+from collections.abc import Callable
+from functools import partial
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from gradscape.engine.device import Backend
 from gradscape.engine.minibatches import Minibatches
+from gradscape.models.blocks import output_layer
+from gradscape.probes.along_gradient import along_gradient
+from gradscape.probes.gradient_change import GradientChange
 
 WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 
@@ -18,8 +26,10 @@ WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 class TrainingStep:
     """Trains on the epoch that `minibatches` has drawn, one minibatch a call.
 
-    `losses` and `accuracies` [steps] keep each minibatch's mean cross entropy and the
-    fraction it had right, on the device; `index` is the next minibatch.
+    `epoch` holds a value a step, [steps], on the device: each minibatch's mean cross
+    entropy (`loss`) and the fraction it had right (`accuracy`) and, with a
+    `gradient_lag`, how far the output layer's gradient and weight went in that many
+    steps. `memory` is all that a kill must not lose, `index` in it the next minibatch.
     """
 
     def __init__(
@@ -28,27 +38,36 @@ class TrainingStep:
         optimiser: Optimizer,
         minibatches: Minibatches,
         backend: Backend,
+        gradient_lag: int | None = None,
     ):
         self.model = model
         self.optimiser = optimiser
         self.minibatches = minibatches
         self.backend = backend
-        steps = len(minibatches.sizes)
-        device = backend.device
+        steps, device = len(minibatches.sizes), backend.device
         self.index = torch.zeros((), dtype=torch.int64, device=device)
-        self.losses = torch.zeros(steps, device=device)
-        self.accuracies = torch.zeros(steps, device=device)
         self.steps = torch.arange(steps, device=device)
-        self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self.now = {name: torch.zeros((), device=device) for name in ("loss", "accuracy")}
+        self.change = None
+        if gradient_lag is not None:
+            self.change = GradientChange(output_layer(model).weight, gradient_lag)
+            self.now |= self.change.now
+        self.epoch = {name: torch.zeros(steps, device=device) for name in self.now}
+        self.memory = {"index": self.index} | self.epoch
+        if self.change is not None:
+            self.memory |= self.change.memory
+        self.graphs: dict[tuple[str, int], Callable] = {}
 
     def __call__(self, size: int) -> None:
-        if size in self.graphs:
-            self.graphs[size].replay()
-        else:
-            self.run(size)
+        self.phase("gradient", size)()
+        self.phase("update", size)()
 
-    def run(self, size: int) -> None:
-        """The step itself, kernel by kernel."""
+    def phase(self, name: str, size: int) -> Callable:
+        """One half of a step as a call: a graph's replay where one was captured."""
+        return self.graphs.get((name, size)) or partial(getattr(self, name), size)
+
+    def gradient(self, size: int) -> None:
+        """Loss, accuracy and gradient of the minibatch where the weights stand."""
         images, labels = self.minibatches.take(self.index, size)
         # A graph writes into the gradients it was captured with: keep them in place.
         self.optimiser.zero_grad(set_to_none=not self.backend.is_cuda)
@@ -56,53 +75,85 @@ class TrainingStep:
             logits = self.model(images)
         loss = cross_entropy(logits.float(), labels)
         loss.backward()
+        self.now["loss"].copy_(loss.detach())
+        self.now["accuracy"].copy_((logits.argmax(1) == labels).float().mean())
+
+    def update(self, size: int) -> None:
+        """Move the weights along that gradient and keep what the step was."""
+        if self.change is not None:
+            self.change.measure()
         self.optimiser.step()
-        right = (logits.argmax(1) == labels).float().mean()
         here = self.steps == self.index
-        self.losses.copy_(torch.where(here, loss.detach(), self.losses))
-        self.accuracies.copy_(torch.where(here, right, self.accuracies))
+        for name, kept in self.epoch.items():
+            kept.copy_(torch.where(here, self.now[name], kept))
         self.index.add_(1)
 
+    def probed(self, size: int, step_sizes: list[float]) -> tuple[Tensor, float]:
+        """A step that also measures the loss along its gradient, and ends in the same bits.
+
+        Returns what `along_gradient` measured at the wanted step sizes, and the seconds
+        that it took.
+        """
+        gradient, update = self.phase("gradient", size), self.phase("update", size)
+        random_state = self.backend.random_state()
+        gradient()
+        self.backend.synchronise()
+        start = time.perf_counter()
+        buffers = list(self.model.buffers())  # running statistics
+        now = [self.now["loss"], self.now["accuracy"]]
+        before = [tensor.clone() for tensor in buffers + now]
+
+        def loss() -> Tensor:
+            self.backend.set_random_state(random_state)  # the same units are dropped
+            gradient()
+            return self.now["loss"]
+
+        parameters = list(self.model.parameters())
+        measured = along_gradient(parameters, self.now["loss"], loss, step_sizes)
+        for tensor, kept in zip(buffers + now, before, strict=True):
+            tensor.copy_(kept)
+        self.backend.synchronise()
+        seconds = time.perf_counter() - start
+        update()
+        return measured, seconds
+
     def capture(self) -> None:
-        """Capture a graph for every minibatch size, leaving training where it was.
+        """Capture graphs for every minibatch size, leaving training where it was.
 
         Needs an epoch to have been drawn. Warm-up trains for real, so weights, running
-        statistics, optimiser state, random state and `losses` are put back afterwards.
+        statistics, optimiser state, random state and `memory` are put back afterwards.
         """
-        random_state = torch.cuda.get_rng_state()
-        model_before = [tensor.clone() for tensor in self.model.state_dict().values()]
+        random_state = self.backend.random_state()
+        kept = [*self.model.state_dict().values(), *self.memory.values()]
+        before = [tensor.clone() for tensor in kept]
         optimiser_before = {
             key: tensor.clone() for key, tensor in self.optimiser_tensors().items()
         }
-        kept = [t.clone() for t in (self.index, self.losses, self.accuracies)]
         sizes = sorted(set(self.minibatches.sizes))
-        self.index.zero_()
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for size in sizes * WARMUP_RUNS:
                 self.index.zero_()
-                self.run(size)
+                self(size)
         torch.cuda.current_stream().wait_stream(side)
+        self.index.zero_()
+        captured: dict[tuple[str, int], Callable] = {}
         for size in sizes:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                self.run(size)
-            self.graphs[size] = graph
-        for tensor, before in zip(
-            self.model.state_dict().values(), model_before, strict=True
-        ):
-            tensor.copy_(before)
+            for name in ("gradient", "update"):
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph):
+                    getattr(self, name)(size)
+                captured[name, size] = graph.replay
+        self.graphs = captured
+        for tensor, old in zip(kept, before, strict=True):
+            tensor.copy_(old)
         for key, tensor in self.optimiser_tensors().items():
             if key in optimiser_before:
                 tensor.copy_(optimiser_before[key])
             else:  # made by the warm-up; every optimiser here starts from zero
                 tensor.zero_()
-        for tensor, before in zip(
-            (self.index, self.losses, self.accuracies), kept, strict=True
-        ):
-            tensor.copy_(before)
-        torch.cuda.set_rng_state(random_state)
+        self.backend.set_random_state(random_state)
 
     def optimiser_tensors(self) -> dict:
         return {

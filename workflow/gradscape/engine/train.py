@@ -25,8 +25,10 @@ from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.progress import Progress
 from gradscape.engine.schedules import learning_rate
 from gradscape.engine.step import TrainingStep, evaluate
+from gradscape.errors import GradscapeError
 from gradscape.models import build
 from gradscape.models.blocks import parameter_count, weights
+from gradscape.probes.along_gradient import step_sizes
 from gradscape.probes.gradient_flow import mean_absolute_gradients
 
 EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
@@ -65,7 +67,9 @@ class Training:
         model = build(settings.model, len(dataset.classes))
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
         self.optimiser = build_optimiser(self.model.parameters(), settings, backend.device)
-        self.step = TrainingStep(self.model, self.optimiser, self.train, backend)
+        self.step = TrainingStep(
+            self.model, self.optimiser, self.train, backend, settings.gradient_lag
+        )
 
         self.epoch = 0  # complete epochs
         self.seconds = 0.0  # spent in the current epoch, over all attempts
@@ -73,7 +77,9 @@ class Training:
         self.metrics: list[dict] = []
         self.timing: list[dict] = []
         self.gradients: list[list[float]] = []
-        self.step_losses: list[torch.Tensor] = []
+        self.steps: list[dict[str, torch.Tensor]] = []  # an epoch each
+        self.probes: list[dict] = []
+        self.seconds_probing = 0.0
         self.best: dict | None = None
 
     def state(self) -> dict:
@@ -86,15 +92,15 @@ class Training:
             "optimiser": self.optimiser.state_dict()["state"],
             "rng": rng,
             "epoch": self.epoch,
-            "step": self.step.index,
-            "losses": self.step.losses,
-            "accuracies": self.step.accuracies,
+            "step": self.step.memory,
             "seconds": self.seconds,
             "resumed": self.resumed,
             "metrics": self.metrics,
             "timing": self.timing,
             "gradients": self.gradients,
-            "step_losses": self.step_losses,
+            "steps": self.steps,
+            "probes": self.probes,
+            "seconds_probing": self.seconds_probing,
             "best": self.best,
         }
 
@@ -111,16 +117,17 @@ class Training:
         torch.set_rng_state(state["rng"]["cpu"])
         if self.backend.is_cuda and "cuda" in state["rng"]:
             torch.cuda.set_rng_state(state["rng"]["cuda"])
-        self.step.index.copy_(state["step"])
-        self.step.losses.copy_(state["losses"])
-        self.step.accuracies.copy_(state["accuracies"])
+        for name, tensor in self.step.memory.items():
+            tensor.copy_(state["step"][name])
         for name in (
             "epoch",
             "seconds",
             "metrics",
             "timing",
             "gradients",
-            "step_losses",
+            "steps",
+            "probes",
+            "seconds_probing",
         ):
             setattr(self, name, state[name])
         self.best = state["best"]
@@ -155,21 +162,39 @@ class Training:
             if wanted != rate:
                 rate = wanted
                 set_learning_rate(self.optimiser, rate)
-            self.step(sizes[at])
+            if self.due_for_probe(at):
+                self.probe(at, rate)
+            else:
+                self.step(sizes[at])
             self.seconds = earlier + time.perf_counter() - start
             if at + 1 < len(sizes):
                 between_steps(sizes[at])
-        losses = self.step.losses.cpu()  # the epoch's one read: waits for the device
+        # The epoch's one read, which waits for the device.
+        steps = {name: kept.cpu().clone() for name, kept in self.step.epoch.items()}
         self.seconds = earlier + time.perf_counter() - start
-        self.end_epoch(losses, rate)
+        self.end_epoch(steps, rate)
 
-    def end_epoch(self, losses: torch.Tensor, rate: float) -> None:
+    def due_for_probe(self, at: int) -> bool:
+        every = self.settings.landscape_every
+        done = self.epoch * len(self.train.sizes) + at
+        return every is not None and done % every == 0
+
+    def probe(self, at: int, rate: float) -> None:
+        """Train on minibatch `at` and keep the landscape along its gradient."""
+        settings = self.settings
+        sizes = step_sizes(rate, settings.landscape_points, settings.landscape_cap)
+        measured, seconds = self.step.probed(self.train.sizes[at], sizes)
+        step = self.epoch * len(self.train.sizes) + at + 1
+        self.probes.append({"step": step, "sizes": sizes, "measured": measured.cpu()})
+        self.seconds_probing += seconds
+
+    def end_epoch(self, steps: dict[str, torch.Tensor], rate: float) -> None:
         self.epoch += 1
         val_loss, val_accuracy = evaluate(self.model, self.validation, self.backend)
         row = {
             "epoch": self.epoch,
-            "train_loss": losses.double().mean().item(),
-            "train_accuracy": self.step.accuracies.double().mean().item(),
+            "train_loss": steps["loss"].double().mean().item(),
+            "train_accuracy": steps["accuracy"].double().mean().item(),
             "val_loss": val_loss,
             "val_accuracy": val_accuracy,
             "learning_rate": rate,
@@ -182,7 +207,7 @@ class Training:
         }
         self.timing.append(rates)
         self.gradients.append(mean_absolute_gradients(self.model))
-        self.step_losses.append(losses.clone())
+        self.steps.append(steps)
         if self.best is None or val_accuracy > self.best["val_accuracy"]:
             self.best = {
                 "epoch": self.epoch,
@@ -191,6 +216,21 @@ class Training:
             }
         self.step.index.zero_()
         self.seconds = 0.0
+
+
+def probed_precision(settings: Settings) -> str:
+    """The run's precision: fp32 where the landscape along the gradient is measured.
+
+    A step of a hundredth of a percent of a weight is lost in bf16's eight bits.
+    """
+    if settings.landscape_every is None:
+        return settings.precision
+    if settings.precision not in ("auto", "fp32"):
+        raise GradscapeError(
+            f"precision {settings.precision}: too coarse for landscape_every, which "
+            "measures differences between nearly equal weights; use fp32"
+        )
+    return "fp32"
 
 
 class Stopped(SystemExit):
@@ -218,9 +258,8 @@ def train(
     start = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)  # better found out now than after training
     settings = run.settings
-    backend = configure(
-        settings.device, settings.precision, settings.deterministic, threads
-    )
+    precision = probed_precision(settings)
+    backend = configure(settings.device, precision, settings.deterministic, threads)
     training = Training(settings, dataset, backend)
     path = checkpoint_path or out / ".checkpoint.pt"
     mark = fingerprint(settings, dataset.checksum)
@@ -234,8 +273,10 @@ def train(
         for row, rates in zip(training.metrics, training.timing, strict=True):
             progress.epoch(row, rates["images_per_second"])
     signals: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: signals.append(number))
+    handlers = {
+        number: signal.signal(number, lambda number, frame: signals.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
 
     def between_steps(images: int = 0) -> None:
         progress.step(images)
@@ -244,15 +285,39 @@ def train(
         if signals:
             raise Stopped(128 + signals[0])
 
-    while not training.finished:
-        done = int(training.step.index) * settings.batch_size
-        progress.start_epoch(training.epoch + 1, done)
-        training.run_epoch(between_steps)
-        progress.epoch(training.metrics[-1], training.timing[-1]["images_per_second"])
-        if not training.finished:
-            between_steps()
+    try:
+        while not training.finished:
+            done = int(training.step.index) * settings.batch_size
+            progress.start_epoch(training.epoch + 1, done)
+            training.run_epoch(between_steps)
+            progress.epoch(training.metrics[-1], training.timing[-1]["images_per_second"])
+            if not training.finished:
+                between_steps()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     write_results(training, run, dataset, out, time.perf_counter() - start)
     checkpoint.delete()
+
+
+def step_arrays(training: Training) -> dict[str, np.ndarray]:
+    """What was kept of every step; the names are explained in config/README.md."""
+    kept = [name for name in training.steps[0] if name != "accuracy"]
+    arrays = {
+        name: torch.cat([epoch[name] for epoch in training.steps]).numpy() for name in kept
+    }
+    arrays["steps_per_epoch"] = np.array(len(training.train.sizes))
+    if training.probes:
+        measured = torch.stack([probe["measured"] for probe in training.probes]).numpy()
+        # A step so far that something overflowed went to infinity.
+        measured = np.nan_to_num(measured, nan=np.inf, posinf=np.inf)
+        arrays["probed_step"] = np.array([probe["step"] for probe in training.probes])
+        arrays["probed_size"] = np.array([probe["sizes"] for probe in training.probes])
+        arrays["probed_loss"] = measured[:, 0, 1:]
+        arrays["probed_loss_here"] = measured[:, 0, 0]
+        arrays["probed_gradient_distance"] = measured[:, 1, 1:]
+        arrays["probed_gradient_norm"] = measured[:, 1, 0]
+    return arrays
 
 
 def write_results(
@@ -275,11 +340,7 @@ def write_results(
             }
         ],
     )
-    record.write_arrays(
-        out / "steps.npz",
-        loss=torch.cat(training.step_losses).numpy(),
-        steps_per_epoch=np.array(len(training.train.sizes)),
-    )
+    record.write_arrays(out / "steps.npz", **step_arrays(training))
     record.write_arrays(
         out / "gradients.npz",
         mean_absolute_gradient=np.array(training.gradients, dtype=np.float32),
@@ -315,6 +376,7 @@ def write_results(
             "diverged": None if not training.diverged else last["epoch"],
             "backend": training.backend.key(),
             "seconds_training": seconds,
+            "seconds_probing": training.seconds_probing,
             "seconds_last_attempt": wall_seconds,
             "images_per_second": training.train.count * len(training.timing) / seconds,
             "peak_memory_bytes": record.peak_memory_bytes(training.backend),

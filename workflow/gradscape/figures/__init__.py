@@ -10,4 +10,13 @@ DRAWINGS = {
     "curves": "gradscape.figures.curves:curves",
     "gradient_flow": "gradscape.figures.gradient_flow:gradient_flow",
     "loss_band": "gradscape.figures.loss_band:loss_band",
+    "loss_surface": "gradscape.figures.loss_surface:loss_surface",
+    "signal_propagation": "gradscape.figures.signal_propagation:signal_propagation",
+    "smoothness": "gradscape.figures.smoothness:smoothness",
+}
+
+# The probes that a drawing reads; it cannot do without the first.
+PROBES_DRAWN = {
+    "loss_surface": ["surface", "hessian"],
+    "signal_propagation": ["signal"],
 }

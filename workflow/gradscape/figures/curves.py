@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gradscape.config import Figure
+from gradscape.config import Figure, locate
 from gradscape.figures import style
 from gradscape.runs import FinishedRun, by_setting
 
@@ -16,7 +16,10 @@ TOGETHER = 2  # settings up to which training and validation share a panel
 
 def curves(figure: Figure, runs: list[FinishedRun]):
     """Up to two settings: loss and accuracy panels, validation dashed. More: a panel
-    each for training loss, validation loss, training and validation accuracy."""
+    each for training loss, validation loss, training and validation accuracy.
+
+    The option `reference` names a CSV of published curves to draw beside them.
+    """
     groups = by_setting(runs)
     together = len(groups) <= TOGETHER
     columns = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
@@ -36,6 +39,13 @@ def curves(figure: Figure, runs: list[FinishedRun]):
             dashed = together and column.startswith("val")
             plot_group(axis, group, column, colour, "--" if dashed else line)
         handles.append(Line2D([], [], color=colour, ls=line, label=group[0].label))
+    reference = figure.options.get("reference")
+    if reference is not None:
+        published = pd.read_csv(locate(reference)).set_index("epoch")
+        for column, axis in panels.items():
+            line = "--" if together and column.startswith("val") else "-"
+            axis.plot(published[column], color="black", ls=line, lw=0.7)
+        handles.append(Line2D([], [], color="black", lw=0.7, label="published"))
     chance = runs[0].chance_loss
     for column, axis in panels.items():
         part = {"train": "training", "val": "validation"}[column.split("_")[0]]

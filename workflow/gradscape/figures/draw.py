@@ -5,13 +5,20 @@ from pathlib import Path
 
 from gradscape.config import Figure
 from gradscape.errors import GradscapeError
-from gradscape.figures import DRAWINGS, style
+from gradscape.figures import DRAWINGS, PROBES_DRAWN, style
 from gradscape.files import whole
 from gradscape.runs import FinishedRun, best_setting
 
 
+def drawable(figure: Figure, runs: list[FinishedRun]) -> list[FinishedRun]:
+    """Those of the runs that have been probed for this drawing, if it draws a probe."""
+    needed = PROBES_DRAWN.get(figure.draw, [])[:1]
+    return [run for run in runs if all(run.probe(name) is not None for name in needed)]
+
+
 def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     """Draw a figure into each of `outputs`; a `.txt` gets the facts for the caption."""
+    runs = drawable(figure, runs)
     if not runs:
         raise GradscapeError(f"figure {figure.name}: none of its runs is finished")
     module, function = DRAWINGS[figure.draw].split(":")

@@ -10,6 +10,7 @@ import numpy as np
 from gradscape.config import Figure, format_learning_rate
 from gradscape.figures import style
 from gradscape.runs import FinishedRun, model_label
+from gradscape.smoothness import band, smooth
 
 WINDOW = 20  # steps of the moving average
 
@@ -44,24 +45,3 @@ def loss_band(figure: Figure, runs: list[FinishedRun]):
     axis.set_ylabel("minibatch loss")
     axis.legend(loc="upper right")
     return picture, " ".join(facts)
-
-
-def band(losses: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest loss at each step, both [steps] of the longest run.
-
-    A loss that is not finite, or a run that diverged and ended, counts as infinite.
-    """
-    steps = max(map(len, losses))
-    table = np.full((len(losses), steps), np.inf)
-    for row, values in zip(table, losses, strict=True):
-        row[: len(values)] = np.where(np.isfinite(values), values, np.inf)
-    return table.min(axis=0), table.max(axis=0)
-
-
-def smooth(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean of the last `window` values, of fewer at the start."""
-    window = min(window, len(values))
-    kernel = np.ones(window)
-    finite = np.nan_to_num(values, posinf=1e9)
-    sums = np.convolve(finite, kernel)[: len(values)]
-    return sums / np.minimum(np.arange(1, len(values) + 1), window)

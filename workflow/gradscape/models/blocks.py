@@ -26,6 +26,11 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def output_layer(model: nn.Module) -> nn.Linear:
+    """The linear layer that gives the logits: the last that the network lists."""
+    return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+
+
 def parameter_count(model: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

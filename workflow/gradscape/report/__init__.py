@@ -1,1 +1,10 @@
-"""Tables, claims and the LaTeX report, from finished runs. No torch here."""
+"""From tables and figures to LaTeX and PDF. No torch here.
+
+The tables by name; each function takes finished runs and returns a tidy data frame. The
+registry is text, so that reading a config loads no pandas.
+"""
+
+TABLES = {
+    "results": "gradscape.report.tables:results_table",
+    "smoothness": "gradscape.report.tables:smoothness_table",
+}

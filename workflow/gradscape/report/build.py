@@ -7,6 +7,7 @@ and names its sources: a number links to the run or the table that it comes from
 
 import gzip
 import io
+import math
 import os
 import shutil
 import subprocess
@@ -28,11 +29,11 @@ from gradscape.config import (
     variant,
 )
 from gradscape.errors import GradscapeError
-from gradscape.figures.draw import draw
+from gradscape.figures.draw import draw, drawable
 from gradscape.files import whole
 from gradscape.report import tex
 from gradscape.report.claims import Verdict, decide_all
-from gradscape.report.tables import results_table, write_table
+from gradscape.report.tables import results_table, smoothness_table, write_table
 from gradscape.report.tex import Tex
 from gradscape.runs import FinishedRun, best_setting, by_setting, model_label
 
@@ -49,10 +50,11 @@ def build(experiment: Experiment, results: Path) -> None:
         finished = finished_runs(study, results)
         if not finished:
             continue
-        write_table(results_table(finished), results / "tables" / f"{study.name}.csv")
+        for table in study.tables:
+            write_table(table, finished, results / "tables" / study.name / f"{table}.csv")
         for figure in study.figures:
             chosen = [r for r in finished if matches(r.settings, figure.where)]
-            if chosen:
+            if drawable(figure, chosen):
                 stem = results / "figures" / study.name / figure.name
                 outputs = [stem.with_suffix(s) for s in (".pdf", ".svg", ".txt")]
                 draw(figure, chosen, outputs)
@@ -134,7 +136,7 @@ class StudyView:
 
     def link(self, runs: list[FinishedRun], text: Tex) -> Tex:
         """A text that links to the run's metrics, or to the table where there are more."""
-        target = f"tables/{self.name}.csv"
+        target = f"tables/{self.name}/results.csv"
         if len(runs) == 1:
             target = f"runs/{self.name}/{runs[0].path.name}/metrics.csv"
         return Tex(rf"\href{{{tex.escape(target)}}}{{{text}}}")
@@ -190,7 +192,7 @@ class StudyView:
         path = self.study.published
         return pd.read_csv(locate(path)) if path else None
 
-    def table(self) -> Tex:
+    def table(self, published_test: bool = False) -> Tex:
         """Rows of the results table: a row a model and rate, published numbers beside."""
         metrics = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
         lines = []
@@ -215,17 +217,48 @@ class StudyView:
             cells.append(
                 tex.number(table["test_accuracy"], "accuracy") if runs else Tex("--")
             )
+            if self.published is not None and published_test:
+                cells.append(self._published_cell(model, rate, "test_accuracy", "accuracy"))
             lines.append(" & ".join(cells) + r" \\")
         return Tex("\n".join(lines))
 
     def _published_cell(self, model: str, rate: float, metric: str, style: str) -> Tex:
         table = self.published
         row = table[(table.model == model) & (table.learning_rate == rate)]
-        if row.empty:
+        if row.empty or metric not in row:
             return Tex("--")
         value = row[metric].iloc[0]
         text = f"{100 * value:.2f}" if style == "accuracy" else f"{value:.2f}"
         return Tex(rf"\emph{{{text}}}")
+
+    def smoothness_rows(self, *models: str) -> Tex:
+        """A row a measure and rate; for each model its mean in the first epoch, the later
+        epochs and the last, then median and 5th and 95th percentile of the later ones."""
+        table = smoothness_table(self.finished)
+        if table.empty:
+            return Tex("")
+        keys = ["kind", "measure", "learning_rate"]
+        lines = []
+        for (kind, measure, rate), rows in table.groupby(keys, dropna=False, sort=False):
+            cells = [tex.escape(kind), tex.escape(measure)]
+            cells.append(Tex("all") if math.isnan(rate) else tex.learning_rate(rate))
+            for model in models:
+                parts = rows[rows.model == model].groupby("part")
+                values = parts[["mean", "p5", "p50", "p95"]].mean()
+                for part in ("first epoch", "later epochs", "last epoch"):
+                    cells.append(self._digits(values, part, "mean"))
+                low, middle, high = (
+                    self._digits(values, "later epochs", p) for p in ("p5", "p50", "p95")
+                )
+                cells.append(Tex(f"{middle} ({low}--{high})"))
+            lines.append(" & ".join(cells) + r" \\")
+        return Tex("\n".join(lines))
+
+    @staticmethod
+    def _digits(values: pd.DataFrame, part: str, column: str) -> Tex:
+        if part not in values.index or math.isnan(values.loc[part, column]):
+            return Tex("--")
+        return tex.number([values.loc[part, column]], "significant")
 
     def claim_rows(self) -> Tex:
         """Rows of the claims table: statement and source, both sides, the verdict."""
@@ -262,6 +295,7 @@ def write_tex(experiment: Experiment, results: Path) -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["tex"] = Tex  # a text of the template that is LaTeX already
     folder = results / "report"
     studies = {
         name: StudyView(study, results) for name, study in experiment.studies.items()

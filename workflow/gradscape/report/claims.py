@@ -5,10 +5,13 @@ that decides it, made once a seed (and once a variant, where the grid varies mor
 
     left: {metric: best_val_accuracy, where: {model: vgg38-rc}}
     is: above                # or below, or near
-    right: {metric: …, where: …}   # or a number, or chance_loss
+    right: {metric: …, where: …}   # or a number, or chance_loss; `times: 2` scales it
     margin: 0.05             # by how much, or for near: at most how far; else 0
 
     same: learning_rate      # a seed counts only if both sides have the same values of it
+
+With `is: near` and `margin: seed_noise` the two means over seeds may differ by as much as
+the larger standard deviation over seeds.
 
 A claim holds where the comparison is true for every seed that has both sides.
 """
@@ -20,11 +23,12 @@ import numpy as np
 
 from gradscape.config import matches, read_yaml
 from gradscape.errors import GradscapeError
-from gradscape.figures.loss_band import band
 from gradscape.runs import FinishedRun
+from gradscape.smoothness import MEASURES, band, definition, proxy, width
 
 HOLDS, FAILS, MIXED = "holds", "does not hold", "holds for some seeds"
 UNMEASURED = "not measured"
+SEED_NOISE = "seed_noise"
 
 
 def only(runs: list[FinishedRun]) -> FinishedRun:
@@ -48,7 +52,44 @@ def mean_band_width(runs: list[FinishedRun]) -> float:
     return float(np.mean((high - low)[runs[0].steps_per_epoch :]))
 
 
-# A metric takes the runs of one seed and variant that match, and returns one number.
+def median_width(kind: str, measure: str):
+    """Median over steps of a measure, by proxy or by definition."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        measures = proxy(runs) if kind == "proxy" else definition(only(runs))
+        if not measures or measure not in measures:
+            return None
+        return float(np.median(width(measure, measures[measure])))
+
+    return metric
+
+
+def curvature(quantity: str):
+    def metric(runs: list[FinishedRun]) -> float | None:
+        table = only(runs).probe("hessian")
+        if table is None:
+            return None
+        return abs(float(table.set_index("quantity")["value"][quantity]))
+
+    return metric
+
+
+def gradient_decades(column: str):
+    """Decades (in mean square) by which the gradient falls from the last convolution to
+    the first behind the entry, at initialisation."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        table = only(runs).probe("signal")
+        if table is None:
+            return None
+        squares = table[table.moment == "initialisation"][column].to_numpy()
+        return float(np.log10(squares[-2] / squares[1]))
+
+    return metric
+
+
+# A metric takes the runs of one seed and variant that match, and returns one number, or
+# None where they were not measured for it.
 METRICS = {
     "final_train_loss": lambda runs: only(runs).metrics["train_loss"].iloc[-1],
     "worst_final_train_loss": lambda runs: max(
@@ -58,6 +99,14 @@ METRICS = {
     "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
     "gradient_ratio": gradient_ratio,
     "mean_band_width": mean_band_width,
+    **{
+        f"median_{kind}_{measure}": median_width(kind, measure)
+        for kind in ("proxy", "definition")
+        for measure in MEASURES
+    },
+    "largest_eigenvalue": curvature("largest_eigenvalue"),
+    "gradient_decades": gradient_decades("gradient_mean_square"),
+    "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
 }
 
 
@@ -92,7 +141,9 @@ def measure(side, runs: list[FinishedRun]) -> dict[Pair, float]:
     if not isinstance(side, dict):
         return {(run.seed, run.variant): float(side) for run in runs}
     metric = METRICS[side["metric"]]
-    return {pair: float(metric(chosen)) for pair, chosen in by_pair(side, runs).items()}
+    measured = {pair: metric(chosen) for pair, chosen in by_pair(side, runs).items()}
+    factor = side.get("times", 1)
+    return {p: factor * float(value) for p, value in measured.items() if value is not None}
 
 
 def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]]:
@@ -100,8 +151,19 @@ def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]
     pairs: dict[Pair, list[FinishedRun]] = {}
     for run in runs:
         if matches(run.settings, side["where"]):
-            pairs.setdefault((run.seed, run.variant), []).append(run)
+            pair = (run.seed, rest_of_variant(run.variant, side["where"]))
+            pairs.setdefault(pair, []).append(run)
     return pairs
+
+
+def rest_of_variant(variant: str, where: dict) -> str:
+    """A variant without the settings that the claim itself names.
+
+    >>> rest_of_variant("precision-bf16_schedule-cosine", {"precision": "bf16"})
+    'schedule-cosine'
+    """
+    named = tuple(f"{key.replace('_', '-')}-" for key in where)
+    return "_".join(part for part in variant.split("_") if not part.startswith(named))
 
 
 def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
@@ -115,7 +177,11 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         ]
         pairs = [pair for pair in pairs if values[0][pair] == values[1][pair]]
     margin = claim.get("margin", 0)
-    true = [compare(left[pair], claim["is"], right[pair], margin) for pair in pairs]
+    if margin == SEED_NOISE:
+        sides = [[side[pair] for pair in pairs] for side in (left, right)]
+        true = [within_seed_noise(*sides)] if len(pairs) > 1 else []
+    else:
+        true = [compare(left[pair], claim["is"], right[pair], margin) for pair in pairs]
     if not true:
         verdict = UNMEASURED
     elif all(true):
@@ -138,6 +204,12 @@ def compare(left: float, relation: str, right: float, margin: float) -> bool:
     if relation == "near":
         return abs(left - right) <= margin
     return left > right + margin if relation == "above" else left < right - margin
+
+
+def within_seed_noise(left: list[float], right: list[float]) -> bool:
+    """Do the means differ by less than a seed does: the larger standard deviation?"""
+    noise = max(np.std(left, ddof=1), np.std(right, ddof=1))
+    return bool(abs(np.mean(left) - np.mean(right)) <= noise)
 
 
 def decide_all(path: Path, study: str, runs: list[FinishedRun]) -> dict[str, Verdict]:

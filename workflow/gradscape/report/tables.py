@@ -1,11 +1,15 @@
-"""Results tables: one tidy CSV a study, a row a run."""
+"""The tables: tidy CSVs, one observation a row."""
 
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from gradscape.files import whole
+from gradscape.report import TABLES
 from gradscape.runs import FinishedRun
+from gradscape.smoothness import Band, definition, proxy, width
 
 COLUMNS = [
     "study",
@@ -64,6 +68,55 @@ def results_table(runs: list[FinishedRun]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
+def smoothness_table(runs: list[FinishedRun]) -> pd.DataFrame:
+    """A row a model, seed, kind (`proxy` or `definition`), measure and part of training.
+
+    Parts are the first epoch, the epochs after it, and the last. Of the loss's range and
+    of the others' largest values: mean and percentiles over the finite steps, and how many
+    steps were not finite. A proxy is over all learning rates and names none.
+    """
+    rows = []
+    for model, seed in dict.fromkeys((run.model, run.seed) for run in runs):
+        group = [run for run in runs if (run.model, run.seed) == (model, seed)]
+        kinds = [("proxy", np.nan, proxy(group))] if len(group) > 1 else []
+        kinds += [("definition", run.learning_rate, definition(run)) for run in group]
+        for kind, rate, measures in kinds:
+            for measure, values in (measures or {}).items():
+                about = {"model": model, "seed": seed, "kind": kind, "measure": measure}
+                about["learning_rate"] = rate
+                parts = parts_of_training(values, measure, group[0].steps_per_epoch)
+                rows += [about | part for part in parts]
+    return pd.DataFrame(rows, columns=SMOOTHNESS_COLUMNS)
+
+
+SMOOTHNESS_COLUMNS = ["model", "seed", "kind", "measure", "learning_rate", "part"]
+SMOOTHNESS_COLUMNS += ["steps", "infinite", "mean", "p5", "p50", "p95"]
+
+
+def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[dict]:
+    steps, widths = values[0], width(measure, values)
+    epochs = (steps - 1) // steps_per_epoch
+    rows = []
+    for part, chosen in (
+        ("first epoch", epochs == 0),
+        ("later epochs", epochs > 0),
+        ("last epoch", epochs == epochs.max()),
+    ):
+        finite = widths[chosen & np.isfinite(widths)]
+        infinite = int(chosen.sum()) - len(finite)
+        row = {"part": part, "steps": int(chosen.sum()), "infinite": infinite}
+        if len(finite):
+            row["mean"] = finite.mean()
+            row |= dict(
+                zip(("p5", "p50", "p95"), np.percentile(finite, (5, 50, 95)), strict=True)
+            )
+        rows.append(row)
+    return rows
+
+
+def write_table(name: str, runs: list[FinishedRun], path: Path) -> None:
+    """Write the table `name` of these runs as CSV."""
+    module, function = TABLES[name].split(":")
+    table = getattr(import_module(module), function)(runs)
     with whole(path) as partial:
         table.to_csv(partial, index=False)

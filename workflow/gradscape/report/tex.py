@@ -1,5 +1,7 @@
 """Text for LaTeX: escaping, and numbers with their spread."""
 
+import re
+
 import numpy as np
 
 SPECIAL = {
@@ -33,7 +35,7 @@ def number(values, style: str = "loss") -> Tex:
     """Mean of `values`, with ± their standard deviation where there are several.
 
     Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
-    decimal) and `power` (one decimal and a power of ten).
+    decimal), `significant` (three digits) and `power` (one decimal and a power of ten).
     """
     values = np.asarray(values, dtype=float)
     if not np.isfinite(values).all():
@@ -43,11 +45,18 @@ def number(values, style: str = "loss") -> Tex:
     if style == "power":
         mantissa, exponent = f"{mean:.1e}".split("e")
         return Tex(rf"${mantissa}\times10^{{{int(exponent)}}}$")
+    if style == "significant":
+        text = f"{mean:.3g}" if spread is None else rf"{mean:.3g} $\pm$ {spread:.2g}"
+        return Tex(re.sub(r"(\S+)e([+-]\d+)", shorten_power, text))
     factor, decimals = (100, 1) if style == "accuracy" else (1, 2)
     text = f"{factor * mean:.{decimals}f}"
     if spread is not None:
         text += rf" $\pm$ {factor * spread:.{decimals}f}"
     return Tex(text)
+
+
+def shorten_power(match: re.Match) -> str:
+    return rf"${match[1]}\times10^{{{int(match[2])}}}$"
 
 
 def learning_rate(rate: float) -> Tex:

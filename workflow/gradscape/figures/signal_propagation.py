@@ -1,0 +1,56 @@
+"""Mean square of pre-activations and gradients by depth, with the law's prediction."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from gradscape.config import Figure
+from gradscape.figures import style
+from gradscape.runs import FinishedRun, model_label
+
+PANELS = [
+    ("initialisation", "activation", "pre-activations at initialisation"),
+    ("initialisation", "gradient", "gradients at initialisation"),
+    ("best", "gradient", "gradients, trained"),
+]
+
+
+def signal_propagation(figure: Figure, runs: list[FinishedRun]):
+    """Points: each layer, a point a seed. Lines: the law at initialisation, where the
+    network is plain; elsewhere the geometric mean over seeds."""
+    models = list(dict.fromkeys(run.model for run in runs))
+    picture, axes = plt.subplots(1, 3, figsize=(style.width(figure.wide), 2.4))
+    handles, predicted_any = [], False
+    seeds = sorted({run.seed for run in runs})
+    facts = [f"{'Seeds' if len(seeds) > 1 else 'Seed'} {', '.join(map(str, seeds))}."]
+    for number, model in enumerate(models):
+        colour = style.COLOURS[number]
+        handles.append(Line2D([], [], color=colour, marker=".", label=model_label(model)))
+        tables = [run.probe("signal") for run in runs if run.model == model]
+        for axis, (moment, quantity, _) in zip(axes, PANELS, strict=True):
+            chosen = [table[table.moment == moment].set_index("depth") for table in tables]
+            column = f"{quantity}_mean_square"
+            values = pd.concat([table[column] for table in chosen], axis=1)
+            values = values.where(values > 0)  # zero has no place on a log axis
+            for _, seed in values.items():
+                axis.plot(seed.index, seed, ".", color=colour, ms=1.6, alpha=0.7)
+            predicted = chosen[0][f"predicted_{column}"]
+            if predicted.notna().any():
+                axis.plot(predicted.index, predicted, "--", color="black", lw=0.9)
+                predicted_any = True
+            else:
+                mean = np.exp(np.log(values).mean(axis=1))
+                axis.plot(mean.index, mean, color=colour, lw=0.7)
+    for axis, (_, _, title) in zip(axes, PANELS, strict=True):
+        axis.set_yscale("log")
+        axis.set_title(title)
+        axis.set_xlabel("layer, from input to output")
+    axes[0].set_ylabel("mean square")
+    if predicted_any:
+        handles.append(Line2D([], [], color="black", ls="--", label="predicted"))
+        facts.append(
+            "Dashed: the law of the text, with no constant fitted; points: measured."
+        )
+    style.legend_below(picture, handles, 5)
+    return picture, " ".join(facts)

@@ -1,0 +1,97 @@
+"""The proxies and the paper's measures of smoothness, side by side.
+
+Above, over learning rates, as Fudan project 2 asks (sections 2.3 and 2.4); below, along
+the gradient of the same minibatch, as Santurkar et al. 2018 define them (Figure 4).
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import Patch
+
+from gradscape.config import Figure, format_learning_rate
+from gradscape.figures import style
+from gradscape.runs import FinishedRun, model_label
+from gradscape.smoothness import MEASURES, definition, proxy, smooth
+
+WINDOW = 20  # steps of the proxies' moving average; the definition's has as many probes
+TITLES = {
+    "loss": "loss",
+    "gradient": "gradient predictiveness",
+    "beta": r'"effective" $\beta$-smoothness',
+}
+
+
+def smoothness(figure: Figure, runs: list[FinishedRun]):
+    """Two rows of three panels, logarithmic; all models of the first seed in each.
+
+    The definition is drawn at the learning rate in the option `learning_rate`, else at
+    the first that was probed.
+    """
+    seed = min(run.seed for run in runs)
+    runs = [run for run in runs if run.seed == seed]
+    window = figure.options.get("window", WINDOW)
+    probed = [run for run in runs if "probed_step" in run.steps]
+    rate = figure.options.get("learning_rate", probed[0].learning_rate if probed else None)
+    picture, axes = plt.subplots(
+        2, 3, figsize=(style.width(figure.wide), 3.3), sharex=True, squeeze=False
+    )
+    facts = [f"Seed {seed}; moving average of {window} steps (above) and probes (below)."]
+    handles = []
+    for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
+        group = [run for run in runs if run.model == model]
+        name, colour = model_label(model), style.COLOURS[number]
+        handles.append(Patch(color=colour, label=name))
+        if len(group) > 1:
+            draw_row(axes[0], proxy(group), window, colour)
+        else:
+            facts.append(f"{name} ran at one learning rate only and has no proxy.")
+        for run in group:
+            measures = definition(run) if run.learning_rate == rate else None
+            if measures is not None:
+                capped = draw_row(axes[1], measures, window, colour)
+                if capped:
+                    facts.append(f"{capped} values of {name} overflowed; drawn at the top.")
+    for column, measure in enumerate(MEASURES):
+        axes[0, column].set_title(TITLES[measure])
+        axes[1, column].set_xlabel("step")
+    axes[0, 0].set_ylabel("over learning rates")
+    axes[1, 0].set_ylabel("along the gradient")
+    style.legend_below(picture, handles, len(handles))
+    rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
+    lags = sorted({run.settings.get("gradient_lag") or 0 for run in runs})
+    facts.append(
+        f"Above: learning rates {', '.join(rates)}; gradients of the output layer, "
+        f"{lags[0]} {'step' if lags[0] == 1 else 'steps'} apart."
+    )
+    if probed:
+        run = probed[0]
+        settings, sizes = run.settings, run.steps["probed_size"].shape[1]
+        facts.append(
+            f"Below: every {settings['landscape_every']} steps at learning rate "
+            f"{format_learning_rate(rate)}, {sizes} step sizes from 1/2 to 4 times it, "
+            f"at most {settings['landscape_cap']:g}; all parameters."
+        )
+    return picture, " ".join(facts)
+
+
+def draw_row(axes, measures: dict, window: int, colour: str) -> int:
+    """Draw bands, and beta's largest value as a line; returns how many were infinite."""
+    infinite = 0
+    for axis, name in zip(axes, MEASURES, strict=True):
+        axis.set_yscale("log")
+        if name not in measures:
+            continue
+        steps, low, high = measures[name]
+        infinite += int((~np.isfinite(high)).sum())
+        low, high = (smooth(capped(values), window) for values in (low, high))
+        if name != "beta":
+            axis.fill_between(steps, low, high, color=colour, alpha=0.3, lw=0)
+            axis.plot(steps, low, color=colour, lw=0.6)
+        axis.plot(steps, high, color=colour, lw=0.8)
+    return infinite
+
+
+def capped(values: np.ndarray) -> np.ndarray:
+    """Infinite values as the largest finite one, so that they can be drawn."""
+    finite = values[np.isfinite(values)]
+    return np.minimum(values, finite.max() if len(finite) else 1.0)

@@ -1,0 +1,60 @@
+"""The loss and its gradient along the direction that a training step takes.
+
+Santurkar et al. 2018, section 3.2 and Figure 4: at a step of training, on the same
+minibatch, move from the weights w along the gradient g by several step sizes s, and
+measure (a) the loss L(w - s g), (b) the distance |g(w - s g) - g(w)| over all parameters,
+and (c) that distance over the distance moved, s |g|: "effective" beta-smoothness.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+REACH = (0.5, 4.0)  # times the learning rate
+
+
+def step_sizes(rate: float, points: int, cap: float) -> list[float]:
+    """`points` sizes, evenly from 1/2 to 4 times the learning rate, none above `cap`.
+
+    >>> step_sizes(0.1, 3, 0.3)
+    [0.05, 0.225, 0.3]
+    """
+    low, high = REACH
+    factors = [low + (high - low) * i / max(points - 1, 1) for i in range(points)]
+    return [min(factor * rate, cap) for factor in factors]
+
+
+@torch.no_grad()
+def along_gradient(
+    parameters: list[Tensor],
+    loss_here: Tensor,
+    loss: Callable[[], Tensor],
+    sizes: list[float],
+) -> Tensor:
+    """Measure at `sizes` along the gradient that the parameters hold in `.grad`.
+
+    `loss()` computes the loss (0-d) and leaves its gradient, for wherever the parameters
+    stand; afterwards parameters and gradients have their bits again. Returns [2, 1 +
+    points]: the loss here and at each size; the gradient's norm here and each distance
+    from it. Costs one forward and backward pass a size.
+    """
+    start = [parameter.clone() for parameter in parameters]
+    gradient = [parameter.grad.clone() for parameter in parameters]
+    losses, distances = [loss_here.clone()], [norm(gradient)]
+    for size in sizes:
+        torch._foreach_copy_(parameters, start)
+        torch._foreach_add_(parameters, gradient, alpha=-size)
+        with torch.enable_grad():
+            losses.append(loss().clone())
+        there = [parameter.grad for parameter in parameters]
+        distances.append(norm(torch._foreach_sub(there, gradient)))
+    torch._foreach_copy_(parameters, start)
+    for parameter, kept in zip(parameters, gradient, strict=True):
+        parameter.grad.copy_(kept)
+    return torch.stack([torch.stack(losses), torch.stack(distances)])
+
+
+def norm(tensors: list[Tensor]) -> Tensor:
+    """l2 norm over all of them together."""
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))

@@ -1,0 +1,42 @@
+"""How much the output layer's gradient changes while training moves on: the proxy.
+
+Fudan project 2, section 2.4: the l2 distance between the loss gradient at step i and at
+step i - k of the same run, at the weight of the last linear layer; over the distance that
+the weight has moved meanwhile it is the brief's "effective" beta-smoothness. The two
+gradients are of different minibatches, which `along_gradient` avoids.
+"""
+
+import torch
+from torch import Tensor
+
+
+class GradientChange:
+    """Measured at every step, on the device, before the update.
+
+    `now` holds the two distances as 0-d tensors, NaN in the first `lag` steps; `memory`
+    holds the last `lag` gradients and weights [lag, *weight.shape] and the steps done.
+    """
+
+    def __init__(self, weight: Tensor, lag: int):
+        self.weight = weight
+        self.lag = lag
+        zeros = weight.new_zeros
+        self.now = {"gradient_distance": zeros(()), "weight_distance": zeros(())}
+        self.memory = {
+            "past_gradient": zeros(lag, *weight.shape),
+            "past_weight": zeros(lag, *weight.shape),
+            "steps_done": zeros((), dtype=torch.int64),
+        }
+
+    @torch.no_grad()
+    def measure(self) -> None:
+        done = self.memory["steps_done"]
+        slot = (done % self.lag).reshape(1)
+        values = {"gradient": self.weight.grad, "weight": self.weight}
+        for name, value in values.items():
+            past = self.memory[f"past_{name}"]
+            distance = torch.linalg.vector_norm(value - past[slot][0])
+            known = torch.where(done >= self.lag, distance, torch.nan)
+            self.now[f"{name}_distance"].copy_(known)
+            past.index_copy_(0, slot, value[None])
+        done.add_(1)

@@ -1,0 +1,88 @@
+"""Curvature of the loss at trained weights: largest eigenvalue and trace of the Hessian.
+
+The numbers under a loss surface (Li et al. 2018, section 6). Eigenvalue by power
+iteration, trace by Hutchinson's estimator with random signs; both need products of the
+Hessian with a vector only, which differentiate the gradient once more.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gradscape.probes.trained import Trained
+
+SEED = 0  # of the starting vector and the signs
+Vector = list[Tensor]  # a tensor a parameter
+
+
+def hessian_product(losses: list[Callable], parameters: Vector) -> Callable:
+    """The map v → Hv for the sum of `losses`; one minibatch at a time is in memory."""
+
+    def product(vector: Vector) -> Vector:
+        total = [torch.zeros_like(parameter) for parameter in parameters]
+        for loss in losses:
+            gradient = torch.autograd.grad(loss(), parameters, create_graph=True)
+            torch._foreach_add_(total, torch.autograd.grad(gradient, parameters, vector))
+        return total
+
+    return product
+
+
+def dot(one: Vector, other: Vector) -> float:
+    products = torch._foreach_mul(one, other)
+    return float(sum(product.sum(dtype=torch.float64) for product in products))
+
+
+def largest_eigenvalue(
+    product: Callable, parameters: Vector, iterations: int, tolerance: float = 1e-3
+) -> tuple[float, float]:
+    """The eigenvalue of largest size, and the relative change of its last iteration."""
+    generator = torch.Generator().manual_seed(SEED)
+    vector = [torch.randn(p.shape, generator=generator).to(p.device) for p in parameters]
+    value, change = 0.0, float("inf")
+    for _ in range(iterations):
+        length = dot(vector, vector) ** 0.5
+        vector = torch._foreach_div(vector, length)
+        image = product(vector)
+        before, value = value, dot(vector, image)
+        change = abs(value - before) / max(abs(value), 1e-30)
+        if change < tolerance or dot(image, image) == 0:
+            break
+        vector = image
+    return value, change
+
+
+def trace(product: Callable, parameters: Vector, samples: int) -> tuple[float, float]:
+    """Mean of vᵀHv over random signs v, and its standard error."""
+    generator = torch.Generator().manual_seed(SEED)
+    values = []
+    for _ in range(samples):
+        signs = [
+            torch.randint(0, 2, p.shape, generator=generator).to(p) * 2 - 1
+            for p in parameters
+        ]
+        values.append(dot(signs, product(signs)))
+    spread = torch.tensor(values, dtype=torch.float64)
+    error = float(spread.std() / samples**0.5) if samples > 1 else float("nan")
+    return float(spread.mean()), error
+
+
+def hessian(
+    run: Trained, images: int = 500, iterations: int = 30, samples: int = 10
+) -> list[dict]:
+    """Rows `quantity,value,uncertainty` of the training loss where it validated best.
+
+    The uncertainty is the relative change of the last iteration (`largest_eigenvalue`)
+    and the standard error (`trace`). Evaluation mode, `images` training images; costs a
+    product of about three training steps over them, iterations + samples times.
+    """
+    model = run.network("best").eval()
+    parameters = list(model.parameters())
+    product = hessian_product(run.losses(model, images), parameters)
+    value, change = largest_eigenvalue(product, parameters, iterations)
+    mean, error = trace(product, parameters, samples)
+    return [
+        {"quantity": "largest_eigenvalue", "value": value, "uncertainty": change},
+        {"quantity": "trace", "value": mean, "uncertainty": error},
+    ]

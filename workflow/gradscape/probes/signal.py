@@ -1,0 +1,148 @@
+"""Signal propagation: how large activations and gradients are, layer by layer.
+
+At initialisation a plain network multiplies both by a known factor a layer (He et al.
+2015, section 2.2). For a convolution of `fan_in` inputs with weights of variance
+1/(3 fan_in), which is PyTorch's default, behind a leaky ReLU of slope a, the mean square
+over weights of the pre-activations z obeys
+
+    E[z_l²] = (1 + a²)/2 · 1/3 · E[z_(l-1)²] + Var[bias]
+
+where the mean on the right is over the taps, of which zero padding leaves fewer at the
+border: so each position has a mean square of its own. Gradients obey the same law from
+the last layer to the first, without the bias. The factor is 1/6 in the interior.
+"""
+
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
+
+from gradscape.probes.trained import Trained
+
+SLOPE = 0.01  # of the leaky ReLU
+HALF = (1 + SLOPE**2) / 2  # what a leaky ReLU leaves of a symmetric mean square
+VARIANCE = 1 / 3  # fan_in times the variance of PyTorch's default weights
+
+
+class Layer:
+    """A convolution or linear layer while the network runs: input size, output, name."""
+
+    def __init__(self, name: str, module: nn.Module):
+        self.name, self.module = name, module
+        module.register_forward_hook(self.keep)
+
+    def keep(self, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        self.size = inputs[0].shape[-1]
+        self.output = output
+        if output.requires_grad:
+            output.retain_grad()
+        return output.clone()  # activations in place must not reach what is kept
+
+
+def layers(model: nn.Module) -> list[Layer]:
+    """All convolutions and linear layers, hooked, in the order of the network's list."""
+    return [
+        Layer(name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+
+
+def is_plain(model: nn.Module) -> bool:
+    """Does the law hold: convolutions and leaky ReLUs only, normalised at the entry?"""
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    residual = any(getattr(module, "residual", False) for module in model.modules())
+    return hasattr(model, "entry_norm") and norms == 1 and not residual
+
+
+def taps(squares: Tensor) -> Tensor:
+    """Mean over the 3 × 3 taps at each position of [1, 1, s, s], zero outside."""
+    return avg_pool2d(squares, 3, stride=1, padding=1)
+
+
+def predicted_activations(chain: list[Layer]) -> list[float]:
+    """Mean square of each layer's pre-activations, from the entry's, normalised to 1.
+
+    Pooling is taken to average equal values: behind many layers that is what biases
+    leave. The law does not say what the entry is before its normalisation: NaN.
+    """
+    squares = torch.ones(1, 1, chain[0].size, chain[0].size, dtype=torch.float64)
+    means = [float("nan")]
+    for layer in chain[1:]:
+        fan_in = layer.module.weight[0].numel()
+        bias = 0.0 if layer.module.bias is None else VARIANCE / fan_in
+        if isinstance(layer.module, nn.Linear):
+            squares = squares.mean()
+        else:
+            squares = taps(avg_pool2d(squares, squares.shape[-1] // layer.size))
+        squares = HALF * VARIANCE * squares + bias
+        means.append(float(squares.mean()))
+    return means
+
+
+def predicted_gradients(chain: list[Layer], classes: int, images: int) -> list[float]:
+    """Mean square of dL/dz of each layer, from the logits of a uniform guess backwards."""
+    size = chain[-2].size
+    logits = (1 - 1 / classes) / (classes * images**2)
+    head = classes * VARIANCE / chain[-1].module.weight[0].numel() * logits
+    squares = torch.full((1, 1, size, size), HALF * head / size**4, dtype=torch.float64)
+    means = [logits, float(squares.mean())]
+    for before, layer in reversed(list(pairwise(chain[1:-1]))):
+        squares = VARIANCE * taps(squares)
+        if before.size > layer.size:  # an average pool of 2 × 2 stands in between
+            squares = interpolate(squares, scale_factor=2) / 16
+        squares = HALF * squares
+        means.append(float(squares.mean()))
+    return [float("nan"), *reversed(means)]
+
+
+def mean_squares(model: nn.Module, chain: list[Layer], loss) -> list[dict]:
+    """Of each layer: mean square of pre-activation and gradient, and the variance over
+    images that is left of the pre-activation."""
+    model.zero_grad()
+    loss().backward()
+    return [
+        {
+            "activation_mean_square": mean_square(layer.output),
+            "activation_variance": float(layer.output.detach().double().var(dim=0).mean()),
+            "gradient_mean_square": mean_square(layer.output.grad),
+        }
+        for layer in chain
+    ]
+
+
+def mean_square(tensor: Tensor) -> float:
+    return float(tensor.detach().double().square().mean())
+
+
+def signal(run: Trained, images: int = 100) -> list[dict]:
+    """Rows `moment,layer,depth,…`: mean squares at initialisation, best and last weights.
+
+    One minibatch of `images` training images, in training mode as in a step. The
+    `predicted_…` columns follow the law above at initialisation of a plain network.
+    """
+    rows = []
+    ((pixels, labels),) = run.minibatches(images, images)
+    for moment in ("initialisation", "best", "last"):
+        model = run.network(moment).train()
+        chain = layers(model)
+        loss = partial(lambda m: cross_entropy(m(pixels), labels), model)
+        measured = mean_squares(model, chain, loss)
+        predicted = [[float("nan")] * len(chain)] * 2
+        if moment == "initialisation" and is_plain(model):
+            predicted = [
+                predicted_activations(chain),
+                predicted_gradients(chain, run.classes, len(labels)),
+            ]
+        for depth, layer in enumerate(chain):
+            rows.append(
+                {"moment": moment, "layer": layer.name, "depth": depth}
+                | measured[depth]
+                | {
+                    "predicted_activation_mean_square": predicted[0][depth],
+                    "predicted_gradient_mean_square": predicted[1][depth],
+                }
+            )
+    return rows

@@ -1,0 +1,76 @@
+"""A finished run's network, and the images to measure it on."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from gradscape.config import Settings
+from gradscape.data.splits import split
+from gradscape.data.store import load
+from gradscape.engine.device import configure
+from gradscape.engine.minibatches import Minibatches
+from gradscape.errors import GradscapeError
+from gradscape.models import build
+
+BATCH = 100  # images at a time
+
+
+class Trained:
+    """The run in the directory `path`, read back: settings, weights, data.
+
+    Raises `GradscapeError` where its weights or its dataset are missing.
+    """
+
+    def __init__(self, path: Path, data: Path, threads: int = 1):
+        file = path / "model.pt"
+        try:
+            saved = torch.load(file, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise GradscapeError(f"{file}: missing; the run has to be trained") from None
+        self.settings = Settings(**saved["settings"])
+        self.classes = len(saved["classes"])
+        self.weights = {"best": saved["best"], "last": saved["last"]}
+        self.dataset = load(data / self.settings.dataset)
+        # fp32 throughout: differences between nearly equal weights are what is measured.
+        self.backend = configure(self.settings.device, "fp32", True, threads)
+
+    def network(self, moment: str) -> nn.Module:
+        """The network as at `initialisation`, with its `best` or its `last` weights."""
+        torch.manual_seed(self.settings.seed)
+        model = build(self.settings.model, self.classes)
+        if moment != "initialisation":
+            model.load_state_dict(self.weights[moment])
+        return model.to(self.backend.device, memory_format=torch.channels_last)
+
+    def minibatches(self, count: int, size: int = BATCH) -> list[tuple[Tensor, Tensor]]:
+        """The first `count` training images, normalised but not augmented, and labels.
+
+        A list of minibatches, [b, 3, 32, 32] and [b].
+        """
+        settings = self.settings
+        train = split(self.dataset, settings.split, settings.train_items)["train"][:count]
+        cut = Minibatches(
+            np.asarray(self.dataset.images[train]),
+            np.asarray(self.dataset.labels[train]),
+            min(size, len(train)),
+            settings.normalisation,
+            device=self.backend.device,
+        )
+        steps = torch.arange(len(cut.sizes), device=self.backend.device)
+        return [cut.take(step, size) for step, size in zip(steps, cut.sizes, strict=True)]
+
+    def losses(self, model: nn.Module, count: int):
+        """Per minibatch of `minibatches(count)`, a call that gives its share of the loss.
+
+        The shares add up to the mean cross entropy over all `count` images.
+        """
+        minibatches = self.minibatches(count)
+        total = sum(len(labels) for _, labels in minibatches)
+
+        def share(images: Tensor, labels: Tensor) -> Tensor:
+            return cross_entropy(model(images), labels, reduction="sum") / total
+
+        return [lambda batch=batch: share(*batch) for batch in minibatches]
