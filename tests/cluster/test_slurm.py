@@ -124,7 +124,7 @@ def environment(repository: Path) -> dict[str, str]:
     return os.environ | {"PATH": path, "SNAKEMAKE_PROFILE": str(repository / "site")}
 
 
-def end_of(process: subprocess.Popen, seconds: float = 400) -> str:
+def end_of(process: subprocess.Popen, seconds: float = 900) -> str:
     output, _ = process.communicate(timeout=seconds)
     return output
 
@@ -184,7 +184,7 @@ def test_the_demo_from_the_grid_to_the_pdf(repository, snakemake, scene):
     scene(f"two runs on two GPUs at once: {gpus}")
 
     slurm("scontrol", "update", f"nodename={HOST}", "state=drain", "reason=test")
-    wait_for(lambda: not jobs("running", "completing"), 120, "a drained node")
+    wait_for(lambda: not jobs("running", "completing"), 300, "a drained node")
     waiting = jobs("pending")
     assert waiting and process.poll() is None
     scene(f"the node drains: its runs end, {len(waiting)} wait")
