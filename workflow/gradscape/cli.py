@@ -85,7 +85,7 @@ def table(arguments) -> None:
     from gradscape.report.tables import write_table
     from gradscape.runs import FinishedRun
 
-    runs = [FinishedRun(path) for path in arguments.runs]
+    runs = map(FinishedRun, arguments.runs)  # one at a time: there may be thousands
     write_table(arguments.name, runs, arguments.out)
 
 

@@ -157,7 +157,7 @@ def variant(run_name: str) -> str:
 
 def matches(settings: Settings | dict, where: dict) -> bool:
     """Does a run have the wanted settings? Each value may be one value or a list."""
-    has = settings if isinstance(settings, dict) else dataclasses.asdict(settings)
+    has = settings if isinstance(settings, dict) else vars(settings)
     return all(
         has[key] in (wanted if isinstance(wanted, list) else [wanted])
         for key, wanted in where.items()

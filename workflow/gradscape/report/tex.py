@@ -67,8 +67,13 @@ def learning_rate(rate: float) -> Tex:
     return Tex(rf"${factor}10^{{{int(exponent)}}}$")
 
 
+MOST_LISTED = 20
+
+
 def listing(words: list[str]) -> Tex:
-    """`a, b and c`, each escaped."""
+    """`a, b and c`, each escaped; of very many the first and the last."""
+    if len(words) > MOST_LISTED:
+        return Tex(rf"{escape(words[0])} \dots\ {escape(words[-1])} ({len(words)} in all)")
     words = [escape(word) for word in words]
     if len(words) < 2:
         return Tex("".join(words))
