@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 import real_slurm
+import yaml
 from pypdf import PdfReader
 from real_slurm import HOST, slurm, wait_for
 
-from conftest import BIN, copy_repository, succeed
+from conftest import BIN, ROOT, copy_repository, succeed
+from gradscape.config import read_yaml, resolve
 
-PROFILE = ["snakemake", "--workflow-profile", "profiles/slurm"]
+README = "snakemake --workflow-profile profiles/slurm all"
+PROFILE = README.split()[:-1]
 
 # What a site says once, in the profile that SNAKEMAKE_PROFILE names. This one has no
 # accounting database, so a job's state comes from squeue; and soon, as the runs are short.
@@ -23,12 +26,6 @@ SITE = """
 slurm-status-command: squeue
 slurm-no-account: true
 slurm-init-seconds-before-status-checks: 2
-"""
-
-# `device: auto` asks Slurm for a GPU and trains on the CPU where there is none to see.
-DEMO = """
-extends: config/demo.yaml
-defaults: {device: auto}
 """
 
 # Long enough that a checkpoint (every 20 s) is there before the end.
@@ -70,12 +67,15 @@ def cluster(tmp_path_factory):
 def repository(cluster, tmp_path_factory) -> Path:
     folder = copy_repository(tmp_path_factory.mktemp("cluster") / "gradscape")
     for name, text in (
-        ("auto", DEMO),
         ("faults", FAULTS),
         ("short", SHORT),
         ("fails", FAILS),
     ):
         (folder / "config" / f"{name}.yaml").write_text(text)
+    # `device: auto` asks Slurm for a GPU, and trains on the CPU where there is none to see.
+    demo = resolve(read_yaml(folder / "config" / "demo.yaml"))
+    demo["defaults"] = {"device": "auto"}
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(demo))
     site = folder / "site"
     site.mkdir()
     (site / "config.yaml").write_text(SITE)
@@ -172,8 +172,8 @@ def start_unstopped(config: str, run: str, data: Path, out: Path) -> subprocess.
 
 
 def test_the_demo_from_the_grid_to_the_pdf(repository, snakemake, scene):
-    command = ["all", "--configfile", "config/auto.yaml"]
-    process = snakemake(*command)
+    assert f"\n{README} " in (ROOT / "README.md").read_text()
+    process = snakemake("all")
     two = wait_for(
         lambda: len(set(trainings(repository).values())) > 1 and trainings(repository),
         120,
@@ -199,7 +199,7 @@ def test_the_demo_from_the_grid_to_the_pdf(repository, snakemake, scene):
     assert len(records) == 15
     assert len(PdfReader(results / "report.pdf").pages) > 1
     scene("15 runs, their figures and tables, and the PDF")
-    again = succeed(*PROFILE, *command, "-n", cwd=repository, **environment(repository))
+    again = succeed(*PROFILE, "all", "-n", cwd=repository, **environment(repository))
     assert "Nothing to be done" in again
 
 

@@ -71,7 +71,11 @@ MOST_LISTED = 20
 
 
 def listing(words: list[str]) -> Tex:
-    """`a, b and c`, each escaped; of very many the first and the last."""
+    r"""`a, b and c`, each escaped; of very many the first and the last.
+
+    >>> listing(["0", "1", "2"]), listing([str(seed) for seed in range(1000)])
+    ('0, 1 and 2', '0 \\dots\\ 999 (1000 in all)')
+    """
     if len(words) > MOST_LISTED:
         return Tex(rf"{escape(words[0])} \dots\ {escape(words[-1])} ({len(words)} in all)")
     words = [escape(word) for word in words]
