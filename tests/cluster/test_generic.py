@@ -1,9 +1,7 @@
 """profiles/cluster-generic with stand-ins for PBS's qsub, qstat and qdel."""
 
-import json
 import os
 import sys
-from pathlib import Path
 
 from conftest import BIN, copy_repository, run
 
@@ -39,16 +37,14 @@ def test_a_grid_through_qsub(tmp_path):
         (pbs / name).write_text(text.format(python=sys.executable, folder=pbs))
         (pbs / name).chmod(0o755)
     done = run(
-        *("snakemake", "--workflow-profile", "profiles/cluster-generic", "figures"),
+        *("snakemake", "--workflow-profile", "profiles/cluster-generic", "runs"),
         *("--configfile", "config/tiny.yaml", "--config", "defaults={device: auto}"),
         cwd=repository,
         PATH=os.pathsep.join([str(pbs), str(BIN), os.environ["PATH"]]),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (repository / "results" / "tiny" / "figures" / "tiny" / "curves.pdf").exists()
     asked = [path.read_text() for path in sorted(pbs.glob("*.words"))]
     assert len(asked) == 3, asked  # two runs, and the killed one again with more
     assert sum("ngpus=1:mem=3000mb -l walltime=01:00:00" in words for words in asked) == 2
     assert sum("ngpus=1:mem=6000mb -l walltime=02:00:00" in words for words in asked) == 1
-    for path in Path(repository / "results" / "tiny" / "runs").rglob("run.json"):
-        assert json.loads(path.read_text())["settings"]["epochs"] == 2
+    assert len(list((repository / "results" / "tiny" / "runs").rglob("run.json"))) == 2
