@@ -40,7 +40,7 @@ def test_hours_are_measured_seconds_of_what_is_left(results):
     assert measure(KIND, [results]).seconds(
         Settings("vgg08", "generated10", epochs=36, train_items=100), threads=3
     ) == pytest.approx(43)
-    assert text.splitlines()[1].split() == ["tiny", "2", "1", "0.01", "465", "kB"]
+    assert text.splitlines()[1].split() == ["tiny", "2", "1", "0.01", "455", "kB"]
     assert "train tiny/vgg08_lr1e-2_seed0 (1 min)" in text
 
 
