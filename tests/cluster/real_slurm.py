@@ -16,7 +16,7 @@ SETTINGS = Path("/etc/slurm")
 PACKAGES = ["slurm-wlm", "munge"]
 
 # The memory is pretended too. A requeued job waits until its credential has expired, by
-# default two minutes. A job in `urgent` may take the place of one in `normal`.
+# default two minutes.
 SLURM_CONF = """\
 ClusterName=gradscape
 SlurmctldHost={host}(127.0.0.1)
@@ -40,12 +40,9 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
 KillWait=5
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=64000 Gres=gpu:pretend:2
-PartitionName=normal Nodes={host} Default=YES PriorityTier=1
-PartitionName=urgent Nodes={host} PriorityTier=2
+PartitionName=normal Nodes={host} Default=YES
 """
 GRES_CONF = """\
 AutoDetect=off

@@ -204,8 +204,8 @@ def test_the_demo_from_the_grid_to_the_pdf(repository, snakemake, scene):
 
 
 def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_path):
-    """One run stalls over its time limit, one is preempted, one is cancelled by hand."""
-    stalled, preempted, cancelled = (f"vgg08_lr1e-3_seed{seed}" for seed in range(3))
+    """One run stalls over its time limit, one is requeued, one is cancelled by hand."""
+    stalled, requeued, cancelled = (f"vgg08_lr1e-3_seed{seed}" for seed in range(3))
     folder = repository / "results" / "faults" / "runs" / "faults"
     command = ["runs", "--configfile", "config/faults.yaml"]
     process = snakemake(*command, "--set-resources", "train:runtime=attempt**3")
@@ -220,10 +220,10 @@ def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_
             os.kill(trainings(repository)[stalled][0], signal.SIGSTOP)
             ended["stalled"] = jobs("running")[stalled]
             scene("a run stalls after its checkpoint")
-        if "preempted" not in ended and checkpointed(preempted):
-            ended["preempted"] = jobs("running")[preempted]
-            slurm("scontrol", "requeue", ended["preempted"])
-            scene("a run is put back into the queue")
+        if "requeued" not in ended and checkpointed(requeued):
+            ended["requeued"] = jobs("running")[requeued]
+            slurm("scontrol", "requeue", ended["requeued"])
+            scene("a run is put back into the queue, as by preemption")
         for attempt in ("cancelled", "cancelled again"):
             job = jobs("running").get(cancelled)
             if attempt not in ended and job and job not in ended.values():
@@ -240,7 +240,7 @@ def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_
             repository / "results" / "data",
             tmp_path / run,
         )
-        for run in (stalled, preempted)
+        for run in (stalled, requeued)
     }
     output = end_of(process)
     assert process.returncode != 0
