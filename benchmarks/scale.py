@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -63,9 +62,8 @@ def finish(experiment: Experiment, folder: Path) -> None:
 
 
 def measure(command: str, folder: Path) -> tuple[float, float]:
-    """Seconds, and the peak memory in MB of the largest process."""
+    """CPU seconds, which other work on the machine does not change, and peak memory in MB."""
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
-    start = time.perf_counter()
     process = subprocess.Popen(
         command.split(),
         cwd=folder,
@@ -76,7 +74,7 @@ def measure(command: str, folder: Path) -> tuple[float, float]:
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"{command}: ended with status {status}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def benchmark(sizes: list[int], repository: Path) -> list[dict]:
@@ -111,7 +109,9 @@ def draw(rows: list[dict], path: Path) -> None:
             sizes, values = ([row[key] for row in chosen] for key in ("runs", column))
             axis.loglog(sizes, values, marker=".", label=step)
         axis.set_xlabel("runs")
-        axis.set_title("time in seconds" if column == "seconds" else "peak memory in MB")
+        axis.set_title(
+            "CPU time in seconds" if column == "seconds" else "peak memory in MB"
+        )
     axes[0].legend(frameon=False)
     picture.savefig(path, metadata={"Date": None})
 
