@@ -62,7 +62,7 @@ def finish(experiment: Experiment, folder: Path) -> None:
 
 
 def measure(command: str, folder: Path) -> tuple[float, float]:
-    """CPU seconds, which other work on the machine does not change, and peak memory in MB."""
+    """CPU seconds, which other work does not change, and peak memory in MB."""
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
     process = subprocess.Popen(
         command.split(),

@@ -117,6 +117,7 @@ def snakemake(repository):
     for process in started:
         process.kill()
     slurm("scancel", "--user", "root")
+    shutil.rmtree(repository / ".snakemake" / "locks", ignore_errors=True)
 
 
 def environment(repository: Path) -> dict[str, str]:
@@ -216,16 +217,17 @@ def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_
 
     def step() -> bool:
         """Do to each run what is due; true when all of it has happened."""
-        if "stalled" not in ended and checkpointed(stalled):
+        running = jobs("running")
+        if "stalled" not in ended and stalled in running and checkpointed(stalled):
             os.kill(trainings(repository)[stalled][0], signal.SIGSTOP)
-            ended["stalled"] = jobs("running")[stalled]
+            ended["stalled"] = running[stalled]
             scene("a run stalls after its checkpoint")
-        if "requeued" not in ended and checkpointed(requeued):
-            ended["requeued"] = jobs("running")[requeued]
+        if "requeued" not in ended and requeued in running and checkpointed(requeued):
+            ended["requeued"] = running[requeued]
             slurm("scontrol", "requeue", ended["requeued"])
             scene("a run is put back into the queue, as by preemption")
         for attempt in ("cancelled", "cancelled again"):
-            job = jobs("running").get(cancelled)
+            job = running.get(cancelled)
             if attempt not in ended and job and job not in ended.values():
                 ended[attempt] = job
                 slurm("scancel", job)
