@@ -2,12 +2,14 @@
 
     python benchmarks/throughput.py --data results/data --out benchmarks/results
 
-For each network the plain loop and the engine (in the device's best precision and in
-fp32) train in turn, `--repeats` times, each turn in a process of its own that warms up and
-is then timed for `--seconds`. Prints images/s and the median of the ratios within a turn;
-on CUDA also the time of a step and its share of the counted floor. Start-up (imports,
-device, data, first step) is told apart. `--pair` also times two one-thread trainings at
-once, as `--cores 2` runs them. Writes throughput.csv and throughput.pdf.
+For each network the plain loop and the engine (in fp32 and in the device's best precision)
+train in turn, `--repeats` times, each turn in a process of its own that warms up and is
+then timed for `--seconds`. Prints images/s, the median of the ratios within a turn, and the
+share of a floor: on CUDA the counted time of a step, on a CPU the network's convolutions
+alone, timed in the same turn. Start-up (imports, device, data, first step) is told apart.
+`--pair` also times two one-thread trainings at once, as `--cores 2` runs them; `--probe`
+training with the landscape measured along the gradient, against the passes counted for it.
+Writes throughput.csv and throughput.pdf.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from gradscape.data.store import Dataset, load
 from gradscape.engine.device import configure, has_fast_bf16
 from gradscape.engine.train import Training
 from gradscape.figures import style
+from gradscape.models import build
 
 NETWORKS = {
     "vgg08": Settings("vgg08", "cifar100"),
@@ -60,6 +63,33 @@ def plain_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator[
     yield from plain_loop.steps(settings, images, labels, classes, settings.device)
 
 
+def convolution_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator[int]:
+    """The floor: the network's convolutions, forward and backward, and nothing else."""
+    backend = configure(settings.device, settings.precision, True, threads)
+    model = build(settings.model, len(dataset.classes))
+    model = model.to(memory_format=torch.channels_last)
+    shapes = {}
+    hooks = [
+        module.register_forward_hook(lambda m, x, y: shapes.update({m: x[0].shape}))
+        for module in model.modules()
+        if isinstance(module, torch.nn.Conv2d)
+    ]
+    model(torch.zeros(settings.batch_size, 3, 32, 32))
+    for hook in hooks:
+        hook.remove()
+    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
+    inputs = {}
+    for layer, shape in shapes.items():
+        image = torch.randn(shape, dtype=dtype).to(memory_format=torch.channels_last)
+        inputs[layer] = image.requires_grad_(shape[1] != 3)  # nothing asks for an image's
+    while True:
+        for layer, image in inputs.items():
+            with backend.autocast():
+                out = layer(image)
+            out.backward(out)
+        yield settings.batch_size
+
+
 def engine_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator[int]:
     """The engine's own steps, as its loop issues them."""
     backend = configure(settings.device, settings.precision, True, threads)
@@ -69,16 +99,22 @@ def engine_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator
         if backend.is_cuda and not training.step.graphs:
             training.step.capture()
         training.step.index.zero_()
-        for size in training.train.sizes:
-            training.step(size)
+        for at, size in enumerate(training.train.sizes):
+            if training.due_for_probe(at):
+                training.probe(at, settings.learning_rate)
+            else:
+                training.step(size)
             yield size
+
+
+STEPS = {"plain": plain_steps, "engine": engine_steps, "floor": convolution_steps}
+PROBED = {"landscape_every": 4, "landscape_points": 8}  # 1 + 8/4 times the passes
 
 
 def turn(kind: str, settings: Settings, options, threads: int, begun: float, results):
     """One timed turn, in a process of its own: (images/s, seconds until the first step)."""
     dataset = load(options.data / settings.dataset)
-    make = plain_steps if kind == "plain" else engine_steps
-    steps = make(settings, dataset, threads)
+    steps = STEPS[kind](settings, dataset, threads)
     wait = torch.cuda.synchronize if settings.device == "cuda" else lambda: None
     next(steps)
     wait()
@@ -124,6 +160,12 @@ def measure(options) -> pd.DataFrame:
             if options.pair:
                 chosen = replace(settings, precision=best)
                 turns[f"two at once {best}"] = timed("engine", chosen, options, 2)
+            if options.probe:
+                chosen = replace(settings, precision="fp32", **PROBED)
+                turns["engine fp32, probed"] = timed("engine", chosen, options)
+            if device == "cpu":
+                chosen = replace(settings, precision=best)
+                turns[f"convolutions alone {best}"] = timed("floor", chosen, options)
             plain = turns["plain loop"][0]
             for what, (speed, start_up) in turns.items():
                 rows.append((name, what, repeat, speed, speed / plain, start_up))
@@ -140,14 +182,22 @@ def measure(options) -> pd.DataFrame:
 
 
 def report(table: pd.DataFrame) -> None:
+    speeds = table.groupby(["network", "what"], sort=False)["images_per_second"].median()
     for (network, what), group in table.groupby(["network", "what"], sort=False):
-        speed = statistics.median(group["images_per_second"])
+        speed = speeds[network, what]
         line = f"{network:<12} {what:<18} {speed:>10,.0f} images/s"
         line += f"   × {statistics.median(group['ratio']):.2f}"
         if torch.cuda.is_available() and what == "engine bf16":
             step = 1e6 * NETWORKS[network].batch_size / speed
             share = FLOOR_MICROSECONDS[network] / step
             line += f"   {step:,.0f} µs a step, floor {share:.0%}"
+        floor = f"convolutions alone {what[-4:]}"
+        if (network, floor) in speeds and what != floor:
+            line += f"   {speed / speeds[network, floor]:.0%} of the floor"
+        if what == "engine fp32, probed":
+            counted = 1 + PROBED["landscape_points"] / PROBED["landscape_every"]
+            cost = speeds[network, "engine fp32"] / speed
+            line += f"   {cost:.2f} × the time of a step, counted {counted:.2f}"
         print(line)
 
 
@@ -177,6 +227,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--pair", action="store_true")
+    parser.add_argument("--probe", action="store_true")
     options = parser.parse_args()
     table = measure(options)
     options.out.mkdir(parents=True, exist_ok=True)

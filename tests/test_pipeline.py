@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -274,7 +275,7 @@ def test_the_readmes_commands_are_commands(finished):
     assert {"make demo", "make test", LITERAL} <= set(commands)
     (finished / "results" / "demo").mkdir(exist_ok=True)
     for command in commands:
-        program, *words = command.split()
+        program, *words = shlex.split(command)
         if program == "source":
             continue
         if program == "make" or (program == "snakemake" and "--unlock" not in words):

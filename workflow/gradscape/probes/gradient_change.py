@@ -20,6 +20,8 @@ class GradientChange:
     def __init__(self, weight: Tensor, lag: int):
         self.weight = weight
         self.lag = lag
+        self.slots = torch.arange(lag, device=weight.device)
+        self.slots = self.slots.reshape(-1, *[1] * weight.ndim)
         zeros = weight.new_zeros
         self.now = {"gradient_distance": zeros(()), "weight_distance": zeros(())}
         self.memory = {
@@ -31,12 +33,13 @@ class GradientChange:
     @torch.no_grad()
     def measure(self) -> None:
         done = self.memory["steps_done"]
-        slot = (done % self.lag).reshape(1)
+        slot = self.slots == done % self.lag  # a mask: a graph can read it
         values = {"gradient": self.weight.grad, "weight": self.weight}
         for name, value in values.items():
             past = self.memory[f"past_{name}"]
-            distance = torch.linalg.vector_norm(value - past[slot][0])
+            oldest = torch.where(slot, past, 0).sum(dim=0)
+            distance = torch.linalg.vector_norm(value - oldest)
             known = torch.where(done >= self.lag, distance, torch.nan)
             self.now[f"{name}_distance"].copy_(known)
-            past.index_copy_(0, slot, value[None])
+            past.copy_(torch.where(slot, value, past))
         done.add_(1)

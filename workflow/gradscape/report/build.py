@@ -372,7 +372,7 @@ def compile_pdf(results: Path) -> None:
 
 def pack_sources(folder: Path, archive: Path) -> None:
     """A source archive as arXiv takes it; the same files give the same bytes."""
-    files = [folder / "report.tex", folder / "build" / "report.bbl"]
+    files = [folder / "report.tex", *(folder / "build").glob("report.bbl")]
     files += sorted((folder / "figures").glob("*.pdf"))
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
