@@ -1,5 +1,6 @@
 # make demo      set up, then the whole chain on generated images: results/demo/report.pdf
 # make test      set up, then every test and check
+# make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
 # make published the published reports again from their tables, without training
 
 SHELL := /bin/bash
@@ -7,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell nproc)
 
-.PHONY: demo test published setup tex lock clean
+.PHONY: demo test test-cluster published setup tex lock clean
 
 demo: setup tex
 	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml --logger gradscape
@@ -19,6 +20,9 @@ test: setup tex
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/python -m pytest
+
+test-cluster: setup tex
+	$(BIN)/python -m pytest tests/cluster
 
 published: setup tex
 	for folder in results/published/*/; do \

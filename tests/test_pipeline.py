@@ -88,6 +88,16 @@ def test_a_figure_or_a_caption_retrains_nothing(done):
 
 
 @needs_tex
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_off_retrains_nothing(done, hours):
+    """The runs' files as a node dates them whose clock is behind or ahead."""
+    for path in (done / "results" / "tiny" / "runs").rglob("*.*"):
+        moved = path.stat().st_mtime + 3600 * hours
+        os.utime(path, (moved, moved))
+    assert "train" not in planned(done)
+
+
+@needs_tex
 def test_a_model_or_the_engine_retrains_its_runs(done):
     other = done / "workflow/gradscape/models/vgg_a.py"
     other.write_text(other.read_text() + "# a comment\n")

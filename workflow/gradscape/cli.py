@@ -12,7 +12,7 @@ import typing
 from pathlib import Path
 
 from gradscape import __version__
-from gradscape.config import Experiment, Figure, Run, Settings, run_name
+from gradscape.config import RUN_RECORD, Experiment, Figure, Run, Settings, run_name
 from gradscape.errors import GradscapeError
 from gradscape.probes import PROBES
 from gradscape.report import TABLES
@@ -22,26 +22,40 @@ def data(arguments) -> None:
     """get a dataset and lay it out as arrays"""
     from gradscape.data.sources import acquire
     from gradscape.data.store import save
+    from gradscape.files import exclusive
 
-    save(acquire(arguments.name, arguments.data_dir), arguments.out)
+    with exclusive(arguments.out) as waited:
+        if waited and (arguments.out / "dataset.json").exists():
+            return  # the other process has made it; this file is written last
+        save(acquire(arguments.name, arguments.data_dir), arguments.out)
 
 
 def train(arguments) -> None:
     """train one run, or go on where it was stopped"""
     from gradscape.data.store import load
     from gradscape.engine.train import train as train_run
+    from gradscape.files import exclusive
 
     settings = settings_from(arguments)
     name = arguments.name or run_name(settings, [])
-    train_run(
-        Run(arguments.study, name, settings),
-        load(arguments.data / settings.dataset),
-        arguments.out,
-        arguments.threads,
-        arguments.checkpoint,
-        arguments.checkpoint_seconds,
-        arguments.tensorboard,
-    )
+    with exclusive(arguments.out) as waited:
+        if waited and recorded_settings(arguments.out) == dataclasses.asdict(settings):
+            return  # the other process has trained this run
+        train_run(
+            Run(arguments.study, name, settings),
+            load(arguments.data / settings.dataset),
+            arguments.out,
+            arguments.threads,
+            arguments.checkpoint,
+            arguments.checkpoint_seconds,
+            arguments.tensorboard,
+        )
+
+
+def recorded_settings(folder: Path) -> dict | None:
+    """The settings of the run that is finished in `folder`; None where none is."""
+    path = folder / RUN_RECORD
+    return json.loads(path.read_text())["settings"] if path.exists() else None
 
 
 def probe(arguments) -> None:
@@ -71,7 +85,7 @@ def table(arguments) -> None:
     from gradscape.report.tables import write_table
     from gradscape.runs import FinishedRun
 
-    runs = [FinishedRun(path) for path in arguments.runs]
+    runs = map(FinishedRun, arguments.runs)  # one at a time: there may be thousands
     write_table(arguments.name, runs, arguments.out)
 
 
@@ -143,6 +157,14 @@ def runs(arguments) -> None:
             )
         else:
             print(run.id)
+
+
+def plan(arguments) -> None:
+    """say what a configuration will cost: device-hours, disk, the longest chain"""
+    from gradscape.plan import plan as plan_costs
+
+    experiment = Experiment.from_file(arguments.config)
+    print(plan_costs(experiment, arguments.results or experiment.results, arguments.on))
 
 
 def flags(settings: Settings) -> list[str]:
@@ -258,6 +280,11 @@ def parser() -> argparse.ArgumentParser:
     added = command(runs)
     added.add_argument("--config", type=Path, required=True)
     added.add_argument("--commands", action="store_true")
+
+    added = command(plan)
+    added.add_argument("--config", type=Path, required=True)
+    added.add_argument("--results", type=Path, help="default: the config's results")
+    added.add_argument("--on", metavar="KIND", help="kind of device; default: this one's")
     return top
 
 
@@ -269,9 +296,11 @@ def main(argv: list[str] | None = None) -> None:
     except GradscapeError as error:
         sys.exit(fail(str(error)))
     except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if error.filename is None and not full:
             raise
-        sys.exit(fail(f"{error.filename or 'results'}: {error.strerror}"))
+        advice = "; make room and call again, what is finished is kept" if full else ""
+        sys.exit(fail(f"{error.filename or 'results'}: {error.strerror}{advice}"))
     except RuntimeError as error:
         if "out of memory" in str(error):
             sys.exit(fail("the GPU's memory is too small for batch_size: lower it"))

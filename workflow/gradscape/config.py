@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import itertools
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def variant(run_name: str) -> str:
 
 def matches(settings: Settings | dict, where: dict) -> bool:
     """Does a run have the wanted settings? Each value may be one value or a list."""
-    has = settings if isinstance(settings, dict) else dataclasses.asdict(settings)
+    has = settings if isinstance(settings, dict) else vars(settings)
     return all(
         has[key] in (wanted if isinstance(wanted, list) else [wanted])
         for key, wanted in where.items()
@@ -190,13 +191,14 @@ class Experiment:
             for name, study in self.config["studies"].items()
         }
         self.runs = [run for study in self.studies.values() for run in study.runs]
+        self.run_by_id = {run.id: run for run in self.runs}
 
     @classmethod
     def from_file(cls, path: str | Path) -> "Experiment":
         return cls(read_yaml(Path(path)))
 
     def run(self, study: str, name: str) -> Run:
-        return next(r for r in self.runs if r.study == study and r.name == name)
+        return self.run_by_id[f"{study}/{name}"]
 
     def figure(self, study: str, name: str) -> Figure:
         return next(f for f in self.studies[study].figures if f.name == name)
@@ -343,9 +345,8 @@ def unfold_study(name: str, study: dict, defaults: dict) -> Study:
         raise GradscapeError(
             f"config: studies.{name}: no runs are left: its exceptions skip them all"
         )
-    names = [run.name for run in runs]
-    twice = next((n for n in names if names.count(n) > 1), None)
-    if twice:
+    twice, count = Counter(run.name for run in runs).most_common(1)[0]
+    if count > 1:
         raise GradscapeError(
             f"config: studies.{name}: two runs are called {twice}: "
             "a value stands twice in its grid"

@@ -1,8 +1,12 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders that one process at a time writes."""
 
+import fcntl
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -19,3 +23,47 @@ def whole(path: Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[bool]:
+    """Wait until no other process, on any node, is in a block for the same folder.
+
+    Gives whether there was one to wait for. The kernel lets go of the lock when a process
+    ends, however it does. Where a file system has no locks (Lustre mounted without
+    `flock`) that is said, and nothing is locked.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, waited = folder / ".lock", False
+    while True:
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waited = True
+                say(f"{folder}: another process is at work here; waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                say(
+                    f"{folder}: not locked ({error.strerror}): start no second process here"
+                )
+                yield False
+                return
+            if is_at(file, path):  # and not removed by the one that was waited for
+                try:
+                    yield waited
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+
+
+def is_at(file: IO, path: Path) -> bool:
+    """Is an open file the one that `path` names now?"""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def say(sentence: str) -> None:
+    print(f"gradscape: {sentence}", file=sys.stderr, flush=True)

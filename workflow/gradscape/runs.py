@@ -117,4 +117,9 @@ def by_setting(
 def best_setting(runs: list[FinishedRun]) -> list[FinishedRun]:
     """The runs of the setting with the highest validation accuracy, mean over seeds."""
     groups = by_setting(runs).values()
-    return max(groups, key=lambda g: np.mean([run.best["val_accuracy"] for run in g]))
+    return max(groups, key=mean_accuracy)
+
+
+def mean_accuracy(runs: list[FinishedRun]) -> float:
+    """The best epoch's validation accuracy, mean over the runs."""
+    return float(np.mean([run.best["val_accuracy"] for run in runs]))

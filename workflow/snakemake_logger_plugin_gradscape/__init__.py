@@ -1,7 +1,7 @@
 """A progress bar for a grid of runs, and the command line that people write.
 
 `snakemake --logger gradscape …` shows one bar over all jobs, with a line for each job
-that starts or fails.
+that starts or fails. A failure on a cluster whose reason is known is that one sentence.
 
 Snakemake imports its logger plugins before it reads its arguments. That is used to make
 `snakemake --cores 1 --resources gpu=1 all` work as written: `--resources` takes several
@@ -16,6 +16,8 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from tqdm import tqdm
+
+from snakemake_logger_plugin_gradscape.advice import advice, tails
 
 SWALLOWS = ("--resources", "--res")
 
@@ -52,8 +54,14 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_INFO:
             message = record.rule_msg or record.rule_name
             tqdm.write(message, file=sys.stderr)
-        elif event == LogEvent.JOB_ERROR or record.levelno >= WARNING:
-            tqdm.write(self.format(record), file=sys.stderr)
+        elif event == LogEvent.JOB_ERROR:
+            logs = [str(path) for path in record.log]
+            sentence = advice(f"{record.rule_msg}\n{tails(logs)}")
+            text = f"{record.rule_name} failed: {sentence}; see {logs[0]}"
+            tqdm.write(text if sentence else self.format(record), file=sys.stderr)
+        elif record.levelno >= WARNING:
+            text = self.format(record)
+            tqdm.write(advice(text) or text, file=sys.stderr)
 
     def show(self, done: int, total: int) -> None:
         if self.bar is None:

@@ -66,5 +66,8 @@ def seeds_sentence(seeds: list[int]) -> str:
     seeds = sorted(set(seeds))
     if len(seeds) == 1:
         return f"Seed {seeds[0]}."
-    listed = ", ".join(map(str, seeds[:-1])) + f" and {seeds[-1]}"
+    if len(seeds) > 20:
+        listed = f"{seeds[0]} to {seeds[-1]} ({len(seeds)} in all)"
+    else:
+        listed = ", ".join(map(str, seeds[:-1])) + f" and {seeds[-1]}"
     return f"Mean over seeds {listed}; bands: ± one standard deviation."

@@ -35,13 +35,20 @@ from gradscape.report import tex
 from gradscape.report.claims import Verdict, decide_all
 from gradscape.report.tables import results_table, smoothness_table, write_table
 from gradscape.report.tex import Tex
-from gradscape.runs import FinishedRun, best_setting, by_setting, model_label
+from gradscape.runs import (
+    FinishedRun,
+    best_setting,
+    by_setting,
+    mean_accuracy,
+    model_label,
+)
 
 TEMPLATES = ROOT / "report"
 APT = (
     "apt-get install --no-install-recommends latexmk texlive-latex-recommended "
     "texlive-fonts-recommended"
 )
+MOST_ROWS = 40  # of a table on a page; the CSV beside it has all
 
 
 def build(experiment: Experiment, results: Path) -> None:
@@ -201,7 +208,10 @@ class StudyView:
             for run in self.study.runs
         )
         groups = by_setting(self.finished)
-        for model, rate, varied in planned:
+        shown = list(planned)
+        if len(shown) > MOST_ROWS:
+            shown = sorted(groups, key=lambda s: -mean_accuracy(groups[s]))[:MOST_ROWS]
+        for model, rate, varied in shown:
             runs = groups.get((model, rate, varied), [])
             name = f"{model_label(model)} {varied}".strip()
             cells = [tex.escape(name), tex.learning_rate(rate)]
@@ -220,6 +230,12 @@ class StudyView:
             if self.published is not None and published_test:
                 cells.append(self._published_cell(model, rate, "test_accuracy", "accuracy"))
             lines.append(" & ".join(cells) + r" \\")
+        if len(planned) > len(shown):
+            target = f"tables/{self.name}.csv"
+            lines.append(
+                rf"\multicolumn{{3}}{{@{{}}l}}{{The best {len(shown)} of {len(planned)} "
+                rf"settings; all: \href{{{target}}}{{{target}}}}} \\"
+            )
         return Tex("\n".join(lines))
 
     def _published_cell(self, model: str, rate: float, metric: str, style: str) -> Tex:

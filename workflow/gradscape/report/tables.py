@@ -1,5 +1,6 @@
 """The tables: tidy CSVs, one observation a row."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
@@ -33,7 +34,7 @@ COLUMNS = [
 ]
 
 
-def results_table(runs: list[FinishedRun]) -> pd.DataFrame:
+def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     """A row a run: losses and accuracies (fractions) at the epoch that validated best.
 
     The test columns are that epoch's weights on the official test images, as the courses
@@ -68,7 +69,7 @@ def results_table(runs: list[FinishedRun]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def smoothness_table(runs: list[FinishedRun]) -> pd.DataFrame:
+def smoothness_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     """A row a model, seed, kind (`proxy` or `definition`), measure and part of training.
 
     Parts are the first epoch, the epochs after it, and the last. Of the loss's range and
@@ -76,8 +77,10 @@ def smoothness_table(runs: list[FinishedRun]) -> pd.DataFrame:
     steps were not finite. A proxy is over all learning rates and names none.
     """
     rows = []
-    for model, seed in dict.fromkeys((run.model, run.seed) for run in runs):
-        group = [run for run in runs if (run.model, run.seed) == (model, seed)]
+    groups: dict[tuple[str, int], list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault((run.model, run.seed), []).append(run)
+    for (model, seed), group in groups.items():
         kinds = [("proxy", np.nan, proxy(group))] if len(group) > 1 else []
         kinds += [("definition", run.learning_rate, definition(run)) for run in group]
         for kind, rate, measures in kinds:
@@ -114,7 +117,7 @@ def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[
     return rows
 
 
-def write_table(name: str, runs: list[FinishedRun], path: Path) -> None:
+def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
     """Write the table `name` of these runs as CSV."""
     module, function = TABLES[name].split(":")
     table = getattr(import_module(module), function)(runs)

@@ -67,8 +67,17 @@ def learning_rate(rate: float) -> Tex:
     return Tex(rf"${factor}10^{{{int(exponent)}}}$")
 
 
+MOST_LISTED = 20
+
+
 def listing(words: list[str]) -> Tex:
-    """`a, b and c`, each escaped."""
+    r"""`a, b and c`, each escaped; of very many the first and the last.
+
+    >>> listing(["0", "1", "2"]), listing([str(seed) for seed in range(1000)])
+    ('0, 1 and 2', '0 \\dots\\ 999 (1000 in all)')
+    """
+    if len(words) > MOST_LISTED:
+        return Tex(rf"{escape(words[0])} \dots\ {escape(words[-1])} ({len(words)} in all)")
     words = [escape(word) for word in words]
     if len(words) < 2:
         return Tex("".join(words))

@@ -1,0 +1,314 @@
+"""The workflow on a real Slurm with two pretend GPUs; the log tells what was seen."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import real_slurm
+import yaml
+from pypdf import PdfReader
+from real_slurm import HOST, slurm, wait_for
+
+from conftest import BIN, ROOT, copy_repository, succeed
+from gradscape.config import read_yaml, resolve
+
+README = "snakemake --workflow-profile profiles/slurm all"
+PROFILE = README.split()[:-1]
+
+# What a site says once, in the profile that SNAKEMAKE_PROFILE names. This one has no
+# accounting database, so a job's state comes from squeue; and soon, as the runs are short.
+SITE = """
+slurm-status-command: squeue
+slurm-no-account: true
+slurm-init-seconds-before-status-checks: 2
+"""
+
+# Long enough that a checkpoint (every 20 s) is there before the end.
+FAULTS = """
+title: Runs that are stopped
+results: results/faults
+studies:
+  faults:
+    title: Runs that are stopped
+    dataset: generated10
+    model: vgg08
+    batch_size: 20
+    train_items: 1000
+    validation_items: 40
+    epochs: 50
+    grid: {seed: [0, 1, 2]}
+"""
+FAILS = """
+extends: config/short.yaml
+results: results/fails
+studies: {faults: {grid: {seed: [0]}}}
+"""
+SHORT = """
+extends: config/faults.yaml
+results: results/short
+studies: {faults: {epochs: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    if reason := real_slurm.impossible():
+        pytest.skip(reason)
+    with real_slurm.cluster(tmp_path_factory.mktemp("slurm")):
+        yield
+
+
+@pytest.fixture(scope="module")
+def repository(cluster, tmp_path_factory) -> Path:
+    folder = copy_repository(tmp_path_factory.mktemp("cluster") / "gradscape")
+    for name, text in (
+        ("faults", FAULTS),
+        ("short", SHORT),
+        ("fails", FAILS),
+    ):
+        (folder / "config" / f"{name}.yaml").write_text(text)
+    # `device: auto` asks Slurm for a GPU, and trains on the CPU where there is none to see.
+    demo = resolve(read_yaml(folder / "config" / "demo.yaml"))
+    demo["defaults"] = {"device": "auto"}
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(demo))
+    site = folder / "site"
+    site.mkdir()
+    (site / "config.yaml").write_text(SITE)
+    return folder
+
+
+@pytest.fixture
+def scene(capsys):
+    """Says what was seen, in the log of a test that passes too."""
+    start = time.monotonic()
+
+    def say(sentence: str) -> None:
+        with capsys.disabled():
+            print(
+                f"\n    {time.monotonic() - start:4.0f} s  {sentence}", end="", flush=True
+            )
+
+    return say
+
+
+@pytest.fixture
+def snakemake(repository):
+    """Start Snakemake with the profile; whatever happens, its jobs end with the test."""
+    started = []
+
+    def start(*words: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [BIN / PROFILE[0], *PROFILE[1:], *words],
+            cwd=repository,
+            env=environment(repository),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+    slurm("scancel", "--user", "root")
+    shutil.rmtree(repository / ".snakemake" / "locks", ignore_errors=True)
+
+
+def environment(repository: Path) -> dict[str, str]:
+    path = os.pathsep.join([str(BIN), os.environ["PATH"]])
+    return os.environ | {"PATH": path, "SNAKEMAKE_PROFILE": str(repository / "site")}
+
+
+def end_of(process: subprocess.Popen, seconds: float = 900) -> str:
+    output, _ = process.communicate(timeout=seconds)
+    return output
+
+
+def jobs(*states: str) -> dict[str, str]:
+    """Run → Slurm's job id, of the jobs in one of the states."""
+    listed = slurm("squeue", "-h", "-t", ",".join(states), "-o", "%i %k").split("\n")
+    found = {}
+    for line in filter(None, listed):
+        job, comment = line.split(maxsplit=1)
+        if "rule_train" in comment:
+            found[comment.split("_", 4)[-1]] = job
+    return found
+
+
+def trainings(repository: Path) -> dict[str, tuple[int, str]]:
+    """Run → process id and CUDA_VISIBLE_DEVICES, of the trainings that run."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+            variables = (process / "environ").read_text().split("\0")
+            folder = (process / "cwd").readlink()
+        except OSError:
+            continue  # ended meanwhile
+        if words[1:4] == ["-m", "gradscape", "train"] and folder == repository:
+            gpu = dict(entry.partition("=")[::2] for entry in variables)
+            name = words[words.index("--name") + 1]
+            found[name] = int(process.name), gpu.get("CUDA_VISIBLE_DEVICES")
+    return found
+
+
+def record(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text())
+
+
+def start_unstopped(config: str, run: str, data: Path, out: Path) -> subprocess.Popen:
+    """Train a run of a config without Snakemake or Slurm, by the command it would get."""
+    commands = succeed("gradscape", "runs", "--commands", "--config", config)
+    words = next(c for c in commands.splitlines() if run in c).split()
+    options = dict(zip(words[2::2], words[3::2], strict=False))
+    assert options["--out"].endswith(run)
+    words[words.index("--data") + 1], words[words.index("--out") + 1] = str(data), str(out)
+    return subprocess.Popen([BIN / words[0], *words[1:]], stdout=subprocess.DEVNULL)
+
+
+def test_the_demo_from_the_grid_to_the_pdf(repository, snakemake, scene):
+    assert f"\n{README} " in (ROOT / "README.md").read_text()
+    process = snakemake("all")
+    two = wait_for(
+        lambda: len(set(trainings(repository).values())) > 1 and trainings(repository),
+        120,
+        "two runs",
+    )
+    gpus = {run: gpu for run, (_, gpu) in two.items()}
+    assert sorted(gpus.values()) == ["0", "1"]
+    scene(f"two runs on two GPUs at once: {gpus}")
+
+    slurm("scontrol", "update", f"nodename={HOST}", "state=drain", "reason=test")
+    wait_for(lambda: not jobs("running", "completing"), 300, "a drained node")
+    waiting = jobs("pending")
+    assert waiting and process.poll() is None
+    scene(f"the node drains: its runs end, {len(waiting)} wait")
+    slurm("scontrol", "update", f"nodename={HOST}", "state=resume")
+    wait_for(lambda: jobs("running"), 60, "runs on the node again")
+    scene("the node comes back: they start")
+
+    output = end_of(process)
+    assert process.returncode == 0, output
+    results = repository / "results" / "demo"
+    records = [record(path.parent) for path in (results / "runs").rglob("run.json")]
+    assert len(records) == 15
+    assert len(PdfReader(results / "report.pdf").pages) > 1
+    scene("15 runs, their figures and tables, and the PDF")
+    again = succeed(*PROFILE, "all", "-n", cwd=repository, **environment(repository))
+    assert "Nothing to be done" in again
+
+
+def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_path):
+    """One run stalls over its time limit, one is requeued, one is cancelled by hand."""
+    stalled, requeued, cancelled = (f"vgg08_lr1e-3_seed{seed}" for seed in range(3))
+    folder = repository / "results" / "faults" / "runs" / "faults"
+    command = ["runs", "--configfile", "config/faults.yaml"]
+    process = snakemake(*command, "--set-resources", "train:runtime=attempt**3")
+    ended = {}
+
+    def checkpointed(run: str) -> bool:
+        return (folder / run / ".checkpoint.pt").exists() and run in trainings(repository)
+
+    def step() -> bool:
+        """Do to each run what is due; true when all of it has happened."""
+        running = jobs("running")
+        if "stalled" not in ended and stalled in running and checkpointed(stalled):
+            os.kill(trainings(repository)[stalled][0], signal.SIGSTOP)
+            ended["stalled"] = running[stalled]
+            scene("a run stalls after its checkpoint")
+        if "requeued" not in ended and requeued in running and checkpointed(requeued):
+            ended["requeued"] = running[requeued]
+            slurm("scontrol", "requeue", ended["requeued"])
+            scene("a run is put back into the queue, as by preemption")
+        for attempt in ("cancelled", "cancelled again"):
+            job = running.get(cancelled)
+            if attempt not in ended and job and job not in ended.values():
+                ended[attempt] = job
+                slurm("scancel", job)
+                scene(f"a run is {attempt}")
+        return len(ended) == 4
+
+    wait_for(step, 300, "all runs stopped")
+    references = {
+        run: start_unstopped(
+            repository / "config" / "faults.yaml",
+            run,
+            repository / "results" / "data",
+            tmp_path / run,
+        )
+        for run in (stalled, requeued)
+    }
+    output = end_of(process)
+    assert process.returncode != 0
+    assert "the job ran into its time limit" in output
+    assert "the job was cancelled; call again" in output
+    assert not (folder / cancelled / "run.json").exists()
+    for run, reference in references.items():
+        assert reference.wait(timeout=300) == 0
+        assert record(folder / run)["resumed"] >= 1, run
+        metrics = [path / run / "metrics.csv" for path in (folder, tmp_path)]
+        assert metrics[0].read_bytes() == metrics[1].read_bytes(), run
+    scene("both went on from their checkpoints, to the bytes of runs that were not stopped")
+
+    dates = {run: (folder / run / "run.json").stat().st_mtime for run in references}
+    output = end_of(snakemake(*command))
+    assert (folder / cancelled / "run.json").exists(), output
+    assert dates == {run: (folder / run / "run.json").stat().st_mtime for run in references}
+    scene("the next call trained the cancelled run, and no other")
+
+
+def test_runs_as_one_job_array(repository, snakemake, scene):
+    command = ["runs", "--configfile", "config/short.yaml"]
+    output = end_of(
+        snakemake(*command, "--slurm-array-jobs", "train", "--slurm-array-limit", "20")
+    )
+    folders = (repository / "results" / "short" / "runs" / "faults").iterdir()
+    seeds = sorted(record(folder)["settings"]["seed"] for folder in folders)
+    assert seeds == [0, 1, 2], output
+    listed = slurm("squeue", "-h", "-t", "all", "-o", "%F %K").splitlines()
+    tasks = sorted(line for line in listed if line.split()[1].isdigit())
+    array = tasks[0].split()[0]
+    assert tasks == [f"{array} {number}" for number in (1, 2, 3)]
+    scene("three runs as the tasks of one job array")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--default-resources", "slurm_partition=nosuch"], "no partition of that name"),
+        (["--set-resources", "train:mem_mb=100*attempt"], "was killed for memory"),
+    ],
+)
+def test_a_failure_is_one_sentence_an_attempt(
+    repository, snakemake, scene, words, sentence
+):
+    command = ["runs", "--configfile", "config/fails.yaml"]
+    process = snakemake(*command, *words)
+    output = end_of(process)
+    assert process.returncode != 0
+    failures = [line for line in output.splitlines() if "train failed" in line]
+    assert len(failures) == 2, output
+    assert all(sentence in line for line in failures)
+    scene(failures[-1])
+
+
+def test_without_slurm_that_is_said(repository, tmp_path):
+    for program in ("bash", "sh", "env", "which", "git", "uname", "rm", "mkdir", "cat"):
+        (tmp_path / program).symlink_to(shutil.which(program))
+    done = subprocess.run(
+        [BIN / PROFILE[0], *PROFILE[1:], "runs", "--configfile", "config/fails.yaml"],
+        cwd=repository,
+        env=environment(repository) | {"PATH": os.pathsep.join([str(BIN), str(tmp_path)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert "there is no Slurm on this machine" in done.stderr
+    assert "Traceback" not in done.stderr

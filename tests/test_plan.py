@@ -1,0 +1,60 @@
+"""What a configuration will cost, from what was measured and from nothing else."""
+
+import copy
+import json
+
+import pytest
+import yaml
+
+from conftest import ROOT, TINY
+from gradscape.config import Experiment, Settings
+from gradscape.plan import disk_bytes, measure, plan, training_images
+
+KIND = "GPU of a test"
+DONE = "runs/tiny/vgg08_lr1e-3_seed0"
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A results folder with one finished run: 100 images/s, and 7 s beside the training."""
+    published = ROOT / "results/published/cpu/runs/degradation/vgg08_lr1e-3_seed0"
+    record = json.loads((published / "run.json").read_text())
+    record["backend"] |= {"kind": KIND, "threads": 0}
+    record |= {"images_per_second": 100.0, "seconds_training": 20.0}
+    record |= {"seconds_last_attempt": 27.0, "resumed": 0}
+    (tmp_path / DONE).mkdir(parents=True)
+    (tmp_path / DONE / "run.json").write_text(json.dumps(record))
+    return tmp_path
+
+
+def costs(change: dict, results, kind: str = KIND) -> str:
+    config = copy.deepcopy(yaml.safe_load(TINY))
+    config["studies"]["tiny"] |= change
+    return plan(Experiment(config), results, kind)
+
+
+def test_hours_are_measured_seconds_of_what_is_left(results):
+    """36 epochs of 100 images at 100 images/s, and 7 s: 43 s; one of two runs is done."""
+    text = costs({"epochs": 36}, results)
+    assert "0.01 GPU-hours" in text
+    assert measure(KIND, [results]).seconds(
+        Settings("vgg08", "generated10", epochs=36, train_items=100), threads=3
+    ) == pytest.approx(43)
+    assert text.splitlines()[1].split() == ["tiny", "2", "1", "0.01", "455", "kB"]
+    assert "train tiny/vgg08_lr1e-2_seed0 (1 min)" in text
+
+
+@pytest.mark.parametrize("change", [{"grid": {"model": ["vgg38"]}}, {"precision": "fp32"}])
+def test_what_was_never_measured_is_not_guessed(results, change):
+    text = costs(change, results)
+    assert f"not measured on {KIND}" in text
+    assert "hours on" not in text
+    assert text.splitlines()[1].split()[3] == "?"
+
+
+def test_sizes_are_those_of_the_datasets_and_files():
+    assert training_images(Settings("vgg08", "cifar100")) == 47_500
+    assert training_images(Settings("vgg08", "generated10", split="alberta")) == 9_000
+    # model.pt of vgg08 on ten classes has 465,405 bytes
+    settings = Settings("vgg08", "generated10", epochs=1, train_items=100)
+    assert disk_bytes(settings) == pytest.approx(465_405, rel=0.15)

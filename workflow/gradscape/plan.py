@@ -1,0 +1,152 @@
+"""What a configuration will cost before it runs: device-hours, disk and the longest chain.
+
+The times are measured ones: of the configuration's own finished runs and of those kept in
+`results/published/`. What was never measured on a kind of device is not guessed.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from gradscape.config import ROOT, RUN_RECORD, Experiment, Run, Settings
+from gradscape.data import generated
+from gradscape.data.splits import split
+from gradscape.engine.device import device_kind
+from gradscape.models import build
+
+IMAGES = {"cifar": (50_000, 10_000), "generated": (generated.TRAIN, generated.TEST)}
+IMAGE_BYTES = 32 * 32 * 3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What finished runs took on one kind of device.
+
+    `seconds_per_image` by (model, precision asked for, CPU threads); `overhead` is what a
+    run takes beside its training steps: start, validation, test.
+    """
+
+    kind: str
+    seconds_per_image: dict[tuple[str, str, int], float]
+    overhead: float
+
+    def seconds(self, settings: Settings, threads: int) -> float | None:
+        """How long a run will take; None where its like was never measured."""
+        threads = threads if self.kind.startswith("CPU") else 0
+        key = (settings.model, settings.precision, threads)
+        if key not in self.seconds_per_image:
+            return None
+        images = settings.epochs * training_images(settings)
+        return self.overhead + images * self.seconds_per_image[key]
+
+
+def records(folders: list[Path]) -> Iterator[dict]:
+    """The records of the runs that are finished below these results folders."""
+    for folder in folders:
+        for path in sorted(folder.glob(f"runs/*/*/{RUN_RECORD}")):
+            yield json.loads(path.read_text())
+
+
+def measure(kind: str, folders: list[Path]) -> Measured:
+    """What was measured on a kind of device."""
+    times: dict[tuple[str, str, int], list[float]] = {}
+    overheads = []
+    for record in records(folders):
+        backend, settings = record["backend"], record["settings"]
+        if backend["kind"] != kind:
+            continue
+        key = (settings["model"], settings["precision"], backend["threads"])
+        times.setdefault(key, []).append(1 / record["images_per_second"])
+        if not record["resumed"]:
+            overheads.append(record["seconds_last_attempt"] - record["seconds_training"])
+    typical = {key: median(values) for key, values in times.items()}
+    return Measured(kind, typical, median(overheads or [0]))
+
+
+def training_images(settings: Settings) -> int:
+    """How many images an epoch trains on."""
+    return count_training_images(settings.dataset, settings.split, settings.train_items)
+
+
+@cache
+def count_training_images(dataset: str, division: str, train_items: int | None) -> int:
+    train, test = IMAGES[dataset.rstrip("01")]
+    sizes = SimpleNamespace(train=train, labels=np.empty(train + test))
+    return len(split(sizes, division, train_items)["train"])
+
+
+@cache
+def model_bytes(model: str, classes: int) -> int:
+    """Size of a network's weights and statistics."""
+    with torch.device("meta"):
+        tensors = build(model, classes).state_dict().values()
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def disk_bytes(settings: Settings) -> int:
+    """What a run leaves: its best and its last weights, and the loss of every step."""
+    classes = int("".join(filter(str.isdigit, settings.dataset)))
+    steps = settings.epochs * -(-training_images(settings) // settings.batch_size)
+    return 2 * model_bytes(settings.model, classes) + 4 * steps
+
+
+def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:
+    """The costs of the runs that are not finished yet, as a text of a few lines."""
+    if kind is None:
+        cuda = torch.cuda.is_available()
+        needs = {run.settings.device for run in experiment.runs}
+        kind = device_kind("cuda" if cuda and needs != {"cpu"} else "cpu")
+    measured = measure(kind, [results, *ROOT.glob("results/published/*")])
+
+    def is_finished(run: Run) -> bool:
+        return (results / "runs" / run.study / run.name / RUN_RECORD).exists()
+
+    lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
+    seconds, unmeasured, disk = {}, set(), 0
+    for name, study in experiment.studies.items():
+        missing = [run for run in study.runs if not is_finished(run)]
+        times = {
+            run.id: measured.seconds(run.settings, experiment.threads) for run in missing
+        }
+        unmeasured |= {run.settings.model for run in missing if times[run.id] is None}
+        known = {run: time for run, time in times.items() if time is not None}
+        seconds |= known
+        bytes_left = sum(disk_bytes(run.settings) for run in missing)
+        disk += bytes_left
+        hours = f"{sum(known.values()) / 3600:.2f}" if len(known) == len(times) else "?"
+        lines.append(
+            f"{name:<20} {len(study.runs):>6} {len(missing):>6} {hours:>9} "
+            f"{size(bytes_left):>9}"
+        )
+    unit = "CPU-hours" if kind.startswith("CPU") else "GPU-hours"
+    datasets = {run.settings.dataset for run in experiment.runs}
+    data = sum(sum(IMAGES[name.rstrip("01")]) * IMAGE_BYTES for name in datasets)
+    lines.append(f"\ndisk: {size(disk)} for the runs to do, {size(data)} for the datasets")
+    if seconds:
+        total, longest = sum(seconds.values()), max(seconds, key=seconds.get)
+        lines += [
+            f"time: {total / 3600:.2f} {unit} on {kind}",
+            f"longest chain: data, train {longest} ({seconds[longest] / 60:.0f} min), "
+            "figure, tex, pdf; more devices do not shorten it",
+        ]
+    if unmeasured:
+        lines.append(
+            f"not measured on {kind} in this precision and with these threads: "
+            f"{', '.join(sorted(unmeasured))}"
+        )
+    return "\n".join(lines)
+
+
+def size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

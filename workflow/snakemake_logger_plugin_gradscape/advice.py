@@ -1,0 +1,69 @@
+"""What went wrong with a job on a cluster, in one sentence, and what to do."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+TAIL = 4000  # characters of a log that are looked at
+
+# What schedulers, kernels and Snakemake write, and what it means. The first match counts.
+ADVICE = {
+    r"No such file or directory: '(sacct|sinfo|sbatch)'|sbatch: (command )?not found": (
+        "there is no Slurm on this machine (no sbatch on PATH); "
+        "call from the cluster's login node, or without --workflow-profile"
+    ),
+    r"[Uu]nable to contact slurm controller|Connection refused": (
+        "Slurm does not answer; try `sinfo`, and call again when it does"
+    ),
+    r"[Ii]nvalid partition": (
+        "Slurm has no partition of that name; `sinfo -s` lists them, "
+        "slurm_partition in the profile names one"
+    ),
+    r"[Ii]nvalid account|The given account": (
+        "Slurm does not take that account; `sacctmgr show user $USER withassoc` lists "
+        "yours, slurm_account in the profile names one"
+    ),
+    r"exceeded memory limit|status is: 'OUT_OF_MEMORY'|oom[-_ ]kill": (
+        "the job was killed for memory; it is tried once more with twice as much, "
+        "after that raise mem_mb in the profile"
+    ),
+    r"DUE TO TIME LIMIT|status is: '(TIMEOUT|DEADLINE)'": (
+        "the job ran into its time limit; it goes on from its checkpoint once more with "
+        "twice the time, after that call again or raise runtime in the profile"
+    ),
+    r"status is: 'NODE_FAIL'|DUE TO NODE FAILURE": (
+        "the job's node failed; it goes on from its checkpoint when it is sent again"
+    ),
+    r"Disk quota exceeded|No space left on device": (
+        "the disk or the quota is full; make room and call again, what is finished is kept"
+    ),
+    r"clock skew": (
+        "the clocks of this machine and of a node disagree; have them set (NTP) and call "
+        "again, nothing that is finished is run again"
+    ),
+    r"status is: 'CANCELLED'|CANCELLED AT": (
+        "the job was cancelled; call again to run what is missing"
+    ),
+}
+
+
+def advice(text: str) -> str | None:
+    """One sentence about the first thing in `text` that is known.
+
+    >>> advice("sbatch: error: invalid partition specified: nosuch")[:35]
+    'Slurm has no partition of that name'
+    >>> advice("all is well")
+    """
+    for pattern, sentence in ADVICE.items():
+        if re.search(pattern, text):
+            return sentence
+    return None
+
+
+def tails(paths: Iterable[str]) -> str:
+    """The ends of those logs that are there."""
+    ends = []
+    for path in map(Path, paths):
+        if path.is_file():
+            ends.append(path.read_text(errors="replace")[-TAIL:])
+    return "\n".join(ends)
