@@ -19,7 +19,7 @@ from gradscape.config import ROOT, RUN_RECORD, Experiment, Run, Settings
 from gradscape.data import generated
 from gradscape.data.splits import split
 from gradscape.engine.device import device_kind
-from gradscape.models import build
+from gradscape.models import OPTIONS, build
 
 IMAGES = {"cifar": (50_000, 10_000), "generated": (generated.TRAIN, generated.TEST)}
 IMAGE_BYTES = 32 * 32 * 3
@@ -43,8 +43,10 @@ class Measured:
         key = (settings.model, settings.precision, threads)
         if key not in self.seconds_per_image:
             return None
-        images = settings.epochs * training_images(settings)
-        return self.overhead + images * self.seconds_per_image[key]
+        passes = settings.epochs * training_images(settings)
+        if settings.landscape_every is not None:
+            passes *= 1 + settings.landscape_points / settings.landscape_every
+        return self.overhead + passes * self.seconds_per_image[key]
 
 
 def records(folders: list[Path]) -> Iterator[dict]:
@@ -63,7 +65,9 @@ def measure(kind: str, folders: list[Path]) -> Measured:
         if backend["kind"] != kind:
             continue
         key = (settings["model"], settings["precision"], backend["threads"])
-        times.setdefault(key, []).append(1 / record["images_per_second"])
+        training = record["seconds_training"] - record.get("seconds_probing", 0.0)
+        images = record["seconds_training"] * record["images_per_second"]
+        times.setdefault(key, []).append(training / images)
         if not record["resumed"]:
             overheads.append(record["seconds_last_attempt"] - record["seconds_training"])
     typical = {key: median(values) for key, values in times.items()}
@@ -83,10 +87,11 @@ def count_training_images(dataset: str, division: str, train_items: int | None) 
 
 
 @cache
-def model_bytes(model: str, classes: int) -> int:
-    """Size of a network's weights and statistics."""
+def model_bytes(model: str, classes: int, *options) -> int:
+    """Size of a network's weights and statistics, with the values of its `OPTIONS`."""
+    settings = SimpleNamespace(**dict(zip(OPTIONS, options, strict=True)))
     with torch.device("meta"):
-        tensors = build(model, classes).state_dict().values()
+        tensors = build(model, classes, settings).state_dict().values()
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
@@ -94,7 +99,8 @@ def disk_bytes(settings: Settings) -> int:
     """What a run leaves: its best and its last weights, and the loss of every step."""
     classes = int("".join(filter(str.isdigit, settings.dataset)))
     steps = settings.epochs * -(-training_images(settings) // settings.batch_size)
-    return 2 * model_bytes(settings.model, classes) + 4 * steps
+    options = [getattr(settings, option) for option in OPTIONS]
+    return 2 * model_bytes(settings.model, classes, *options) + 4 * steps
 
 
 def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:

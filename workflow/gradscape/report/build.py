@@ -231,7 +231,7 @@ class StudyView:
                 cells.append(self._published_cell(model, rate, "test_accuracy", "accuracy"))
             lines.append(" & ".join(cells) + r" \\")
         if len(planned) > len(shown):
-            target = f"tables/{self.name}.csv"
+            target = f"tables/{self.name}/results.csv"
             lines.append(
                 rf"\multicolumn{{3}}{{@{{}}l}}{{The best {len(shown)} of {len(planned)} "
                 rf"settings; all: \href{{{target}}}{{{target}}}}} \\"
