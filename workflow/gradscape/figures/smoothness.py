@@ -7,13 +7,15 @@ the gradient of the same minibatch, as Santurkar et al. 2018 define them (Figure
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from gradscape.config import Figure, format_learning_rate
 from gradscape.figures import style
 from gradscape.runs import FinishedRun, model_label
 from gradscape.smoothness import MEASURES, definition, proxy, smooth
 
-WINDOW = 20  # steps of the proxies' moving average; the definition's has as many probes
+WINDOW = 20  # steps of the proxies' moving average
+PROBES = 3  # of the definition's
 TITLES = {
     "loss": "loss",
     "gradient": "gradient predictiveness",
@@ -35,7 +37,9 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
     picture, axes = plt.subplots(
         2, 3, figsize=(style.width(figure.wide), 3.3), sharex=True, squeeze=False
     )
-    facts = [f"Seed {seed}; moving average of {window} steps (above) and probes (below)."]
+    facts = [
+        f"Seed {seed}; moving average of {window} steps (above) and {PROBES} probes (below)."
+    ]
     handles = []
     for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
         group = [run for run in runs if run.model == model]
@@ -48,9 +52,16 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
         for run in group:
             measures = definition(run) if run.learning_rate == rate else None
             if measures is not None:
-                capped = draw_row(axes[1], measures, window, colour)
-                if capped:
-                    facts.append(f"{capped} values of {name} overflowed; drawn at the top.")
+                infinite = draw_row(axes[1], measures, PROBES, colour)
+                if infinite:
+                    facts.append(
+                        f"{infinite} values of {name} overflowed; drawn at the top."
+                    )
+    for axis in axes.flat:  # plain numbers; where there is less than a decade, more
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        low, high = axis.get_ylim()
+        minor = StrMethodFormatter("{x:.2g}") if high < 5 * low else NullFormatter()
+        axis.yaxis.set_minor_formatter(minor)
     for column, measure in enumerate(MEASURES):
         axes[0, column].set_title(TITLES[measure])
         axes[1, column].set_xlabel("step")
