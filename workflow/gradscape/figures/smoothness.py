@@ -38,7 +38,7 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
         2, 3, figsize=(style.width(figure.wide), 3.3), sharex=True, squeeze=False
     )
     facts = [
-        f"Seed {seed}; moving average of {window} steps (above) and {PROBES} probes (below)."
+        f"Seed {seed}; moving average of {window} steps (above), {PROBES} probes (below)."
     ]
     handles = []
     for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
@@ -60,7 +60,7 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
     for axis in axes.flat:  # plain numbers; where there is less than a decade, more
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         low, high = axis.get_ylim()
-        minor = StrMethodFormatter("{x:.2g}") if high < 5 * low else NullFormatter()
+        minor = StrMethodFormatter("{x:.2g}") if high < 12 * low else NullFormatter()
         axis.yaxis.set_minor_formatter(minor)
     for column, measure in enumerate(MEASURES):
         axes[0, column].set_title(TITLES[measure])
