@@ -180,7 +180,8 @@ class Dag:
         return json.dumps(self.experiment.config)
 
     def runs(self) -> list[str]:
-        return self._files(self.experiment.runs)
+        """The runs' records, which each run writes last."""
+        return [f"{d}/{RUN_RECORD}" for d in self._directories(self.experiment.runs)]
 
     def probes(self) -> list[str]:
         return self._probe_files(self.experiment.probed(self.experiment.runs))
