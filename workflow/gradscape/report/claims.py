@@ -7,6 +7,7 @@ that decides it, made once a seed (and once a variant, where the grid varies mor
     is: above                # or below, or near
     right: {metric: …, where: …}   # or a number, or chance_loss; `times: 2` scales it
     margin: 0.05             # by how much, or for near: at most how far; else 0
+    relative_margin: 0.05    # the same as a share of the right side
 
     same: learning_rate      # a seed counts only if both sides have the same values of it
 
@@ -181,7 +182,11 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         sides = [[side[pair] for pair in pairs] for side in (left, right)]
         true = [within_seed_noise(*sides)] if len(pairs) > 1 else []
     else:
-        true = [compare(left[pair], claim["is"], right[pair], margin) for pair in pairs]
+        relative = claim.get("relative_margin", 0)
+        true = [
+            compare(left[p], claim["is"], right[p], margin + relative * abs(right[p]))
+            for p in pairs
+        ]
     if not true:
         verdict = UNMEASURED
     elif all(true):
