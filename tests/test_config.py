@@ -114,6 +114,28 @@ def mutate(path: str, value):
             {"x": {"draw": "curves", "where": {"model": "vgg38"}}},
             "studies.tiny.figures.x: no run of the study matches",
         ),
+        (
+            "studies.tiny.figures",
+            {"x": {"draw": "signal_propagation"}},
+            "figures.x: signal_propagation draws the probe 'signal', which the study's",
+        ),
+        (
+            "studies.tiny.probes",
+            {"hessian": {"where": {"seed": 5}}},
+            "studies.tiny.probes.hessian: no run of the study matches",
+        ),
+        (
+            "studies.tiny.probes",
+            {"surfaces": {}},
+            "studies.tiny.probes: unknown key 'surfaces' (did you mean 'surface'?)",
+        ),
+        (
+            "studies.tiny.tables",
+            ["smooth"],
+            "studies.tiny.tables: unknown table 'smooth' (did you mean 'smoothness'?)",
+        ),
+        ("studies.tiny.dropout", 1.5, "studies.tiny.dropout: 1.5 is greater than or equal"),
+        ("studies.tiny.activation", "swish", "studies.tiny.activation: 'swish' is not one"),
         ("results", 3, "results: 3 is not of type 'string'"),
     ],
 )

@@ -18,6 +18,7 @@ from gradscape.models import build
 from gradscape.probes.along_gradient import along_gradient, step_sizes
 from gradscape.probes.gradient_change import GradientChange
 from gradscape.probes.hessian import hessian_product, largest_eigenvalue, trace
+from gradscape.probes.marking import Mark
 from gradscape.probes.signal import signal
 from gradscape.probes.surface import filter_normalised_direction, filter_norms, on_plane
 from gradscape.probes.trained import Trained
@@ -253,6 +254,14 @@ def test_probes_on_the_command_line(probed_run, generated, tmp_path):
     with torch.no_grad():
         loss = sum(share() for share in run.losses(run.network("best").eval(), 20))
     assert float(middle["loss"].iloc[0]) == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_marking_finds_the_runs_own_test_accuracy(probed_run, generated):
+    told = succeed("gradscape", "test", "--run", probed_run, "--data", generated)
+    expected = pd.read_csv(probed_run / "test.csv")["test_accuracy"].iloc[0]
+    assert f"accuracy  {expected:.4f} on 1,000 test images" in told
+    scores = [Mark(accuracy, 1, 1.0).score for accuracy in (0.1, 0.65, 0.725, 0.8, 1.0)]
+    assert scores == pytest.approx([0, 0, 0.5, 1, 1])
 
 
 def test_a_run_without_weights_is_named(generated, tmp_path):

@@ -1,4 +1,4 @@
-"""Every step of the workflow as a command: gradscape data|train|probe|figure|table|report|…
+"""Every step of the workflow as a command: gradscape data|train|probe|figure|table|…
 
 Imports stand inside the commands, so that a command loads only what it needs.
 """
@@ -69,6 +69,17 @@ def probe(arguments) -> None:
     run = Trained(arguments.run, arguments.data, arguments.threads)
     options = json.loads(arguments.options)
     write_csv(arguments.out, getattr(import_module(module), function)(run, **options))
+
+
+def test(arguments) -> None:
+    """classify the test images with a trained network, one at a time on the CPU"""
+    from gradscape.probes.marking import mark
+    from gradscape.probes.trained import Trained
+
+    marked = mark(Trained(arguments.run, arguments.data, arguments.threads, "cpu"))
+    print(f"accuracy  {marked.accuracy:.4f} on {marked.images:,} test images")
+    print(f"score     {marked.score:.2f} of 1 (CMPUT 328: 0 up to 0.65, 1 from 0.80)")
+    print(f"time      {marked.seconds:.1f} s, batch size 1, {arguments.threads} threads")
 
 
 def figure(arguments) -> None:
@@ -249,6 +260,11 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--options", default="{}", help="as in the config, as JSON")
     added.add_argument("--threads", type=int, default=1, help="CPU threads")
+
+    added = command(test)
+    added.add_argument("--run", type=Path, required=True, help="the run's directory")
+    added.add_argument("--data", type=Path, default=Path("results/data"))
+    added.add_argument("--threads", type=int, default=2, help="default: 2")
 
     added = command(figure)
     added.add_argument("--spec", required=True, help="the figure, as JSON")

@@ -21,10 +21,11 @@ BATCH = 100  # images at a time
 class Trained:
     """The run in the directory `path`, read back: settings, weights, data.
 
+    On the device that the run was trained on, unless `device` names another.
     Raises `GradscapeError` where its weights or its dataset are missing.
     """
 
-    def __init__(self, path: Path, data: Path, threads: int = 1):
+    def __init__(self, path: Path, data: Path, threads: int = 1, device: str = ""):
         file = path / "model.pt"
         try:
             saved = torch.load(file, map_location="cpu", weights_only=True)
@@ -35,7 +36,7 @@ class Trained:
         self.weights = {"best": saved["best"], "last": saved["last"]}
         self.dataset = load(data / self.settings.dataset)
         # fp32 throughout: differences between nearly equal weights are what is measured.
-        self.backend = configure(self.settings.device, "fp32", True, threads)
+        self.backend = configure(device or self.settings.device, "fp32", True, threads)
 
     def network(self, moment: str) -> nn.Module:
         """The network as at `initialisation`, with its `best` or its `last` weights."""
@@ -52,15 +53,23 @@ class Trained:
         """
         settings = self.settings
         train = split(self.dataset, settings.split, settings.train_items)["train"][:count]
-        cut = Minibatches(
-            np.asarray(self.dataset.images[train]),
-            np.asarray(self.dataset.labels[train]),
-            min(size, len(train)),
-            settings.normalisation,
-            device=self.backend.device,
-        )
+        cut = self.cut(train, min(size, len(train)))
         steps = torch.arange(len(cut.sizes), device=self.backend.device)
         return [cut.take(step, size) for step, size in zip(steps, cut.sizes, strict=True)]
+
+    def test_images(self) -> tuple[Tensor, Tensor]:
+        """The official test images, normalised, [n, 3, 32, 32], and their labels [n]."""
+        test = split(self.dataset, self.settings.split)["test"]
+        return self.cut(test, len(test)).take(torch.tensor(0), len(test))
+
+    def cut(self, indices: np.ndarray, size: int) -> Minibatches:
+        return Minibatches(
+            np.asarray(self.dataset.images[indices]),
+            np.asarray(self.dataset.labels[indices]),
+            size,
+            self.settings.normalisation,
+            device=self.backend.device,
+        )
 
     def losses(self, model: nn.Module, count: int):
         """Per minibatch of `minibatches(count)`, a call that gives its share of the loss.
