@@ -22,7 +22,7 @@ test: setup tex
 	$(BIN)/python -m pytest
 
 test-cluster: setup tex
-	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest tests/cluster --durations 0
 
 published: setup tex
 	for folder in results/published/*/; do \
