@@ -18,13 +18,12 @@ rule probe:
     resources:
         gpu=dag.gpus,
     params:
-        run=RUN,
         options=dag.probe_options,
     message:
         "Probing {wildcards.study}: {wildcards.probe} of {wildcards.run}"
     shell:
         "python -m gradscape probe {wildcards.probe}"
-        " --run {params.run}"
+        " --run $(dirname {input.weights})"
         " --options {params.options:q}"
         " --data results/data"
         " --out {output}"
