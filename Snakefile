@@ -1,5 +1,4 @@
 # gradscape: from one configuration to one PDF.
-#
 #   data ── train ── probe ─┬─ figure ─┬─ tex ── pdf
 #                           └─ table ──┘
 
@@ -27,9 +26,7 @@ wildcard_constraints:
     dataset=r"cifar10|cifar100|generated10|generated100",
     study=r"[a-z0-9-]+",
     run=r"[^/]+",
-    probe=r"[a-z]+",
     figure=r"[a-z0-9-]+",
-    table=r"[a-z]+",
 
 
 localrules:
