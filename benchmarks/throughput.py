@@ -1,6 +1,6 @@
 """Training throughput of the engine against the plain loop, alternating in one run.
 
-    python benchmarks/throughput.py --data results/data --out benchmarks/results
+    python benchmarks/throughput.py --data results/data --out results/benchmarks
 
 For each network the plain loop and the engine (in fp32 and in the device's best precision)
 train in turn, `--repeats` times, each turn in a process of its own that warms up and is

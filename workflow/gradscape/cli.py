@@ -60,15 +60,13 @@ def recorded_settings(folder: Path) -> dict | None:
 
 def probe(arguments) -> None:
     """measure a trained network from its weights and its training images"""
-    from importlib import import_module
-
     from gradscape.engine.record import write_csv
     from gradscape.probes.trained import Trained
+    from gradscape.registry import load
 
-    module, function = PROBES[arguments.name].split(":")
     run = Trained(arguments.run, arguments.data, arguments.threads)
     options = json.loads(arguments.options)
-    write_csv(arguments.out, getattr(import_module(module), function)(run, **options))
+    write_csv(arguments.out, load(PROBES[arguments.name])(run, **options))
 
 
 def test(arguments) -> None:

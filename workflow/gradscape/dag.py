@@ -18,6 +18,7 @@ from gradscape.config import (
 )
 from gradscape.figures import DRAWINGS, PROBES_DRAWN
 from gradscape.models import source_file
+from gradscape.registry import source
 
 PACKAGE = "workflow/gradscape"
 
@@ -112,8 +113,7 @@ class Dag:
         return self._figure(wildcards).caption
 
     def figure_code(self, wildcards) -> list[str]:
-        module = DRAWINGS[self._figure(wildcards).draw].split(":")[0]
-        own = f"workflow/{module.replace('.', '/')}.py"
+        own = f"workflow/{source(DRAWINGS[self._figure(wildcards).draw])}"
         return [own, f"{PACKAGE}/figures/style.py", f"{PACKAGE}/smoothness.py"]
 
     def figure_directories(self, wildcards) -> list[str]:

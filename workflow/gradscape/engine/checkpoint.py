@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import torch
 
 from gradscape.config import Settings
-from gradscape.files import whole
+from gradscape.files import say, whole
 
 SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 
@@ -64,7 +63,3 @@ class Checkpoint:
 
     def delete(self) -> None:
         self.path.unlink(missing_ok=True)
-
-
-def say(sentence: str) -> None:
-    print(f"gradscape: {sentence}", file=sys.stderr, flush=True)

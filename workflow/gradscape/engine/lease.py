@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from gradscape.engine.checkpoint import say
+from gradscape.files import say
 
 RETRY_SECONDS = 1.0
 RUNS_PER_GPU = "GRADSCAPE_RUNS_PER_GPU"

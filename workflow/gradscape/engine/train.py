@@ -17,7 +17,6 @@ from gradscape.engine.checkpoint import (
     SECONDS_BETWEEN,
     Checkpoint,
     fingerprint,
-    say,
 )
 from gradscape.engine.device import Backend, configure
 from gradscape.engine.minibatches import Minibatches
@@ -26,6 +25,7 @@ from gradscape.engine.progress import Progress
 from gradscape.engine.schedules import learning_rate
 from gradscape.engine.step import TrainingStep, evaluate
 from gradscape.errors import GradscapeError
+from gradscape.files import say
 from gradscape.models import build
 from gradscape.models.blocks import parameter_count, weights
 from gradscape.probes.along_gradient import step_sizes

@@ -1,12 +1,12 @@
 """Drawing one figure into files."""
 
-from importlib import import_module
 from pathlib import Path
 
 from gradscape.config import Figure
 from gradscape.errors import GradscapeError
 from gradscape.figures import DRAWINGS, PROBES_DRAWN, style
 from gradscape.files import whole
+from gradscape.registry import load
 from gradscape.runs import FinishedRun, best_setting
 
 
@@ -21,10 +21,9 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     runs = drawable(figure, runs)
     if not runs:
         raise GradscapeError(f"figure {figure.name}: none of its runs is finished")
-    module, function = DRAWINGS[figure.draw].split(":")
     chosen = best_setting(runs) if figure.best else runs
     with style.applied():
-        picture, facts = getattr(import_module(module), function)(figure, chosen)
+        picture, facts = load(DRAWINGS[figure.draw])(figure, chosen)
         for output in outputs:
             if output.suffix == ".txt":
                 with whole(output) as partial:

@@ -7,9 +7,9 @@ returns a module that maps images [n, 3, 32, 32] to logits [n, classes].
 
 import inspect
 from functools import partial
-from importlib import import_module
 
 from gradscape.errors import GradscapeError
+from gradscape.registry import load, source
 
 MODELS = {
     "vgg08": "gradscape.models.vgg_edinburgh:vgg08",
@@ -40,8 +40,7 @@ def build(name: str, classes: int, settings=None):
     Of `settings` the `OPTIONS` that are set change it. Raises `GradscapeError` for one
     that this network does not have, or that its name has decided.
     """
-    module, constructor = MODELS[name].split(":")
-    make = getattr(import_module(module), constructor)
+    make = load(MODELS[name])
     values = {option: getattr(settings, option, None) for option in OPTIONS}
     wanted = {option: value for option, value in values.items() if value is not None}
     free = set(inspect.signature(make).parameters)
@@ -55,4 +54,4 @@ def build(name: str, classes: int, settings=None):
 
 def source_file(name: str) -> str:
     """The module a network is built by, as a path below the package's parent."""
-    return MODELS[name].split(":")[0].replace(".", "/") + ".py"
+    return source(MODELS[name])

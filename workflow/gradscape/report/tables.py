@@ -1,13 +1,13 @@
 """The tables: tidy CSVs, one observation a row."""
 
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gradscape.files import whole
+from gradscape.registry import load
 from gradscape.report import TABLES
 from gradscape.runs import FinishedRun
 from gradscape.smoothness import Band, definition, proxy, width
@@ -119,7 +119,6 @@ def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[
 
 def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
     """Write the table `name` of these runs as CSV."""
-    module, function = TABLES[name].split(":")
-    table = getattr(import_module(module), function)(runs)
+    table = load(TABLES[name])(runs)
     with whole(path) as partial:
         table.to_csv(partial, index=False)
