@@ -12,8 +12,18 @@ import typing
 from pathlib import Path
 
 from gradscape import __version__
-from gradscape.config import RUN_RECORD, Experiment, Figure, Run, Settings, run_name
+from gradscape.config import (
+    REPORT,
+    RUN_RECORD,
+    WEIGHTS,
+    Experiment,
+    Figure,
+    Run,
+    Settings,
+    run_name,
+)
 from gradscape.errors import GradscapeError
+from gradscape.models import PRETRAINED
 from gradscape.probes import PROBES
 from gradscape.report import TABLES
 
@@ -30,13 +40,29 @@ def data(arguments) -> None:
         save(acquire(arguments.name, arguments.data_dir), arguments.out)
 
 
+def weights(arguments) -> None:
+    """download a network's ImageNet weights and check their hash"""
+    from gradscape.files import exclusive
+    from gradscape.models import pretrained_file
+    from gradscape.models.pretrained import download
+
+    out = WEIGHTS / pretrained_file(arguments.model)
+    with exclusive(out.parent):
+        if not out.exists():
+            download(arguments.model, out)
+    print(out)
+
+
 def train(arguments) -> None:
     """train one run, or go on where it was stopped"""
     from gradscape.data.store import load
     from gradscape.engine.train import train as train_run
     from gradscape.files import exclusive
+    from gradscape.models import pretrained_file
 
     settings = settings_from(arguments)
+    if settings.pretrained and arguments.weights is None:
+        arguments.weights = WEIGHTS / pretrained_file(settings.model)
     name = arguments.name or run_name(settings, [])
     with exclusive(arguments.out) as waited:
         if waited and recorded_settings(arguments.out) == dataclasses.asdict(settings):
@@ -49,6 +75,7 @@ def train(arguments) -> None:
             arguments.checkpoint,
             arguments.checkpoint_seconds,
             arguments.tensorboard,
+            arguments.weights,
         )
 
 
@@ -111,14 +138,15 @@ def tex(arguments) -> None:
     from gradscape.report.build import write_tex
 
     experiment = Experiment.from_file(arguments.config)
-    write_tex(experiment, arguments.results or experiment.results)
+    results = arguments.results or experiment.results
+    write_tex(experiment, results, arguments.document)
 
 
 def pdf(arguments) -> None:
     """compile the report's LaTeX"""
     from gradscape.report.build import compile_pdf
 
-    compile_pdf(arguments.results)
+    compile_pdf(arguments.results, arguments.document)
 
 
 def submission(arguments) -> None:
@@ -240,6 +268,9 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--out", type=Path, required=True, help="folder to write")
     added.add_argument("--data-dir", help="folder with the archive or its extracted form")
 
+    added = command(weights)
+    added.add_argument("model", choices=list(PRETRAINED))
+
     added = command(train)
     added.add_argument("--data", type=Path, default=Path("results/data"))
     added.add_argument("--out", type=Path, required=True, help="the run's directory")
@@ -249,6 +280,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--checkpoint", type=Path, help="default: OUT/.checkpoint.pt")
     added.add_argument("--checkpoint-seconds", type=float, default=20.0, help="default: 20")
     added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
+    added.add_argument("--weights", type=Path, help=f"pretrained; default: in {WEIGHTS}")
     add_settings(added)
 
     added = command(probe)
@@ -276,10 +308,13 @@ def parser() -> argparse.ArgumentParser:
 
     for function in (report, tex):
         added = command(function)
+        if function is tex:
+            add_document(added)
         added.add_argument("--config", type=Path, required=True)
         added.add_argument("--results", type=Path, help="default: the config's results")
 
     added = command(pdf)
+    add_document(added)
     added.add_argument("--results", type=Path, required=True, help="as for tex")
 
     added = command(submission)
@@ -300,6 +335,11 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--results", type=Path, help="default: the config's results")
     added.add_argument("--on", metavar="KIND", help="kind of device; default: this one's")
     return top
+
+
+def add_document(parser: argparse.ArgumentParser) -> None:
+    help_text = f"{REPORT} (default) or a study"
+    parser.add_argument("document", nargs="?", default=REPORT, help=help_text)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 
 from gradscape.errors import GradscapeError
 from gradscape.figures import DRAWINGS, PROBES_DRAWN
-from gradscape.models import MODELS
+from gradscape.models import MODELS, pretrained_file
 from gradscape.report import TABLES
 
 ROOT = Path(__file__).parents[2]  # of the repository
@@ -27,6 +27,8 @@ SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 # The files of a finished run that figures, tables and the report read.
 RUN_TABLES = ["metrics.csv", "timing.csv", "test.csv", "steps.npz", "gradients.npz"]
 RUN_RECORD = "run.json"
+REPORT = "report"  # the document with all studies; one of a single study has its name
+WEIGHTS = Path("results/data/weights")  # where pretrained weights are downloaded to
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,21 @@ class Settings:
     dropout: float | None = None
     batch_norm: bool | None = None
     skip: bool | None = None
+    pretrained: bool = False
+    freeze: str | None = None
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     l1: float = 0.0
     learning_rate: float = 1e-3
     seed: int = 0
     epochs: int = 100
+    patience: int | None = None
     batch_size: int = 100
     split: str = "edinburgh"
     train_items: int | None = None
     validation_items: int | None = None
     augmentation: str = "crop-flip"
+    augmentation_strength: float = 1.0
     normalisation: str = "cifar10"
     optimiser: str = "adam"
     momentum: float = 0.9
@@ -87,6 +93,11 @@ class Run:
     @property
     def id(self) -> str:
         return f"{self.study}/{self.name}"
+
+    @property
+    def traits(self) -> dict:
+        """What a `where` chooses runs by: the settings, and `variant`."""
+        return vars(self.settings) | {"variant": variant(self.name)}
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,7 @@ def format_learning_rate(rate: float) -> str:
 def run_name(settings: Settings, varied: list[str]) -> str:
     """Directory name of a run: `vgg38-bn_lr1e-2_seed0`, then what else the grid varies."""
     parts = [
-        settings.model,
+        settings.model.split(":")[-1],  # of a user's own, the constructor's name
         f"lr{format_learning_rate(settings.learning_rate)}",
         f"seed{settings.seed}",
     ]
@@ -155,7 +166,7 @@ def run_name(settings: Settings, varied: list[str]) -> str:
 
 
 def variant(run_name: str) -> str:
-    """What a run's name says beyond model, rate and seed: what else the grid varies.
+    """What a run's name says beyond model, rate and seed: what else varies in its study.
 
     >>> variant("vgg38_lr1e-3_seed0_schedule-constant"), variant("vgg38_lr1e-3_seed0")
     ('schedule-constant', '')
@@ -163,11 +174,10 @@ def variant(run_name: str) -> str:
     return run_name.partition("_seed")[2].partition("_")[2]
 
 
-def matches(settings: Settings | dict, where: dict) -> bool:
-    """Does a run have the wanted settings? Each value may be one value or a list."""
-    has = settings if isinstance(settings, dict) else vars(settings)
+def matches(traits: dict, where: dict) -> bool:
+    """Does a run have the wanted traits? Each value may be one value or a list."""
     return all(
-        has[key] in (wanted if isinstance(wanted, list) else [wanted])
+        traits[key] in (wanted if isinstance(wanted, list) else [wanted])
         for key, wanted in where.items()
     )
 
@@ -205,7 +215,7 @@ class Experiment:
 
     def figure_runs(self, figure: Figure) -> list[Run]:
         runs = self.studies[figure.study].runs
-        return [run for run in runs if matches(run.settings, figure.where)]
+        return [run for run in runs if matches(run.traits, figure.where)]
 
     def probed(self, runs: list[Run], names=None) -> list[tuple[Run, str]]:
         """The probes (all, or those in `names`) that the config wants of these runs."""
@@ -213,8 +223,21 @@ class Experiment:
             (run, probe.name)
             for run in runs
             for probe in self.studies[run.study].probes.values()
-            if matches(run.settings, probe.where) and (names is None or probe.name in names)
+            if matches(run.traits, probe.where) and (names is None or probe.name in names)
         ]
+
+    def pretrained(self, run: Run) -> Path | None:
+        """The file that a run takes its first weights from, if it does."""
+        if not run.settings.pretrained:
+            return None
+        default = WEIGHTS / pretrained_file(run.settings.model)
+        return Path(self.config.get("weights", default))
+
+    def left_out(self, run: Run) -> bool:
+        """Is the run not to be had, because its pretrained weights are not there?"""
+        weights = self.pretrained(run)
+        done = self.directory(run) / RUN_RECORD
+        return weights is not None and not weights.exists() and not done.exists()
 
     def directory(self, run: Run) -> Path:
         return self.results / "runs" / run.study / run.name
@@ -265,13 +288,15 @@ def load_schema() -> dict:
         name: {"type": "array", "minItems": 1, "items": spec}
         for name, spec in settings.items()
     }
+    text = {"type": "string"}
     schema["$defs"]["where"]["properties"] = {
         name: {"anyOf": [spec, lists[name]]} for name, spec in settings.items()
-    }
+    } | {"variant": {"anyOf": [text, {"type": "array", "items": text}]}}
     schema["properties"]["defaults"]["properties"] = settings
     study = schema["properties"]["studies"]["additionalProperties"]["properties"]
     study["grid"]["properties"] = lists
     study["exceptions"]["items"]["properties"]["set"]["properties"] = settings
+    study["variants"]["additionalProperties"]["properties"] = settings
     study.update(settings)
     return schema
 
@@ -283,10 +308,13 @@ def validate(config: dict) -> None:
     if errors:
         raise GradscapeError(describe(min(errors, key=lambda e: len(e.path))))
     for name, study in config["studies"].items():
-        models = [study.get("model"), *study.get("grid", {}).get("model", [])]
+        changes = study.get("variants", {}).values()
+        models = [study.get("model"), *(changed.get("model") for changed in changes)]
+        models += study.get("grid", {}).get("model", [])
         for model in filter(None, models):
-            if model not in MODELS:
-                hint = suggest(model, MODELS)
+            file = model.partition(".py:")[0] + ".py"
+            if model not in MODELS and not (".py:" in model and Path(file).is_file()):
+                hint = f": no file {file}" if ".py:" in model else suggest(model, MODELS)
                 raise GradscapeError(
                     f"config: studies.{name}: unknown model {model!r}{hint}"
                 )
@@ -325,22 +353,33 @@ def describe(error) -> str:
 
 
 def unfold_study(name: str, study: dict, defaults: dict) -> Study:
-    """Unfold a study's grid, less its exceptions, into runs."""
+    """Unfold a study's variants and grid, less its exceptions, into runs."""
     shared = defaults | {k: v for k, v in study.items() if k in SETTING_NAMES}
     grid = study.get("grid", {})
     for key in ("model", "dataset"):
         if key not in shared and key not in grid:
             raise GradscapeError(f"config: studies.{name}: the key {key!r} is missing")
+    variants = {None: {}} | study.get("variants", {})
+    for label, changed in variants.items():
+        if twice := [key for key in changed if key in grid]:
+            raise GradscapeError(
+                f"config: studies.{name}.variants.{label}: {twice[0]!r} is varied by the "
+                "grid already"
+            )
     runs = []
-    for values in itertools.product(*grid.values()):
-        settings = Settings(**(shared | dict(zip(grid, values, strict=True))))
+    for (label, changed), *values in itertools.product(variants.items(), *grid.values()):
+        settings = Settings(**(shared | changed | dict(zip(grid, values, strict=True))))
         skipped = False
         for exception in study.get("exceptions", []):
-            if matches(settings, exception["where"]):
+            traits = vars(settings) | {"variant": label or ""}
+            if matches(traits, exception["where"]):
                 skipped |= exception.get("skip", False)
                 settings = dataclasses.replace(settings, **exception.get("set", {}))
+        if settings.pretrained:
+            pretrained_file(settings.model)  # or say that there is none
         if not skipped:
-            runs.append(Run(name, run_name(settings, list(grid)), settings))
+            run = run_name(settings, list(grid))
+            runs.append(Run(name, f"{run}_{label}" if label else run, settings))
     if not runs:
         raise GradscapeError(
             f"config: studies.{name}: no runs are left: its exceptions skip them all"
@@ -360,7 +399,7 @@ def unfold_study(name: str, study: dict, defaults: dict) -> Study:
         for probe, spec in study.get("probes", {}).items()
     }
     for probe in probes.values():
-        if not any(matches(run.settings, probe.where) for run in runs):
+        if not any(matches(run.traits, probe.where) for run in runs):
             raise GradscapeError(
                 f"config: studies.{name}.probes.{probe.name}: "
                 f"no run of the study matches {json.dumps(probe.where)}"
@@ -382,7 +421,7 @@ def unfold_study(name: str, study: dict, defaults: dict) -> Study:
                 f"config: studies.{name}.figures.{figure.name}: {figure.draw} draws the "
                 f"probe {needed[0]!r}, which the study's `probes` do not name"
             )
-        if not any(matches(run.settings, figure.where) for run in runs):
+        if not any(matches(run.traits, figure.where) for run in runs):
             raise GradscapeError(
                 f"config: studies.{name}.figures.{figure.name}: "
                 f"no run of the study matches {json.dumps(figure.where)}"

@@ -3,17 +3,21 @@
 import dataclasses
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from gradscape.cli import flags
 from gradscape.config import (
+    REPORT,
     ROOT,
     RUN_RECORD,
     RUN_TABLES,
     Experiment,
     Figure,
     Probe,
+    Run,
+    Study,
     locate,
 )
 from gradscape.figures import DRAWINGS, PROBES_DRAWN
@@ -28,6 +32,7 @@ TRAINING_CODE = [
     f"{PACKAGE}/{module}.py"
     for module in (
         "data/splits",
+        "engine/augmentation",
         "engine/device",
         "engine/losses",
         "engine/minibatches",
@@ -37,6 +42,7 @@ TRAINING_CODE = [
         "engine/step",
         "engine/train",
         "models/blocks",
+        "models/pretrained",
         "probes/along_gradient",
         "probes/gradient_change",
         "probes/gradient_flow",
@@ -67,7 +73,14 @@ class Dag:
     # rule train
 
     def settings(self, wildcards) -> str:
-        return " ".join(flags(self._run(wildcards).settings))
+        run = self._run(wildcards)
+        weights = self.experiment.pretrained(run)
+        words = flags(run.settings) + (["--weights", str(weights)] if weights else [])
+        return shlex.join(words)
+
+    def weights(self, wildcards) -> list[str]:
+        weights = self.experiment.pretrained(self._run(wildcards))
+        return [str(weights)] if weights and weights.exists() else []
 
     def dataset(self, wildcards) -> list[str]:
         folder = f"results/data/{self._run(wildcards).settings.dataset}"
@@ -75,7 +88,7 @@ class Dag:
 
     def training_code(self, wildcards) -> list[str]:
         model = source_file(self._run(wildcards).settings.model)
-        return [*TRAINING_CODE, f"workflow/{model}"]
+        return [*TRAINING_CODE, model]
 
     def gpus(self, wildcards) -> int:
         return 0 if self._run(wildcards).settings.device == "cpu" else 1
@@ -92,7 +105,7 @@ class Dag:
         return [
             f"{PACKAGE}/probes/{wildcards.probe}.py",
             f"{PACKAGE}/probes/trained.py",
-            f"workflow/{source_file(self._run(wildcards).settings.model)}",
+            source_file(self._run(wildcards).settings.model),
         ]
 
     def _probe(self, wildcards) -> Probe:
@@ -102,7 +115,7 @@ class Dag:
 
     def figure_runs(self, wildcards) -> list[str]:
         figure = self._figure(wildcards)
-        runs = self.experiment.figure_runs(figure)
+        runs = self._possible(self.experiment.figure_runs(figure))
         probes = self.experiment.probed(runs, PROBES_DRAWN.get(figure.draw, []))
         return self._files(runs) + self._probe_files(probes)
 
@@ -128,8 +141,12 @@ class Dag:
     def _figure(self, wildcards) -> Figure:
         return self.experiment.figure(wildcards.study, wildcards.figure)
 
+    def _possible(self, runs) -> list[Run]:
+        """Without those whose pretrained weights are missing: the rest goes on."""
+        return [run for run in runs if not self.experiment.left_out(run)]
+
     def _directories(self, runs) -> list[str]:
-        return [str(self.experiment.directory(run)) for run in runs]
+        return [str(self.experiment.directory(run)) for run in self._possible(runs)]
 
     def _files(self, runs) -> list[str]:
         return [
@@ -145,26 +162,33 @@ class Dag:
 
     # the targets
 
-    def figures(self) -> list[str]:
+    def figures(self, wildcards=None) -> list[str]:
         return [
             f"{self.experiment.results}/figures/{study.name}/{figure.name}.{kind}"
-            for study in self.experiment.studies.values()
+            for study in self._studies(wildcards)
             for figure in study.figures
+            if self._possible(self.experiment.figure_runs(figure))
             for kind in ("pdf", "txt")
         ]
 
-    def tables(self) -> list[str]:
+    def tables(self, wildcards=None) -> list[str]:
         return [
             f"{self.experiment.results}/tables/{study.name}/{table}.csv"
-            for study in self.experiment.studies.values()
+            for study in self._studies(wildcards)
             for table in study.tables
         ]
 
     def results(self, wildcards) -> str:
         return str(self.experiment.results)
 
-    def template(self) -> list[str]:
-        studies = self.experiment.studies.values()
+    def _studies(self, wildcards) -> list[Study]:
+        """The studies of a document: of `report` all, of a study's own that one."""
+        studies = self.experiment.studies
+        document = getattr(wildcards, "document", REPORT)
+        return list(studies.values()) if document == REPORT else [studies[document]]
+
+    def template(self, wildcards) -> list[str]:
+        studies = self._studies(wildcards)
         sections = {study.section for study in studies} | {"conclusion"}
         published = {str(locate(s.published)) for s in studies if s.published}
         return [
@@ -179,9 +203,13 @@ class Dag:
     def configuration(self) -> str:
         return json.dumps(self.experiment.config)
 
-    def runs(self) -> list[str]:
+    def runs(self, wildcards=None) -> list[str]:
         """The runs' records, which each run writes last."""
-        return [f"{d}/{RUN_RECORD}" for d in self._directories(self.experiment.runs)]
+        return [f"{d}/{RUN_RECORD}" for d in self._directories(self._runs(wildcards))]
 
-    def probes(self) -> list[str]:
-        return self._probe_files(self.experiment.probed(self.experiment.runs))
+    def probes(self, wildcards=None) -> list[str]:
+        runs = self._possible(self._runs(wildcards))
+        return self._probe_files(self.experiment.probed(runs))
+
+    def _runs(self, wildcards) -> list[Run]:
+        return [run for study in self._studies(wildcards) for run in study.runs]

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gradscape.config import RUN_RECORD, format_learning_rate, variant
+from gradscape.config import RUN_RECORD, Settings, format_learning_rate, variant
 from gradscape.errors import GradscapeError
+
+DEFAULTS = vars(Settings(model="", dataset=""))
 
 
 class FinishedRun:
@@ -22,15 +24,21 @@ class FinishedRun:
             raise GradscapeError(f"{self.path}: not a finished run") from None
         except json.JSONDecodeError as error:
             raise GradscapeError(f"{self.path / RUN_RECORD}: damaged ({error})") from None
-        self.settings: dict = self.record["settings"]
+        # A setting that is younger than the run had its default.
+        self.settings: dict = DEFAULTS | self.record["settings"]
         self.model: str = self.settings["model"]
         self.learning_rate: float = self.settings["learning_rate"]
         self.seed: int = self.settings["seed"]
 
     @property
     def variant(self) -> str:
-        """What the grid varies beside model, learning rate and seed; empty if nothing."""
+        """What the study varies beside model, rate and seed; empty if nothing."""
         return variant(self.record["run"])
+
+    @property
+    def traits(self) -> dict:
+        """What a `where` chooses runs by: the settings, and `variant`."""
+        return self.settings | {"variant": self.variant}
 
     @property
     def label(self) -> str:
@@ -54,7 +62,14 @@ class FinishedRun:
 
     @cached_property
     def test(self) -> pd.Series:
+        """Loss and accuracy on the test images, of the epoch that validated best."""
         return self._csv("test.csv").iloc[0]
+
+    @cached_property
+    def last_test(self) -> pd.Series:
+        """The same of the last epoch; NaN in runs older than this row."""
+        table = self._csv("test.csv").set_index("epoch", drop=False)
+        return table.reindex([len(self.metrics)]).iloc[0]
 
     @cached_property
     def step_losses(self) -> np.ndarray:
@@ -96,11 +111,14 @@ class FinishedRun:
             return {key: arrays[key] for key in arrays.files}
 
 
+PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
+
+
 def model_label(name: str) -> str:
     """A model's name as it is printed: `vgg38-bn-rc` → `VGG38 BN+RC`."""
-    base, *rest = name.replace("vgg-a", "VGG_A").split("-")
+    base, *rest = name.split(":")[-1].replace("vgg-a", "vgg_a").split("-")
     cures = "+".join(w.upper() if len(w) == 2 else w for w in rest)
-    base = base.replace("VGG_A", "VGG-A").replace("vgg", "VGG")
+    base = PRINTED.get(base, base.replace("vgg", "VGG"))
     return f"{base} {cures}".strip()
 
 

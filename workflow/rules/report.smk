@@ -1,6 +1,11 @@
 # The report: configuration, template, figures and tables to LaTeX, LaTeX to PDF.
 #   needs  latexmk and a small TeX, for the PDF only
-#   makes  results/<config>/report.pdf, report-source.tar.gz and, before LaTeX, report/
+#   makes  results/<config>/report.pdf, of one study <study>.pdf; beside it the sources as
+#          an archive and, before LaTeX, report/
+
+
+wildcard_constraints:
+    document="|".join(["report", *experiment.studies]),
 
 
 localrules:
@@ -30,21 +35,21 @@ rule configuration:
 rule tex:
     input:
         config=rules.configuration.output,
-        runs=dag.runs(),
-        probes=dag.probes(),
-        figures=dag.figures(),
-        tables=dag.tables(),
-        template=dag.template(),
+        runs=dag.runs,
+        probes=dag.probes,
+        figures=dag.figures,
+        tables=dag.tables,
+        template=dag.template,
     output:
-        f"{RESULTS}/report/report.tex",
+        f"{RESULTS}/report/{{document}}.tex",
     log:
-        f"{RESULTS}/logs/tex.log",
+        f"{RESULTS}/logs/tex/{{document}}.log",
     conda:
         "../../envs/report.yaml"
     message:
-        "Writing the report"
+        "Writing {wildcards.document}"
     shell:
-        "python -m gradscape tex --config {input.config} > {log} 2>&1"
+        "python -m gradscape tex {wildcards.document} --config {input.config} > {log} 2>&1"
 
 
 rule pdf:
@@ -52,23 +57,24 @@ rule pdf:
         rules.tex.output,
     output:
         pdf=report(
-            f"{RESULTS}/report.pdf",
+            f"{RESULTS}/{{document}}.pdf",
             caption="../../report/captions/paper.rst",
             category="report",
-            labels={"figure": "report"},
+            labels={"figure": "{document}"},
         ),
-        source=f"{RESULTS}/report-source.tar.gz",
+        source=f"{RESULTS}/{{document}}-source.tar.gz",
     log:
-        f"{RESULTS}/logs/pdf.log",
+        f"{RESULTS}/logs/pdf/{{document}}.log",
     conda:
         "../../envs/report.yaml"
     params:
         results=dag.results,
         title=experiment.title,
     message:
-        "Compiling the report"
+        "Compiling {wildcards.document}"
     shell:
-        "python -m gradscape pdf --results {params.results} > {log} 2>&1"
+        "python -m gradscape pdf {wildcards.document} --results {params.results}"
+        " > {log} 2>&1"
 
 
 # From the runs that are there, whatever is missing: draws, writes, compiles, trains nothing.

@@ -1,8 +1,8 @@
 # One training: one model, learning rate and seed of one study.
-#   needs  the dataset
+#   needs  the dataset, and pretrained weights where a run starts from them
 #   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
 #
-# The dataset is ancient(): it is checked by its checksum, not by its date. The checkpoint
+# Dataset and weights are ancient(): checked by checksum, not by date. The checkpoint
 # is no output, because Snakemake would delete it with a failed attempt; it is removed by
 # the training itself, at the end.
 
@@ -12,6 +12,7 @@ RUN = f"{RESULTS}/runs/{{study}}/{{run}}"
 rule train:
     input:
         data=ancient(dag.dataset),
+        weights=ancient(dag.weights),
         code=dag.training_code,
     output:
         f"{RUN}/metrics.csv",

@@ -15,9 +15,9 @@ from gradscape.files import say, whole
 SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 
 
-def fingerprint(settings: Settings, data_checksum: str) -> str:
-    """A hash of all that decides a run: its settings and its data."""
-    content = json.dumps([asdict(settings), data_checksum], sort_keys=True)
+def fingerprint(settings: Settings, *checksums: str | None) -> str:
+    """A hash of all that decides a run: its settings, its data, its pretrained weights."""
+    content = json.dumps([asdict(settings), *checksums], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

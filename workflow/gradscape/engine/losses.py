@@ -28,5 +28,5 @@ def training_loss(settings: Settings, logits: Tensor, labels: Tensor) -> Tensor:
 
 def l1_penalty(model: nn.Module, factor: float) -> Tensor:
     """`factor` times the sum of absolute weights; biases and normalisations are free."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
+    weights = [p for p in model.parameters() if p.ndim > 1 and p.requires_grad]
     return factor * torch.stack([weight.abs().sum() for weight in weights]).sum()

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradscape.engine.augmentation import POLICIES, Colour, Geometric
+
 PADDING = 4  # pixels on each side before a random crop, He et al. 2016, section 4.2
 SIZE = 32
 
@@ -23,8 +25,8 @@ NORMALISATIONS = {
 class Minibatches:
     """A split on the device: images uint8 [n, 32, 32, 3], labels int64 [n].
 
-    `draw` lays out an epoch; `take` cuts one minibatch from it, cropped, flipped and
-    normalised, as float32 [b, 3, 32, 32] in channels-last memory.
+    `draw` lays out an epoch; `take` cuts one minibatch from it, augmented and normalised,
+    as float32 [b, 3, 32, 32] in channels-last memory.
     """
 
     def __init__(
@@ -35,11 +37,18 @@ class Minibatches:
         normalisation: str,
         augmentation: str = "none",
         device: str = "cpu",
+        strength: float = 1.0,
     ):
         self.count = len(labels)
         self.batch_size = batch_size
-        self.augmented = augmentation == "crop-flip"
-        padding = PADDING if self.augmented else 0
+        policy = POLICIES[augmentation]
+        self.cropped, self.flipped = "crop" in policy, "flip" in policy
+        self.changes = [
+            change(self.count, strength, device)
+            for name, change in (("colour", Colour), ("geometric", Geometric))
+            if name in policy
+        ]
+        padding = PADDING if self.cropped else 0
         pad = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
         pixels = np.pad(images, pad)  # black, as the course pads before normalising
         self.images = torch.from_numpy(pixels).to(device)
@@ -59,27 +68,34 @@ class Minibatches:
         return [self.batch_size] * full + [rest] * (rest > 0)
 
     def draw(self, seed: int, epoch: int) -> None:
-        """Lay out an epoch: a permutation, and a crop and a flip an image."""
+        """Lay out an epoch: a permutation, and how each image is augmented."""
         state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0]) >> 1)
         self.order.copy_(torch.randperm(self.count, generator=generator))
-        if self.augmented:
+        if self.cropped:
             shape = (2, self.count)
             offsets = torch.randint(0, 2 * PADDING + 1, shape, generator=generator)
             self.offsets.copy_(offsets)
+        if self.flipped:
             self.flips.copy_(torch.rand(self.count, generator=generator) < 0.5)
+        for change in self.changes:
+            change.draw(generator)
 
     def take(self, step: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Minibatch number `step` (a 0-d tensor, so that a CUDA graph can read it)."""
         at = self.rows[:size] + step * self.batch_size
         chosen = self.order[at]
         images = self.images[chosen]
-        if self.augmented:
+        if self.flipped:  # so does every policy that crops
             top, left = self.offsets[:, at]
             forth, back = self.ramp.expand(size, SIZE), self.ramp.flip(0)
             across = torch.where(self.flips[at, None], back, forth) + left[:, None]
             down = self.ramp + top[:, None]
             batch = self.rows[:size, None, None]
             images = images[batch, down[:, :, None], across[:, None, :]]
-        pixels = (images.float() - self.shift) * self.scale
+        pixels = images.float()
+        for change in self.changes:
+            changed = change(pixels.permute(0, 3, 1, 2), at)
+            pixels = changed.permute(0, 2, 3, 1).contiguous()
+        pixels = (pixels - self.shift) * self.scale
         return pixels.permute(0, 3, 1, 2), self.labels[chosen]

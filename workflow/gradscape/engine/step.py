@@ -114,7 +114,7 @@ class TrainingStep:
             gradient()
             return self.now["loss"]
 
-        parameters = list(self.model.parameters())
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
         measured = along_gradient(parameters, self.now["loss"], loss, step_sizes)
         for tensor, kept in zip(buffers + now, before, strict=True):
             tensor.copy_(kept)

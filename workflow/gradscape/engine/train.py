@@ -27,7 +27,8 @@ from gradscape.engine.step import TrainingStep, evaluate
 from gradscape.errors import GradscapeError
 from gradscape.files import say
 from gradscape.models import build
-from gradscape.models.blocks import parameter_count, weights
+from gradscape.models.blocks import forward_flops, parameter_count, weights
+from gradscape.models.pretrained import load_backbone
 from gradscape.probes.along_gradient import step_sizes
 from gradscape.probes.gradient_flow import mean_absolute_gradients
 
@@ -41,7 +42,13 @@ class Training:
     images, crops, learning rate) is a function of the settings, the epoch and the step.
     """
 
-    def __init__(self, settings: Settings, dataset: Dataset, backend: Backend):
+    def __init__(
+        self,
+        settings: Settings,
+        dataset: Dataset,
+        backend: Backend,
+        weights: Path | None = None,
+    ):
         self.settings = settings
         self.backend = backend
         indices = split(
@@ -56,6 +63,7 @@ class Training:
                 settings.normalisation,
                 augmentation,
                 backend.device,
+                settings.augmentation_strength,
             )
 
         at_once = EVALUATION_BATCH[backend.device]
@@ -65,8 +73,11 @@ class Training:
 
         torch.manual_seed(settings.seed)
         model = build(settings.model, len(dataset.classes), settings)
+        self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
-        self.optimiser = build_optimiser(self.model.parameters(), settings, backend.device)
+        self.flops = forward_flops(self.model, len(dataset.classes))
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimiser = build_optimiser(trained, settings, backend.device)
         self.step = TrainingStep(self.model, self.optimiser, self.train, backend, settings)
 
         self.epoch = 0  # complete epochs
@@ -137,8 +148,19 @@ class Training:
         return bool(self.metrics) and not math.isfinite(self.metrics[-1]["train_loss"])
 
     @property
+    def out_of_patience(self) -> bool:
+        """Have so many epochs gone by without a better validation accuracy?"""
+        patience = self.settings.patience
+        return (
+            patience is not None
+            and self.best is not None
+            and self.epoch - self.best["epoch"] >= patience
+        )
+
+    @property
     def finished(self) -> bool:
-        return self.epoch == self.settings.epochs or self.diverged
+        done = self.epoch == self.settings.epochs
+        return done or self.diverged or self.out_of_patience
 
     def run_epoch(self, between_steps) -> None:
         """Train to the end of the current epoch and score it.
@@ -243,8 +265,11 @@ def train(
     checkpoint_path: Path | None = None,
     checkpoint_seconds: float = SECONDS_BETWEEN,
     tensorboard: str | None = None,
+    pretrained: Path | None = None,
 ) -> None:
     """Train a run and write its directory `out`; `run.json` is written last.
+
+    `pretrained` is the file that a run with that setting takes its first weights from.
 
     A run that was stopped, by whatever means, goes on from its checkpoint (a hidden file
     in `out` unless another path is given) and ends with the bytes of one that was not, on
@@ -258,9 +283,9 @@ def train(
     settings = run.settings
     precision = probed_precision(settings)
     backend = configure(settings.device, precision, settings.deterministic, threads)
-    training = Training(settings, dataset, backend)
+    training = Training(settings, dataset, backend, pretrained)
     path = checkpoint_path or out / ".checkpoint.pt"
-    mark = fingerprint(settings, dataset.checksum)
+    mark = fingerprint(settings, dataset.checksum, training.weights_sha256)
     checkpoint = Checkpoint(path, mark, checkpoint_seconds)
     progress = Progress(settings.epochs, training.train.count, tensorboard)
     saved = checkpoint.load()
@@ -318,26 +343,27 @@ def step_arrays(training: Training) -> dict[str, np.ndarray]:
     return arrays
 
 
+def test_scores(training: Training) -> list[dict]:
+    """Loss and accuracy on the test images: of the epoch that validated best, as the
+    courses ask, and of the last, where that is another."""
+    images, scores = training.test(), []
+    best, last = training.best["epoch"], training.epoch
+    if best != last:
+        scores.append((last, *evaluate(training.model, images, training.backend)))
+    training.model.load_state_dict(training.best["model"])
+    scores.append((best, *evaluate(training.model, images, training.backend)))
+    columns = ["epoch", "test_loss", "test_accuracy"]
+    return [dict(zip(columns, score, strict=True)) for score in reversed(scores)]
+
+
 def write_results(
     training: Training, run: Run, dataset: Dataset, out: Path, wall_seconds: float
 ) -> None:
     model, last = training.model, training.metrics[-1]
     last_weights = {k: v.clone() for k, v in model.state_dict().items()}
-    # The score of the epoch that validated best, as the courses ask.
-    model.load_state_dict(training.best["model"])
-    test_loss, test_accuracy = evaluate(model, training.test(), training.backend)
     record.write_csv(out / "metrics.csv", training.metrics)
     record.write_csv(out / "timing.csv", training.timing)
-    record.write_csv(
-        out / "test.csv",
-        [
-            {
-                "epoch": training.best["epoch"],
-                "test_loss": test_loss,
-                "test_accuracy": test_accuracy,
-            }
-        ],
-    )
+    record.write_csv(out / "test.csv", test_scores(training))
     record.write_arrays(out / "steps.npz", **step_arrays(training))
     record.write_arrays(
         out / "gradients.npz",
@@ -370,6 +396,8 @@ def write_results(
                 "test": len(dataset.labels) - dataset.train,
             },
             "parameters": parameter_count(model),
+            "flops": training.flops,
+            "pretrained_sha256": training.weights_sha256,
             "best_epoch": training.best["epoch"],
             "diverged": None if not training.diverged else last["epoch"],
             "backend": training.backend.key(),

@@ -7,6 +7,8 @@ loads neither pandas nor matplotlib.
 """
 
 DRAWINGS = {
+    "against": "gradscape.figures.against:against",
+    "comparison": "gradscape.figures.comparison:comparison",
     "curves": "gradscape.figures.curves:curves",
     "gradient_flow": "gradscape.figures.gradient_flow:gradient_flow",
     "loss_band": "gradscape.figures.loss_band:loss_band",

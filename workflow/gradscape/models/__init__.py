@@ -1,4 +1,5 @@
-"""The networks. A new one is a file here, or anywhere importable, and a line below.
+"""The networks. A new one is a file here and a line below, or a file of the user's own,
+which a config names as `path/file.py:constructor`.
 
 The registry holds `module:constructor` as text so that reading a config, drawing a figure
 or listing names never imports torch. A constructor takes the number of classes and
@@ -27,11 +28,24 @@ MODELS = {
     "resnet-small": "gradscape.models.resnet_small:ResNetSmall",
     "convnet": "gradscape.models.convnet:convnet",
     "convnet-bn": "gradscape.models.convnet:convnet_bn",
+    "vgg11-bn": "gradscape.models.vgg11_bn:VGG11",
 }
+
+# Networks that can start from ImageNet weights: the file, as torchvision names it.
+PRETRAINED = {"vgg11-bn": "vgg11_bn-6002323d.pth"}
+
+
+def pretrained_file(name: str) -> str:
+    """The name of a network's file of ImageNet weights."""
+    if name not in PRETRAINED:
+        raise GradscapeError(
+            f"model {name}: has no pretrained weights (those have: {', '.join(PRETRAINED)})"
+        )
+    return PRETRAINED[name]
 
 
 # Settings that a constructor may take as keywords of the same name.
-OPTIONS = ["width", "activation", "dropout", "batch_norm", "skip"]
+OPTIONS = ["width", "activation", "dropout", "batch_norm", "skip", "freeze"]
 
 
 def build(name: str, classes: int, settings=None):
@@ -40,7 +54,7 @@ def build(name: str, classes: int, settings=None):
     Of `settings` the `OPTIONS` that are set change it. Raises `GradscapeError` for one
     that this network does not have, or that its name has decided.
     """
-    make = load(MODELS[name])
+    make = load(MODELS.get(name, name))
     values = {option: getattr(settings, option, None) for option in OPTIONS}
     wanted = {option: value for option, value in values.items() if value is not None}
     free = set(inspect.signature(make).parameters)
@@ -53,5 +67,5 @@ def build(name: str, classes: int, settings=None):
 
 
 def source_file(name: str) -> str:
-    """The module a network is built by, as a path below the package's parent."""
-    return source(MODELS[name])
+    """The module a network is built by, as a path from the repository."""
+    return f"workflow/{source(MODELS[name])}" if name in MODELS else source(name)

@@ -1,6 +1,10 @@
 """What the networks share."""
 
+import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from gradscape.errors import GradscapeError
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -23,7 +27,7 @@ def norm(channels: int, batch_norm: bool) -> nn.Module:
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weight tensors of a network in order of depth, without the biases.
+    """The weight tensors that train, in order of depth, without the biases.
 
     These are the points of the coursework's gradient-flow plot: convolutions, batch
     normalisations' scales, linear layers.
@@ -31,7 +35,7 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
     return {
         name.removesuffix(".weight"): parameter
         for name, parameter in model.named_parameters()
-        if name.endswith("weight")
+        if name.endswith("weight") and parameter.requires_grad
     }
 
 
@@ -43,6 +47,30 @@ def output_layer(model: nn.Module) -> nn.Linear:
 def parameter_count(model: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def forward_flops(model: nn.Module, classes: int) -> int:
+    """Floating-point operations of one image's forward pass, multiply and add counted as
+    two; convolutions and linear layers only.
+
+    Raises `GradscapeError` for a network that does not turn [n, 3, 32, 32] into
+    [n, classes].
+    """
+    was_training = model.training
+    image = torch.zeros(1, 3, 32, 32, device=next(model.parameters()).device)
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            shape = list(model.eval()(image).shape)
+    except (RuntimeError, ValueError) as error:
+        raise GradscapeError(
+            f"the model does not take images of 3x32x32: {str(error).splitlines()[0]}"
+        ) from None
+    if shape != [1, classes]:
+        raise GradscapeError(
+            f"the model turns an image into {shape} where [1, {classes}] is needed"
+        )
+    model.train(was_training)
+    return counter.get_total_flops()
 
 
 def layer_counts(model: nn.Module) -> dict[str, int]:

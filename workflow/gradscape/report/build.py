@@ -19,6 +19,7 @@ import jinja2
 import pandas as pd
 
 from gradscape.config import (
+    REPORT,
     ROOT,
     RUN_RECORD,
     Experiment,
@@ -26,6 +27,7 @@ from gradscape.config import (
     Study,
     locate,
     matches,
+    suggest,
     variant,
 )
 from gradscape.errors import GradscapeError
@@ -52,7 +54,8 @@ MOST_ROWS = 40  # of a table on a page; the CSV beside it has all
 
 
 def build(experiment: Experiment, results: Path) -> None:
-    """Draw, write and compile everything from the runs below `results` that are there."""
+    """Draw, write and compile everything from the runs below `results` that are there:
+    the report, and each study's own document."""
     for study in experiment.studies.values():
         finished = finished_runs(study, results)
         if not finished:
@@ -60,13 +63,15 @@ def build(experiment: Experiment, results: Path) -> None:
         for table in study.tables:
             write_table(table, finished, results / "tables" / study.name / f"{table}.csv")
         for figure in study.figures:
-            chosen = [r for r in finished if matches(r.settings, figure.where)]
+            chosen = [r for r in finished if matches(r.traits, figure.where)]
             if drawable(figure, chosen):
                 stem = results / "figures" / study.name / figure.name
                 outputs = [stem.with_suffix(s) for s in (".pdf", ".svg", ".txt")]
                 draw(figure, chosen, outputs)
-    write_tex(experiment, results)
-    compile_pdf(results)
+    for document in (REPORT, *experiment.studies):
+        if document == REPORT or finished_runs(experiment.studies[document], results):
+            write_tex(experiment, results, document)
+            compile_pdf(results, document)
 
 
 def finished_runs(study: Study, results: Path) -> list[FinishedRun]:
@@ -121,7 +126,7 @@ class StudyView:
 
     def value(self, metric: str, style: str = "", **where) -> Tex:
         """A column of the results table: mean ± deviation over the runs that match."""
-        runs = [run for run in self.finished if matches(run.settings, where)]
+        runs = [run for run in self.finished if matches(run.traits, where)]
         return self._value(runs, metric, style) if runs else Tex("(not measured)")
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
@@ -134,7 +139,7 @@ class StudyView:
 
     def gradient(self, end: str, **where) -> Tex:
         """The average gradient of the `first` or `last` layer after the first epoch."""
-        runs = [run for run in self.finished if matches(run.settings, where)]
+        runs = [run for run in self.finished if matches(run.traits, where)]
         if not runs:
             return Tex("(not measured)")
         place = 0 if end == "first" else -1
@@ -291,8 +296,16 @@ class StudyView:
         return Tex("\n\\addlinespace\n".join(lines))
 
 
-def write_tex(experiment: Experiment, results: Path) -> None:
-    """Render the template into `results/report/report.tex`, with what it needs beside."""
+def write_tex(experiment: Experiment, results: Path, document: str = REPORT) -> None:
+    """Render the template into `results/report/<document>.tex`, with what it needs beside.
+
+    A document is the report of all studies, or the one of the study it is called after.
+    """
+    chosen = experiment.studies
+    if document != REPORT:
+        if document not in chosen:
+            raise GradscapeError(f"{document}: not a study{suggest(document, chosen)}")
+        chosen = {document: chosen[document]}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         block_start_string="((*",
@@ -313,9 +326,7 @@ def write_tex(experiment: Experiment, results: Path) -> None:
     )
     environment.filters["tex"] = Tex  # a text of the template that is LaTeX already
     folder = results / "report"
-    studies = {
-        name: StudyView(study, results) for name, study in experiment.studies.items()
-    }
+    studies = {name: StudyView(study, results) for name, study in chosen.items()}
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:
         raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
@@ -327,7 +338,8 @@ def write_tex(experiment: Experiment, results: Path) -> None:
                 f"config: section {section!r}: report/sections/{section}.tex.j2 is missing"
             )
     text = environment.get_template("main.tex.j2").render(
-        title=experiment.title,
+        title=experiment.title if document == REPORT else chosen[document].title,
+        whole=document == REPORT,
         author=experiment.author,
         studies=studies,
         runs=runs,
@@ -336,23 +348,23 @@ def write_tex(experiment: Experiment, results: Path) -> None:
         revision=", ".join(sorted(commit[:10] for commit in commits)),
         dirty=any(run.record["revision"]["dirty"] for run in runs),
     )
-    with whole(folder / "report.tex") as partial:
+    with whole(folder / f"{document}.tex") as partial:
         partial.write_text(text)
     shutil.copyfile(TEMPLATES / "references.bib", folder / "references.bib")
 
 
-def compile_pdf(results: Path) -> None:
-    """Compile `results/report/report.tex` to `results/report.pdf`, shell escape off.
+def compile_pdf(results: Path, document: str = REPORT) -> None:
+    """Compile `results/report/<document>.tex` to `results/<document>.pdf`.
 
-    The same sources give the same bytes. Also packs the sources, with the bibliography
-    as LaTeX wants it, into `results/report-source.tar.gz`.
+    Without shell escape. The same sources give the same bytes. Also packs the sources,
+    with the bibliography as LaTeX wants it, into `results/<document>-source.tar.gz`.
     Raises `GradscapeError` without latexmk, and with LaTeX's first error.
     """
     if shutil.which("latexmk") is None:
         raise GradscapeError(f"latexmk is missing, so there is no PDF; {APT}")
     folder = results / "report"
     command = ["latexmk", "-pdf", "-no-shell-escape", "-interaction=nonstopmode"]
-    command += ["-halt-on-error", "-file-line-error", "-outdir=build", "report.tex"]
+    command += ["-halt-on-error", "-file-line-error", "-outdir=build", f"{document}.tex"]
     done = subprocess.run(
         command,
         cwd=folder,
@@ -364,16 +376,19 @@ def compile_pdf(results: Path) -> None:
     if done.returncode != 0:
         lines = done.stdout.splitlines() + done.stderr.splitlines()
         first = next((line for line in lines if ".tex:" in line), lines[-1])
-        raise GradscapeError(f"{folder}/report.tex: LaTeX stopped: {first}")
-    with whole(results / "report.pdf") as partial:
-        shutil.copyfile(folder / "build" / "report.pdf", partial)
-    pack_sources(folder, results / "report-source.tar.gz")
+        raise GradscapeError(f"{folder}/{document}.tex: LaTeX stopped: {first}")
+    with whole(results / f"{document}.pdf") as partial:
+        shutil.copyfile(folder / "build" / f"{document}.pdf", partial)
+    pack_sources(folder, document, results / f"{document}-source.tar.gz")
 
 
-def pack_sources(folder: Path, archive: Path) -> None:
+def pack_sources(folder: Path, document: str, archive: Path) -> None:
     """A source archive as arXiv takes it; the same files give the same bytes."""
-    files = [folder / "report.tex", *(folder / "build").glob("report.bbl")]
-    files += sorted((folder / "figures").glob("*.pdf"))
+    source = folder / f"{document}.tex"
+    files = [source, *(folder / "build").glob(f"{document}.bbl")]
+    text = source.read_text()
+    pictures = sorted((folder / "figures").glob("*.pdf"))
+    files += [picture for picture in pictures if picture.name in text]
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         for file in files:

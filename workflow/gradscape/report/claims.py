@@ -151,7 +151,7 @@ def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]
     """The runs that one side of a comparison is about."""
     pairs: dict[Pair, list[FinishedRun]] = {}
     for run in runs:
-        if matches(run.settings, side["where"]):
+        if matches(run.traits, side["where"]):
             pair = (run.seed, rest_of_variant(run.variant, side["where"]))
             pairs.setdefault(pair, []).append(run)
     return pairs
@@ -163,6 +163,8 @@ def rest_of_variant(variant: str, where: dict) -> str:
     >>> rest_of_variant("precision-bf16_schedule-cosine", {"precision": "bf16"})
     'schedule-cosine'
     """
+    if "variant" in where:
+        return ""
     named = tuple(f"{key.replace('_', '-')}-" for key in where)
     return "_".join(part for part in variant.split("_") if not part.startswith(named))
 

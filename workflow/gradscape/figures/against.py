@@ -1,0 +1,54 @@
+"""Accuracy against a number that varies in a study: a setting, or the parameters."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.ticker import EngFormatter
+
+from gradscape.config import Figure
+from gradscape.figures import style
+from gradscape.runs import FinishedRun
+
+LABELS = {
+    "parameters": "parameters",
+    "dropout": "probability of dropping a unit",
+    "augmentation_strength": "strength of the augmentation",
+}
+LINES = {
+    "train_accuracy": ("training", ":"),
+    "val_accuracy": ("validation", "--"),
+    "test_accuracy": ("test", "-"),
+}
+
+
+def against(figure: Figure, runs: list[FinishedRun]):
+    """Training, validation and test accuracy at the best epoch, over the option `x`.
+
+    `x` is a numeric setting, or `parameters`; means over seeds, bands of one deviation.
+    """
+    x = figure.options["x"]
+    rows = [
+        {
+            "x": run.record["parameters"] if x == "parameters" else run.settings[x],
+            "test_accuracy": run.test["test_accuracy"],
+            **run.best[["train_accuracy", "val_accuracy"]],
+        }
+        for run in runs
+    ]
+    groups = pd.DataFrame(rows).groupby("x")
+    means, deviations = 100 * groups.mean(), 100 * groups.std(ddof=1)
+    picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.0))
+    for number, (column, (label, line)) in enumerate(LINES.items()):
+        mean, deviation = means[column], deviations[column].fillna(0)
+        colour = style.COLOURS[number]
+        axis.plot(means.index, mean, line, marker=".", color=colour, label=label)
+        low, high = mean - deviation, mean + deviation
+        axis.fill_between(means.index, low, high, color=colour, alpha=0.2, lw=0)
+    if x == "parameters":
+        axis.set_xscale("log")
+        axis.set_xticks(means.index, minor=False)
+        axis.xaxis.set_major_formatter(EngFormatter(places=0, sep=""))
+        axis.minorticks_off()
+    axis.set_xlabel(LABELS.get(x, x.replace("_", " ")))
+    axis.set_ylabel("accuracy (%)")
+    style.legend_below(picture, axis.get_legend_handles_labels()[0], 3)
+    return picture, style.seeds_sentence([run.seed for run in runs])

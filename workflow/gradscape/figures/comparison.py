@@ -1,0 +1,50 @@
+"""One change at a time: accuracy of each variant of a study beside the study's own."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from gradscape.config import Figure
+from gradscape.figures import style
+from gradscape.runs import FinishedRun, by_setting, model_label
+
+UNCHANGED = "(unchanged)"
+
+
+def comparison(figure: Figure, runs: list[FinishedRun]):
+    """A row a setting, the best above: mean test accuracy ± one deviation over seeds.
+
+    Each is named after its variant; the study's own setting is drawn filled, with a line.
+    """
+    groups = by_setting(runs)
+    models = {model for model, _, _ in groups}
+    rows = []
+    for (model, _, variant), group in groups.items():
+        name = variant or UNCHANGED
+        if len(models) > 1:
+            name = f"{model_label(model)} {name}"
+        values = 100 * np.array([run.test["test_accuracy"] for run in group])
+        rows.append((values.mean(), values.std(ddof=1) if len(values) > 1 else 0, name))
+    rows.sort()
+    size = (style.width(figure.wide), 0.7 + 0.125 * len(rows))
+    picture, axis = plt.subplots(figsize=size)
+    for place, (mean, deviation, name) in enumerate(rows):
+        own = name.endswith(UNCHANGED)
+        colour = style.COLOURS[1 if own else 0]
+        if own:
+            axis.axvline(mean, color=colour, lw=0.6)
+        axis.errorbar(mean, place, xerr=deviation or None, fmt="o", ms=3, color=colour)
+    axis.set_yticks(range(len(rows)), [name for _, _, name in rows])
+    axis.set_ylim(-0.7, len(rows) - 0.3)
+    axis.set_xlabel("test accuracy (%)")
+    chance = 100 / runs[0].record["data"]["classes"]
+    axis.axvline(chance, color="grey", lw=0.8, ls=":")
+    facts = style.seeds_sentence([run.seed for run in runs]).replace("bands", "bars")
+    return picture, f"{facts} Dotted: chance. {spread(runs)}"
+
+
+def spread(runs: list[FinishedRun]) -> str:
+    """How large the chance error of a test accuracy is: the binomial's deviation."""
+    accuracy = np.mean([run.test["test_accuracy"] for run in runs])
+    images = runs[0].record["data"]["test"]
+    deviation = 100 * np.sqrt(accuracy * (1 - accuracy) / images)
+    return f"The {images:,} test images alone leave ± {deviation:.1f} points."

@@ -1,0 +1,42 @@
+"""VGG-11 with batch normalisation as a backbone, and a head of two layers on top.
+
+The convolutions are torchvision's `vgg11_bn`, so that its ImageNet weights fit; its
+average pooling and its classifier for 224×224 images are left out, as the Sapienza AML
+exercise 2, question 4 asks: from 32×32 images the convolutions leave 512×1×1.
+"""
+
+from torch import Tensor, nn
+from torchvision.models import vgg11_bn
+
+HIDDEN = 256
+
+
+class VGG11(nn.Module):
+    """Images [n, 3, 32, 32] → logits [n, classes].
+
+    `freeze` keeps the convolutional part from training: `weights` keeps its parameters
+    alone, `backbone` its normalisations' running statistics too, which then also serve in
+    training, as they do in evaluation.
+    """
+
+    def __init__(self, classes: int, freeze: str | None = None):
+        super().__init__()
+        self.features = vgg11_bn().features
+        self.head = nn.Sequential(
+            nn.Linear(512, HIDDEN),
+            nn.BatchNorm1d(HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, classes),
+        )
+        self.freeze = freeze
+        if freeze is not None:
+            self.features.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "VGG11":
+        super().train(mode)
+        if self.freeze == "backbone":
+            self.features.eval()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x).flatten(1))
