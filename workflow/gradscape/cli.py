@@ -318,7 +318,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--results", type=Path, required=True, help="as for tex")
 
     added = command(submission)
-    added.add_argument("course", choices=["edinburgh", "fudan"])
+    added.add_argument("course", choices=["edinburgh", "fudan", "alberta", "sapienza"])
     added.add_argument("--student", required=True, help="number, or number_name (fudan)")
     added.add_argument("--config", type=Path, required=True)
     added.add_argument("--results", type=Path, help="default: the config's results")

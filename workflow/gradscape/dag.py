@@ -21,6 +21,7 @@ from gradscape.config import (
     locate,
 )
 from gradscape.figures import DRAWINGS, PROBES_DRAWN
+from gradscape.files import say
 from gradscape.models import source_file
 from gradscape.registry import source
 
@@ -89,6 +90,15 @@ class Dag:
     def training_code(self, wildcards) -> list[str]:
         model = source_file(self._run(wildcards).settings.model)
         return [*TRAINING_CODE, model]
+
+    def say_what_is_left_out(self) -> None:
+        runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
+        for model in dict.fromkeys(run.settings.model for run in runs):
+            say(
+                f"{sum(run.settings.model == model for run in runs)} runs of {model} are "
+                f"left out: their pretrained weights are missing; get them with `gradscape "
+                f"weights {model}`, or name their file as weights in the config"
+            )
 
     def gpus(self, wildcards) -> int:
         return 0 if self._run(wildcards).settings.device == "cpu" else 1

@@ -29,18 +29,18 @@ IMAGE_BYTES = 32 * 32 * 3
 class Measured:
     """What finished runs took on one kind of device.
 
-    `seconds_per_image` by (model, precision asked for, CPU threads); `overhead` is what a
-    run takes beside its training steps: start, validation, test.
+    `seconds_per_image` by (model, its width, precision asked for, CPU threads); `overhead`
+    is what a run takes beside its training steps: start, validation, test.
     """
 
     kind: str
-    seconds_per_image: dict[tuple[str, str, int], float]
+    seconds_per_image: dict[tuple, float]
     overhead: float
 
     def seconds(self, settings: Settings, threads: int) -> float | None:
         """How long a run will take; None where its like was never measured."""
         threads = threads if self.kind.startswith("CPU") else 0
-        key = (settings.model, settings.precision, threads)
+        key = (settings.model, settings.width, settings.precision, threads)
         if key not in self.seconds_per_image:
             return None
         passes = settings.epochs * training_images(settings)
@@ -58,13 +58,14 @@ def records(folders: list[Path]) -> Iterator[dict]:
 
 def measure(kind: str, folders: list[Path]) -> Measured:
     """What was measured on a kind of device."""
-    times: dict[tuple[str, str, int], list[float]] = {}
+    times: dict[tuple, list[float]] = {}
     overheads = []
     for record in records(folders):
         backend, settings = record["backend"], record["settings"]
         if backend["kind"] != kind:
             continue
-        key = (settings["model"], settings["precision"], backend["threads"])
+        network = (settings["model"], settings.get("width"))
+        key = (*network, settings["precision"], backend["threads"])
         training = record["seconds_training"] - record.get("seconds_probing", 0.0)
         images = record["seconds_training"] * record["images_per_second"]
         times.setdefault(key, []).append(training / images)
@@ -117,7 +118,11 @@ def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
     seconds, unmeasured, disk = {}, set(), 0
     for name, study in experiment.studies.items():
-        missing = [run for run in study.runs if not is_finished(run)]
+        missing = [
+            run
+            for run in study.runs
+            if not is_finished(run) and not experiment.left_out(run)
+        ]
         times = {
             run.id: measured.seconds(run.settings, experiment.threads) for run in missing
         }

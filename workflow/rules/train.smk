@@ -9,6 +9,10 @@
 RUN = f"{RESULTS}/runs/{{study}}/{{run}}"
 
 
+onstart:
+    dag.say_what_is_left_out()
+
+
 rule train:
     input:
         data=ancient(dag.dataset),

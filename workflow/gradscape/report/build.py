@@ -89,7 +89,10 @@ class StudyView:
         self.name = study.name
         self.title = study.title
         self.finished = finished_runs(study, results)
-        self.missing = len(study.runs) - len(self.finished)
+        done = {run.path.name for run in self.finished}
+        unfinished = [run for run in study.runs if run.name not in done]
+        self.without_weights = [run for run in unfinished if run.settings.pretrained]
+        self.missing = len(unfinished) - len(self.without_weights)
 
     @cached_property
     def claims(self) -> dict[str, Verdict]:
@@ -106,9 +109,10 @@ class StudyView:
         verdict = self.claims[claim]
         return tex.number(getattr(verdict, side), verdict.style)
 
-    def setting(self, key: str) -> Tex:
-        """What the runs set `key` to: one value, or a list of them."""
-        values = dict.fromkeys(getattr(run.settings, key) for run in self.study.runs)
+    def setting(self, key: str, **where) -> Tex:
+        """What the runs that match set `key` to: one value, or a list of them."""
+        runs = [run for run in self.study.runs if matches(run.traits, where)]
+        values = dict.fromkeys(getattr(run.settings, key) for run in runs)
         if key == "learning_rate":
             rates = [tex.learning_rate(value) for value in sorted(values)]
             return tex.listing(rates)
@@ -251,6 +255,56 @@ class StudyView:
         value = row[metric].iloc[0]
         text = f"{100 * value:.2f}" if style == "accuracy" else f"{value:.2f}"
         return Tex(rf"\emph{{{text}}}")
+
+    def comparison_rows(self, **where) -> Tex:
+        """A row a model and variant: size, cost, and accuracy on validation and test."""
+        lines = []
+        for name, runs in self._settings(where):
+            table = results_table(runs)
+            if not runs:
+                lines.append(" & ".join([name, *["--"] * 6]) + r" \\")
+                continue
+            flops = table["flops"].iloc[0]
+            cells = [
+                name,
+                f"{table['parameters'].iloc[0]:,}",
+                "--" if pd.isna(flops) else f"{flops / 1e6:,.0f}",
+                f"{table['seconds_training'].mean():,.0f}",
+                *(
+                    self.link(runs, tex.number(table[metric], "accuracy"))
+                    for metric in ("train_accuracy", "val_accuracy", "test_accuracy")
+                ),
+            ]
+            lines.append(" & ".join(cells) + r" \\")
+        return Tex("\n".join(lines))
+
+    def stopping_rows(self, **where) -> Tex:
+        """A row a model and variant: accuracies of the best epoch and of the last."""
+        lines = []
+        for name, runs in self._settings(where):
+            if not runs:
+                continue
+            table = results_table(runs)
+            cells = [name, tex.listing([str(epoch) for epoch in table["best_epoch"]])]
+            cells.append(str(table["epochs"].max()))
+            for metric in ("train_accuracy", "val_accuracy", "test_accuracy"):
+                for prefix in ("", "final_"):
+                    cells.append(tex.number(table[prefix + metric], "accuracy"))
+            lines.append(" & ".join(cells) + r" \\")
+        return Tex("\n".join(lines))
+
+    def _settings(self, where: dict) -> list[tuple[Tex, list[FinishedRun]]]:
+        """The planned settings that match: each with its name and its finished runs."""
+        planned = [run for run in self.study.runs if matches(run.traits, where)]
+        groups = by_setting(self.finished)
+        models = {run.settings.model for run in self.study.runs}
+        found = {}
+        for run in planned:
+            settings, varied = run.settings, variant(run.name)
+            words = [model_label(settings.model)] if len(models) > 1 else []
+            name = tex.escape(" ".join([*words, varied or "(unchanged)"]))
+            found[name] = groups.get((settings.model, settings.learning_rate, varied), [])
+        return list(found.items())
 
     def smoothness_rows(self, *models: str) -> Tex:
         """A row a measure and rate; for each model its mean in the first epoch, the later

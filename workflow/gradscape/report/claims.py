@@ -4,7 +4,7 @@
 that decides it, made once a seed (and once a variant, where the grid varies more):
 
     left: {metric: best_val_accuracy, where: {model: vgg38-rc}}
-    is: above                # or below, or near
+    is: above                # or below, near or apart
     right: {metric: …, where: …}   # or a number, or chance_loss; `times: 2` scales it
     margin: 0.05             # by how much, or for near: at most how far; else 0
     relative_margin: 0.05    # the same as a share of the right side
@@ -39,6 +39,12 @@ def only(runs: list[FinishedRun]) -> FinishedRun:
             f"{', '.join(run.record['run'] for run in runs)}"
         )
     return runs[0]
+
+
+def final_gap(run: FinishedRun) -> float:
+    """Training minus validation accuracy, in the last epoch."""
+    last = run.metrics.iloc[-1]
+    return float(last["train_accuracy"] - last["val_accuracy"])
 
 
 def gradient_ratio(runs: list[FinishedRun]) -> float:
@@ -98,6 +104,9 @@ METRICS = {
     ),
     "best_val_accuracy": lambda runs: max(run.best["val_accuracy"] for run in runs),
     "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
+    "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
+    "final_gap": lambda runs: final_gap(only(runs)),
+    "parameters": lambda runs: only(runs).record["parameters"],
     "gradient_ratio": gradient_ratio,
     "mean_band_width": mean_band_width,
     **{
@@ -210,6 +219,8 @@ def compare(left: float, relation: str, right: float, margin: float) -> bool:
     """NaN compares false with everything: a diverged run proves no claim."""
     if relation == "near":
         return abs(left - right) <= margin
+    if relation == "apart":
+        return abs(left - right) > margin
     return left > right + margin if relation == "above" else left < right - margin
 
 

@@ -2,6 +2,8 @@
 
 import io
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from gradscape.config import ROOT, Experiment
@@ -35,16 +37,48 @@ def edinburgh(runs: list[FinishedRun], report: bytes, student: str) -> dict[str,
 
 def fudan(runs: list[FinishedRun], report: bytes, student: str) -> dict[str, bytes]:
     """Fudan project 2 (2020): the write-up and the code, `student` being `<id>_<name>`."""
-    top = f"Project2-{student}"
+    return everything(f"Project2-{student}", runs, report)
+
+
+def everything(top: str, runs: list[FinishedRun], report: bytes) -> dict[str, bytes]:
+    """Report, code and every run's curves, below the folder `top`."""
     content = {f"{top}/report.pdf": report, **code(f"{top}/code")}
     for run in runs:
         metrics = (run.path / "metrics.csv").read_bytes()
-        content[f"{top}/results/{run.path.name}/metrics.csv"] = metrics
+        name = f"{run.record['study']}/{run.path.name}"
+        content[f"{top}/results/{name}/metrics.csv"] = metrics
     return content
 
 
-# Course → what it wants and the study it is about.
-COURSES = {"edinburgh": (edinburgh, "degradation"), "fudan": (fudan, "landscape")}
+def alberta(runs: list[FinishedRun], report: bytes, student: str) -> dict[str, bytes]:
+    """Alberta CMPUT 328, assignment 6, section D: the code and the saved best model."""
+    best = max(runs, key=lambda run: run.best["val_accuracy"])
+    weights = best.path / "model.pt"
+    if not weights.exists():
+        raise GradscapeError(f"{weights}: missing; the network has to be trained here")
+    return {f"model_{student}.pt": weights.read_bytes(), **code("code")}
+
+
+def sapienza(runs: list[FinishedRun], report: bytes, student: str) -> dict[str, bytes]:
+    """Sapienza AML exercise 2: report, code and every run's curves."""
+    return everything(f"Exercise2-{student}", runs, report)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a course wants handed in, of which studies, under which name."""
+
+    gather: Callable[[list[FinishedRun], bytes, str], dict[str, bytes]]
+    studies: list[str]
+    archive: str
+
+
+COURSES = {
+    "edinburgh": Course(edinburgh, ["degradation"], "{}.zip"),
+    "fudan": Course(fudan, ["landscape", "accuracy"], "Project2-{}.zip"),
+    "alberta": Course(alberta, ["accuracy"], "Assignment6-{}.zip"),
+    "sapienza": Course(sapienza, ["regularisation", "transfer"], "Exercise2-{}.zip"),
+}
 
 
 def write_submission(
@@ -52,19 +86,25 @@ def write_submission(
 ) -> Path:
     """Write the archive of `course` below `results` and return its path.
 
-    Raises `GradscapeError` without the course's study, its runs or the report.
+    The report is the study's own where the course is about one and it is there, else that
+    of all studies.
+    Raises `GradscapeError` without the course's studies, their runs or the report.
     """
-    gather, study = COURSES[course]
-    if study not in experiment.studies:
-        raise GradscapeError(f"{course}: the configuration has no study {study!r}")
-    runs = finished_runs(experiment.studies[study], results)
+    wanted = COURSES[course]
+    studies = [name for name in wanted.studies if name in experiment.studies]
+    if not studies:
+        missing = " nor ".join(map(repr, wanted.studies))
+        raise GradscapeError(f"{course}: the configuration has no study {missing}")
+    runs = [run for n in studies for run in finished_runs(experiment.studies[n], results)]
     if not runs:
-        raise GradscapeError(f"{results}/runs/{study}: no finished run to hand in")
-    report = results / "report.pdf"
+        raise GradscapeError(f"{results}/runs/{studies[0]}: no finished run to hand in")
+    report, own = results / "report.pdf", results / f"{studies[0]}.pdf"
+    if len(studies) == 1 and own.exists():
+        report = own
     if not report.exists():
         raise GradscapeError(f"{report}: missing; make it with `gradscape report`")
-    content = gather(runs, report.read_bytes(), student)
-    name = f"{student}.zip" if course == "edinburgh" else f"Project2-{student}.zip"
+    content = wanted.gather(runs, report.read_bytes(), student)
+    name = wanted.archive.format(student)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path, data in content.items():

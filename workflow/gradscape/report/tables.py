@@ -17,8 +17,10 @@ COLUMNS = [
     "run",
     "model",
     "learning_rate",
+    "variant",
     "seed",
     "parameters",
+    "flops",
     "epochs",
     "best_epoch",
     "train_loss",
@@ -28,6 +30,9 @@ COLUMNS = [
     "test_loss",
     "test_accuracy",
     "final_train_loss",
+    "final_train_accuracy",
+    "final_val_accuracy",
+    "final_test_accuracy",
     "diverged",
     "seconds_training",
     "images_per_second",
@@ -38,15 +43,19 @@ def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     """A row a run: losses and accuracies (fractions) at the epoch that validated best.
 
     The test columns are that epoch's weights on the official test images, as the courses
-    ask; `diverged` is the epoch in which the loss left the finite numbers, if it did.
+    ask; the `final_…` columns are those of the last epoch. `flops` are one image's forward
+    pass, multiply and add counted as two. `diverged` is the epoch in which the loss left
+    the finite numbers, if it did.
     """
     rows = []
     for run in runs:
-        best = run.best
+        best, last = run.best, run.metrics.iloc[-1]
         rows.append(
             {
                 **{key: run.record[key] for key in ("study", "run", "parameters")},
                 **{key: run.settings[key] for key in ("model", "learning_rate", "seed")},
+                "variant": run.variant,
+                "flops": run.record.get("flops"),
                 "epochs": len(run.metrics),
                 "best_epoch": int(best["epoch"]),
                 **{
@@ -60,7 +69,10 @@ def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
                 },
                 "test_loss": run.test["test_loss"],
                 "test_accuracy": run.test["test_accuracy"],
-                "final_train_loss": run.metrics["train_loss"].iloc[-1],
+                "final_train_loss": last["train_loss"],
+                "final_train_accuracy": last["train_accuracy"],
+                "final_val_accuracy": last["val_accuracy"],
+                "final_test_accuracy": run.last_test["test_accuracy"],
                 "diverged": run.diverged,
                 "seconds_training": run.record["seconds_training"],
                 "images_per_second": run.record["images_per_second"],

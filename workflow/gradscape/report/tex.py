@@ -35,13 +35,16 @@ def number(values, style: str = "loss") -> Tex:
     """Mean of `values`, with ± their standard deviation where there are several.
 
     Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
-    decimal), `significant` (three digits) and `power` (one decimal and a power of ten).
+    decimal), `significant` (three digits), `count` (a whole number, the same for all) and
+    `power` (one decimal and a power of ten).
     """
     values = np.asarray(values, dtype=float)
     if not np.isfinite(values).all():
         return Tex("diverged")
     mean = values.mean()
     spread = values.std(ddof=1) if len(values) > 1 else None
+    if style == "count":
+        return Tex(f"{values[0]:,.0f}")
     if style == "power":
         mantissa, exponent = f"{mean:.1e}".split("e")
         return Tex(rf"${mantissa}\times10^{{{int(exponent)}}}$")
