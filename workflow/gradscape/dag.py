@@ -137,7 +137,8 @@ class Dag:
 
     def figure_code(self, wildcards) -> list[str]:
         own = f"workflow/{source(DRAWINGS[self._figure(wildcards).draw])}"
-        return [own, f"{PACKAGE}/figures/style.py", f"{PACKAGE}/smoothness.py"]
+        shared = ("figures/style", "calibration", "smoothness")
+        return [own, *(f"{PACKAGE}/{module}.py" for module in shared)]
 
     def figure_directories(self, wildcards) -> list[str]:
         return self._directories(self.experiment.figure_runs(self._figure(wildcards)))

@@ -8,10 +8,13 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure as Picture
 
 from gradscape.files import whole
+from gradscape.runs import FinishedRun
 
+ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.35, 6.9  # inches
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers.
@@ -56,6 +59,19 @@ def save(picture: Picture, path: Path) -> None:
         )
 
 
+def show_pixels(axis, pixels: np.ndarray, **look) -> None:
+    """A small picture, [h, w] or [h, w, 3], without ticks and with sharp pixels.
+
+    Viewers smooth an enlarged picture; one that is enlarged already they need not.
+    """
+    sharp = pixels.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+    axis.imshow(sharp, interpolation="none", **look)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(False)
+
+
 def legend_below(picture: Picture, handles: list, columns: int) -> None:
     labels = [handle.get_label() for handle in handles]
     picture.legend(handles, labels, loc="outside lower center", ncols=columns)
@@ -71,3 +87,10 @@ def seeds_sentence(seeds: list[int]) -> str:
     else:
         listed = ", ".join(map(str, seeds[:-1])) + f" and {seeds[-1]}"
     return f"Mean over seeds {listed}; bands: ± one standard deviation."
+
+
+def smallest_seed(runs: list[FinishedRun]) -> tuple[list[FinishedRun], str]:
+    """Those of the smallest seed, and `Seed 0.` or `Seed 0 of 0, 1 and 2.` to say so."""
+    seeds = sorted({run.seed for run in runs})
+    others = f" of {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}" if seeds[1:] else ""
+    return [run for run in runs if run.seed == seeds[0]], f"Seed {seeds[0]}{others}."

@@ -7,7 +7,11 @@ no torch.
 """
 
 PROBES = {
+    "explanations": "gradscape.probes.explanations:explanations",
+    "feature_maps": "gradscape.probes.feature_maps:feature_maps",
+    "filters": "gradscape.probes.filters:filters",
     "hessian": "gradscape.probes.hessian:hessian",
+    "predictions": "gradscape.probes.predictions:predictions",
     "signal": "gradscape.probes.signal:signal",
     "surface": "gradscape.probes.surface:surface",
 }

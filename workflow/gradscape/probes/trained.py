@@ -32,7 +32,8 @@ class Trained:
         except FileNotFoundError:
             raise GradscapeError(f"{file}: missing; the run has to be trained") from None
         self.settings = Settings(**saved["settings"])
-        self.classes = len(saved["classes"])
+        self.class_names: list[str] = saved["classes"]
+        self.classes = len(self.class_names)
         self.weights = {"best": saved["best"], "last": saved["last"]}
         self.dataset = load(data / self.settings.dataset)
         # fp32 throughout: differences between nearly equal weights are what is measured.
@@ -62,6 +63,10 @@ class Trained:
         test = split(self.dataset, self.settings.split)["test"]
         return self.cut(test, len(test)).take(torch.tensor(0), len(test))
 
+    def test_pixels(self) -> np.ndarray:
+        """The same images as they are stored: uint8 [n, 32, 32, 3]."""
+        return self.dataset.images[self.dataset.train :]
+
     def cut(self, indices: np.ndarray, size: int) -> Minibatches:
         return Minibatches(
             np.asarray(self.dataset.images[indices]),
@@ -83,3 +88,15 @@ class Trained:
             return cross_entropy(model(images), labels, reduction="sum") / total
 
         return [lambda batch=batch: share(*batch) for batch in minibatches]
+
+
+@torch.no_grad()
+def probabilities(model: nn.Module, images: Tensor) -> Tensor:
+    """Softmax of the logits, [n, classes], of images [n, 3, 32, 32]."""
+    return torch.cat([model(batch).softmax(1) for batch in images.split(BATCH)])
+
+
+def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
+    """All convolutions by name, in the order of the network's list."""
+    modules = dict(model.named_modules())
+    return {name: m for name, m in modules.items() if isinstance(m, nn.Conv2d)}

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape.calibration import expected_calibration_error
 from gradscape.config import matches, read_yaml
 from gradscape.errors import GradscapeError
 from gradscape.runs import FinishedRun
@@ -81,6 +82,12 @@ def curvature(quantity: str):
     return metric
 
 
+def calibration_error(runs: list[FinishedRun]) -> float | None:
+    """On the test images, from 0 (its confidences are true) to 1."""
+    table = only(runs).probe("predictions")
+    return None if table is None else expected_calibration_error(table)
+
+
 def gradient_decades(column: str):
     """Decades (in mean square) by which the gradient falls from the last convolution to
     the first behind the entry, at initialisation."""
@@ -115,6 +122,7 @@ METRICS = {
         for measure in MEASURES
     },
     "largest_eigenvalue": curvature("largest_eigenvalue"),
+    "calibration_error": calibration_error,
     "gradient_decades": gradient_decades("gradient_mean_square"),
     "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
 }

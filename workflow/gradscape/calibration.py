@@ -1,0 +1,34 @@
+"""How far a network's confidence can be believed (Guo et al. 2017, section 2)."""
+
+import numpy as np
+import pandas as pd
+
+BINS = 15  # equal widths, as in the paper's section 5
+
+
+def reliability(predictions: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
+    """A row a bin ((m-1)/bins, m/bins] that is not empty, indexed by its upper edge m/bins.
+
+    From the probe's table of `label`, `predicted` and `confidence`: mean `confidence`,
+    `accuracy` and `share` of the images.
+    """
+    upper = np.ceil(predictions["confidence"] * bins) / bins
+    right = predictions["predicted"] == predictions["label"]
+    grouped = predictions.assign(right=right).groupby(upper, dropna=False)
+    return pd.DataFrame(
+        {
+            "confidence": grouped["confidence"].mean(),
+            "accuracy": grouped["right"].mean(),
+            "share": grouped.size() / len(predictions),
+        }
+    )
+
+
+def expected_calibration_error(predictions: pd.DataFrame, bins: int = BINS) -> float:
+    """Equation 3: the gap between accuracy and confidence of a bin, mean over images.
+
+    Not a number where a diverged network's confidences are none.
+    """
+    table = reliability(predictions, bins)
+    gap = (table["accuracy"] - table["confidence"]).abs()
+    return float((gap * table["share"]).sum(skipna=False))

@@ -1,0 +1,52 @@
+"""One test image, and what convolutions over the network's depth make of it."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from gradscape.config import Figure
+from gradscape.figures import style
+from gradscape.runs import FinishedRun
+
+TITLE = 0.15  # inches
+
+
+def feature_maps(figure: Figure, runs: list[FinishedRun]):
+    """The image, and right of it a row a layer, a map a channel. Draws one run."""
+    drawn, seed = style.smallest_seed(runs)
+    table = drawn[0].probe("feature_maps")
+    # In the table's order: layers by depth, channels by how much they vary.
+    layers = {name: maps(part) for name, part in table.groupby("layer", sort=False)}
+    image = layers.pop("input")
+    across = max(map(len, layers.values()))
+    width = style.width(figure.wide)
+    panel = width / (across + 2)  # inches; the image is as large as two
+    height = len(layers) * (panel + TITLE)
+    # By hand: constrained layout would make room for a title wider than its panel.
+    picture = plt.figure(figsize=(width, height), layout="none")
+    sides = {"left": 0, "right": 1, "bottom": 0, "top": 1 - TITLE / height}
+    grid = picture.add_gridspec(
+        *(len(layers), across + 2), **sides, wspace=0.06, hspace=TITLE / panel
+    )
+    style.show_pixels(picture.add_subplot(grid[:, :2]), np.stack(list(image.values()), -1))
+    for row, (name, channels) in enumerate(layers.items()):
+        for column, pixels in enumerate(channels.values()):
+            axis = picture.add_subplot(grid[row, column + 2])
+            style.show_pixels(axis, pixels, cmap="viridis")
+            if column == 0:
+                size = " × ".join(map(str, pixels.shape))
+                axis.set_title(f"{name}, {size}", loc="left", fontsize=6, pad=2)
+    facts = (
+        f"{drawn[0].label}. {seed} Outputs of {len(layers)} convolutions; of each, the "
+        "channels that vary most over the image, each scaled from its smallest to its "
+        "largest value."
+    )
+    return picture, facts
+
+
+def maps(layer: pd.DataFrame) -> dict[int, np.ndarray]:
+    """By channel, its values [height, width]."""
+    return {
+        channel: part.pivot(index="row", columns="column", values="value").to_numpy()
+        for channel, part in layer.groupby("channel", sort=False)
+    }

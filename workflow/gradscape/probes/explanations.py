@@ -1,0 +1,130 @@
+"""Where the network looks: Grad-CAM and occlusion, on right and on wrong predictions.
+
+Of the first 1000 test images the surest are taken, as many rightly as wrongly classified,
+one a predicted class: sure and wrong is where an explanation teaches most.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from gradscape.errors import GradscapeError
+from gradscape.probes.trained import Trained, probabilities
+
+CANDIDATES = 1000  # test images to choose from
+
+
+def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    """Selvaraju et al. 2017, section 3, of the last convolution: [n, 32, 32], not negative.
+
+    For images [n, 3, 32, 32] and one class each [n]. The weight of a feature map is the
+    class logit's gradient, averaged over positions (equation 1); the map is the ReLU of
+    the weighted sum (equation 2), enlarged bilinearly. The feature maps are the last ones
+    of the last convolution's size: behind its normalisation and activation where those
+    are modules.
+    """
+    kept: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        if isinstance(module, nn.Conv2d) or (kept and output.shape == kept[-1].shape):
+            kept.append(output)
+        return output.clone()  # activations in place must not reach what is kept
+
+    hooks = [module.register_forward_hook(keep) for module in model.modules()]
+    # The input asks for gradients because a frozen backbone's weights do not.
+    logits = model(images.clone().requires_grad_())
+    for hook in hooks:
+        hook.remove()
+    maps = kept[-1]
+    scores = logits.gather(1, classes[:, None]).sum()  # images do not mix in evaluation
+    (gradients,) = torch.autograd.grad(scores, maps)
+    weights = gradients.mean(dim=(2, 3), keepdim=True)
+    coarse = (weights * maps).sum(dim=1, keepdim=True).relu()
+    return interpolate(coarse, size=images.shape[2:], mode="bilinear").detach()[:, 0]
+
+
+def occlusion(
+    model: nn.Module, images: Tensor, classes: Tensor, patch: int, stride: int
+) -> Tensor:
+    """Zeiler & Fergus 2014, section 4.2: [n, 32, 32], what hiding a pixel costs the class.
+
+    A patch × patch square in the normalisation's mean colour, a grey, moves over the
+    images [n, 3, 32, 32] by `stride` pixels. A pixel has the fall of the class's
+    probability, averaged over the squares that cover it.
+    """
+    size = images.shape[-1]
+    places = sorted({*range(0, size - patch, stride), size - patch})
+    image = torch.arange(len(images), device=images.device)
+    before = probabilities(model, images)[image, classes]
+    falls = torch.zeros(len(images), size, size, device=images.device)
+    covers = torch.zeros(size, size, device=images.device)
+    for top in places:
+        for left in places:
+            square = (..., slice(top, top + patch), slice(left, left + patch))
+            hidden = images.clone()
+            hidden[square] = 0
+            fall = before - probabilities(model, hidden)[image, classes]
+            falls[square] += fall[:, None, None]
+            covers[square] += 1
+    return falls / covers
+
+
+def surest(confidence: Tensor, predicted: Tensor, among: Tensor, count: int) -> list[int]:
+    """The `count` images of largest confidence `among` all, one a predicted class.
+
+    All [n], `among` true or false. The surest first, of equals the first.
+    """
+    best: dict[int, int] = {}
+    for image in confidence.argsort(descending=True, stable=True).tolist():
+        if among[image]:
+            best.setdefault(int(predicted[image]), image)
+    return list(best.values())[:count]
+
+
+def explanations(
+    run: Trained, images: int = 4, patch: int = 8, stride: int = 4
+) -> list[dict]:
+    """Rows `image,label,predicted,confidence,row,column,red,green,blue,grad_cam,occlusion`.
+
+    `images` right ones first, then as many wrong ones (fewer where there are fewer),
+    explained for the predicted class. Weights that validated best, evaluation mode;
+    colours in 0 to 1, `grad_cam` in logits, `occlusion` in probability.
+    """
+    if stride > patch:
+        raise GradscapeError(
+            f"probe explanations: stride {stride} is larger than patch {patch} "
+            "and would leave pixels uncovered"
+        )
+    model = run.network("best").eval()
+    pixels, labels = (part[:CANDIDATES] for part in run.test_images())
+    confidence, predicted = probabilities(model, pixels).max(dim=1)
+    right = predicted == labels
+    numbers = [
+        *surest(confidence, predicted, right, images),
+        *surest(confidence, predicted, ~right, images),
+    ]
+    shown, classes = pixels[numbers], predicted[numbers]
+    colours = (run.test_pixels()[numbers] / 255).round(3)
+    maps = torch.stack(
+        [
+            grad_cam(model, shown, classes),
+            occlusion(model, shown, classes, patch, stride),
+        ],
+        dim=-1,
+    ).tolist()
+    return [
+        {
+            "image": number,
+            "label": run.class_names[labels[number]],
+            "predicted": run.class_names[predicted[number]],
+            "confidence": float(confidence[number]),
+            "row": row,
+            "column": column,
+            **dict(zip(("red", "green", "blue"), colour, strict=True)),
+            "grad_cam": cam,
+            "occlusion": fall,
+        }
+        for number, image, both in zip(numbers, colours.tolist(), maps, strict=True)
+        for row, (line, values) in enumerate(zip(image, both, strict=True))
+        for column, (colour, (cam, fall)) in enumerate(zip(line, values, strict=True))
+    ]

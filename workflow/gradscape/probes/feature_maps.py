@@ -1,0 +1,64 @@
+"""What convolutions over the network's depth make of one test image."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gradscape.errors import GradscapeError
+from gradscape.probes.trained import Trained, convolutions
+
+LAYERS = 4  # convolutions shown, evenly from the first to the last
+
+
+@torch.no_grad()
+def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """By name, of up to `LAYERS` convolutions [channels, s, s] for one [1, 3, 32, 32]."""
+    layers = list(convolutions(model).items())
+    shown = np.linspace(0, len(layers) - 1, min(LAYERS, len(layers))).round().astype(int)
+    outputs: dict[str, Tensor] = {}
+    hooks = []
+    for name, layer in (layers[number] for number in shown):
+
+        def keep(module, inputs, output, name=name):
+            outputs[name] = output[0].clone()  # what follows may work in place
+
+        hooks.append(layer.register_forward_hook(keep))
+    model(image)
+    for hook in hooks:
+        hook.remove()
+    return outputs
+
+
+def liveliest(maps: Tensor, count: int) -> list[int]:
+    """The `count` channels of [channels, s, s] that vary most, most first."""
+    spread = maps.flatten(1).std(dim=1, correction=0)
+    return spread.argsort(descending=True, stable=True)[:count].tolist()
+
+
+def feature_maps(run: Trained, image: int = 0, channels: int = 8) -> list[dict]:
+    """Rows `layer,depth,channel,row,column,value` for test image number `image`.
+
+    Outputs of convolutions, before normalisation and activation, with the weights that
+    validated best in evaluation mode; of each the `channels` that vary most. The layer
+    `input`, at depth -1, is the image itself: channels 0, 1 and 2 are red, green and
+    blue in 0 to 1.
+    """
+    pixels = run.test_pixels()
+    if image >= len(pixels):
+        raise GradscapeError(
+            f"probe feature_maps: image {image}: the last test image is {len(pixels) - 1}"
+        )
+    model = run.network("best").eval()
+    colours = torch.tensor((pixels[image] / 255).round(3)).permute(2, 0, 1)
+    tables = [("input", -1, range(3), colours)]
+    outputs = convolution_outputs(model, run.test_images()[0][image : image + 1])
+    depths = list(convolutions(model))
+    for name, maps in outputs.items():
+        tables.append((name, depths.index(name), liveliest(maps, channels), maps.cpu()))
+    return [
+        {"layer": name, "depth": depth, "channel": channel}
+        | {"row": row, "column": column, "value": float(value)}
+        for name, depth, shown, maps in tables
+        for channel in shown
+        for (row, column), value in np.ndenumerate(maps[channel].numpy())
+    ]

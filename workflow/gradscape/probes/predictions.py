@@ -1,0 +1,23 @@
+"""What the network says of every official test image, and how sure it is of it."""
+
+from gradscape.probes.trained import Trained, probabilities
+
+
+def predictions(run: Trained) -> list[dict]:
+    """Rows `image,label,predicted,confidence`: classes by name, in the dataset's order.
+
+    Weights that validated best, evaluation mode, fp32. The confidence is the softmax's
+    probability of the predicted class (Guo et al. 2017, section 2).
+    """
+    images, labels = run.test_images()
+    confidence, predicted = probabilities(run.network("best").eval(), images).max(dim=1)
+    answers = zip(labels.tolist(), predicted.tolist(), confidence.tolist(), strict=True)
+    return [
+        {
+            "image": image,
+            "label": run.class_names[label],
+            "predicted": run.class_names[guess],
+            "confidence": sure,
+        }
+        for image, (label, guess, sure) in enumerate(answers)
+    ]
