@@ -10,6 +10,7 @@ from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.runs import FinishedRun
 
+LEAST = 4  # images beside each other that there is room for
 OPACITY = 0.6  # of a map over the image in greys
 LETTER = 3.2  # points, the mean width of a letter of a title
 KINDS = {True: "classified rightly", False: "classified wrongly"}
@@ -27,7 +28,7 @@ def explanations(figure: Figure, runs: list[FinishedRun]):
     kinds = {right: [part for part in images if is_right(part) == right] for right in KINDS}
     kinds = {right: parts for right, parts in kinds.items() if parts}
     shape = (1, len(kinds)) if figure.wide else (len(kinds), 1)
-    across = max(map(len, kinds.values()))
+    across = max(LEAST, *map(len, kinds.values()))
     width = style.width(figure.wide)
     panel = (width / shape[1] - 0.45) / across  # inches
     lines = max(title(part, panel).count("\n") for part in images) + 1
@@ -44,7 +45,8 @@ def explanations(figure: Figure, runs: list[FinishedRun]):
                 axis.set_axis_on()
                 style.show_pixels(axis, pixels)
             column[0].set_title(title(part, panel, lines), fontsize=6, pad=2)
-            column[-1].set_xlabel(f"up to {part['occlusion'].max():.2f}", fontsize=6)
+            fall = max(part["occlusion"].max(), 0)
+            column[-1].set_xlabel(f"up to {fall:.2f}", fontsize=6)
         for axis, name in zip(axes[:, 0], ROWS, strict=True):
             axis.set_ylabel(name, fontsize=6)
     facts = [

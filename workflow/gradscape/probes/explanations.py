@@ -1,7 +1,7 @@
 """Where the network looks: Grad-CAM and occlusion, on right and on wrong predictions.
 
 Of the first 1000 test images the surest are taken, as many rightly as wrongly classified,
-one a predicted class: sure and wrong is where an explanation teaches most.
+of different predicted classes first: sure and wrong is where an explanation teaches most.
 """
 
 import torch
@@ -70,15 +70,17 @@ def occlusion(
 
 
 def surest(confidence: Tensor, predicted: Tensor, among: Tensor, count: int) -> list[int]:
-    """The `count` images of largest confidence `among` all, one a predicted class.
+    """`count` images `among` all: the surest of each predicted class, then the others.
 
-    All [n], `among` true or false. The surest first, of equals the first.
+    All [n], `among` true or false. By falling confidence, of equals the first.
     """
-    best: dict[int, int] = {}
-    for image in confidence.argsort(descending=True, stable=True).tolist():
-        if among[image]:
-            best.setdefault(int(predicted[image]), image)
-    return list(best.values())[:count]
+    order = confidence.argsort(descending=True, stable=True)
+    order = order[among[order]].tolist()
+    of_class: dict[int, int] = {}
+    for image in order:
+        of_class.setdefault(int(predicted[image]), image)
+    first = list(of_class.values())
+    return [*first, *(image for image in order if image not in first)][:count]
 
 
 def explanations(
