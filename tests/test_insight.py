@@ -1,5 +1,6 @@
 """What the pictures of a network's insides show is what the network is and does."""
 
+from copy import copy
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -63,6 +64,13 @@ def test_filters_are_the_weights_before_and_after(trained):
         expected = state["entry.weight"].permute(0, 2, 3, 1).numpy()
         np.testing.assert_array_equal(weights[moment].astype(np.float32), expected)
     assert not np.array_equal(weights["best"], weights["initialisation"])
+
+
+def test_pretrained_filters_are_not_said_to_be_random(trained):
+    run = copy(trained[0])
+    run.settings = replace(run.settings, pretrained=True)
+    with pytest.raises(GradscapeError, match="started from pretrained weights"):
+        filters(run)
 
 
 def test_the_montage_keeps_every_filter_at_its_place():
@@ -154,11 +162,13 @@ def test_grad_cam_of_a_linear_head_is_its_closed_form(frozen):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("model", ["resnet-small", "convnet-bn", "vgg-a-bn", "vgg08-bn"])
+@pytest.mark.parametrize(
+    "model", ["resnet-small", "convnet-bn", "vgg-a-bn", "vgg08-bn", "vgg11-bn"]
+)
 def test_grad_cam_sees_something_in_every_network(model):
-    """And leaves the network as it was."""
+    """Though all of it is frozen; and leaves it as it was."""
     torch.manual_seed(0)
-    network = build(model, 10).eval()
+    network = build(model, 10).eval().requires_grad_(False)
     images = torch.randn(2, 3, 32, 32)
     before = network(images)
     maps = torch.stack([grad_cam(network, images, torch.full((2,), c)) for c in range(10)])

@@ -40,7 +40,15 @@ class Trained:
         self.backend = configure(device or self.settings.device, "fp32", True, threads)
 
     def network(self, moment: str) -> nn.Module:
-        """The network as at `initialisation`, with its `best` or its `last` weights."""
+        """The network as at `initialisation`, with its `best` or its `last` weights.
+
+        Raises `GradscapeError` for the initialisation of a run that had none of its own.
+        """
+        if moment == "initialisation" and self.settings.pretrained:
+            raise GradscapeError(
+                f"{self.settings.model}: this run started from pretrained weights, which "
+                "it does not keep; probe its initialisation in a run without `pretrained`"
+            )
         torch.manual_seed(self.settings.seed)
         model = build(self.settings.model, self.classes, self.settings)
         if moment != "initialisation":
