@@ -220,29 +220,6 @@ def test_a_results_folder_that_cannot_be_written_is_named(generated, tmp_path):
     assert "taken" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_new_model_is_one_file_and_one_line(repository):
-    package = repository / "workflow" / "gradscape" / "models"
-    (package / "linear.py").write_text(
-        "from torch import nn\n\n\n"
-        "def linear(classes: int) -> nn.Module:\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, classes))\n"
-    )
-    registry = package / "__init__.py"
-    line = '    "linear": "gradscape.models.linear:linear",\n'
-    registry.write_text(registry.read_text().replace("MODELS = {\n", "MODELS = {\n" + line))
-    config = yaml.safe_load(TINY)
-    config["studies"]["tiny"]["grid"] = {"model": ["linear"]}
-    (repository / "config" / "tiny.yaml").write_text(yaml.dump(config))
-    succeed(
-        *("snakemake", "figures", "--cores", "2", "--configfile", "config/tiny.yaml"),
-        cwd=repository,
-    )
-    table = (
-        repository / "results" / "tiny" / "tables" / "tiny" / "results.csv"
-    ).read_text()
-    assert "tiny,linear_lr1e-3_seed0,linear,0.001,0,30730" in table
-
-
 def test_the_house():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
     for rules in (ROOT / "workflow" / "rules").glob("*.smk"):

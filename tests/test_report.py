@@ -58,7 +58,7 @@ def write_run(
             **{"classes": 100, "source": "local folder", "name": "cifar100"},
             **{"train": 1, "validation": 1, "test": 1},
         },
-        "backend": {"precision": "fp32", "kind": "CPU"},
+        "backend": {"precision": "fp32", "kind": "CPU", "threads": 1},
         "revision": {"commit": None, "dirty": None},
     }
     (out / "run.json").write_text(json.dumps(record))
