@@ -2,7 +2,8 @@
 
     python benchmarks/scale.py --out docs/scale.csv --figure docs/scale.svg
 
-Nothing is trained: every run gets the tables of a published one. Minutes on two cores.
+Nothing is trained: every run gets the tables of a published one. Beside it stands what
+Snakemake takes by itself for a Snakefile of as many jobs and files. Minutes on two cores.
 """
 
 import argparse
@@ -16,32 +17,78 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import yaml
 
 from gradscape.config import Experiment
+from gradscape.dag import TRAINING_CODE
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 SIZES = [10, 100, 1000, 10_000]
 TRAINED = ROOT / "results/published/cpu/runs/degradation/vgg08_lr1e-3_seed0"
+DATA = ["images.npy", "labels.npy", "dataset.json"]
+TABLES = ["metrics.csv", "timing.csv", "test.csv", "steps.npz", "gradients.npz"]
+FILES = [*TABLES, "model.pt", "run.json"]  # of a run
 MODELS = ["vgg08", "vgg38", "vgg38-bn", "vgg38-rc", "vgg38-bn-rc"]
-RATES = [1.0e-2, 1.0e-3]
+SEEDS = [0, 1]
 
-# What is measured, in the order in which it is possible.
+# What is measured, in this order; after the dry runs the trainings' files are put there.
+CALL = "snakemake all --quiet --cores 1 --configfile config/scale-{count}.yaml"
+BARE = "snakemake --quiet --cores 1 --directory bare --snakefile bare/Snakefile-{count}"
 STEPS = {
-    "dry run": "snakemake all -n --quiet --cores 1 --configfile {config}",
-    "nothing to do": "snakemake runs --quiet --cores 1 --configfile {config}",
-    "table, figures, PDF": "gradscape report --config {config}",
+    "dry run": CALL + " -n",
+    "dry run, Snakemake alone": BARE + " -n",
+    "table, figures, PDF": CALL,
+    "nothing to do": CALL,
+    "nothing to do, Snakemake alone": BARE,
 }
+TRAININGS_FROM = "table, figures, PDF"
+COLOURS = {"dry run": "C0", "nothing to do": "C1", "table, figures, PDF": "C2"}
+
+# What Snakemake itself takes: as many jobs, inputs and outputs, and nothing of gradscape.
+SNAKEFILE = """
+RUNS = expand("{results}/runs/scale/{{run}}/run.json", run={runs})
+FIGURES = expand("{results}/figures/scale/{{name}}.pdf", name=["curves", "gradient-flow"])
+
+rule all:
+    input: "{results}/report.pdf"
+
+rule train:
+    input: {inputs}
+    output: {outputs}
+    shell: "false"
+
+rule figure:
+    input: RUNS, "workflow/gradscape/figures/style.py"
+    output: "{results}/figures/scale/{{name}}.pdf", "{results}/figures/scale/{{name}}.svg"
+    shell: "false"
+
+rule table:
+    input: RUNS, "workflow/gradscape/report/tables.py"
+    output: "{results}/tables/scale/results.csv"
+    shell: "false"
+
+rule tex:
+    input: RUNS, FIGURES, "{results}/tables/scale/results.csv"
+    output: "{results}/report/report.tex"
+    shell: "false"
+
+rule pdf:
+    input: "{results}/report/report.tex"
+    output: "{results}/report.pdf"
+    shell: "false"
+"""
 
 
 def configuration(count: int) -> dict:
-    """One study of models × learning rates × seeds."""
-    seeds = list(range(count // len(MODELS) // len(RATES)))
+    """One study of models × learning rates × seeds: half as many settings as runs."""
+    different = count // len(MODELS) // len(SEEDS)
+    rates = [float(f"{rate:.5g}") for rate in np.geomspace(1e-4, 1e-1, different)]
     study = {
         "title": "Many models, rates and seeds",
         "dataset": "generated10",
-        "grid": {"model": MODELS, "learning_rate": RATES, "seed": seeds},
+        "grid": {"model": MODELS, "learning_rate": rates, "seed": SEEDS},
     }
     results = f"results/scale-{count}"
     return {"title": f"{count} runs", "results": results, "studies": {"scale": study}}
@@ -78,25 +125,33 @@ def measure(command: str, folder: Path) -> tuple[float, float]:
 
 
 def benchmark(sizes: list[int], repository: Path) -> list[dict]:
-    for file in ("images.npy", "labels.npy", "dataset.json"):
-        (repository / "results/data/generated10").mkdir(parents=True, exist_ok=True)
-        (repository / "results/data/generated10" / file).touch()
+    (repository / "bare").mkdir()
+    for name in ("results", "workflow"):  # the same files, with another .snakemake/
+        (repository / name).mkdir(exist_ok=True)
+        (repository / "bare" / name).symlink_to(repository / name)
+    data = [f"results/data/generated10/{name}" for name in DATA]
+    for file in data:
+        (repository / file).parent.mkdir(parents=True, exist_ok=True)
+        (repository / file).touch()
     rows = []
     for count in sizes:
-        config = f"config/scale-{count}.yaml"
-        (repository / config).write_text(yaml.safe_dump(configuration(count)))
+        experiment = Experiment(configuration(count))
+        text = yaml.safe_dump(experiment.config)
+        (repository / f"config/scale-{count}.yaml").write_text(text)
+        folder = f"{experiment.results}/runs/scale/{{run}}"
+        bare = SNAKEFILE.format(
+            results=experiment.results,
+            runs=[run.name for run in experiment.runs],
+            inputs=[*data, *TRAINING_CODE, "workflow/gradscape/models/blocks.py"],
+            outputs=[f"{folder}/{file}" for file in FILES],
+        )
+        (repository / f"bare/Snakefile-{count}").write_text(bare)
         for step, command in STEPS.items():
-            if step == "nothing to do":
-                finish(Experiment(configuration(count)), repository)
-            seconds, memory = measure(command.format(config=config), repository)
-            rows.append(
-                {
-                    "runs": count,
-                    "step": step,
-                    "seconds": round(seconds, 1),
-                    "MB": round(memory),
-                }
-            )
+            if step == TRAININGS_FROM:
+                finish(experiment, repository)
+            seconds, memory = measure(command.format(count=count), repository)
+            row = {"runs": count, "step": step, "seconds": round(seconds, 1)}
+            rows.append(row | {"MB": round(memory)})
             print(*rows[-1].values(), sep="\t", flush=True)
     return rows
 
@@ -107,7 +162,9 @@ def draw(rows: list[dict], path: Path) -> None:
         for step in STEPS:
             chosen = [row for row in rows if row["step"] == step]
             sizes, values = ([row[key] for row in chosen] for key in ("runs", column))
-            axis.loglog(sizes, values, marker=".", label=step)
+            what, _, alone = step.partition(", Snakemake")  # dashed, in the same colour
+            look = {"color": COLOURS[what], "ls": "--" if alone else "-", "marker": "."}
+            axis.loglog(sizes, values, label=step, **look)
         axis.set_xlabel("runs")
         axis.set_title(
             "CPU time in seconds" if column == "seconds" else "peak memory in MB"

@@ -207,7 +207,7 @@ def plan(arguments) -> None:
 def flags(settings: Settings) -> list[str]:
     """Settings as command-line arguments; what is None is left out."""
     words = []
-    for name, value in dataclasses.asdict(settings).items():
+    for name, value in vars(settings).items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))

@@ -24,9 +24,7 @@ from gradscape.report import TABLES
 ROOT = Path(__file__).parents[2]  # of the repository
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 
-# The files of a finished run that figures, tables and the report read.
-RUN_TABLES = ["metrics.csv", "timing.csv", "test.csv", "steps.npz", "gradients.npz"]
-RUN_RECORD = "run.json"
+RUN_RECORD = "run.json"  # what a run writes last
 REPORT = "report"  # the document with all studies; one of a single study has its name
 WEIGHTS = Path("results/data/weights")  # where pretrained weights are downloaded to
 

@@ -12,7 +12,6 @@ from gradscape.config import (
     REPORT,
     ROOT,
     RUN_RECORD,
-    RUN_TABLES,
     Experiment,
     Figure,
     Probe,
@@ -127,7 +126,7 @@ class Dag:
         figure = self._figure(wildcards)
         runs = self._possible(self.experiment.figure_runs(figure))
         probes = self.experiment.probed(runs, PROBES_DRAWN.get(figure.draw, []))
-        return self._files(runs) + self._probe_files(probes)
+        return self._records(runs) + self._probe_files(probes)
 
     def figure_spec(self, wildcards) -> str:
         return json.dumps(dataclasses.asdict(self._figure(wildcards)))
@@ -144,7 +143,7 @@ class Dag:
         return self._directories(self.experiment.figure_runs(self._figure(wildcards)))
 
     def study_runs(self, wildcards) -> list[str]:
-        return self._files(self.experiment.studies[wildcards.study].runs)
+        return self._records(self.experiment.studies[wildcards.study].runs)
 
     def study_directories(self, wildcards) -> list[str]:
         return self._directories(self.experiment.studies[wildcards.study].runs)
@@ -159,12 +158,9 @@ class Dag:
     def _directories(self, runs) -> list[str]:
         return [str(self.experiment.directory(run)) for run in self._possible(runs)]
 
-    def _files(self, runs) -> list[str]:
-        return [
-            f"{directory}/{file}"
-            for directory in self._directories(runs)
-            for file in (*RUN_TABLES, RUN_RECORD)
-        ]
+    def _records(self, runs) -> list[str]:
+        """What each run writes last; it stands for the run's tables, a fifth of the DAG."""
+        return [f"{directory}/{RUN_RECORD}" for directory in self._directories(runs)]
 
     def _probe_files(self, probes) -> list[str]:
         return [
@@ -215,8 +211,7 @@ class Dag:
         return json.dumps(self.experiment.config)
 
     def runs(self, wildcards=None) -> list[str]:
-        """The runs' records, which each run writes last."""
-        return [f"{d}/{RUN_RECORD}" for d in self._directories(self._runs(wildcards))]
+        return self._records(self._runs(wildcards))
 
     def probes(self, wildcards=None) -> list[str]:
         runs = self._possible(self._runs(wildcards))

@@ -14,7 +14,8 @@ DEFAULTS = vars(Settings(model="", dataset=""))
 
 
 class FinishedRun:
-    """One run's directory. Tables are read when they are asked for."""
+    """One run's directory. Tables are read when they are asked for, and not kept: there
+    may be thousands of runs."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -55,7 +56,7 @@ class FinishedRun:
         """Cross entropy of a uniform guess, ln(classes)."""
         return float(np.log(self.record["data"]["classes"]))
 
-    @cached_property
+    @property
     def metrics(self) -> pd.DataFrame:
         """A row an epoch; accuracies as fractions."""
         return self._csv("metrics.csv")
@@ -71,16 +72,16 @@ class FinishedRun:
         table = self._csv("test.csv").set_index("epoch", drop=False)
         return table.reindex([len(self.metrics)]).iloc[0]
 
-    @cached_property
+    @property
     def step_losses(self) -> np.ndarray:
         """Minibatch loss of every step, [steps]."""
         return self.steps["loss"]
 
-    @cached_property
+    @property
     def steps_per_epoch(self) -> int:
         return int(self.steps["steps_per_epoch"])
 
-    @cached_property
+    @property
     def gradients(self) -> pd.DataFrame:
         """Mean absolute gradient, a row an epoch, a column a weight tensor by depth."""
         arrays = self._arrays("gradients.npz")
@@ -88,7 +89,7 @@ class FinishedRun:
             arrays["mean_absolute_gradient"], columns=arrays["layer"].tolist()
         )
 
-    @cached_property
+    @property
     def steps(self) -> dict[str, np.ndarray]:
         """What was kept of every step; explained in config/README.md."""
         return self._arrays("steps.npz")
@@ -98,10 +99,11 @@ class FinishedRun:
         file = self.path / "probes" / f"{name}.csv"
         return pd.read_csv(file) if file.exists() else None
 
-    @property
+    @cached_property
     def best(self) -> pd.Series:
         """The epoch with the best validation accuracy; the first of equals."""
-        return self.metrics.loc[self.metrics["val_accuracy"].idxmax()]
+        metrics = self.metrics
+        return metrics.loc[metrics["val_accuracy"].idxmax()]
 
     def _csv(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.path / name)

@@ -52,9 +52,9 @@ def proxy(runs: list[FinishedRun]) -> dict[str, Band]:
 
 def definition(run: FinishedRun) -> dict[str, Band] | None:
     """The paper's measures along the gradient of one run; None where it has none."""
-    if "probed_step" not in run.steps:
-        return None
     steps = run.steps
+    if "probed_step" not in steps:
+        return None
     moved = steps["probed_size"] * steps["probed_gradient_norm"][:, None]
     distance = steps["probed_gradient_distance"]
     with np.errstate(divide="ignore", invalid="ignore"):

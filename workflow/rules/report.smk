@@ -32,9 +32,11 @@ rule configuration:
         "printf '%s\\n' {params.content:q} > {output} 2> {log}"
 
 
+# The configuration by its path, not as `rules.configuration.output`: with that, Snakemake
+# compares every one of the other inputs with all of them.
 rule tex:
     input:
-        config=rules.configuration.output,
+        config=f"{RESULTS}/config.json",
         runs=dag.runs,
         probes=dag.probes,
         figures=dag.figures,

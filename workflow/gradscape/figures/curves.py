@@ -1,8 +1,12 @@
 """Loss and accuracy by epoch, training and validation, mean over seeds."""
 
+from itertools import cycle
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -12,15 +16,19 @@ from gradscape.runs import FinishedRun, by_setting
 
 LINES = ["-", "--", ":", "-."]
 TOGETHER = 2  # settings up to which training and validation share a panel
+NAMED = 24  # settings up to which each has its colour, its band and a place in the legend
+MOST_DIVERGED = 10  # runs that the caption names
 
 
 def curves(figure: Figure, runs: list[FinishedRun]):
     """Up to two settings: loss and accuracy panels, validation dashed. More: a panel
-    each for training loss, validation loss, training and validation accuracy.
+    each for training loss, validation loss, training and validation accuracy. Very many:
+    thin lines without names, coloured by learning rate.
 
     The option `reference` names a CSV of published curves to draw beside them.
     """
     groups = by_setting(runs)
+    many = len(groups) > NAMED
     together = len(groups) <= TOGETHER
     columns = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
     count = 2 if together else 4
@@ -28,17 +36,27 @@ def curves(figure: Figure, runs: list[FinishedRun]):
     panels = dict(zip(columns, np.repeat(axes, 4 // count), strict=True))
     models = list(dict.fromkeys((model, variant) for model, _, variant in groups))
     rates = sorted({rate for _, rate, _ in groups})
+    lines = dict(zip(rates, cycle(LINES), strict=False))
+    shades = ScalarMappable(LogNorm(rates[0], rates[-1]), "viridis")
     handles = []
     for number, ((model, rate, variant), group) in enumerate(groups.items()):
         if together:
             colour, line = style.COLOURS[number], "-"
         else:
             colour = style.COLOURS[models.index((model, variant)) % len(style.COLOURS)]
-            line = LINES[rates.index(rate) % len(LINES)]
+            line = lines[rate]
+        tables = [run.metrics.set_index("epoch") for run in group]
         for column, axis in panels.items():
+            table = pd.concat([table[column] for table in tables], axis=1)
             dashed = together and column.startswith("val")
-            plot_group(axis, group, column, colour, "--" if dashed else line)
-        handles.append(Line2D([], [], color=colour, ls=line, label=group[0].label))
+            look = {"color": colour, "ls": "--" if dashed else line}
+            if many:
+                look = {"color": shades.to_rgba(rate), "lw": 0.4, "rasterized": True}
+            plot_group(axis, table, not many, **look)
+        if not many:
+            handles.append(Line2D([], [], color=colour, ls=line, label=group[0].label))
+    if many and len(rates) > 1:
+        picture.colorbar(shades, ax=axes, pad=0.01, label="learning rate")
     reference = figure.options.get("reference")
     if reference is not None:
         published = pd.read_csv(locate(reference)).set_index("epoch")
@@ -64,23 +82,29 @@ def curves(figure: Figure, runs: list[FinishedRun]):
             handles.append(Line2D([], [], color="grey", ls=line, label=label))
     handles.append(Line2D([], [], color="grey", lw=0.8, ls=":", label="chance"))
     style.legend_below(picture, handles, 4 if figure.wide else 2)
-    return picture, facts(runs)
+    return picture, facts(runs, len(groups) if many else None)
 
 
-def plot_group(axis, group: list[FinishedRun], column: str, colour: str, line: str):
-    table = pd.concat([run.metrics.set_index("epoch")[column] for run in group], axis=1)
+def plot_group(axis, table: pd.DataFrame, band: bool, **look):
+    """Mean over seeds, and a band, of a table of epoch × seed."""
     mean, deviation = table.mean(axis=1), table.std(axis=1)
     alone = len(table) == 1
-    axis.plot(mean.index, mean, color=colour, ls=line, marker="." if alone else None)
-    if len(group) > 1:
+    axis.plot(mean.index, mean, marker="." if alone else None, **look)
+    if band and table.shape[1] > 1:
         low, high = mean - deviation, mean + deviation
-        axis.fill_between(mean.index, low, high, color=colour, alpha=0.2, lw=0)
+        axis.fill_between(mean.index, low, high, color=look["color"], alpha=0.2, lw=0)
 
 
-def facts(runs: list[FinishedRun]) -> str:
-    sentences = [style.seeds_sentence([run.seed for run in runs])]
+def facts(runs: list[FinishedRun], lines: int | None = None) -> str:
+    """The caption's sentences; `lines` of them where they are too many to be named."""
+    sentences = [style.seeds_sentence([run.seed for run in runs], bands=lines is None)]
+    if lines is not None:
+        models = len({run.model for run in runs})
+        sentences.insert(0, f"{lines:,} settings of {models} models, a line each.")
     sentences.append("Dotted: the loss of a uniform guess.")
-    for run in runs:
-        if run.diverged:
-            sentences.append(f"{run.label} diverged in epoch {run.diverged}.")
+    diverged = [run for run in runs if run.diverged]
+    if len(diverged) > MOST_DIVERGED:
+        sentences.append(f"{len(diverged):,} of {len(runs):,} runs diverged.")
+    else:
+        sentences += [f"{run.label} diverged in epoch {run.diverged}." for run in diverged]
     return " ".join(sentences)

@@ -23,10 +23,10 @@ def loss_band(figure: Figure, runs: list[FinishedRun]):
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
     facts = [f"Largest and smallest minibatch loss, moving average of {window} steps."]
     rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
-    facts.append(f"Learning rates {', '.join(rates)}; seed {seed}.")
+    facts.append(f"Learning rates {style.listing(rates)}; seed {seed}.")
     for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
         group = [run for run in runs if run.model == model]
-        name, colour = model_label(model), style.COLOURS[number]
+        name, colour = model_label(model), style.colour(number)
         if len(group) == 1:
             facts.append(f"{name} ran at one learning rate only and has no band.")
             continue

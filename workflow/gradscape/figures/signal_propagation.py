@@ -23,9 +23,9 @@ def signal_propagation(figure: Figure, runs: list[FinishedRun]):
     picture, axes = plt.subplots(1, 3, figsize=(style.width(figure.wide), 2.4))
     handles, predicted_any = [], False
     seeds = sorted({run.seed for run in runs})
-    facts = [f"{'Seeds' if len(seeds) > 1 else 'Seed'} {', '.join(map(str, seeds))}."]
+    facts = [f"{'Seeds' if len(seeds) > 1 else 'Seed'} {style.listing(seeds)}."]
     for number, model in enumerate(models):
-        colour = style.COLOURS[number]
+        colour = style.colour(number)
         handles.append(Line2D([], [], color=colour, marker=".", label=model_label(model)))
         tables = [run.probe("signal") for run in runs if run.model == model]
         for axis, (moment, quantity, _) in zip(axes, PANELS, strict=True):

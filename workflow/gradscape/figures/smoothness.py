@@ -43,7 +43,7 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
     handles = []
     for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
         group = [run for run in runs if run.model == model]
-        name, colour = model_label(model), style.COLOURS[number]
+        name, colour = model_label(model), style.colour(number)
         handles.append(Patch(color=colour, label=name))
         if len(group) > 1:
             draw_row(axes[0], proxy(group), window, colour)
@@ -71,7 +71,7 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
     rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
     lags = sorted({run.settings.get("gradient_lag") or 0 for run in runs})
     facts.append(
-        f"Above: learning rates {', '.join(rates)}; gradients of the output layer, "
+        f"Above: learning rates {style.listing(rates)}; gradients of the output layer, "
         f"{lags[0]} {'step' if lags[0] == 1 else 'steps'} apart."
     )
     if probed:

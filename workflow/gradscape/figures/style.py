@@ -20,6 +20,8 @@ COLUMN, PAGE = 3.35, 6.9  # inches
 # Okabe and Ito's colours, which stay apart for colour-blind readers.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
+MOST_LISTED = 20  # seeds or learning rates that a caption names one by one
+
 SETTINGS = {
     "font.size": 7,
     "axes.titlesize": 7,
@@ -77,20 +79,28 @@ def legend_below(picture: Picture, handles: list, columns: int) -> None:
     picture.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
-def seeds_sentence(seeds: list[int]) -> str:
+def colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def listing(words: list, last: str = ", ") -> str:
+    """`a, b, c`; of very many `a to z (26 in all)`."""
+    if len(words) > MOST_LISTED:
+        return f"{words[0]} to {words[-1]} ({len(words)} in all)"
+    return last.join(filter(None, [", ".join(map(str, words[:-1])), str(words[-1])]))
+
+
+def seeds_sentence(seeds: list[int], bands: bool = True) -> str:
     """`Seed 0.` or `Mean over seeds 0, 1 and 2; the band is ± one standard deviation.`"""
     seeds = sorted(set(seeds))
     if len(seeds) == 1:
         return f"Seed {seeds[0]}."
-    if len(seeds) > 20:
-        listed = f"{seeds[0]} to {seeds[-1]} ({len(seeds)} in all)"
-    else:
-        listed = ", ".join(map(str, seeds[:-1])) + f" and {seeds[-1]}"
-    return f"Mean over seeds {listed}; bands: ± one standard deviation."
+    drawn = "; bands: ± one standard deviation" if bands else ""
+    return f"Mean over seeds {listing(seeds, ' and ')}{drawn}."
 
 
 def smallest_seed(runs: list[FinishedRun]) -> tuple[list[FinishedRun], str]:
     """Those of the smallest seed, and `Seed 0.` or `Seed 0 of 0, 1 and 2.` to say so."""
     seeds = sorted({run.seed for run in runs})
-    others = f" of {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}" if seeds[1:] else ""
+    others = f" of {listing(seeds, ' and ')}" if seeds[1:] else ""
     return [run for run in runs if run.seed == seeds[0]], f"Seed {seeds[0]}{others}."

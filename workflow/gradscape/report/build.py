@@ -240,12 +240,15 @@ class StudyView:
                 cells.append(self._published_cell(model, rate, "test_accuracy", "accuracy"))
             lines.append(" & ".join(cells) + r" \\")
         if len(planned) > len(shown):
-            target = f"tables/{self.name}/results.csv"
-            lines.append(
-                rf"\multicolumn{{3}}{{@{{}}l}}{{The best {len(shown)} of {len(planned)} "
-                rf"settings; all: \href{{{target}}}{{{target}}}}} \\"
-            )
+            rest = f"The best {len(shown)} of {len(planned)} settings"
+            lines.append(self._cut(rest, "results"))
         return Tex("\n".join(lines))
+
+    def _cut(self, what: str, table: str) -> str:
+        """The last row of a table that is too long for a page: where all of it is."""
+        target = f"tables/{self.name}/{table}.csv"
+        link = rf"\href{{{target}}}{{{target}}}"
+        return rf"\multicolumn{{3}}{{@{{}}l}}{{{what}; all: {link}}} \\"
 
     def _published_cell(self, model: str, rate: float, metric: str, style: str) -> Tex:
         table = self.published
@@ -327,6 +330,9 @@ class StudyView:
                 )
                 cells.append(Tex(f"{middle} ({low}--{high})"))
             lines.append(" & ".join(cells) + r" \\")
+        if len(lines) > MOST_ROWS:
+            rest = f"The first {MOST_ROWS} of {len(lines)} rows"
+            lines = [*lines[:MOST_ROWS], self._cut(rest, "smoothness")]
         return Tex("\n".join(lines))
 
     @staticmethod
