@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from conftest import succeed
+from gradscape import cli
 from gradscape.config import Settings
 from gradscape.errors import GradscapeError
 from gradscape.models import MODELS, build
@@ -109,10 +109,9 @@ def test_resnet_small_meets_the_courses_lists():
     torch.testing.assert_close(model.features[2](images), images)
 
 
-def test_models_command_lists_them_all():
-    rows = {
-        row["model"]: row for row in json.loads(succeed("gradscape", "models", "--json"))
-    }
+def test_models_command_lists_them_all(capsys):
+    cli.main(["models", "--json"])
+    rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows.keys() == MODELS.keys()
     assert rows["vgg38"]["parameters_100_classes"] == 336_196
     assert rows["vgg-a-bn"]["parameters_10_classes"] == 9_756_426

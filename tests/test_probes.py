@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import succeed
+from gradscape import cli
 from gradscape.config import Figure, Run, Settings
 from gradscape.data.store import load
 from gradscape.engine.train import step_arrays, train
@@ -244,10 +244,8 @@ def test_probes_on_the_command_line(probed_run, generated, tmp_path):
     rows = {"surface": 9, "hessian": 2, "signal": 24}
     for name, option in options.items():
         out = tmp_path / f"{name}.csv"
-        succeed(
-            *("gradscape", "probe", name, "--run", probed_run, "--data", generated),
-            *("--out", out, "--options", option),
-        )
+        command = ["probe", name, "--run", probed_run, "--data", generated, "--out", out]
+        cli.main([str(word) for word in [*command, "--options", option]])
         assert len(pd.read_csv(out)) == rows[name]
     middle = pd.read_csv(tmp_path / "surface.csv").query("alpha == 0 and beta == 0")
     run = Trained(probed_run, generated)
@@ -256,8 +254,9 @@ def test_probes_on_the_command_line(probed_run, generated, tmp_path):
     assert float(middle["loss"].iloc[0]) == pytest.approx(float(loss), rel=1e-5)
 
 
-def test_marking_finds_the_runs_own_test_accuracy(probed_run, generated):
-    told = succeed("gradscape", "test", "--run", probed_run, "--data", generated)
+def test_marking_finds_the_runs_own_test_accuracy(probed_run, generated, capsys):
+    cli.main(["test", "--run", str(probed_run), "--data", str(generated)])
+    told = capsys.readouterr().out
     expected = pd.read_csv(probed_run / "test.csv")["test_accuracy"].iloc[0]
     assert f"accuracy  {expected:.4f} on 1,000 test images" in told
     scores = [Mark(accuracy, 1, 1.0).score for accuracy in (0.1, 0.65, 0.725, 0.8, 1.0)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,10 +13,10 @@ import pytest
 import real_slurm
 import yaml
 from pypdf import PdfReader
-from real_slurm import HOST, slurm, wait_for
+from real_slurm import HOST, lose_node, slurm, states, wait_for
 
 from conftest import BIN, ROOT, copy_repository, succeed
-from gradscape.config import read_yaml, resolve
+from gradscape.config import merge, read_yaml, resolve
 
 README = "snakemake --workflow-profile profiles/slurm all"
 PROFILE = README.split()[:-1]
@@ -28,30 +29,29 @@ slurm-no-account: true
 slurm-init-seconds-before-status-checks: 2
 """
 
-# Long enough that a checkpoint (every 20 s) is there before the end.
-FAULTS = """
-title: Runs that are stopped
-results: results/faults
+# The demo, with one small network in four seeds. `device: auto` asks Slurm for a GPU, and
+# trains on the CPU where there is none to see.
+GRID = """
+defaults: {device: auto}
 studies:
-  faults:
-    title: Runs that are stopped
-    dataset: generated10
-    model: vgg08
+  degradation:
+    epochs: 30
     batch_size: 20
     train_items: 1000
     validation_items: 40
-    epochs: 50
-    grid: {seed: [0, 1, 2]}
+    grid: {model: [vgg08], learning_rate: [1.0e-3], seed: [0, 1, 2, 3]}
+    probes: {surface: null, hessian: null, signal: {where: {model: vgg08, seed: 0}}}
+    figures: {flow-vgg38: null, signal: null, surface: null}
+"""
+SHORT = """
+extends: config/config.yaml
+results: results/short
+studies: {degradation: {epochs: 1, train_items: 100, grid: {seed: [0, 1]}}}
 """
 FAILS = """
 extends: config/short.yaml
 results: results/fails
-studies: {faults: {grid: {seed: [0]}}}
-"""
-SHORT = """
-extends: config/faults.yaml
-results: results/short
-studies: {faults: {epochs: 1}}
+studies: {degradation: {grid: {seed: [0]}}}
 """
 
 
@@ -59,29 +59,19 @@ studies: {faults: {epochs: 1}}
 def cluster(tmp_path_factory):
     if reason := real_slurm.impossible():
         pytest.skip(reason)
-    with real_slurm.cluster(tmp_path_factory.mktemp("slurm")):
-        yield
+    with real_slurm.cluster(tmp_path_factory.mktemp("slurm")) as restart_node:
+        yield restart_node
 
 
 @pytest.fixture(scope="module")
 def repository(cluster, tmp_path_factory) -> Path:
     folder = copy_repository(tmp_path_factory.mktemp("cluster") / "gradscape")
-    for name, text in (
-        ("faults", FAULTS),
-        ("short", SHORT),
-        ("fails", FAILS),
-    ):
-        (folder / "config" / f"{name}.yaml").write_text(text)
-    # `device: auto` asks Slurm for a GPU, and trains on the CPU where there is none to see.
-    demo = resolve(read_yaml(folder / "config" / "demo.yaml"))
-    demo["defaults"] = {"device": "auto"}
-    for study in demo["studies"].values():  # the whole grid, but minutes of it
-        study |= {"epochs": 1, "train_items": 400}
-        for probe in ("surface", "hessian"):
-            study["probes"].pop(probe)
-        study["figures"].pop("surface")
-    demo["studies"]["degradation"]["probes"]["signal"]["where"]["model"] = "vgg38"
-    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(demo))
+    config = folder / "config"
+    demo = merge(resolve(read_yaml(config / "demo.yaml")), yaml.safe_load(GRID))
+    demo["studies"] = {"degradation": demo["studies"]["degradation"]}
+    (config / "config.yaml").write_text(yaml.safe_dump(demo))
+    (config / "short.yaml").write_text(SHORT)
+    (config / "fails.yaml").write_text(FAILS)
     site = folder / "site"
     site.mkdir()
     (site / "config.yaml").write_text(SITE)
@@ -178,78 +168,83 @@ def start_unstopped(config: str, run: str, data: Path, out: Path) -> subprocess.
     return subprocess.Popen([BIN / words[0], *words[1:]], stdout=subprocess.DEVNULL)
 
 
-def test_the_demo_from_the_grid_to_the_pdf(repository, snakemake, scene):
-    assert f"\n{README} " in (ROOT / "README.md").read_text()
-    process = snakemake("all")
-    two = wait_for(
-        lambda: len(set(trainings(repository).values())) > 1 and trainings(repository),
-        120,
-        "two runs",
-    )
+def test_the_demo_to_the_pdf_whatever_happens_to_its_runs(
+    cluster, repository, snakemake, scene, tmp_path
+):
+    """Preempted, on a node that is lost, over the time limit, cancelled, on a node that
+    drains: the runs end with the bytes of those that nothing happened to."""
+    restart_node = cluster
+    results = repository / "results" / "demo"
+    folder = results / "runs" / "degradation"
+    process = snakemake("all", "--set-resources", "train:runtime=attempt**3")
+
+    def at_work() -> dict[str, tuple[int, str]]:
+        """The trainings that are in their epochs, once there are two."""
+        found = trainings(repository)
+        logs = [results / f"logs/train/degradation/{run}.log" for run in found]
+        begun = [log for log in logs if log.exists() and "epoch" in log.read_text()]
+        return found if len(begun) == 2 else {}
+
+    two = wait_for(at_work, 120, "two runs")
     gpus = {run: gpu for run, (_, gpu) in two.items()}
     assert sorted(gpus.values()) == ["0", "1"]
     scene(f"two runs on two GPUs at once: {gpus}")
 
-    slurm("scontrol", "update", f"nodename={HOST}", "state=drain", "reason=test")
-    wait_for(lambda: not jobs("running", "completing"), 300, "a drained node")
-    waiting = jobs("pending")
-    assert waiting and process.poll() is None
-    scene(f"the node drains: its runs end, {len(waiting)} wait")
-    slurm("scontrol", "update", f"nodename={HOST}", "state=resume")
-    wait_for(lambda: jobs("running"), 60, "runs on the node again")
-    scene("the node comes back: they start")
+    numbers = jobs("running")
+    slurm("sbatch", "-p", "urgent", "--gpus=2", "--mem=1", "-o", "/dev/null", "--wrap=true")
+    wait_for(lambda: set(two) <= set(jobs("pending")), 60, "two runs put back")
+    assert all(restarts(numbers[run]) == 1 for run in two)
+    scene("an urgent job preempts both: Slurm puts them back into its queue")
 
-    output = end_of(process)
-    assert process.returncode == 0, output
-    results = repository / "results" / "demo"
-    records = [record(path.parent) for path in (results / "runs").rglob("run.json")]
-    assert len(records) == 15
-    assert len(PdfReader(results / "report.pdf").pages) > 1
-    scene("15 runs, their figures and tables, and the PDF")
-    again = succeed("snakemake", "all", "-n", "--cores", "1", cwd=repository)
-    assert "Nothing to be done" in again
+    wait_for(at_work, 120, "two runs again")
+    lost = jobs("running")
+    lose_node()
+    wait_for(lambda: "down" in states(), 60, "a lost node")
+    restart_node()
+    wait_for(lambda: set(lost) <= set(jobs("pending", "running")), 60, "the lost runs")
+    scene("the node is lost and comes back: Slurm starts its runs again")
 
-
-def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_path):
-    """One run stalls over its time limit, one is requeued, one is cancelled by hand."""
-    stalled, requeued, cancelled = (f"vgg08_lr1e-3_seed{seed}" for seed in range(3))
-    folder = repository / "results" / "faults" / "runs" / "faults"
-    command = ["runs", "--configfile", "config/faults.yaml"]
-    process = snakemake(*command, "--set-resources", "train:runtime=attempt**3")
+    stalled, requeued = two
+    cancelled = next(run for run in jobs("pending", "running") if run not in two)
     ended = {}
-
-    def checkpointed(run: str) -> bool:
-        return (folder / run / ".checkpoint.pt").exists() and run in trainings(repository)
 
     def step() -> bool:
         """Do to each run what is due; true when all of it has happened."""
         running = jobs("running")
-        if "stalled" not in ended and stalled in running and checkpointed(stalled):
+        if (
+            "stalled" not in ended
+            and stalled in running
+            and stalled in trainings(repository)
+        ):
             os.kill(trainings(repository)[stalled][0], signal.SIGSTOP)
             ended["stalled"] = running[stalled]
             scene("a run stalls after its checkpoint")
-        if "requeued" not in ended and requeued in running and checkpointed(requeued):
-            ended["requeued"] = running[requeued]
-            slurm("scontrol", "requeue", ended["requeued"])
-            scene("a run is put back into the queue, as by preemption")
         for attempt in ("cancelled", "cancelled again"):
             job = running.get(cancelled)
             if attempt not in ended and job and job not in ended.values():
                 ended[attempt] = job
                 slurm("scancel", job)
                 scene(f"a run is {attempt}")
-        return len(ended) == 4
+        return len(ended) == 3
 
     wait_for(step, 300, "all runs stopped")
     references = {
         run: start_unstopped(
-            repository / "config" / "faults.yaml",
+            repository / "config" / "config.yaml",
             run,
             repository / "results" / "data",
             tmp_path / run,
         )
         for run in (stalled, requeued)
     }
+    slurm("scontrol", "update", f"nodename={HOST}", "state=drain", "reason=test")
+    wait_for(lambda: "drained" in states(), 300, "a drained node")
+    waiting = wait_for(lambda: jobs("pending"), 120, "runs that wait")
+    scene(f"the node drains: its runs end, {len(waiting)} wait")
+    slurm("scontrol", "update", f"nodename={HOST}", "state=resume")
+    wait_for(lambda: jobs("running"), 60, "runs on the node again")
+    scene("the node comes back: they start")
+
     output = end_of(process)
     assert process.returncode != 0
     assert "the job ran into its time limit" in output
@@ -260,13 +255,25 @@ def test_stopped_runs_go_on_to_the_same_bytes(repository, snakemake, scene, tmp_
         assert record(folder / run)["resumed"] >= 1, run
         metrics = [path / run / "metrics.csv" for path in (folder, tmp_path)]
         assert metrics[0].read_bytes() == metrics[1].read_bytes(), run
-    scene("both went on from their checkpoints, to the bytes of runs that were not stopped")
+    scene("all others went on from their checkpoints, to the bytes of runs never stopped")
 
-    dates = {run: (folder / run / "run.json").stat().st_mtime for run in references}
-    output = end_of(snakemake(*command))
-    assert (folder / cancelled / "run.json").exists(), output
-    assert dates == {run: (folder / run / "run.json").stat().st_mtime for run in references}
-    scene("the next call trained the cancelled run, and no other")
+    dates = {path: path.stat().st_mtime for path in folder.glob("*/run.json")}
+    assert len(dates) == 3
+    assert f"\n{README} " in (ROOT / "README.md").read_text()
+    process = snakemake(*README.split()[len(PROFILE) :])
+    output = end_of(process)
+    assert process.returncode == 0, output
+    assert (folder / cancelled / "run.json").exists()
+    assert dates == {path: path.stat().st_mtime for path in dates}
+    assert len(PdfReader(results / "report.pdf").pages) > 1
+    scene("the next call trained the cancelled run and no other, and made the PDF")
+    again = succeed("snakemake", "all", "-n", "--cores", "1", cwd=repository)
+    assert "Nothing to be done" in again
+
+
+def restarts(job: str) -> int:
+    """How often Slurm has put a job back into its queue."""
+    return int(re.search(r"Restarts=(\d+)", slurm("scontrol", "show", "job", job))[1])
 
 
 def test_runs_as_one_job_array(repository, snakemake, scene):
@@ -274,14 +281,14 @@ def test_runs_as_one_job_array(repository, snakemake, scene):
     output = end_of(
         snakemake(*command, "--slurm-array-jobs", "train", "--slurm-array-limit", "20")
     )
-    folders = (repository / "results" / "short" / "runs" / "faults").iterdir()
+    folders = (repository / "results" / "short" / "runs" / "degradation").iterdir()
     seeds = sorted(record(folder)["settings"]["seed"] for folder in folders)
-    assert seeds == [0, 1, 2], output
+    assert seeds == [0, 1], output
     listed = slurm("squeue", "-h", "-t", "all", "-o", "%F %K").splitlines()
     tasks = sorted(line for line in listed if line.split()[1].isdigit())
     array = tasks[0].split()[0]
-    assert tasks == [f"{array} {number}" for number in (1, 2, 3)]
-    scene("three runs as the tasks of one job array")
+    assert tasks == [f"{array} {number}" for number in (1, 2)]
+    scene("two runs as the tasks of one job array")
 
 
 @pytest.mark.parametrize(

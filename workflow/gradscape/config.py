@@ -234,8 +234,9 @@ class Experiment:
     def left_out(self, run: Run) -> bool:
         """Is the run not to be had, because its pretrained weights are not there?"""
         weights = self.pretrained(run)
-        done = self.directory(run) / RUN_RECORD
-        return weights is not None and not weights.exists() and not done.exists()
+        if weights is None or weights.exists():
+            return False
+        return not (self.directory(run) / RUN_RECORD).exists()
 
     def directory(self, run: Run) -> Path:
         return self.results / "runs" / run.study / run.name
