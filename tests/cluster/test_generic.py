@@ -29,22 +29,36 @@ if [ -f "$file" ]; then echo "job_state = F"; cat "$file"; else echo "job_state 
 """
 
 
+COMMAND = "snakemake --workflow-profile profiles/cluster-generic all"
+ONE = """
+extends: config/tiny.yaml
+defaults: {device: auto}
+studies:
+  tiny:
+    grid: {learning_rate: [1.0e-3]}
+    probes: null
+    tables: [results]
+    figures: {flow: null, smoothness: null, surface: null}
+"""
+
+
 def test_a_grid_through_qsub(tmp_path):
     repository = copy_repository(tmp_path / "gradscape")
+    (repository / "config" / "one.yaml").write_text(ONE)
     pbs = tmp_path / "pbs"
     pbs.mkdir()
     for name, text in (("qsub", QSUB), ("qstat", QSTAT)):
         (pbs / name).write_text(text.format(python=sys.executable, folder=pbs))
         (pbs / name).chmod(0o755)
     done = run(
-        *("snakemake", "--workflow-profile", "profiles/cluster-generic", "runs"),
-        *("--configfile", "config/tiny.yaml", "--config", "defaults={device: auto}"),
+        *COMMAND.split(),
+        *("--configfile", "config/one.yaml", "--seconds-between-status-checks", "2"),
         cwd=repository,
         PATH=os.pathsep.join([str(pbs), str(BIN), os.environ["PATH"]]),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     asked = [path.read_text() for path in sorted(pbs.glob("*.words"))]
-    assert len(asked) == 3, asked  # two runs, and the killed one again with more
-    assert sum("ngpus=1:mem=3000mb -l walltime=01:00:00" in words for words in asked) == 2
-    assert sum("ngpus=1:mem=6000mb -l walltime=02:00:00" in words for words in asked) == 1
-    assert len(list((repository / "results" / "tiny" / "runs").rglob("run.json"))) == 2
+    first, again = asked  # the killed one, and once more with more
+    assert "ngpus=1:mem=3000mb -l walltime=01:00:00" in first
+    assert "ngpus=1:mem=6000mb -l walltime=02:00:00" in again
+    assert (repository / "results" / "tiny" / "report.pdf").exists()

@@ -45,13 +45,14 @@ def curves(figure: Figure, runs: list[FinishedRun]):
         else:
             colour = style.COLOURS[models.index((model, variant)) % len(style.COLOURS)]
             line = lines[rate]
+        shade = shades.to_rgba(rate)
         tables = [run.metrics.set_index("epoch") for run in group]
         for column, axis in panels.items():
             table = pd.concat([table[column] for table in tables], axis=1)
             dashed = together and column.startswith("val")
             look = {"color": colour, "ls": "--" if dashed else line}
             if many:
-                look = {"color": shades.to_rgba(rate), "lw": 0.4, "rasterized": True}
+                look = {"color": shade, "lw": 0.4, "rasterized": True}
             plot_group(axis, table, not many, **look)
         if not many:
             handles.append(Line2D([], [], color=colour, ls=line, label=group[0].label))
@@ -87,10 +88,11 @@ def curves(figure: Figure, runs: list[FinishedRun]):
 
 def plot_group(axis, table: pd.DataFrame, band: bool, **look):
     """Mean over seeds, and a band, of a table of epoch × seed."""
-    mean, deviation = table.mean(axis=1), table.std(axis=1)
+    mean = table.mean(axis=1)
     alone = len(table) == 1
     axis.plot(mean.index, mean, marker="." if alone else None, **look)
     if band and table.shape[1] > 1:
+        deviation = table.std(axis=1)
         low, high = mean - deviation, mean + deviation
         axis.fill_between(mean.index, low, high, color=look["color"], alpha=0.2, lw=0)
 
