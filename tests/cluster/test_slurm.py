@@ -14,20 +14,24 @@ import real_slurm
 import yaml
 from pypdf import PdfReader
 from real_slurm import HOST, lose_node, slurm, states, wait_for
+from test_generic import COMMAND as GENERIC
 
 from conftest import BIN, ROOT, copy_repository, succeed
 from gradscape.config import merge, read_yaml, resolve
 
-README = "snakemake --workflow-profile profiles/slurm all"
-PROFILE = README.split()[:-1]
-
-# What a site says once, in the profile that SNAKEMAKE_PROFILE names. This one has no
-# accounting database, so a job's state comes from squeue; and soon, as the runs are short.
-SITE = """
-slurm-status-command: squeue
-slurm-no-account: true
-slurm-init-seconds-before-status-checks: 2
-"""
+# What README.md and docs/cluster.md tell to type.
+PLAN = "gradscape plan --config config/config.yaml"
+ALL = "snakemake --workflow-profile profiles/slurm all"
+ARRAY = (
+    "snakemake runs --workflow-profile profiles/slurm "
+    "--slurm-array-jobs train --slurm-array-limit 20 --jobs 20000"
+)
+PAGES = {
+    name: re.findall(r"```sh\n(.*?)```", (ROOT / name).read_text(), re.S)
+    for name in ("README.md", "docs/cluster.md")
+}
+(SITE,) = (block for block in PAGES["docs/cluster.md"] if "SNAKEMAKE_PROFILE" in block)
+RUNS = "snakemake runs --workflow-profile profiles/slurm"
 
 # The demo, with one small network in four seeds. `device: auto` asks Slurm for a GPU, and
 # trains on the CPU where there is none to see.
@@ -72,9 +76,10 @@ def repository(cluster, tmp_path_factory) -> Path:
     (config / "config.yaml").write_text(yaml.safe_dump(demo))
     (config / "short.yaml").write_text(SHORT)
     (config / "fails.yaml").write_text(FAILS)
-    site = folder / "site"
-    site.mkdir()
-    (site / "config.yaml").write_text(SITE)
+    # What a site says once: this one has no accounting database. Its runs are short.
+    subprocess.run(["bash", "-ec", SITE], env=environment(folder), check=True)
+    with (folder / "home/.config/snakemake/site/config.yaml").open("a") as site:
+        site.write("slurm-init-seconds-before-status-checks: 2\n")
     return folder
 
 
@@ -97,9 +102,10 @@ def snakemake(repository):
     """Start Snakemake with the profile; whatever happens, its jobs end with the test."""
     started = []
 
-    def start(*words: str) -> subprocess.Popen:
+    def start(command: str, *words: str) -> subprocess.Popen:
+        program, *own = command.split()
         process = subprocess.Popen(
-            [BIN / PROFILE[0], *PROFILE[1:], *words],
+            [BIN / program, *own, *words],
             cwd=repository,
             env=environment(repository),
             stdout=subprocess.PIPE,
@@ -118,7 +124,8 @@ def snakemake(repository):
 
 def environment(repository: Path) -> dict[str, str]:
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
-    return os.environ | {"PATH": path, "SNAKEMAKE_PROFILE": str(repository / "site")}
+    home = str(repository / "home")
+    return os.environ | {"PATH": path, "HOME": home, "SNAKEMAKE_PROFILE": "site"}
 
 
 def end_of(process: subprocess.Popen, seconds: float = 900) -> str:
@@ -176,7 +183,7 @@ def test_the_demo_to_the_pdf_whatever_happens_to_its_runs(
     restart_node = cluster
     results = repository / "results" / "demo"
     folder = results / "runs" / "degradation"
-    process = snakemake("all", "--set-resources", "train:runtime=attempt**3")
+    process = snakemake(ALL)
 
     def at_work() -> dict[str, tuple[int, str]]:
         """The trainings that are in their epochs, once there are two."""
@@ -185,7 +192,7 @@ def test_the_demo_to_the_pdf_whatever_happens_to_its_runs(
         begun = [log for log in logs if log.exists() and "epoch" in log.read_text()]
         return found if len(begun) == 2 else {}
 
-    two = wait_for(at_work, 120, "two runs")
+    two = wait_for(at_work, 240, "two runs")
     gpus = {run: gpu for run, (_, gpu) in two.items()}
     assert sorted(gpus.values()) == ["0", "1"]
     scene(f"two runs on two GPUs at once: {gpus}")
@@ -196,7 +203,7 @@ def test_the_demo_to_the_pdf_whatever_happens_to_its_runs(
     assert all(restarts(numbers[run]) == 1 for run in two)
     scene("an urgent job preempts both: Slurm puts them back into its queue")
 
-    wait_for(at_work, 120, "two runs again")
+    wait_for(at_work, 240, "two runs again")
     lost = jobs("running")
     lose_node()
     wait_for(lambda: "down" in states(), 60, "a lost node")
@@ -218,7 +225,8 @@ def test_the_demo_to_the_pdf_whatever_happens_to_its_runs(
         ):
             os.kill(trainings(repository)[stalled][0], signal.SIGSTOP)
             ended["stalled"] = running[stalled]
-            scene("a run stalls after its checkpoint")
+            slurm("scontrol", "update", f"jobid={running[stalled]}", "timelimit=1")
+            scene("a run stalls after its checkpoint, with a time limit of a minute")
         for attempt in ("cancelled", "cancelled again"):
             job = running.get(cancelled)
             if attempt not in ended and job and job not in ended.values():
@@ -259,8 +267,7 @@ def test_the_demo_to_the_pdf_whatever_happens_to_its_runs(
 
     dates = {path: path.stat().st_mtime for path in folder.glob("*/run.json")}
     assert len(dates) == 3
-    assert f"\n{README} " in (ROOT / "README.md").read_text()
-    process = snakemake(*README.split()[len(PROFILE) :])
+    process = snakemake(ALL)
     output = end_of(process)
     assert process.returncode == 0, output
     assert (folder / cancelled / "run.json").exists()
@@ -277,10 +284,7 @@ def restarts(job: str) -> int:
 
 
 def test_runs_as_one_job_array(repository, snakemake, scene):
-    command = ["runs", "--configfile", "config/short.yaml"]
-    output = end_of(
-        snakemake(*command, "--slurm-array-jobs", "train", "--slurm-array-limit", "20")
-    )
+    output = end_of(snakemake(ARRAY, "--configfile", "config/short.yaml"))
     folders = (repository / "results" / "short" / "runs" / "degradation").iterdir()
     seeds = sorted(record(folder)["settings"]["seed"] for folder in folders)
     assert seeds == [0, 1], output
@@ -301,8 +305,7 @@ def test_runs_as_one_job_array(repository, snakemake, scene):
 def test_a_failure_is_one_sentence_an_attempt(
     repository, snakemake, scene, words, sentence
 ):
-    command = ["runs", "--configfile", "config/fails.yaml"]
-    process = snakemake(*command, *words)
+    process = snakemake(RUNS, "--configfile", "config/fails.yaml", *words)
     output = end_of(process)
     assert process.returncode != 0
     failures = [line for line in output.splitlines() if "train failed" in line]
@@ -315,7 +318,7 @@ def test_without_slurm_that_is_said(repository, tmp_path):
     for program in ("bash", "sh", "env", "which", "git", "uname", "rm", "mkdir", "cat"):
         (tmp_path / program).symlink_to(shutil.which(program))
     done = subprocess.run(
-        [BIN / PROFILE[0], *PROFILE[1:], "runs", "--configfile", "config/fails.yaml"],
+        [BIN / "snakemake", *RUNS.split()[1:], "--configfile", "config/fails.yaml"],
         cwd=repository,
         env=environment(repository) | {"PATH": os.pathsep.join([str(BIN), str(tmp_path)])},
         capture_output=True,
@@ -325,3 +328,12 @@ def test_without_slurm_that_is_said(repository, tmp_path):
     assert done.returncode != 0
     assert "there is no Slurm on this machine" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_page_tells_to_type_what_is_not_run_here():
+    """`gradscape plan` is run with the README's other commands, in test_pipeline.py."""
+    (section,) = [block for block in PAGES["README.md"] if ALL in block]
+    blocks = [section, *PAGES["docs/cluster.md"]]
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    commands = {line for line in lines if line.startswith(("snakemake", "gradscape"))}
+    assert commands == {PLAN, ALL, ARRAY, GENERIC}
