@@ -164,7 +164,7 @@ def benchmark(sizes: list[int], repository: Path) -> list[dict]:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    picture, axes = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
+    picture, axes = plt.subplots(1, 2, figsize=(7, 3.3), layout="constrained")
     for axis, column in zip(axes, ("seconds", "MB"), strict=True):
         for step in STEPS:
             chosen = [row for row in rows if row["step"] == step]
@@ -176,7 +176,10 @@ def draw(rows: list[dict], path: Path) -> None:
         axis.set_title(
             "CPU time in seconds" if column == "seconds" else "peak memory in MB"
         )
-    axes[0].legend(frameon=False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    picture.legend(
+        handles, labels, frameon=False, loc="outside lower center", ncols=3, fontsize=8
+    )
     picture.savefig(path, metadata={"Date": None})
 
 
