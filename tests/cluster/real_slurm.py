@@ -6,11 +6,9 @@ import socket
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import psutil
 
 HOST = socket.gethostname().split(".")[0]
 # Snakemake's executor drops SLURM_CONF from the environment: only here is it found.
@@ -18,8 +16,8 @@ SETTINGS = Path("/etc/slurm")
 PACKAGES = ["slurm-wlm", "munge"]
 
 # The memory is pretended too. A requeued job waits until its credential has expired, by
-# default two minutes; a node that does not answer is down after five. Both are shorter
-# here. Jobs in the partition `urgent` put those of the other back into the queue.
+# default two minutes. Jobs in the partition `urgent` put those of the other back into the
+# queue.
 SLURM_CONF = """\
 ClusterName=gradscape
 SlurmctldHost={host}(127.0.0.1)
@@ -44,8 +42,6 @@ JobAcctGatherFrequency=task=2
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
 KillWait=3
-SlurmdTimeout=6
-ReturnToService=2
 SchedulerParameters=sched_interval=2,bf_interval=2
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -91,21 +87,9 @@ def wait_for(condition, seconds: float, what: str):
     raise AssertionError(f"{what}: not within {seconds} s")
 
 
-def lose_node() -> None:
-    """Kill Slurm's daemon on the node and all that its jobs run there, as a crash does."""
-    for process in list(psutil.process_iter(["name"])):
-        if process.info["name"] in ("slurmd", "slurmstepd"):
-            for lost in [process, *process.children(recursive=True)]:
-                with suppress(psutil.NoSuchProcess):
-                    lost.kill()
-
-
 @contextmanager
-def cluster(state: Path) -> Iterator[Callable[[], None]]:
-    """Slurm, with all that it keeps in the folder `state`, until the block ends.
-
-    Gives what starts the node again after `lose_node`.
-    """
+def cluster(state: Path) -> Iterator[None]:
+    """Slurm, with all that it keeps in the folder `state`, until the block ends."""
     install()
     for folder in ("controller", "node"):
         (state / folder).mkdir()
@@ -117,19 +101,15 @@ def cluster(state: Path) -> Iterator[Callable[[], None]]:
     SETTINGS.mkdir(exist_ok=True)
     files = {SETTINGS / "slurm.conf": SLURM_CONF, SETTINGS / "gres.conf": GRES_CONF}
     started = []
-
-    def start(command: list[str]) -> None:
-        with (state / f"{command[-2]}.out").open("w") as output:
-            started.append(subprocess.Popen(command, stdout=output, stderr=output))
-
     try:
         for path, text in files.items():
             path.write_text(text.format(**values))
         for command in DAEMONS:
-            start(command)
+            with (state / f"{command[-2]}.out").open("w") as output:
+                started.append(subprocess.Popen(command, stdout=output, stderr=output))
             time.sleep(1)
         wait_for(lambda: "idle" in states(), 60, "an idle node")
-        yield lambda: start(DAEMONS[-1])
+        yield
     finally:
         for process in reversed(started):
             process.terminate()

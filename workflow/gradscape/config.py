@@ -248,12 +248,14 @@ def locate(path: str) -> Path:
 
 
 def read_yaml(path: Path) -> dict:
+    # JSON by its own reader: to YAML, the 1e-05 that JSON writes is text.
+    read = json.loads if path.suffix == ".json" else yaml.safe_load
     try:
-        content = yaml.safe_load(path.read_text())
+        content = read(path.read_text())
     except OSError as error:
         raise GradscapeError(f"{path}: cannot be read ({error.strerror})") from None
-    except yaml.YAMLError as error:
-        raise GradscapeError(f"{path}: not valid YAML ({error})") from None
+    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        raise GradscapeError(f"{path}: cannot be parsed ({error})") from None
     if not isinstance(content, dict):
         raise GradscapeError(f"{path}: a configuration is a mapping of keys to values")
     return content

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+
 from gradscape.config import Figure
 from gradscape.errors import GradscapeError
 from gradscape.figures import DRAWINGS, PROBES_DRAWN, style
@@ -30,3 +32,4 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
                     partial.write_text(facts + "\n")
             else:
                 style.save(picture, output)
+        plt.close(picture)  # a report draws dozens
