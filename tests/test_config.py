@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 import re
 
 import pytest
@@ -146,6 +147,15 @@ def test_bad_input_is_named_in_one_sentence(path, value, sentence):
         Experiment(config)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_kept_configuration_reads_back_as_it_was(tmp_path):
+    """As JSON writes it: 1e-05, which to YAML is text."""
+    config = tiny()
+    config["studies"]["tiny"]["l1"] = 0.00001
+    kept = tmp_path / "config.json"
+    kept.write_text(json.dumps(config))
+    assert Experiment.from_file(kept).runs[0].settings.l1 == 1e-5
 
 
 def test_schema_settings_and_readme_agree():
