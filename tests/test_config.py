@@ -42,12 +42,33 @@ def test_the_full_configuration_is_the_courses():
     assert landscape.runs[0].name == "vgg-a_lr1e-3_seed2020"
 
 
-def test_cuts_keep_networks_rates_and_optimiser():
+def test_the_full_configuration_is_sapienzas():
+    studies = Experiment.from_file(ROOT / "config" / "config.yaml").studies
+    runs = [run.settings for run in studies["regularisation"].runs]
+    normalised = [run for run in runs if run.model == "convnet-bn"]
+    assert {run.dropout for run in normalised} == {n / 10 for n in range(10)}
+    assert {(run.model, run.epochs) for run in runs} == {
+        (model, epochs) for model in ("convnet", "convnet-bn") for epochs in (20, 50)
+    }
+    assert {(r.batch_size, r.weight_decay, r.decay, r.split) for r in runs} == {
+        (200, 1e-3, 0.95, "sapienza")
+    }
+    transfer = {
+        (r.settings.pretrained, r.settings.freeze) for r in studies["transfer"].runs
+    }
+    assert transfer == {(False, None), (True, None), (True, "backbone"), (True, "weights")}
+
+
+def test_cuts_keep_networks_rates_and_optimisers():
     full, cut = (
-        Experiment.from_file(ROOT / "config" / f"{name}.yaml") for name in ("config", "cpu")
+        {run.id: run.settings for run in Experiment.from_file(ROOT / path).runs}
+        for path in ("config/config.yaml", "config/cpu.yaml")
     )
-    assert [run.id for run in full.runs] == [run.id for run in cut.runs]
-    assert {run.settings.optimiser for run in cut.runs} == {"adam"}
+    assert cut.keys() <= full.keys()
+    assert {run.split("/")[0] for run in cut} == {run.split("/")[0] for run in full}
+    for run, settings in cut.items():
+        assert settings.optimiser == full[run].optimiser, run
+        assert settings.learning_rate == full[run].learning_rate, run
 
 
 def test_another_varied_setting_is_in_the_name():
