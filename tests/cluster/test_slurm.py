@@ -39,7 +39,7 @@ GRID = """
 defaults: {device: auto}
 studies:
   degradation:
-    epochs: 30
+    epochs: 20
     batch_size: 20
     train_items: 1000
     validation_items: 40
