@@ -20,6 +20,7 @@ from gradscape.config import (
     Figure,
     Run,
     Settings,
+    downloaded_weights,
     run_name,
 )
 from gradscape.errors import GradscapeError
@@ -43,10 +44,9 @@ def data(arguments) -> None:
 def weights(arguments) -> None:
     """download a network's ImageNet weights and check their hash"""
     from gradscape.files import exclusive
-    from gradscape.models import pretrained_file
     from gradscape.models.pretrained import download
 
-    out = WEIGHTS / pretrained_file(arguments.model)
+    out = downloaded_weights(arguments.model)
     with exclusive(out.parent):
         if not out.exists():
             download(arguments.model, out)
@@ -58,11 +58,10 @@ def train(arguments) -> None:
     from gradscape.data.store import load
     from gradscape.engine.train import train as train_run
     from gradscape.files import exclusive
-    from gradscape.models import pretrained_file
 
     settings = settings_from(arguments)
     if settings.pretrained and arguments.weights is None:
-        arguments.weights = WEIGHTS / pretrained_file(settings.model)
+        arguments.weights = downloaded_weights(settings.model)
     name = arguments.name or run_name(settings, [])
     with exclusive(arguments.out) as waited:
         if waited and recorded_settings(arguments.out) == dataclasses.asdict(settings):

@@ -228,8 +228,7 @@ class Experiment:
         """The file that a run takes its first weights from, if it does."""
         if not run.settings.pretrained:
             return None
-        default = WEIGHTS / pretrained_file(run.settings.model)
-        return Path(self.config.get("weights", default))
+        return Path(self.config.get("weights", downloaded_weights(run.settings.model)))
 
     def left_out(self, run: Run) -> bool:
         """Is the run not to be had, because its pretrained weights are not there?"""
@@ -240,6 +239,11 @@ class Experiment:
 
     def directory(self, run: Run) -> Path:
         return self.results / "runs" / run.study / run.name
+
+
+def downloaded_weights(model: str) -> Path:
+    """Where a model's pretrained weights are downloaded to."""
+    return WEIGHTS / pretrained_file(model)
 
 
 def locate(path: str) -> Path:

@@ -124,6 +124,15 @@ def model_label(name: str) -> str:
     return f"{base} {cures}".strip()
 
 
+UNCHANGED = "(unchanged)"
+
+
+def variant_label(model: str, variant: str, models: set[str]) -> str:
+    """A variant's name beside the others of its study; with the model if those differ."""
+    words = [model_label(model)] if len(models) > 1 else []
+    return " ".join([*words, variant or UNCHANGED])
+
+
 def by_setting(
     runs: list[FinishedRun],
 ) -> dict[tuple[str, float, str], list[FinishedRun]]:

@@ -92,5 +92,6 @@ class Colour:
 
 def grey(pixels: Tensor) -> Tensor:
     """[b, 3, s, s] → [b, 1, s, s]."""
-    weights = torch.tensor(GREY, device=pixels.device)
-    return (pixels * weights[:, None, None]).sum(dim=1, keepdim=True)
+    # By numbers: a CUDA graph cannot be captured with a copy of a tensor from the host.
+    parts = zip(GREY, pixels.split(1, dim=1), strict=True)
+    return sum(weight * colour for weight, colour in parts)

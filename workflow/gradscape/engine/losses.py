@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from gradscape.config import Settings
+from gradscape.models.blocks import trainable
 
 FOCUS = 2.0  # gamma of the focal loss, Lin et al. 2017, section 3.2
 
@@ -28,5 +29,5 @@ def training_loss(settings: Settings, logits: Tensor, labels: Tensor) -> Tensor:
 
 def l1_penalty(model: nn.Module, factor: float) -> Tensor:
     """`factor` times the sum of absolute weights; biases and normalisations are free."""
-    weights = [p for p in model.parameters() if p.ndim > 1 and p.requires_grad]
+    weights = [p for p in trainable(model) if p.ndim > 1]
     return factor * torch.stack([weight.abs().sum() for weight in weights]).sum()

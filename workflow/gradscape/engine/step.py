@@ -18,7 +18,7 @@ from gradscape.config import Settings
 from gradscape.engine.device import Backend
 from gradscape.engine.losses import l1_penalty, training_loss
 from gradscape.engine.minibatches import Minibatches
-from gradscape.models.blocks import output_layer
+from gradscape.models.blocks import output_layer, trainable
 from gradscape.probes.along_gradient import along_gradient
 from gradscape.probes.gradient_change import GradientChange
 
@@ -114,7 +114,7 @@ class TrainingStep:
             gradient()
             return self.now["loss"]
 
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        parameters = trainable(self.model)
         measured = along_gradient(parameters, self.now["loss"], loss, step_sizes)
         for tensor, kept in zip(buffers + now, before, strict=True):
             tensor.copy_(kept)

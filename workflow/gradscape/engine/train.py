@@ -27,7 +27,7 @@ from gradscape.engine.step import TrainingStep, evaluate
 from gradscape.errors import GradscapeError
 from gradscape.files import say
 from gradscape.models import build
-from gradscape.models.blocks import forward_flops, parameter_count, weights
+from gradscape.models.blocks import forward_flops, parameter_count, trainable, weights
 from gradscape.models.pretrained import load_backbone
 from gradscape.probes.along_gradient import step_sizes
 from gradscape.probes.gradient_flow import mean_absolute_gradients
@@ -76,8 +76,8 @@ class Training:
         self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
         self.flops = forward_flops(self.model, len(dataset.classes))
-        trained = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimiser = build_optimiser(trained, settings, backend.device)
+        parameters = trainable(self.model)
+        self.optimiser = build_optimiser(parameters, settings, backend.device)
         self.step = TrainingStep(self.model, self.optimiser, self.train, backend, settings)
 
         self.epoch = 0  # complete epochs

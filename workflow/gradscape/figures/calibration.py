@@ -22,7 +22,7 @@ def calibration(figure: Figure, runs: list[FinishedRun]):
     handles = []
     for number, run in enumerate(drawn):
         table = run.probe("predictions")
-        bins, colour = reliability(table), style.COLOURS[number % len(style.COLOURS)]
+        bins, colour = reliability(table), style.colour(number)
         above.plot(bins["confidence"], bins["accuracy"], ".-", color=colour, ms=4)
         below.plot(bins["confidence"], bins["share"], ".-", color=colour, ms=4)
         error = expected_calibration_error(table)

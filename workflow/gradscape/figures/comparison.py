@@ -5,23 +5,19 @@ import numpy as np
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun, by_setting, model_label
-
-UNCHANGED = "(unchanged)"
+from gradscape.runs import UNCHANGED, FinishedRun, by_setting, variant_label
 
 
 def comparison(figure: Figure, runs: list[FinishedRun]):
     """A row a setting, the best above: mean test accuracy ± one deviation over seeds.
 
-    Each is named after its variant; the study's own setting is drawn filled, with a line.
+    Each is named after its variant; the study's own setting has another colour, and a line.
     """
     groups = by_setting(runs)
     models = {model for model, _, _ in groups}
     rows = []
     for (model, _, variant), group in groups.items():
-        name = variant or UNCHANGED
-        if len(models) > 1:
-            name = f"{model_label(model)} {name}"
+        name = variant_label(model, variant, models)
         values = 100 * np.array([run.test["test_accuracy"] for run in group])
         rows.append((values.mean(), values.std(ddof=1) if len(values) > 1 else 0, name))
     rows.sort()

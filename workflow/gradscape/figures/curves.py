@@ -43,7 +43,7 @@ def curves(figure: Figure, runs: list[FinishedRun]):
         if together:
             colour, line = style.COLOURS[number], "-"
         else:
-            colour = style.COLOURS[models.index((model, variant)) % len(style.COLOURS)]
+            colour = style.colour(models.index((model, variant)))
             line = lines[rate]
         shade = shades.to_rgba(rate)
         tables = [run.metrics.set_index("epoch") for run in group]

@@ -44,9 +44,14 @@ def output_layer(model: nn.Module) -> nn.Linear:
     return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
 
 
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that train: all but those of a frozen part."""
+    return [p for p in model.parameters() if p.requires_grad]
+
+
 def parameter_count(model: nn.Module) -> int:
     """Trainable parameters."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return sum(p.numel() for p in trainable(model))
 
 
 def forward_flops(model: nn.Module, classes: int) -> int:

@@ -43,6 +43,7 @@ from gradscape.runs import (
     by_setting,
     mean_accuracy,
     model_label,
+    variant_label,
 )
 
 TEMPLATES = ROOT / "report"
@@ -56,10 +57,12 @@ MOST_ROWS = 40  # of a table on a page; the CSV beside it has all
 def build(experiment: Experiment, results: Path) -> None:
     """Draw, write and compile everything from the runs below `results` that are there:
     the report, and each study's own document."""
+    documents = [REPORT]
     for study in experiment.studies.values():
         finished = finished_runs(study, results)
         if not finished:
             continue
+        documents.append(study.name)
         for table in study.tables:
             write_table(table, finished, results / "tables" / study.name / f"{table}.csv")
         for figure in study.figures:
@@ -68,10 +71,9 @@ def build(experiment: Experiment, results: Path) -> None:
                 stem = results / "figures" / study.name / figure.name
                 outputs = [stem.with_suffix(s) for s in (".pdf", ".svg", ".txt")]
                 draw(figure, chosen, outputs)
-    for document in (REPORT, *experiment.studies):
-        if document == REPORT or finished_runs(experiment.studies[document], results):
-            write_tex(experiment, results, document)
-            compile_pdf(results, document)
+    for document in documents:
+        write_tex(experiment, results, document)
+        compile_pdf(results, document)
 
 
 def finished_runs(study: Study, results: Path) -> list[FinishedRun]:
@@ -304,8 +306,7 @@ class StudyView:
         found = {}
         for run in planned:
             settings, varied = run.settings, variant(run.name)
-            words = [model_label(settings.model)] if len(models) > 1 else []
-            name = tex.escape(" ".join([*words, varied or "(unchanged)"]))
+            name = tex.escape(variant_label(settings.model, varied, models))
             found[name] = groups.get((settings.model, settings.learning_rate, varied), [])
         return list(found.items())
 
