@@ -400,19 +400,6 @@ def test_slurm_hands_out_gpus_itself(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_graph_and_eager_give_the_same_losses(dataset):
-    settings = replace(SMALL, device="cuda", epochs=1)
-    losses = []
-    for eager in (False, True):
-        training = make(settings, dataset)
-        if eager:
-            training.step.capture = lambda: None
-        training.run_epoch(lambda images: None)
-        losses.append(training.steps[0]["loss"])
-    torch.testing.assert_close(losses[0], losses[1], rtol=0, atol=0)
-
-
 # Bad input on the command line
 
 

@@ -9,15 +9,21 @@ from gradscape.engine.muon import Muon
 
 def build_optimiser(parameters, settings: Settings, device: str) -> Optimizer:
     """The optimiser of a run. On CUDA the rate is a tensor, which a graph can re-read."""
-    cuda = device == "cuda"
-    rate = torch.tensor(settings.learning_rate, device=device) if cuda else 0.0
-    shared = {"lr": rate, "weight_decay": settings.weight_decay}
+    optimiser = _named(parameters, settings, device == "cuda")
+    if device == "cuda":
+        for group in optimiser.param_groups:
+            group["lr"] = torch.tensor(settings.learning_rate, device=device)
+    return optimiser
+
+
+def _named(parameters, settings: Settings, capturable: bool) -> Optimizer:
+    shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimiser == "adam":
-        return Adam(parameters, **shared, fused=True, capturable=cuda)
+        return Adam(parameters, **shared, fused=True, capturable=capturable)
     if settings.optimiser == "adamw":
-        return AdamW(parameters, **shared, fused=True, capturable=cuda)
+        return AdamW(parameters, **shared, fused=True, capturable=capturable)
     if settings.optimiser == "rmsprop":
-        return RMSprop(parameters, **shared, foreach=True, capturable=cuda)
+        return RMSprop(parameters, **shared, foreach=True, capturable=capturable)
     if settings.optimiser == "muon":
         return Muon(parameters, **shared, momentum=settings.momentum)
     return SGD(

@@ -1,8 +1,7 @@
 """One training step: minibatch, forward, backward, update, and what is kept of it.
 
-On CUDA both halves of the step are captured by hand as graphs, once for each minibatch
-size, and replayed: the host then issues two calls a step. Nothing in a step reads from
-the device.
+On CUDA the step is captured by hand as a graph, once for each minibatch size, and
+replayed: the host then issues one call a step. Nothing in a step reads from the device.
 """
 
 import time
@@ -63,18 +62,21 @@ class TrainingStep:
         self.graphs: dict[tuple[str, int], Callable] = {}
 
     def __call__(self, size: int) -> None:
-        self.phase("gradient", size)()
-        self.phase("update", size)()
+        self.part("whole", size)()
 
-    def phase(self, name: str, size: int) -> Callable:
-        """One half of a step as a call: a graph's replay where one was captured."""
+    def part(self, name: str, size: int) -> Callable:
+        """A step or one of its halves as a call: a graph's replay where there is one."""
         return self.graphs.get((name, size)) or partial(getattr(self, name), size)
+
+    def whole(self, size: int) -> None:
+        self.gradient(size)
+        self.update(size)
 
     def gradient(self, size: int) -> None:
         """Loss, accuracy and gradient of the minibatch where the weights stand."""
         images, labels = self.minibatches.take(self.index, size)
-        # A graph writes into the gradients it was captured with: keep them in place.
-        self.optimiser.zero_grad(set_to_none=not self.backend.is_cuda)
+        # The first graph makes the gradients, all others write where it put them.
+        self.optimiser.zero_grad(set_to_none=not self.graphs)
         with self.backend.autocast():
             logits = self.model(images)
         loss = training_loss(self.settings, logits.float(), labels)
@@ -100,7 +102,7 @@ class TrainingStep:
         Returns what `along_gradient` measured at the wanted step sizes, and the seconds
         that it took.
         """
-        gradient, update = self.phase("gradient", size), self.phase("update", size)
+        gradient, update = self.part("gradient", size), self.part("update", size)
         random_state = self.backend.random_state()
         gradient()
         self.backend.synchronise()
@@ -126,6 +128,8 @@ class TrainingStep:
     def capture(self) -> None:
         """Capture graphs for every minibatch size, leaving training where it was.
 
+        A run that is probed between the halves of a step has graphs of these, too.
+
         Needs an epoch to have been drawn. Warm-up trains for real, so weights, running
         statistics, optimiser state, random state and `memory` are put back afterwards.
         """
@@ -143,15 +147,13 @@ class TrainingStep:
                 self.index.zero_()
                 self(size)
         torch.cuda.current_stream().wait_stream(side)
-        self.index.zero_()
-        captured: dict[tuple[str, int], Callable] = {}
+        halves = () if self.settings.landscape_every is None else ("gradient", "update")
         for size in sizes:
-            for name in ("gradient", "update"):
+            for name in ("whole", *halves):
                 graph = torch.cuda.CUDAGraph()
                 with torch.cuda.graph(graph):
                     getattr(self, name)(size)
-                captured[name, size] = graph.replay
-        self.graphs = captured
+                self.graphs[name, size] = graph.replay
         for tensor, old in zip(kept, before, strict=True):
             tensor.copy_(old)
         for key, tensor in self.optimiser_tensors().items():
