@@ -28,6 +28,7 @@ published: setup tex
 	for folder in results/published/*/; do \
 	  $(BIN)/gradscape report --config $$folder/config.json --results $$folder || exit; \
 	done
+	cp results/published/cpu/figures/degradation/cures.svg docs/  # the README's
 
 setup: .venv/installed
 

@@ -9,7 +9,7 @@ share of a floor: on CUDA the counted time of a step, on a CPU the network's con
 alone, timed in the same turn. Start-up (imports, device, data, first step) is told apart.
 `--pair` also times two one-thread trainings at once, as `--cores 2` runs them; `--probe`
 training with the landscape measured along the gradient, against the passes counted for it.
-Writes throughput.csv and throughput.pdf.
+Writes throughput.csv and throughput.svg.
 """
 
 import argparse
@@ -232,7 +232,7 @@ def main() -> None:
     table = measure(options)
     options.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.out / "throughput.csv", index=False)
-    draw(table, options.out / "throughput.pdf")
+    draw(table, options.out / "throughput.svg")
     report(table)
 
 

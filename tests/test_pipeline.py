@@ -267,3 +267,24 @@ def test_the_readmes_commands_are_commands(finished, monkeypatch):
             cli.main(words)
         else:
             succeed(program, *words, cwd=finished)
+
+
+def test_a_full_run_goes_on_in_pieces_and_on_another_machine(repository, tmp_path):
+    kept, results = tmp_path / "kept", repository / "results" / "tiny"
+    command = [sys.executable, "benchmarks/full_run.py", kept, "--at-once", "2"]
+    command += ["--config", "config/tiny.yaml"]
+    place = {"cwd": repository, "PYTHONPATH": str(repository / "workflow")}
+    cut = run(*command, "--seconds", "6", **place)
+    assert cut.returncode == 1
+    assert "4 runs and probes are missing: call again" in cut.stderr
+    assert "2 runs are in" in succeed(*command, **place)
+    assert not list(kept.rglob("model.pt"))
+    assert len(list(kept.glob("runs/tiny/*/run.json"))) == 2
+    assert len(list(kept.glob("runs/tiny/*/probes/*.csv"))) == 2
+
+    shutil.rmtree(repository / ".snakemake")
+    shutil.rmtree(results)
+    shutil.rmtree(kept / "runs/tiny/vgg08_lr1e-2_seed0")
+    assert "2 runs are in" in succeed(*command, **place)
+    (trained,) = results.rglob("model.pt")  # the other was not trained again
+    assert trained.parent.name == "vgg08_lr1e-2_seed0"

@@ -10,6 +10,9 @@ import pytest
 from pypdf import PdfReader
 
 from conftest import ROOT, succeed
+from gradscape.config import Experiment
+from gradscape.report.build import StudyView
+from gradscape.report.claims import UNMEASURED
 
 PUBLISHED = [
     path.parent for path in sorted((ROOT / "results/published").glob("*/config.json"))
@@ -29,6 +32,10 @@ def test_the_pdfs_are_written_again_byte_for_byte(folder, tmp_path):
         (copy / path.name).unlink()
     succeed("gradscape", "report", "--config", copy / "config.json", "--results", copy)
     version = subprocess.run(["pdftex", "--version"], capture_output=True, text=True).stdout
+    picture = ROOT / "docs" / "cures.svg"  # the README's
+    if folder.name == "cpu":
+        drawn = copy / "figures" / "degradation" / picture.name
+        assert drawn.read_bytes() == picture.read_bytes()
     for theirs in published:
         ours = copy / theirs.name
         if DEBIAN_12 in version:
@@ -48,9 +55,48 @@ def test_the_cpu_runs_show_the_problem_on_real_cifar():
         assert abs(deep["train_loss"].iloc[-1] - math.log(100)) < 0.05
         assert shallow["train_loss"].iloc[-1] < math.log(100) - 0.3
     records = [json.loads(path.read_text()) for path in runs.parent.rglob("run.json")]
-    assert len(records) == 70
+    assert len(records) == 79
     assert {record["data"]["name"] for record in records} == {"cifar10", "cifar100"}
     assert "generated" not in {record["data"]["source"] for record in records}
+
+
+def test_the_readmes_numbers_are_the_runs():
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    folder = ROOT / "results" / "published" / "cpu"
+    table = pd.read_csv(folder / "tables" / "degradation" / "results.csv")
+    rows = {
+        key: runs
+        for key, runs in table.groupby(["model", "learning_rate"])
+        if len(runs) == 3
+    }
+
+    def spread(model: str, rate: float, column: str, factor: float, digits: int) -> str:
+        values = factor * rows[model, rate][column]
+        return f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
+
+    for sentence, values in (
+        ("its loss is {} in three of three seeds", "4.60"),
+        ("VGG08's is {}.", spread("vgg08", 1e-3, "final_train_loss", 1, 2)),
+        ("VGG38 {} %,", spread("vgg38", 1e-3, "val_accuracy", 100, 1)),
+        ("batch normalisation {} %,", spread("vgg38-bn", 1e-3, "val_accuracy", 100, 1)),
+        ("residual connections {} %,", spread("vgg38-rc", 1e-3, "val_accuracy", 100, 1)),
+        ("both {} %,", spread("vgg38-bn-rc", 1e-3, "val_accuracy", 100, 1)),
+        ("the rate {} %", spread("vgg38-bn-rc", 1e-2, "val_accuracy", 100, 1)),
+    ):
+        assert sentence.format(values) in readme, sentence.format(values)
+    assert {f"{loss:.2f}" for loss in rows["vgg38", 1e-3].final_train_loss} == {"4.60"}
+    experiment = Experiment.from_file(folder / "config.json")
+    views = [StudyView(study, folder) for study in experiment.studies.values()]
+    claims = [claim for view in views for claim in view.claims.values()]
+    decided = [claim for claim in claims if claim.verdict != UNMEASURED]
+    held = sum(claim.holds for claim in decided)
+    assert (
+        f"Of {len(decided)} claims by courses and papers the runs bear out {held};"
+        in readme
+    )
+    law = next(claim for claim in claims if claim.name == "gradient-follows-the-law")
+    fallen, predicted = (f"{side[0]:.1f} decades" for side in (law.left, law.right))
+    assert fallen in readme and f"says {predicted.split()[0]}" in readme
 
 
 def test_the_best_network_is_good_and_quick_on_two_cores():

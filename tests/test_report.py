@@ -15,6 +15,7 @@ from gradscape.figures.draw import draw
 from gradscape.report import tex
 from gradscape.report.build import StudyView, write_tex
 from gradscape.report.claims import FAILS, HOLDS, MIXED, UNMEASURED, decide_all
+from gradscape.report.published import compare
 from gradscape.report.submission import write_submission
 from gradscape.report.tables import results_table
 from gradscape.runs import FinishedRun, best_setting, model_label
@@ -51,6 +52,7 @@ def write_run(
         layer=np.array([f"layer{i}" for i in range(len(gradients))]),
     )
     settings = {"model": model, "learning_rate": rate, "seed": seed}
+    settings |= {"dataset": "cifar100", "schedule": "cosine"}
     record = {
         **{"study": "s", "run": out.name, "settings": settings, "parameters": 1},
         **{"diverged": diverged, "seconds_training": 1.0, "images_per_second": 1.0},
@@ -221,6 +223,21 @@ def test_published_numbers_stand_beside_ours(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml")
     table = StudyView(experiment.studies["degradation"], tmp_path).table()
     assert r"VGG38 RC & $10^{-3}$ & -- & -- & \emph{1.33} & -- & \emph{61.52}" in table
+
+
+def test_published_accuracies_are_held_against_ours(tmp_path):
+    """Only of networks, rates and datasets that ran; with what is not the same."""
+    for seed, accuracy in ((0, 0.52), (1, 0.54)):
+        write_run(tmp_path, "vgg38-rc", seed=seed, accuracies=(0.5, accuracy))
+    write_run(tmp_path, "vgg08", rate=1e-2)
+    runs = [FinishedRun(path) for path in sorted(tmp_path.iterdir())]
+    (pair,) = compare(pd.read_csv(ROOT / "report/published/edinburgh-table1.csv"), runs)
+    assert (pair.network, pair.metric) == ("VGG38 RC", "validation, best epoch")
+    assert (pair.published, pair.ours) == (0.5232, [0.52, 0.54])
+    assert pair.source == "Edinburgh cw2, Table 1"
+    assert pair.differs[0] == "ours 2 epochs of 1 images, theirs 100 of 47,500"
+    he = pd.read_csv(ROOT / "report/published/he2016.csv")
+    assert list(compare(he, runs)) == []
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,16 @@ def pdf(arguments) -> None:
     compile_pdf(arguments.results, arguments.document)
 
 
+def publish(arguments) -> None:
+    """keep the finished runs as tables, without weights, where a report can use them"""
+    from gradscape.report.publish import publish as publish_runs
+
+    experiment = Experiment.from_file(arguments.config)
+    results = arguments.results or experiment.results
+    count = publish_runs(experiment, results, arguments.out)
+    print(f"{count} of {len(experiment.runs)} runs are in {arguments.out}")
+
+
 def submission(arguments) -> None:
     """pack report, code and results as a coursework wants them handed in"""
     from gradscape.report.submission import write_submission
@@ -315,6 +325,11 @@ def parser() -> argparse.ArgumentParser:
     added = command(pdf)
     add_document(added)
     added.add_argument("--results", type=Path, required=True, help="as for tex")
+
+    added = command(publish)
+    added.add_argument("--config", type=Path, required=True)
+    added.add_argument("--results", type=Path, help="default: the config's results")
+    added.add_argument("--out", type=Path, required=True, help="folder for the tables")
 
     added = command(submission)
     added.add_argument("course", choices=["edinburgh", "fudan", "alberta", "sapienza"])

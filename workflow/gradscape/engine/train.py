@@ -113,6 +113,13 @@ class Training:
             "best": self.best,
         }
 
+    def weights_now(self) -> dict[str, torch.Tensor]:
+        """A copy on the host, where a resumed run's are too: a file says where they lay."""
+        return {
+            name: tensor.to("cpu", copy=True)
+            for name, tensor in self.model.state_dict().items()
+        }
+
     def restore(self, state: dict) -> None:
         if state["backend"] != self.backend.key():
             say(
@@ -232,7 +239,7 @@ class Training:
             self.best = {
                 "epoch": self.epoch,
                 "val_accuracy": val_accuracy,
-                "model": {k: v.clone() for k, v in self.model.state_dict().items()},
+                "model": self.weights_now(),
             }
         self.step.index.zero_()
         self.seconds = 0.0
@@ -360,7 +367,7 @@ def write_results(
     training: Training, run: Run, dataset: Dataset, out: Path, wall_seconds: float
 ) -> None:
     model, last = training.model, training.metrics[-1]
-    last_weights = {k: v.clone() for k, v in model.state_dict().items()}
+    last_weights = training.weights_now()
     record.write_csv(out / "metrics.csv", training.metrics)
     record.write_csv(out / "timing.csv", training.timing)
     record.write_csv(out / "test.csv", test_scores(training))

@@ -24,35 +24,38 @@ TITLES = {
 
 
 def smoothness(figure: Figure, runs: list[FinishedRun]):
-    """Two rows of three panels, logarithmic; all models of the first seed in each.
+    """Rows of three panels, logarithmic; all models of the first seed in each.
 
-    The definition is drawn at the learning rate in the option `learning_rate`, else at
-    the first that was probed.
+    A proxy is drawn where a model has several learning rates. The definition is drawn at
+    the learning rate in the option `learning_rate`, else at the first that was probed.
     """
     seed = min(run.seed for run in runs)
     runs = [run for run in runs if run.seed == seed]
     window = figure.options.get("window", WINDOW)
     probed = [run for run in runs if "probed_step" in run.steps]
     rate = figure.options.get("learning_rate", probed[0].learning_rate if probed else None)
+    groups = by_model(runs)
+    rows = 2 if any(len(group) > 1 for group in groups.values()) else 1
     picture, axes = plt.subplots(
-        2, 3, figsize=(style.width(figure.wide), 3.3), sharex=True, squeeze=False
+        rows,
+        3,
+        figsize=(style.width(figure.wide), 0.3 + 1.5 * rows),
+        sharex=True,
+        squeeze=False,
     )
-    facts = [
-        f"Seed {seed}; moving average of {window} steps (above), {PROBES} probes (below)."
-    ]
+    facts = [f"Seed {seed}."]
     handles = []
-    for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
-        group = [run for run in runs if run.model == model]
+    for number, (model, group) in enumerate(groups.items()):
         name, colour = model_label(model), style.colour(number)
         handles.append(Patch(color=colour, label=name))
         if len(group) > 1:
             draw_row(axes[0], proxy(group), window, colour)
-        else:
+        elif rows == 2:
             facts.append(f"{name} ran at one learning rate only and has no proxy.")
         for run in group:
             measures = definition(run) if run.learning_rate == rate else None
             if measures is not None:
-                infinite = draw_row(axes[1], measures, PROBES, colour)
+                infinite = draw_row(axes[-1], measures, PROBES, colour)
                 if infinite:
                     facts.append(
                         f"{infinite} values of {name} overflowed; drawn at the top."
@@ -64,25 +67,35 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
         axis.yaxis.set_minor_formatter(minor)
     for column, measure in enumerate(MEASURES):
         axes[0, column].set_title(TITLES[measure])
-        axes[1, column].set_xlabel("step")
+        axes[-1, column].set_xlabel("step")
     axes[0, 0].set_ylabel("over learning rates")
-    axes[1, 0].set_ylabel("along the gradient")
+    axes[-1, 0].set_ylabel("along the gradient")
     style.legend_below(picture, handles, len(handles))
-    rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
-    lags = sorted({run.settings.get("gradient_lag") or 0 for run in runs})
-    facts.append(
-        f"Above: learning rates {style.listing(rates)}; gradients of the output layer, "
-        f"{lags[0]} {'step' if lags[0] == 1 else 'steps'} apart."
-    )
+    if rows == 2:
+        rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
+        lag = min(run.settings.get("gradient_lag") or 0 for run in runs)
+        facts.append(
+            f"Over learning rates {style.listing(rates)}: gradients of the output layer, "
+            f"{lag} {'step' if lag == 1 else 'steps'} apart; moving average of {window} "
+            "steps."
+        )
     if probed:
         run = probed[0]
         settings, sizes = run.settings, run.steps["probed_size"].shape[1]
         facts.append(
-            f"Below: every {settings['landscape_every']} steps at learning rate "
-            f"{format_learning_rate(rate)}, {sizes} step sizes from 1/2 to 4 times it, "
-            f"at most {settings['landscape_cap']:g}; all parameters."
+            f"Along the gradient: every {settings['landscape_every']} steps at learning "
+            f"rate {format_learning_rate(rate)}, {sizes} step sizes from 1/2 to 4 times "
+            f"it, at most {settings['landscape_cap']:g}; all parameters; moving average of "
+            f"{PROBES} probes."
         )
     return picture, " ".join(facts)
+
+
+def by_model(runs: list[FinishedRun]) -> dict[str, list[FinishedRun]]:
+    groups: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.model, []).append(run)
+    return groups
 
 
 def draw_row(axes, measures: dict, window: int, colour: str) -> int:

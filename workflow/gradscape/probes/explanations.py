@@ -36,7 +36,8 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     for hook in hooks:
         hook.remove()
     maps = kept[-1]
-    scores = logits.gather(1, classes[:, None]).sum()  # images do not mix in evaluation
+    image = torch.arange(len(images), device=images.device)
+    scores = logits[image, classes].sum()  # images do not mix in evaluation
     (gradients,) = torch.autograd.grad(scores, maps)
     weights = gradients.mean(dim=(2, 3), keepdim=True)
     coarse = (weights * maps).sum(dim=1, keepdim=True).relu()

@@ -35,6 +35,7 @@ from gradscape.figures.draw import draw, drawable
 from gradscape.files import whole
 from gradscape.report import tex
 from gradscape.report.claims import Verdict, decide_all
+from gradscape.report.published import compare
 from gradscape.report.tables import results_table, smoothness_table, write_table
 from gradscape.report.tex import Tex
 from gradscape.runs import (
@@ -210,8 +211,9 @@ class StudyView:
         path = self.study.published
         return pd.read_csv(locate(path)) if path else None
 
-    def table(self, published_test: bool = False) -> Tex:
+    def table(self, published: bool = True, published_test: bool = False) -> Tex:
         """Rows of the results table: a row a model and rate, published numbers beside."""
+        published = published and self.published is not None
         metrics = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
         lines = []
         planned = dict.fromkeys(
@@ -233,12 +235,12 @@ class StudyView:
                 style = "accuracy" if metric.endswith("accuracy") else "loss"
                 ours = tex.number(table[metric], style) if runs else "--"
                 cells.append(self.link(runs, Tex(ours)) if runs else Tex("--"))
-                if self.published is not None:
+                if published:
                     cells.append(self._published_cell(model, rate, metric, style))
             cells.append(
                 tex.number(table["test_accuracy"], "accuracy") if runs else Tex("--")
             )
-            if self.published is not None and published_test:
+            if published and published_test:
                 cells.append(self._published_cell(model, rate, "test_accuracy", "accuracy"))
             lines.append(" & ".join(cells) + r" \\")
         if len(planned) > len(shown):
@@ -260,6 +262,25 @@ class StudyView:
         value = row[metric].iloc[0]
         text = f"{100 * value:.2f}" if style == "accuracy" else f"{value:.2f}"
         return Tex(rf"\emph{{{text}}}")
+
+    @cached_property
+    def published_rows(self) -> Tex:
+        """A row a published accuracy: theirs, ours, the difference, and its reasons."""
+        lines = []
+        for pair in compare(self.published, self.finished) if self.study.published else []:
+            points = 100 * (sum(pair.ours) / len(pair.ours) - pair.published)
+            cells = [
+                tex.escape(pair.network),
+                tex.learning_rate(pair.learning_rate),
+                tex.escape(pair.schedule.replace("_", " ")),
+                tex.escape(pair.metric),
+                Tex(rf"\emph{{{100 * pair.published:.1f}}}"),
+                self.link(pair.runs, tex.number(pair.ours, "accuracy")),
+                Tex(f"${points:+.1f}$"),
+                tex.escape("; ".join([pair.source, *pair.differs])),
+            ]
+            lines.append(" & ".join(cells) + r" \\")
+        return Tex("\n".join(lines))
 
     def comparison_rows(self, **where) -> Tex:
         """A row a model and variant: size, cost, and accuracy on validation and test."""
@@ -407,6 +428,7 @@ def write_tex(experiment: Experiment, results: Path, document: str = REPORT) -> 
         missing=sum(view.missing for view in studies.values()),
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
         revision=", ".join(sorted(commit[:10] for commit in commits)),
+        published=any(view.published_rows for view in studies.values()),
         dirty=any(run.record["revision"]["dirty"] for run in runs),
     )
     with whole(folder / f"{document}.tex") as partial:

@@ -1,0 +1,76 @@
+"""The whole of a configuration on this machine's GPU, in pieces that end by themselves.
+
+    python benchmarks/full_run.py results/published/h200 --seconds 540
+
+Trains and probes the studies in the configuration's order, the most telling first, until
+all is done or the seconds are over. Then call it again: a training that was cut off goes
+on. After each call the finished runs' tables are in the given folder, without weights;
+on another machine a call goes on from that folder alone. Nothing is drawn here: `make
+published` draws, and writes the PDFs.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from gradscape.config import ROOT, RUN_RECORD, Experiment, Study
+from gradscape.report.publish import copy_run, is_finished, publish
+
+GRACE = 60  # seconds for the trainings to save and for Snakemake to end
+
+
+def missing(experiment: Experiment, study: Study) -> list[str]:
+    """The files that a study's runs and probes still have to make."""
+    runs = [run for run in study.runs if not experiment.left_out(run)]
+    files = [experiment.directory(run) / RUN_RECORD for run in runs]
+    files += [
+        experiment.directory(run) / "probes" / f"{probe}.csv"
+        for run, probe in experiment.probed(runs)
+    ]
+    return [str(file) for file in files if not (ROOT / file).exists()]
+
+
+def make(files: list[str], options, seconds: float) -> None:
+    """Have Snakemake make them, for so long; a Ctrl-C for all of its jobs ends it."""
+    command = [sys.executable, "-m", "snakemake", *files, "--nolock", "--keep-going"]
+    command += ["--rerun-incomplete", "--configfile", str(options.config)]
+    command += ["--cores", str(options.cores), "--resources", f"gpu={options.at_once}"]
+    environment = os.environ | {"GRADSCAPE_RUNS_PER_GPU": str(options.at_once)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(GRACE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="folder for the tables")
+    parser.add_argument("--config", type=Path, default=ROOT / "config" / "config.yaml")
+    parser.add_argument("--seconds", type=float, default=540.0)
+    parser.add_argument("--at-once", type=int, default=3, help="trainings that share a GPU")
+    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    end = time.monotonic() + options.seconds
+    experiment = Experiment.from_file(options.config)
+    results = ROOT / experiment.results
+    for run in experiment.runs:
+        if not is_finished(results, f"{run.study}/{run.name}"):
+            copy_run(options.out, results, f"{run.study}/{run.name}")
+    for study in experiment.studies.values():
+        files, left = missing(experiment, study), end - time.monotonic()
+        if files and left > 0:
+            make(files, options, left)
+    print(f"{publish(experiment, results, options.out)} runs are in {options.out}")
+    studies = experiment.studies.values()
+    rest = sum(len(missing(experiment, study)) for study in studies)
+    sys.exit(f"{rest} runs and probes are missing: call again" if rest else 0)
+
+
+if __name__ == "__main__":
+    main()

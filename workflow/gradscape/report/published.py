@@ -1,0 +1,75 @@
+"""What others published about the same networks, beside what the runs measured.
+
+A study's `published` file has a row a network. `source`, `dataset`, `epochs` and
+`train_images` say where it comes from and what was trained; `model`, and `learning_rate`
+and `variant` where they are given, which of our runs it is held against. `name` is what
+its authors call the network, `note` what else differs; all other columns are results,
+named as in the table of results, accuracies as fractions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from gradscape.config import matches
+from gradscape.report.tables import results_table
+from gradscape.runs import FinishedRun, model_label
+
+# What is compared: the first of these that the row has.
+METRICS = {
+    "final_test_accuracy": "test, last epoch",
+    "test_accuracy": "test, best epoch",
+    "val_accuracy": "validation, best epoch",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published accuracy and those of our runs, as fractions; `differs` says how what
+    was trained is not the same."""
+
+    network: str
+    source: str
+    learning_rate: float
+    schedule: str
+    metric: str
+    published: float
+    ours: list[float]
+    runs: list[FinishedRun]
+    differs: list[str]
+
+
+def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Comparison]:
+    """A comparison for each published row of which runs on its dataset are finished."""
+    for row in table.to_dict("records"):
+        row = {key: value for key, value in row.items() if not pd.isna(value)}
+        where = {
+            key: row[key]
+            for key in ("model", "learning_rate", "variant", "dataset")
+            if key in row
+        }
+        runs = [run for run in finished if matches(run.traits, where)]
+        if not runs:
+            continue
+        metric = next(name for name in METRICS if name in row)
+        yield Comparison(
+            network=row.get("name", model_label(row["model"])),
+            source=row["source"],
+            learning_rate=runs[0].learning_rate,
+            schedule=runs[0].settings["schedule"],
+            metric=METRICS[metric],
+            published=row[metric],
+            ours=list(results_table(runs)[metric]),
+            runs=runs,
+            differs=[*differences(row, runs[0]), *([row["note"]] if "note" in row else [])],
+        )
+
+
+def differences(row: dict, run: FinishedRun) -> list[str]:
+    """How long and on how much the run trained, where the published one did otherwise."""
+    epochs, images = len(run.metrics), run.record["data"]["train"]
+    if (epochs, images) == (row["epochs"], row["train_images"]):
+        return []
+    theirs = f"theirs {row['epochs']} of {row['train_images']:,}"
+    return [f"ours {epochs} epochs of {images:,} images, {theirs}"]
