@@ -20,7 +20,7 @@ from pathlib import Path
 from gradscape.config import ROOT, RUN_RECORD, Experiment, Study
 from gradscape.report.publish import copy_run, is_finished, publish
 
-GRACE = 60  # seconds for the trainings to save and for Snakemake to end
+GRACE = 30  # seconds for the trainings to save and for Snakemake to end
 
 
 def missing(experiment: Experiment, study: Study) -> list[str]:
@@ -35,7 +35,7 @@ def missing(experiment: Experiment, study: Study) -> list[str]:
 
 
 def make(files: list[str], options, seconds: float) -> None:
-    """Have Snakemake make them, for so long; a Ctrl-C for all of its jobs ends it."""
+    """Have Snakemake make them, for so long; SIGTERM then ends it and all of its jobs."""
     command = [sys.executable, "-m", "snakemake", *files, "--nolock", "--keep-going"]
     command += ["--rerun-incomplete", "--configfile", str(options.config)]
     command += ["--cores", str(options.cores), "--resources", f"gpu={options.at_once}"]
@@ -44,8 +44,11 @@ def make(files: list[str], options, seconds: float) -> None:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(GRACE)
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:  # costs the trainings a few seconds' work
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def main() -> None:

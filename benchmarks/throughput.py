@@ -163,9 +163,9 @@ def measure(options) -> pd.DataFrame:
             if options.probe:
                 chosen = replace(settings, precision="fp32", **PROBED)
                 turns["engine fp32, probed"] = timed("engine", chosen, options)
-            if device == "cpu":
-                chosen = replace(settings, precision=best)
-                turns[f"convolutions alone {best}"] = timed("floor", chosen, options)
+            for precision in dict.fromkeys(["fp32", best] if device == "cpu" else []):
+                chosen = replace(settings, precision=precision)
+                turns[f"convolutions alone {precision}"] = timed("floor", chosen, options)
             plain = turns["plain loop"][0]
             for what, (speed, start_up) in turns.items():
                 rows.append((name, what, repeat, speed, speed / plain, start_up))
@@ -207,7 +207,7 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     with style.applied():
         picture, axis = plt.subplots(figsize=(style.PAGE, 2.2))
         kinds = list(dict.fromkeys(table["what"]))
-        networks = list(dict.fromkeys(table["network"]))
+        networks = [name for name in NETWORKS if name in set(table["network"])]
         for number, kind in enumerate(kinds):
             medians = table[table.what == kind].groupby("network")["ratio"].median()
             places = np.arange(len(networks)) + number / (len(kinds) + 1)
@@ -215,7 +215,9 @@ def draw(table: pd.DataFrame, path: Path) -> None:
             axis.bar(places, heights, 1 / (len(kinds) + 1), label=kind)
         axis.set_xticks(np.arange(len(networks)) + 0.3, networks)
         axis.set_ylabel("images/s, plain loop = 1")
-        axis.legend()
+        axis.set_axisbelow(True)
+        handles, _ = axis.get_legend_handles_labels()
+        style.legend_below(picture, handles, len(kinds))
         style.save(picture, path)
 
 

@@ -278,6 +278,8 @@ def test_a_full_run_goes_on_in_pieces_and_on_another_machine(repository, tmp_pat
     assert cut.returncode == 1
     assert "4 runs and probes are missing: call again" in cut.stderr
     assert "2 runs are in" in succeed(*command, **place)
+    logs = [path.read_text() for path in results.rglob("logs/train/**/*.log")]
+    assert logs and not any("another process" in log for log in logs)  # none was left
     assert not list(kept.rglob("model.pt"))
     assert len(list(kept.glob("runs/tiny/*/run.json"))) == 2
     assert len(list(kept.glob("runs/tiny/*/probes/*.csv"))) == 2

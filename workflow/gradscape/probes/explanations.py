@@ -99,7 +99,7 @@ def explanations(
             "and would leave pixels uncovered"
         )
     model = run.network("best").eval()
-    pixels, labels = (part[:CANDIDATES] for part in run.test_images())
+    pixels, labels = run.test_images(slice(CANDIDATES))
     confidence, predicted = probabilities(model, pixels).max(dim=1)
     right = predicted == labels
     numbers = [

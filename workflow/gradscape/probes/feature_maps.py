@@ -51,7 +51,8 @@ def feature_maps(run: Trained, image: int = 0, channels: int = 8) -> list[dict]:
     model = run.network("best").eval()
     colours = torch.tensor((pixels[image] / 255).round(3)).permute(2, 0, 1)
     tables = [("input", -1, range(3), colours)]
-    outputs = convolution_outputs(model, run.test_images()[0][image : image + 1])
+    normalised, _ = run.test_images(slice(image, image + 1))
+    outputs = convolution_outputs(model, normalised)
     depths = list(convolutions(model))
     for name, maps in outputs.items():
         tables.append((name, depths.index(name), liveliest(maps, channels), maps.cpu()))

@@ -66,9 +66,9 @@ class Trained:
         steps = torch.arange(len(cut.sizes), device=self.backend.device)
         return [cut.take(step, size) for step, size in zip(steps, cut.sizes, strict=True)]
 
-    def test_images(self) -> tuple[Tensor, Tensor]:
+    def test_images(self, chosen: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """The official test images, normalised, [n, 3, 32, 32], and their labels [n]."""
-        test = split(self.dataset, self.settings.split)["test"]
+        test = split(self.dataset, self.settings.split)["test"][chosen]
         return self.cut(test, len(test)).take(torch.tensor(0), len(test))
 
     def test_pixels(self) -> np.ndarray:
