@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from gradscape.config import ROOT, RUN_RECORD, Experiment, Study
+from gradscape.engine.lease import RUNS_PER_GPU
 from gradscape.report.publish import copy_run, is_finished, publish
 
 GRACE = 30  # seconds for the trainings to save and for Snakemake to end
@@ -39,7 +40,7 @@ def make(files: list[str], options, seconds: float) -> None:
     command = [sys.executable, "-m", "snakemake", *files, "--nolock", "--keep-going"]
     command += ["--rerun-incomplete", "--configfile", str(options.config)]
     command += ["--cores", str(options.cores), "--resources", f"gpu={options.at_once}"]
-    environment = os.environ | {"GRADSCAPE_RUNS_PER_GPU": str(options.at_once)}
+    environment = os.environ | {RUNS_PER_GPU: str(options.at_once)}
     process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
         process.wait(seconds)

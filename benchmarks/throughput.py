@@ -30,6 +30,7 @@ from gradscape.config import Settings
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset, load
 from gradscape.engine.device import configure, has_fast_bf16
+from gradscape.engine.lease import RUNS_PER_GPU
 from gradscape.engine.train import Training
 from gradscape.figures import style
 from gradscape.models import build
@@ -131,6 +132,7 @@ def turn(kind: str, settings: Settings, options, threads: int, begun: float, res
 
 def timed(kind: str, settings: Settings, options, at_once: int = 1) -> tuple[float, float]:
     """Images/s of `at_once` trainings together, and the longest start-up."""
+    os.environ[RUNS_PER_GPU] = str(at_once)
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     threads = max(1, (os.cpu_count() or 1) // at_once)

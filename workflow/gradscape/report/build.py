@@ -274,7 +274,7 @@ class StudyView:
                 tex.learning_rate(pair.learning_rate),
                 tex.escape(pair.schedule.replace("_", " ")),
                 tex.escape(pair.metric),
-                Tex(rf"\emph{{{100 * pair.published:.1f}}}"),
+                Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
                 self.link(pair.runs, tex.number(pair.ours, "accuracy")),
                 Tex(f"${points:+.1f}$"),
                 tex.escape("; ".join([pair.source, *pair.differs])),
