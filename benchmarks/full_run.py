@@ -19,6 +19,7 @@ from pathlib import Path
 
 from gradscape.config import ROOT, RUN_RECORD, Experiment, Study
 from gradscape.engine.lease import RUNS_PER_GPU
+from gradscape.plan import records
 from gradscape.report.publish import copy_run, is_finished, publish
 
 GRACE = 30  # seconds for the trainings to save and for Snakemake to end
@@ -32,7 +33,7 @@ def missing(experiment: Experiment, study: Study) -> list[str]:
         experiment.directory(run) / "probes" / f"{probe}.csv"
         for run, probe in experiment.probed(runs)
     ]
-    return [str(file) for file in files if not (ROOT / file).exists()]
+    return [str(file) for file in files if not file.exists()]
 
 
 def make(files: list[str], options, seconds: float) -> None:
@@ -41,7 +42,7 @@ def make(files: list[str], options, seconds: float) -> None:
     command += ["--rerun-incomplete", "--configfile", str(options.config)]
     command += ["--cores", str(options.cores), "--resources", f"gpu={options.at_once}"]
     environment = os.environ | {RUNS_PER_GPU: str(options.at_once)}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -60,17 +61,21 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=3, help="trainings that share a GPU")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     options = parser.parse_args()
+    options.out, options.config = options.out.resolve(), options.config.resolve()
+    os.chdir(ROOT)  # where the configuration's paths start
     end = time.monotonic() + options.seconds
     experiment = Experiment.from_file(options.config)
-    results = ROOT / experiment.results
+    results = experiment.results
     for run in experiment.runs:
-        if not is_finished(results, f"{run.study}/{run.name}"):
-            copy_run(options.out, results, f"{run.study}/{run.name}")
+        if not is_finished(results, run.id):
+            copy_run(options.out, results, run.id)
     for study in experiment.studies.values():
         files, left = missing(experiment, study), end - time.monotonic()
         if files and left > 0:
             make(files, options, left)
-    print(f"{publish(experiment, results, options.out)} runs are in {options.out}")
+    count = publish(experiment, results, options.out)
+    seconds = sum(record["seconds_training"] for record in records([options.out]))
+    print(f"{count} runs are in {options.out}, {seconds / 60:.1f} minutes of training")
     studies = experiment.studies.values()
     rest = sum(len(missing(experiment, study)) for study in studies)
     sys.exit(f"{rest} runs and probes are missing: call again" if rest else 0)

@@ -15,7 +15,7 @@ from gradscape.figures.draw import draw
 from gradscape.report import tex
 from gradscape.report.build import StudyView, write_tex
 from gradscape.report.claims import FAILS, HOLDS, MIXED, UNMEASURED, decide_all
-from gradscape.report.published import compare
+from gradscape.report.published import compare, read_published
 from gradscape.report.submission import write_submission
 from gradscape.report.tables import results_table
 from gradscape.runs import FinishedRun, best_setting, model_label
@@ -231,12 +231,17 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
         write_run(tmp_path, "vgg38-rc", seed=seed, accuracies=(0.5, accuracy))
     write_run(tmp_path, "vgg08", rate=1e-2)
     runs = [FinishedRun(path) for path in sorted(tmp_path.iterdir())]
-    (pair,) = compare(pd.read_csv(ROOT / "report/published/edinburgh-table1.csv"), runs)
+    table = read_published("report/published/edinburgh-table1.csv")
+    (pair,) = compare(table, runs)
     assert (pair.network, pair.metric) == ("VGG38 RC", "validation, best epoch")
     assert (pair.published, pair.ours) == (0.5232, [0.52, 0.54])
     assert pair.source == "Edinburgh cw2, Table 1"
     assert pair.differs[0] == "ours 2 epochs of 1 images, theirs 100 of 47,500"
-    he = pd.read_csv(ROOT / "report/published/he2016.csv")
+    bad = tmp_path / "bad.csv"
+    bad.write_text("model,val_accuracy\nvgg08,0.5\n")
+    with pytest.raises(GradscapeError, match=r"bad\.csv: the column source is missing"):
+        read_published(str(bad))
+    he = read_published("report/published/he2016.csv")
     assert list(compare(he, runs)) == []
 
 

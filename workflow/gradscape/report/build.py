@@ -25,7 +25,6 @@ from gradscape.config import (
     Experiment,
     Figure,
     Study,
-    locate,
     matches,
     suggest,
     variant,
@@ -35,7 +34,7 @@ from gradscape.figures.draw import draw, drawable
 from gradscape.files import whole
 from gradscape.report import tex
 from gradscape.report.claims import Verdict, decide_all
-from gradscape.report.published import compare
+from gradscape.report.published import Comparison, compare, read_published
 from gradscape.report.tables import results_table, smoothness_table, write_table
 from gradscape.report.tex import Tex
 from gradscape.runs import (
@@ -209,11 +208,11 @@ class StudyView:
     @cached_property
     def published(self) -> pd.DataFrame | None:
         path = self.study.published
-        return pd.read_csv(locate(path)) if path else None
+        return read_published(path) if path else None
 
-    def table(self, published: bool = True, published_test: bool = False) -> Tex:
+    def table(self, beside: bool = True, beside_test: bool = False) -> Tex:
         """Rows of the results table: a row a model and rate, published numbers beside."""
-        published = published and self.published is not None
+        beside = beside and self.published is not None
         metrics = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
         lines = []
         planned = dict.fromkeys(
@@ -235,12 +234,12 @@ class StudyView:
                 style = "accuracy" if metric.endswith("accuracy") else "loss"
                 ours = tex.number(table[metric], style) if runs else "--"
                 cells.append(self.link(runs, Tex(ours)) if runs else Tex("--"))
-                if published:
+                if beside:
                     cells.append(self._published_cell(model, rate, metric, style))
             cells.append(
                 tex.number(table["test_accuracy"], "accuracy") if runs else Tex("--")
             )
-            if published and published_test:
+            if beside and beside_test:
                 cells.append(self._published_cell(model, rate, "test_accuracy", "accuracy"))
             lines.append(" & ".join(cells) + r" \\")
         if len(planned) > len(shown):
@@ -263,11 +262,16 @@ class StudyView:
         text = f"{100 * value:.2f}" if style == "accuracy" else f"{value:.2f}"
         return Tex(rf"\emph{{{text}}}")
 
+    @property
+    def comparisons(self) -> list[Comparison]:
+        table = self.published
+        return [] if table is None else list(compare(table, self.finished))
+
     @cached_property
     def published_rows(self) -> Tex:
         """A row a published accuracy: theirs, ours, the difference, and its reasons."""
         lines = []
-        for pair in compare(self.published, self.finished) if self.study.published else []:
+        for pair in self.comparisons:
             points = 100 * (sum(pair.ours) / len(pair.ours) - pair.published)
             cells = [
                 tex.escape(pair.network),

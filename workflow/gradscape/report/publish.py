@@ -17,10 +17,10 @@ def publish(experiment: Experiment, results: Path, out: Path) -> int:
     Returns how many runs `out` holds of the configuration's.
     """
     for run in experiment.runs:
-        copy_run(results, out, f"{run.study}/{run.name}")
+        copy_run(results, out, run.id)
     with whole(out / "config.json") as partial:
         partial.write_text(json.dumps(experiment.config) + "\n")
-    return sum(is_finished(out, f"{run.study}/{run.name}") for run in experiment.runs)
+    return sum(is_finished(out, run.id) for run in experiment.runs)
 
 
 def is_finished(results: Path, run: str) -> bool:

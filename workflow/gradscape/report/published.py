@@ -12,11 +12,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gradscape.config import matches
+from gradscape.config import locate, matches
+from gradscape.errors import GradscapeError
 from gradscape.report.tables import results_table
 from gradscape.runs import FinishedRun, model_label
 
-# What is compared: the first of these that the row has.
+COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]  # every file has them
+
+# What is compared: the first of these that a row has.
 METRICS = {
     "final_test_accuracy": "test, last epoch",
     "test_accuracy": "test, best epoch",
@@ -40,8 +43,21 @@ class Comparison:
     differs: list[str]
 
 
+def read_published(path: str) -> pd.DataFrame:
+    """A `published` file. Raises `GradscapeError` for one that is not there or lacks a
+    column that every such file has."""
+    try:
+        table = pd.read_csv(locate(path))
+    except OSError as error:
+        raise GradscapeError(f"published: {path}: {error.strerror}") from None
+    for column in COLUMNS:
+        if column not in table:
+            raise GradscapeError(f"published: {path}: the column {column} is missing")
+    return table
+
+
 def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Comparison]:
-    """A comparison for each published row of which runs on its dataset are finished."""
+    """A comparison for each published accuracy of which runs on its data are finished."""
     for row in table.to_dict("records"):
         row = {key: value for key, value in row.items() if not pd.isna(value)}
         where = {
@@ -50,9 +66,9 @@ def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Compar
             if key in row
         }
         runs = [run for run in finished if matches(run.traits, where)]
-        if not runs:
+        metric = next((name for name in METRICS if name in row), None)
+        if not runs or metric is None:
             continue
-        metric = next(name for name in METRICS if name in row)
         yield Comparison(
             network=row.get("name", model_label(row["model"])),
             source=row["source"],
