@@ -28,6 +28,7 @@ from gradscape.engine.minibatches import NORMALISATIONS, Minibatches
 from gradscape.engine.muon import Muon, orthogonalised
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.progress import Progress
+from gradscape.engine.record import revision
 from gradscape.engine.schedules import learning_rate
 from gradscape.engine.train import Training, step_arrays, train
 from gradscape.errors import GradscapeError
@@ -339,6 +340,19 @@ def test_a_diverged_run_is_a_result(dataset, tmp_path):
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["diverged"] == 1
     assert len(pd.read_csv(tmp_path / "metrics.csv")) == 1
+
+
+def test_new_results_do_not_make_the_code_look_changed(tmp_path):
+    files = [tmp_path / "code" / "step.py", tmp_path / "results" / "run.csv"]
+    for file in files:
+        file.parent.mkdir()
+        file.touch()
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e", "-C", str(tmp_path)]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    for file, dirty in reversed([*zip(files, (True, False), strict=True)]):
+        file.write_text("changed")
+        assert revision(files[0].parent)["dirty"] == dirty
 
 
 # Devices

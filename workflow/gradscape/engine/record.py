@@ -36,9 +36,11 @@ def write_weights(path: Path, content: dict) -> None:
         torch.save(content, file)
 
 
-def revision() -> dict:
-    """The git commit of the code, and whether files tracked in it were changed."""
-    here = Path(__file__).parent
+def revision(here: Path = Path(__file__).parent) -> dict:
+    """The git commit of the code, and whether its tracked files were changed.
+
+    Results do not count: published ones are tracked, too.
+    """
 
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -46,7 +48,8 @@ def revision() -> dict:
         ).stdout.strip()
 
     try:
-        dirty = bool(git("status", "--porcelain", "--untracked-files=no"))
+        code = (":(top)", ":(top,exclude)results")
+        dirty = bool(git("status", "--porcelain", "--untracked-files=no", "--", *code))
         return {"commit": git("rev-parse", "HEAD"), "dirty": dirty}
     except (OSError, subprocess.CalledProcessError):
         return {"commit": None, "dirty": None}
