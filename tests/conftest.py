@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gradscape import cli
+
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 
@@ -85,7 +87,7 @@ def repository(tmp_path: Path) -> Path:
 def generated(tmp_path_factory) -> Path:
     """A data folder that holds generated10."""
     folder = tmp_path_factory.mktemp("data")
-    succeed("gradscape", "data", "generated10", "--out", folder / "generated10")
+    cli.main(["data", "generated10", "--out", str(folder / "generated10")])
     return folder
 
 

@@ -7,7 +7,7 @@ the gradient of the same minibatch, as Santurkar et al. 2018 define them (Figure
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import Formatter, FuncFormatter, NullFormatter, StrMethodFormatter
 
 from gradscape.config import Figure, format_learning_rate
 from gradscape.figures import style
@@ -60,11 +60,9 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
                     facts.append(
                         f"{infinite} values of {name} overflowed; drawn at the top."
                     )
-    for axis in axes.flat:  # plain numbers; where there is less than a decade, more
+    for axis in axes.flat:  # plain numbers; the less there is of a decade, the more
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        low, high = axis.get_ylim()
-        minor = StrMethodFormatter("{x:.2g}") if high < 12 * low else NullFormatter()
-        axis.yaxis.set_minor_formatter(minor)
+        axis.yaxis.set_minor_formatter(between_powers(*axis.get_ylim()))
     for column, measure in enumerate(MEASURES):
         axes[0, column].set_title(TITLES[measure])
         axes[-1, column].set_xlabel("step")
@@ -89,6 +87,20 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
             f"{PROBES} probes."
         )
     return picture, " ".join(facts)
+
+
+def between_powers(low: float, high: float) -> Formatter:
+    """Labels for the ticks between powers of ten, as many as there is room for."""
+    if high < 3 * low:
+        return StrMethodFormatter("{x:.2g}")
+    if high > 12 * low:
+        return NullFormatter()
+
+    def far_apart(value: float, position: int) -> str:
+        text = f"{value:.2g}"
+        return text if text.strip("0.")[:1] in "2357" else ""
+
+    return FuncFormatter(far_apart)
 
 
 def by_model(runs: list[FinishedRun]) -> dict[str, list[FinishedRun]]:
