@@ -10,7 +10,8 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 fi
 if command -v uv >/dev/null; then
   uv venv --quiet --allow-existing --python "$python" .venv
-  install() { uv pip install --quiet --python .venv/bin/python "$@"; }
+  # Compiled once here, as pip does: else, where Python may not write bytecode, by every job.
+  install() { uv pip install --quiet --compile-bytecode --python .venv/bin/python "$@"; }
 else
   if ! "$python" -m venv .venv 2>/dev/null; then
     if [ "$(id -u)" = 0 ]; then

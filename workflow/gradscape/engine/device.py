@@ -77,7 +77,8 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
         raise GradscapeError("precision tf32: CPUs have none; use fp32 or bf16")
     if precision == "bf16" and not has_bf16(device):
         raise GradscapeError(f"precision bf16: not supported by this {device}; use fp32")
-    torch.use_deterministic_algorithms(deterministic)
+    # The same switch as use_deterministic_algorithms, which loads a compiler first: 4 s.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
     # Filling every new tensor is for finding bugs; here nothing reads before writing.
     torch.utils.deterministic.fill_uninitialized_memory = False
     if device == "cpu":
