@@ -94,6 +94,14 @@ def test_the_readmes_numbers_are_the_runs():
         f"Of {len(decided)} claims by courses and papers the runs bear out {held};"
         in readme
     )
+    (best,) = (folder / "runs" / "accuracy").glob("*_long")
+    accuracy = pd.read_csv(best / "test.csv")["test_accuracy"].iloc[0]
+    record = json.loads((best / "run.json").read_text())
+    minutes = record["seconds_training"] / 60
+    assert (
+        f"{100 * accuracy:.1f} % of CIFAR-10's test images with "
+        f"{record['parameters']:,} parameters after {minutes:.0f} minutes"
+    ) in readme
     law = next(claim for claim in claims if claim.name == "gradient-follows-the-law")
     fallen, predicted = (f"{side[0]:.1f} decades" for side in (law.left, law.right))
     assert fallen in readme and f"says {predicted.split()[0]}" in readme
