@@ -16,24 +16,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
-from gradscape.config import ROOT, RUN_RECORD, Experiment, Study
+from gradscape.config import ROOT, Experiment
+from gradscape.dag import Dag
 from gradscape.engine.lease import RUNS_PER_GPU
 from gradscape.plan import records
-from gradscape.report.publish import copy_run, is_finished, publish
+from gradscape.report.publish import copy_run, publish
+from gradscape.runs import is_finished
 
 GRACE = 30  # seconds for the trainings to save and for Snakemake to end
 
 
-def missing(experiment: Experiment, study: Study) -> list[str]:
+def missing(dag: Dag, study: str) -> list[str]:
     """The files that a study's runs and probes still have to make."""
-    runs = [run for run in study.runs if not experiment.left_out(run)]
-    files = [experiment.directory(run) / RUN_RECORD for run in runs]
-    files += [
-        experiment.directory(run) / "probes" / f"{probe}.csv"
-        for run, probe in experiment.probed(runs)
-    ]
-    return [str(file) for file in files if not file.exists()]
+    wildcards = SimpleNamespace(document=study)
+    files = dag.runs(wildcards) + dag.probes(wildcards)
+    return [file for file in files if not Path(file).exists()]
 
 
 def make(files: list[str], options, seconds: float) -> None:
@@ -69,15 +68,15 @@ def main() -> None:
     for run in experiment.runs:
         if not is_finished(results, run.id):
             copy_run(options.out, results, run.id)
-    for study in experiment.studies.values():
-        files, left = missing(experiment, study), end - time.monotonic()
+    dag = Dag(experiment)
+    for study in experiment.studies:
+        files, left = missing(dag, study), end - time.monotonic()
         if files and left > 0:
             make(files, options, left)
     count = publish(experiment, results, options.out)
     seconds = sum(record["seconds_training"] for record in records([options.out]))
     print(f"{count} runs are in {options.out}, {seconds / 60:.1f} minutes of training")
-    studies = experiment.studies.values()
-    rest = sum(len(missing(experiment, study)) for study in studies)
+    rest = sum(len(missing(dag, study)) for study in experiment.studies)
     sys.exit(f"{rest} runs and probes are missing: call again" if rest else 0)
 
 

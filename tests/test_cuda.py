@@ -10,18 +10,12 @@ from torch.utils._pytree import tree_leaves
 
 from gradscape.config import Run, Settings
 from gradscape.data.store import load
-from gradscape.engine.device import Backend, configure
+from gradscape.engine.device import Backend
 from gradscape.engine.train import Stopped, Training, train
+from test_training import SMALL as SMALL_ON_CPU
+from test_training import make, same
 
-SMALL = Settings(
-    model="vgg08",
-    dataset="generated10",
-    epochs=2,
-    batch_size=16,
-    train_items=104,  # a last minibatch of 8
-    validation_items=40,
-    device="cuda",
-)
+SMALL = replace(SMALL_ON_CPU, device="cuda", precision="auto")
 EVERY_PATH = [
     SMALL,
     replace(SMALL, model="vgg38-bn-rc", l1=1e-5, optimiser="rmsprop"),
@@ -87,8 +81,7 @@ def test_a_step_on_cuda_never_touches_the_host(settings, dataset, monkeypatch):
 
 
 def trained(settings: Settings, dataset, eager: bool = False) -> Training:
-    backend = configure("cuda", settings.precision, True, threads=1)
-    training = Training(settings, dataset, backend)
+    training = make(settings, dataset)
     if eager:
         training.step.capture = lambda: None
     while not training.finished:
@@ -136,6 +129,4 @@ def test_a_stopped_run_on_cuda_ends_with_the_same_bytes(dataset, tmp_path, monke
     with pytest.raises(SystemExit):
         train(run, dataset, tmp_path / "stopped", checkpoint_seconds=0)
     train(run, dataset, tmp_path / "stopped")
-    for file in ("metrics.csv", "test.csv", "steps.npz", "gradients.npz", "model.pt"):
-        whole, resumed = tmp_path / "whole" / file, tmp_path / "stopped" / file
-        assert whole.read_bytes() == resumed.read_bytes(), file
+    same(tmp_path / "whole", tmp_path / "stopped")

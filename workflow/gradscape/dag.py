@@ -196,7 +196,7 @@ class Dag:
 
     def template(self, wildcards) -> list[str]:
         studies = self._studies(wildcards)
-        sections = {study.section for study in studies} | {"conclusion"}
+        sections = {study.section for study in studies} | {"published", "conclusion"}
         published = {str(locate(s.published)) for s in studies if s.published}
         return [
             "report/main.tex.j2",

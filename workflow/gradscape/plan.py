@@ -15,11 +15,12 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from gradscape.config import ROOT, RUN_RECORD, Experiment, Run, Settings
+from gradscape.config import ROOT, RUN_RECORD, Experiment, Settings
 from gradscape.data import generated
 from gradscape.data.splits import split
 from gradscape.engine.device import device_kind
 from gradscape.models import OPTIONS, build
+from gradscape.runs import is_finished
 
 IMAGES = {"cifar": (50_000, 10_000), "generated": (generated.TRAIN, generated.TEST)}
 IMAGE_BYTES = 32 * 32 * 3
@@ -112,16 +113,13 @@ def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:
         kind = device_kind("cuda" if cuda and needs != {"cpu"} else "cpu")
     measured = measure(kind, [results, *ROOT.glob("results/published/*")])
 
-    def is_finished(run: Run) -> bool:
-        return (results / "runs" / run.study / run.name / RUN_RECORD).exists()
-
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
     seconds, unmeasured, disk = {}, set(), 0
     for name, study in experiment.studies.items():
         missing = [
             run
             for run in study.runs
-            if not is_finished(run) and not experiment.left_out(run)
+            if not is_finished(results, run.id) and not experiment.left_out(run)
         ]
         times = {
             run.id: measured.seconds(run.settings, experiment.threads) for run in missing

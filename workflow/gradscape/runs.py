@@ -13,6 +13,11 @@ from gradscape.errors import GradscapeError
 DEFAULTS = vars(Settings(model="", dataset=""))
 
 
+def is_finished(results: Path, run: str) -> bool:
+    """Is the run `study/name` below `results` at its end? Its record is written last."""
+    return (results / "runs" / run / RUN_RECORD).exists()
+
+
 class FinishedRun:
     """One run's directory. Tables are read when they are asked for, and not kept: there
     may be thousands of runs."""

@@ -34,7 +34,8 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
     window = figure.options.get("window", WINDOW)
     probed = [run for run in runs if "probed_step" in run.steps]
     rate = figure.options.get("learning_rate", probed[0].learning_rate if probed else None)
-    groups = by_model(runs)
+    models = dict.fromkeys(run.model for run in runs)
+    groups = {name: [run for run in runs if run.model == name] for name in models}
     rows = 2 if any(len(group) > 1 for group in groups.values()) else 1
     picture, axes = plt.subplots(
         rows,
@@ -101,13 +102,6 @@ def between_powers(low: float, high: float) -> Formatter:
         return text if text.strip("0.")[:1] in "2357" else ""
 
     return FuncFormatter(far_apart)
-
-
-def by_model(runs: list[FinishedRun]) -> dict[str, list[FinishedRun]]:
-    groups: dict[str, list[FinishedRun]] = {}
-    for run in runs:
-        groups.setdefault(run.model, []).append(run)
-    return groups
 
 
 def draw_row(axes, measures: dict, window: int, colour: str) -> int:

@@ -21,7 +21,6 @@ import pandas as pd
 from gradscape.config import (
     REPORT,
     ROOT,
-    RUN_RECORD,
     Experiment,
     Figure,
     Study,
@@ -41,6 +40,7 @@ from gradscape.runs import (
     FinishedRun,
     best_setting,
     by_setting,
+    is_finished,
     mean_accuracy,
     model_label,
     variant_label,
@@ -78,8 +78,8 @@ def build(experiment: Experiment, results: Path) -> None:
 
 def finished_runs(study: Study, results: Path) -> list[FinishedRun]:
     """The study's runs that have come to their end, in the order of its grid."""
-    folders = [results / "runs" / study.name / run.name for run in study.runs]
-    return [FinishedRun(path) for path in folders if (path / RUN_RECORD).exists()]
+    done = [run.id for run in study.runs if is_finished(results, run.id)]
+    return [FinishedRun(results / "runs" / run) for run in done]
 
 
 class StudyView:

@@ -4,8 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
-from gradscape.config import RUN_RECORD, Experiment
+from gradscape.config import Experiment
 from gradscape.files import whole
+from gradscape.runs import is_finished
 
 LEFT_BEHIND = shutil.ignore_patterns("model.pt", ".*")
 
@@ -21,10 +22,6 @@ def publish(experiment: Experiment, results: Path, out: Path) -> int:
     with whole(out / "config.json") as partial:
         partial.write_text(json.dumps(experiment.config) + "\n")
     return sum(is_finished(out, run.id) for run in experiment.runs)
-
-
-def is_finished(results: Path, run: str) -> bool:
-    return (results / "runs" / run / RUN_RECORD).exists()
 
 
 def copy_run(source: Path, target: Path, run: str) -> None:
