@@ -23,7 +23,7 @@ from gradscape.dag import Dag
 from gradscape.engine.lease import RUNS_PER_GPU
 from gradscape.plan import records
 from gradscape.report.publish import copy_run, publish
-from gradscape.runs import is_finished
+from gradscape.results.runs import is_finished
 
 GRACE = 30  # seconds for the trainings to save and for Snakemake to end
 

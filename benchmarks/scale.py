@@ -72,7 +72,7 @@ rule figure:
     shell: "false"
 
 rule table:
-    input: RUNS, "workflow/gradscape/report/tables.py"
+    input: RUNS, "workflow/gradscape/results/tables.py"
     output: "{results}/tables/scale/results.csv"
     shell: "false"
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradscape.calibration import expected_calibration_error, reliability
+from gradscape.results.calibration import expected_calibration_error, reliability
 from gradscape.config import Experiment, Figure, Run
 from gradscape.data.store import load
 from gradscape.engine.record import write_csv
@@ -27,7 +27,7 @@ from gradscape.probes.filters import filters
 from gradscape.probes.predictions import predictions
 from gradscape.probes.trained import Trained
 from gradscape.report.claims import METRICS
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 from test_training import SMALL
 
 PROBED = {

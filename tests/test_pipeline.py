@@ -233,7 +233,7 @@ def test_the_house():
         "gradscape.dag",
         "gradscape.figures.curves, gradscape.figures.gradient_flow, "
         "gradscape.figures.loss_band",
-        "gradscape.report.build, gradscape.report.tables",
+        "gradscape.report.build, gradscape.results.tables",
     ],
 )
 def test_figures_tables_and_report_import_no_torch(modules):

@@ -15,15 +15,15 @@ from gradscape.engine.train import step_arrays, train
 from gradscape.errors import GradscapeError
 from gradscape.figures.draw import draw
 from gradscape.models import build
-from gradscape.probes.along_gradient import along_gradient, step_sizes
-from gradscape.probes.gradient_change import GradientChange
+from gradscape.engine.along_gradient import along_gradient, step_sizes
+from gradscape.engine.gradient_change import GradientChange
 from gradscape.probes.hessian import hessian_product, largest_eigenvalue, trace
-from gradscape.probes.marking import Mark
+from gradscape.courses.marking import Mark
 from gradscape.probes.signal import signal
 from gradscape.probes.surface import filter_normalised_direction, filter_norms, on_plane
 from gradscape.probes.trained import Trained
-from gradscape.runs import FinishedRun
-from gradscape.smoothness import definition, proxy, width
+from gradscape.results.runs import FinishedRun
+from gradscape.results.smoothness import definition, proxy, width
 from test_training import SMALL, make
 
 PROBED = replace(SMALL, gradient_lag=2, landscape_every=3, landscape_points=4)

@@ -16,10 +16,10 @@ from gradscape.report import tex
 from gradscape.report.build import StudyView, write_tex
 from gradscape.report.claims import FAILS, HOLDS, MIXED, UNMEASURED, decide_all
 from gradscape.report.published import compare, read_published
-from gradscape.report.submission import write_submission
-from gradscape.report.tables import results_table
-from gradscape.runs import FinishedRun, best_setting, model_label
-from gradscape.smoothness import band, smooth
+from gradscape.courses.submission import write_submission
+from gradscape.results.tables import results_table
+from gradscape.results.runs import FinishedRun, best_setting, model_label
+from gradscape.results.smoothness import band, smooth
 
 
 def write_run(

@@ -25,8 +25,8 @@ from gradscape.models.blocks import forward_flops
 from gradscape.models.pretrained import load_backbone
 from gradscape.report.build import write_tex
 from gradscape.report.claims import decide_all
-from gradscape.report.submission import write_submission
-from gradscape.runs import FinishedRun
+from gradscape.courses.submission import write_submission
+from gradscape.results.runs import FinishedRun
 from test_report import write_run
 
 SMALL = Settings(

@@ -33,7 +33,7 @@ from gradscape.engine.schedules import learning_rate
 from gradscape.engine.train import Training, step_arrays, train
 from gradscape.errors import GradscapeError
 from gradscape.models import build
-from gradscape.probes.gradient_flow import mean_absolute_gradients
+from gradscape.engine.gradient_flow import mean_absolute_gradients
 
 SMALL = Settings(
     model="vgg08",

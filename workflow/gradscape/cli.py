@@ -97,7 +97,7 @@ def probe(arguments) -> None:
 
 def test(arguments) -> None:
     """classify the test images with a trained network, one at a time on the CPU"""
-    from gradscape.probes.marking import mark
+    from gradscape.courses.marking import mark
     from gradscape.probes.trained import Trained
 
     marked = mark(Trained(arguments.run, arguments.data, arguments.threads, "cpu"))
@@ -109,7 +109,7 @@ def test(arguments) -> None:
 def figure(arguments) -> None:
     """draw one figure from the tables of finished runs"""
     from gradscape.figures.draw import draw
-    from gradscape.runs import FinishedRun
+    from gradscape.results.runs import FinishedRun
 
     spec = Figure(**json.loads(arguments.spec))
     draw(spec, [FinishedRun(path) for path in arguments.runs], arguments.out)
@@ -117,8 +117,8 @@ def figure(arguments) -> None:
 
 def table(arguments) -> None:
     """gather a study's finished runs into a table"""
-    from gradscape.report.tables import write_table
-    from gradscape.runs import FinishedRun
+    from gradscape.results.tables import write_table
+    from gradscape.results.runs import FinishedRun
 
     runs = map(FinishedRun, arguments.runs)  # one at a time: there may be thousands
     write_table(arguments.name, runs, arguments.out)
@@ -160,7 +160,7 @@ def publish(arguments) -> None:
 
 def submission(arguments) -> None:
     """pack report, code and results as a coursework wants them handed in"""
-    from gradscape.report.submission import write_submission
+    from gradscape.courses.submission import write_submission
 
     experiment = Experiment.from_file(arguments.config)
     results = arguments.results or experiment.results

@@ -43,9 +43,9 @@ TRAINING_CODE = [
         "engine/train",
         "models/blocks",
         "models/pretrained",
-        "probes/along_gradient",
-        "probes/gradient_change",
-        "probes/gradient_flow",
+        "engine/along_gradient",
+        "engine/gradient_change",
+        "engine/gradient_flow",
     )
 ]
 

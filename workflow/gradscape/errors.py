@@ -1,5 +1,19 @@
-"""The one exception that is meant for the user's eyes."""
+"""The one exception that is meant for the user's eyes, and what its sentences share."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class GradscapeError(Exception):
     """Bad input, said in one sentence that names the key, the file or the value."""
+
+
+def suggest(word: object, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: the likeliest one, or all.
+
+    >>> suggest("vgg39", ["vgg38", "vgg-a"]), suggest("x", ["on", "off"])
+    (" (did you mean 'vgg38'?)", ' (known: on, off)')
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})"

@@ -20,7 +20,7 @@ from gradscape.data import generated
 from gradscape.data.splits import split
 from gradscape.engine.device import device_kind
 from gradscape.models import OPTIONS, build
-from gradscape.runs import is_finished
+from gradscape.results.runs import is_finished
 
 IMAGES = {"cifar": (50_000, 10_000), "generated": (generated.TRAIN, generated.TEST)}
 IMAGE_BYTES = 32 * 32 * 3

@@ -1,41 +1,185 @@
-"""Functions named as text, so that a list of names imports nothing.
+"""What a configuration may call by name, found without importing any of it.
 
-`package.module:function`, or `path/file.py:function` for a user's own.
+Reading a configuration or drawing a figure must not load torch, so names and options are
+read from the source text. A name is a key of a table that a module spells out, or a file
+whose function has the file's name:
+
+    models/*.py             MODELS          probes/<name>.py    def <name>(run, …options)
+    data/datasets.py        DATASETS        figures/<name>.py   def <name>(figure, runs, …)
+    engine/optimisers.py    OPTIMISERS      courses/<name>.py   def <name>(…)
+    …
+
+Wherever such a name stands, `path/file.py:function` names one of the user's own.
 """
 
+import ast
+from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from gradscape.errors import GradscapeError
+from gradscape.errors import GradscapeError, suggest
+from gradscape.layout import PACKAGE
+from gradscape.options import Option, options_of
+
+# Of each kind: the files, and the table in them; without one the file names the function.
+TABLES = {
+    "model": ("models/*.py", "MODELS"),
+    "dataset": ("data/datasets.py", "DATASETS"),
+    "split": ("data/splits.py", "SPLITS"),
+    "activation": ("models/blocks.py", "ACTIVATIONS"),
+    "augmentation": ("engine/augmentation.py", "POLICIES"),
+    "normalisation": ("engine/minibatches.py", "NORMALISATIONS"),
+    "loss": ("engine/losses.py", "LOSSES"),
+    "optimiser": ("engine/optimisers.py", "OPTIMISERS"),
+    "schedule": ("engine/schedules.py", "SCHEDULES"),
+    "metric": ("report/metrics.py", "METRICS"),
+    "table": ("results/tables.py", "TABLES"),
+    "probe": ("probes/*.py", None),
+    "figure": ("figures/*.py", None),
+    "course": ("courses/*.py", None),
+}
 
 
-def load(reference: str):
-    """The function that a reference names.
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
-    Raises `GradscapeError` where a user's own file, or the name in it, is missing.
 
-    >>> load("math:sqrt")(9)
-    3.0
+def constants(path: Path) -> dict[str, ast.expr]:
+    """What a file assigns to names at its top level."""
+    return {
+        target.id: statement.value
+        for statement in tree(path).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def definitions(path: Path) -> dict[str, ast.FunctionDef | ast.ClassDef]:
+    kinds = ast.FunctionDef | ast.ClassDef
+    return {node.name: node for node in tree(path).body if isinstance(node, kinds)}
+
+
+@cache
+def names(kind: str) -> dict[str, Path]:
+    """Every name of a kind that the package has, and the file that defines it."""
+    pattern, table = TABLES[kind]
+    found: dict[str, Path] = {}
+    for path in sorted(PACKAGE.glob(pattern)):
+        if table is None:
+            if path.stem in definitions(path):
+                found[path.stem] = path
+        elif isinstance(entries := constants(path).get(table), ast.Dict):
+            found |= {key.value: path for key in entries.keys}
+    return found
+
+
+def is_own(name: str) -> bool:
+    """Is it `path/file.py:function`?
+
+    >>> is_own("mine/nets.py:wide"), is_own("vgg08")
+    (True, False)
     """
-    module, function = reference.split(":")
-    if not module.endswith(".py"):
-        return getattr(import_module(module), function)
-    if not Path(module).is_file():
-        raise GradscapeError(f"{reference}: there is no file {module}")
-    spec = spec_from_file_location(Path(module).stem, module)
-    loaded = module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    if not hasattr(loaded, function):
-        raise GradscapeError(f"{reference}: {module} defines no {function!r}")
-    return getattr(loaded, function)
+    return ".py:" in name
 
 
-def source(reference: str) -> str:
-    """The file that a function is in: of the package, below the package's parent.
+def short(name: str) -> str:
+    """A name as it stands in a file's name: of the user's own, the function's.
 
-    >>> source("gradscape.models.vgg_a:vgg_a"), source("my/nets.py:Tiny")
-    ('gradscape/models/vgg_a.py', 'my/nets.py')
+    >>> short("mine/nets.py:wide"), short("photos/"), short("a/shapes.npz"), short("vgg08")
+    ('wide', 'photos', 'shapes', 'vgg08')
     """
-    module = reference.split(":")[0]
-    return module if module.endswith(".py") else module.replace(".", "/") + ".py"
+    return name.split(":")[-1] if is_own(name) else Path(name).stem
+
+
+def check(kind: str, name: str) -> None:
+    """Raise `GradscapeError` unless there is such a model, probe, … by that name."""
+    if not is_own(name):
+        if name not in names(kind):
+            raise GradscapeError(f"unknown {kind} {name!r}{suggest(name, names(kind))}")
+        return
+    path = source(kind, name)
+    if not path.is_file():
+        raise GradscapeError(f"unknown {kind} {name!r}: no file {path}")
+    try:
+        known = constants(path).keys() | definitions(path).keys() | imported(path)
+    except (SyntaxError, ValueError) as error:
+        raise GradscapeError(f"{kind} {name!r}: {path} is not Python ({error})") from None
+    if short(name) not in known:
+        raise GradscapeError(f"unknown {kind} {name!r}: {path} defines no {short(name)!r}")
+
+
+def imported(path: Path) -> set[str]:
+    """The names that a file imports at its top level."""
+    imports = [n for n in tree(path).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name for node in imports for alias in node.names}
+
+
+def source(kind: str, name: str) -> Path:
+    """The file that defines a name: `path/file.py` of the user's own."""
+    return Path(name.rpartition(":")[0]) if is_own(name) else names(kind)[name]
+
+
+def find(kind: str, name: str) -> Any:
+    """The function, class or value that a name stands for; imports what defines it.
+
+    Raises `GradscapeError` for an unknown name.
+    """
+    check(kind, name)
+    if is_own(name):
+        return getattr(own_module(source(kind, name)), short(name))
+    path, table = names(kind)[name], TABLES[kind][1]
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    module = import_module(".".join(parts))
+    return getattr(module, name) if table is None else getattr(module, table)[name]
+
+
+@cache
+def own_module(path: Path) -> ModuleType:
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def options(kind: str, name: str) -> dict[str, Option] | None:
+    """What a name's function takes by keyword; None where the text does not tell."""
+    path = source(kind, name)
+    table = TABLES[kind][1]
+    if is_own(name) or table is None:
+        target: ast.expr = ast.Name(short(name))
+    else:
+        entries = constants(path)[table]
+        assert isinstance(entries, ast.Dict)
+        keys = [key.value for key in entries.keys if isinstance(key, ast.Constant)]
+        target = entries.values[keys.index(name)]
+    decided: set[str | None] = set()
+    while True:
+        if isinstance(target, ast.Call) and target.args:  # partial(function, name=…)
+            decided |= {keyword.arg for keyword in target.keywords}
+            target = target.args[0]
+        if not isinstance(target, ast.Name):
+            return None
+        if target.id in constants(path):
+            target = constants(path)[target.id]
+            continue
+        break
+    node = definitions(path).get(target.id)
+    if isinstance(node, ast.ClassDef):
+        methods = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
+        node = methods.get("__init__")
+    if node is None:
+        return None
+    return {n: option for n, option in options_of(node).items() if n not in decided}
+
+
+def declared(kind: str, name: str, constant: str, default: Any = None) -> Any:
+    """A plain value that the file of a name assigns to `constant` at its top level."""
+    value = constants(source(kind, name)).get(constant)
+    return default if value is None else ast.literal_eval(value)

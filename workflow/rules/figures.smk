@@ -45,7 +45,7 @@ rule figure:
 rule table:
     input:
         runs=dag.study_runs,
-        code=["workflow/gradscape/report/tables.py", "workflow/gradscape/smoothness.py"],
+        code=["workflow/gradscape/results/tables.py", "workflow/gradscape/results/smoothness.py"],
     output:
         report(
             f"{RESULTS}/tables/{{study}}/{{table}}.csv",

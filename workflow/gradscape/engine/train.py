@@ -29,8 +29,8 @@ from gradscape.files import say
 from gradscape.models import build
 from gradscape.models.blocks import forward_flops, parameter_count, trainable, weights
 from gradscape.models.pretrained import load_backbone
-from gradscape.probes.along_gradient import step_sizes
-from gradscape.probes.gradient_flow import mean_absolute_gradients
+from gradscape.engine.along_gradient import step_sizes
+from gradscape.engine.gradient_flow import mean_absolute_gradients
 
 EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
 

@@ -6,7 +6,7 @@ from matplotlib.ticker import EngFormatter
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 LABELS = {
     "parameters": "parameters",

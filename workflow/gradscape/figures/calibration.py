@@ -3,10 +3,10 @@
 import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 
-from gradscape.calibration import BINS, expected_calibration_error, reliability
+from gradscape.results.calibration import BINS, expected_calibration_error, reliability
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 
 def calibration(figure: Figure, runs: list[FinishedRun]):

@@ -5,7 +5,7 @@ import numpy as np
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import UNCHANGED, FinishedRun, by_setting, variant_label
+from gradscape.results.runs import UNCHANGED, FinishedRun, by_setting, variant_label
 
 
 def comparison(figure: Figure, runs: list[FinishedRun]):

@@ -5,7 +5,7 @@ import pandas as pd
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 NAMED = 3  # pairs, in the caption
 SMALLEST = 3  # points; smaller numbers cannot be read and are left out

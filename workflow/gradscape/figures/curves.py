@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gradscape.config import Figure, locate
 from gradscape.figures import style
-from gradscape.runs import FinishedRun, by_setting
+from gradscape.results.runs import FinishedRun, by_setting
 
 LINES = ["-", "--", ":", "-."]
 TOGETHER = 2  # settings up to which training and validation share a panel

@@ -9,7 +9,7 @@ from gradscape.errors import GradscapeError
 from gradscape.figures import DRAWINGS, PROBES_DRAWN, style
 from gradscape.files import whole
 from gradscape.registry import load
-from gradscape.runs import FinishedRun, best_setting
+from gradscape.results.runs import FinishedRun, best_setting
 
 
 def drawable(figure: Figure, runs: list[FinishedRun]) -> list[FinishedRun]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 LEAST = 4  # images beside each other that there is room for
 OPACITY = 0.6  # of a map over the image in greys

@@ -6,7 +6,7 @@ import pandas as pd
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 TITLE = 0.15  # inches
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 ACROSS = 16  # filters side by side
 MOMENTS = {"initialisation": "before training", "best": "after training"}

@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 LABELS = 40  # tick labels that can be read side by side
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from gradscape.config import Figure, format_learning_rate
 from gradscape.figures import style
-from gradscape.runs import FinishedRun, model_label
-from gradscape.smoothness import band, smooth
+from gradscape.results.runs import FinishedRun, model_label
+from gradscape.results.smoothness import band, smooth
 
 WINDOW = 20  # steps of the moving average
 

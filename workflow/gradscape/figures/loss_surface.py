@@ -6,7 +6,7 @@ import pandas as pd
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 LEVELS = 14
 CEILING = 2  # times the loss of a uniform guess; walls higher than this are cut

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from gradscape.config import Figure
 from gradscape.figures import style
-from gradscape.runs import FinishedRun, model_label
+from gradscape.results.runs import FinishedRun, model_label
 
 PANELS = [
     ("initialisation", "activation", "pre-activations at initialisation"),

@@ -11,8 +11,8 @@ from matplotlib.ticker import Formatter, FuncFormatter, NullFormatter, StrMethod
 
 from gradscape.config import Figure, format_learning_rate
 from gradscape.figures import style
-from gradscape.runs import FinishedRun, model_label
-from gradscape.smoothness import MEASURES, definition, proxy, smooth
+from gradscape.results.runs import FinishedRun, model_label
+from gradscape.results.smoothness import MEASURES, definition, proxy, smooth
 
 WINDOW = 20  # steps of the proxies' moving average
 PROBES = 3  # of the definition's

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure as Picture
 
 from gradscape.files import whole
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.35, 6.9  # inches

@@ -5,6 +5,6 @@ registry is text, so that reading a config loads no pandas.
 """
 
 TABLES = {
-    "results": "gradscape.report.tables:results_table",
-    "smoothness": "gradscape.report.tables:smoothness_table",
+    "results": "gradscape.results.tables:results_table",
+    "smoothness": "gradscape.results.tables:smoothness_table",
 }

@@ -34,9 +34,9 @@ from gradscape.files import whole
 from gradscape.report import tex
 from gradscape.report.claims import Verdict, decide_all
 from gradscape.report.published import Comparison, compare, read_published
-from gradscape.report.tables import results_table, smoothness_table, write_table
+from gradscape.results.tables import results_table, smoothness_table, write_table
 from gradscape.report.tex import Tex
-from gradscape.runs import (
+from gradscape.results.runs import (
     FinishedRun,
     best_setting,
     by_setting,

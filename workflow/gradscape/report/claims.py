@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gradscape.calibration import expected_calibration_error
+from gradscape.results.calibration import expected_calibration_error
 from gradscape.config import matches, read_yaml
 from gradscape.errors import GradscapeError
-from gradscape.runs import FinishedRun
-from gradscape.smoothness import MEASURES, band, definition, proxy, width
+from gradscape.results.runs import FinishedRun
+from gradscape.results.smoothness import MEASURES, band, definition, proxy, width
 
 HOLDS, FAILS, MIXED = "holds", "does not hold", "holds for some seeds"
 UNMEASURED = "not measured"

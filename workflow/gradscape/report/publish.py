@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gradscape.config import Experiment
 from gradscape.files import whole
-from gradscape.runs import is_finished
+from gradscape.results.runs import is_finished
 
 LEFT_BEHIND = shutil.ignore_patterns("model.pt", ".*")
 

@@ -14,8 +14,8 @@ import pandas as pd
 
 from gradscape.config import locate, matches
 from gradscape.errors import GradscapeError
-from gradscape.report.tables import results_table
-from gradscape.runs import FinishedRun, model_label
+from gradscape.results.tables import results_table
+from gradscape.results.runs import FinishedRun, model_label
 
 COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]  # every file has them
 

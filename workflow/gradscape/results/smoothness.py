@@ -14,7 +14,7 @@ Proxy: Fudan project 2, sections 2.3 and 2.4. Definition: Santurkar et al. 2018,
 
 import numpy as np
 
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 MEASURES = ["loss", "gradient", "beta"]
 Band = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps, smallest, largest: [n] each

@@ -9,8 +9,8 @@ import pandas as pd
 from gradscape.files import whole
 from gradscape.registry import load
 from gradscape.report import TABLES
-from gradscape.runs import FinishedRun
-from gradscape.smoothness import Band, definition, proxy, width
+from gradscape.results.runs import FinishedRun
+from gradscape.results.smoothness import Band, definition, proxy, width
 
 COLUMNS = [
     "study",

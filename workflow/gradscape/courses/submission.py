@@ -10,7 +10,7 @@ from gradscape.config import ROOT, Experiment
 from gradscape.errors import GradscapeError
 from gradscape.files import whole
 from gradscape.report.build import finished_runs
-from gradscape.runs import FinishedRun
+from gradscape.results.runs import FinishedRun
 
 CODE = ["Snakefile", "workflow", "config", "report/main.tex.j2", "report/sections"]
 

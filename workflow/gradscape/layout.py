@@ -1,0 +1,97 @@
+"""Where everything lies: results from where the user stands, gradscape's files by its code.
+
+    results/data/<dataset>/                     images, labels, class names, checksums
+    results/<config>/config.json                the configuration as it ran
+                     runs/<study>/<run>/        a training's files, probes/<probe>.csv
+                     figures/<study>/           <figure>.pdf, .svg and .txt, its facts
+                     tables/<study>/            <table>.csv
+                     report/<document>.tex      LaTeX, with what it includes beside it
+                     <document>.pdf             and its sources, <document>-source.tar.gz
+                     logs/<rule>/
+
+A document is `report`, with all studies, or one study. Arguments may be wildcards.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+# Beside the package in a clone; in an installed wheel, within it.
+HOME = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parents[1]
+SNAKEFILE = HOME / "Snakefile"
+TEMPLATES = HOME / "report"
+SECTIONS = TEMPLATES / "sections"
+SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
+CONFIGS = HOME / "config"
+PUBLISHED = HOME / "results" / "published"
+
+DATA = Path("results/data")
+WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
+
+RECORD = "run.json"  # what a run writes last
+RUN_FILES = ["metrics.csv", "timing.csv", "test.csv", "steps.npz", "gradients.npz"]
+RUN_FILES += ["model.pt", RECORD]
+REPORT = "report"  # the document with all studies; one of a single study has its name
+FIGURE_KINDS = ["pdf", "svg", "txt"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that one configuration makes, below `root`."""
+
+    root: Path
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.json"
+
+    def run(self, study: str, run: str) -> Path:
+        return self.root / "runs" / study / run
+
+    def record(self, study: str, run: str) -> Path:
+        return self.run(study, run) / RECORD
+
+    def probe(self, study: str, run: str, probe: str) -> Path:
+        return probe_file(self.run(study, run), probe)
+
+    def figure(self, study: str, figure: str, kind: str = "pdf") -> Path:
+        return self.root / "figures" / study / f"{figure}.{kind}"
+
+    def table(self, study: str, table: str) -> Path:
+        return self.root / "tables" / study / f"{table}.csv"
+
+    @property
+    def sources(self) -> Path:
+        """The folder that LaTeX starts from."""
+        return self.root / "report"
+
+    def tex(self, document: str) -> Path:
+        return self.sources / f"{document}.tex"
+
+    def pdf(self, document: str) -> Path:
+        return self.root / f"{document}.pdf"
+
+    def archive(self, document: str) -> Path:
+        return self.root / f"{document}-source.tar.gz"
+
+    def log(self, rule: str, *names: str) -> Path:
+        return (self.root / "logs" / rule).joinpath(*names)
+
+
+def probe_file(run: Path, probe: str) -> Path:
+    """Where a probe of the run in the directory `run` writes its table."""
+    return run / "probes" / f"{probe}.csv"
+
+
+def locate(path: str | Path) -> Path:
+    """A file that a configuration names: from where the user stands, else gradscape's."""
+    return Path(path) if Path(path).exists() else HOME / path
+
+
+def nearby(path: Path) -> str:
+    """A path as short as it can be named from here, so that a clone may be moved."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
