@@ -35,7 +35,7 @@ TABLES = {
     "loss": ("engine/losses.py", "LOSSES"),
     "optimiser": ("engine/optimisers.py", "OPTIMISERS"),
     "schedule": ("engine/schedules.py", "SCHEDULES"),
-    "metric": ("report/metrics.py", "METRICS"),
+    "metric": ("results/metrics.py", "METRICS"),
     "table": ("results/tables.py", "TABLES"),
     "probe": ("probes/*.py", None),
     "figure": ("figures/*.py", None),

@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
 
+PROBES = ["filters"]
 ACROSS = 16  # filters side by side
 MOMENTS = {"initialisation": "before training", "best": "after training"}
 

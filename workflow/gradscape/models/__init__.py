@@ -10,7 +10,7 @@ import inspect
 from functools import partial
 
 from gradscape.errors import GradscapeError
-from gradscape.registry import load, source
+from gradscape.registry import find as load, source
 
 MODELS = {
     "vgg08": "gradscape.models.vgg_edinburgh:vgg08",
