@@ -30,27 +30,24 @@ wildcard_constraints:
     document="|".join(["report", *experiment.studies]),
 
 
-localrules:
-    all,
-    runs,
-    figures,
-
-
 rule all:
     default_target: True
     input:
         results.pdf("report"),
+    localrule: True
 
 
 rule runs:
     input:
         dag.runs(),
+    localrule: True
 
 
 rule figures:
     input:
         dag.figures(),
         dag.tables(),
+    localrule: True
 
 
 include: "workflow/rules/data.smk"

@@ -3,10 +3,6 @@
 #   makes  results/data/<dataset>/: images, labels, class names and checksums
 
 
-localrules:
-    data,
-
-
 rule data:
     input:
         dag.own_data,
@@ -16,6 +12,7 @@ rule data:
         "results/data/{dataset}/dataset.json",
     log:
         "results/data/logs/{dataset}.log",
+    localrule: True
     conda:
         "../../envs/train.yaml"
     params:

@@ -3,10 +3,6 @@
 #   makes  results/<config>/figures/<study>/<figure>.pdf, .svg and the facts for its caption
 #          results/<config>/tables/<study>/<table>.csv
 
-localrules:
-    figure,
-    table,
-
 
 rule figure:
     input:
@@ -23,6 +19,7 @@ rule figure:
         facts=results.figure("{study}", "{figure}", "txt"),
     log:
         results.log("figure", "{study}", "{figure}.log"),
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     params:
@@ -52,6 +49,7 @@ rule table:
         ),
     log:
         results.log("table", "{study}", "{table}.log"),
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     params:

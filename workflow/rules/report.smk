@@ -4,13 +4,6 @@
 #          an archive and, before LaTeX, report/
 
 
-localrules:
-    configuration,
-    tex,
-    pdf,
-    report,
-
-
 # The configuration as it ran, with the command line's changes: provenance, and what
 # writes the report again without Snakemake.
 rule configuration:
@@ -18,6 +11,7 @@ rule configuration:
         results.config,
     log:
         results.log("configuration.log"),
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
@@ -42,6 +36,7 @@ rule tex:
         results.tex("{document}"),
     log:
         results.log("tex", "{document}.log"),
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
@@ -68,6 +63,7 @@ rule pdf:
         source=results.archive("{document}"),
     log:
         results.log("pdf", "{document}.log"),
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
@@ -87,6 +83,7 @@ rule report:
         config=results.config,
     log:
         results.log("report.log"),
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
