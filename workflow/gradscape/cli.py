@@ -15,7 +15,7 @@ from gradscape import __version__
 from gradscape.config import Experiment, downloaded_weights
 from gradscape.errors import GradscapeError
 from gradscape.layout import DATA, RECORD, REPORT, WEIGHTS, Results
-from gradscape.models import pretrained_models
+from gradscape.models import pretrained
 from gradscape.registry import find, names, short
 from gradscape.schema import validate
 from gradscape.settings import SETTINGS, Settings, flags
@@ -30,7 +30,7 @@ def experiment(arguments) -> Experiment:
 
 def data(arguments) -> None:
     """get a dataset and lay it out as arrays"""
-    from gradscape.data.sources import acquire
+    from gradscape.data.datasets import acquire
     from gradscape.data.store import save
     from gradscape.files import exclusive
 
@@ -260,7 +260,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--data-dir", help="folder with the archive or its extracted form")
 
     added = command(weights)
-    added.add_argument("model", choices=pretrained_models())
+    added.add_argument("model", choices=list(pretrained()))
 
     added = command(train)
     add_data(added)

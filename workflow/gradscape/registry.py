@@ -31,7 +31,7 @@ TABLES = {
     "split": ("data/splits.py", "SPLITS"),
     "activation": ("models/blocks.py", "ACTIVATIONS"),
     "augmentation": ("engine/augmentation.py", "POLICIES"),
-    "normalisation": ("engine/minibatches.py", "NORMALISATIONS"),
+    "normalisation": ("data/normalisation.py", "NORMALISATIONS"),
     "loss": ("engine/losses.py", "LOSSES"),
     "optimiser": ("engine/optimisers.py", "OPTIMISERS"),
     "schedule": ("engine/schedules.py", "SCHEDULES"),

@@ -13,6 +13,7 @@ from typing import Any
 
 from gradscape import registry
 from gradscape.data.datasets import facts
+from gradscape.data.normalisation import check_normalises
 from gradscape.errors import GradscapeError
 from gradscape.layout import SECTIONS, locate
 from gradscape.models import check_takes, pretrained_file
@@ -125,11 +126,14 @@ def check_settings(settings: Settings, at: str) -> None:
         if value is not None:
             if registry.is_own(value) and not rule.own:
                 raise GradscapeError(f"{at}.{name}: {value!r} cannot be one of your own")
-            look_up(rule.kind, value, f"{at}.{name}")
+            if rule.kind != "dataset":  # that may also be a folder
+                look_up(rule.kind, value, f"{at}.{name}")
     try:
+        known = facts(settings.dataset)
+        check_normalises(settings.normalisation, known.channels)
         if settings.pretrained:
             pretrained_file(settings.model)  # raises where there are none
-        check_takes(settings.model, settings, facts(settings.dataset))
+        check_takes(settings.model, settings, known)
     except GradscapeError as error:
         raise GradscapeError(f"{at}: {error}") from None
 

@@ -14,12 +14,12 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from gradscape.config import Settings
+from gradscape.engine.along_gradient import along_gradient
 from gradscape.engine.device import Backend
+from gradscape.engine.gradient_change import GradientChange
 from gradscape.engine.losses import l1_penalty, training_loss
 from gradscape.engine.minibatches import Minibatches
 from gradscape.models.blocks import output_layer, trainable
-from gradscape.engine.along_gradient import along_gradient
-from gradscape.engine.gradient_change import GradientChange
 
 WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 

@@ -13,12 +13,14 @@ from gradscape.config import RUN_RECORD, Run, Settings
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset
 from gradscape.engine import record
+from gradscape.engine.along_gradient import step_sizes
 from gradscape.engine.checkpoint import (
     SECONDS_BETWEEN,
     Checkpoint,
     fingerprint,
 )
 from gradscape.engine.device import Backend, configure
+from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.minibatches import Minibatches
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.progress import Progress
@@ -29,8 +31,6 @@ from gradscape.files import say
 from gradscape.models import build
 from gradscape.models.blocks import forward_flops, parameter_count, trainable, weights
 from gradscape.models.pretrained import load_backbone
-from gradscape.engine.along_gradient import step_sizes
-from gradscape.engine.gradient_flow import mean_absolute_gradients
 
 EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
 
