@@ -72,7 +72,7 @@ class Mark(Enum):
 
 @dataclass(frozen=True)
 class Option:
-    """Name, types, default and rules of one option; `None` in `types` if it may be unset."""
+    """Name, types (with NoneType, if it may be unset), default and rules of one option."""
 
     name: str
     types: tuple[type, ...]
