@@ -8,10 +8,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gradscape.config import Run, Settings
 from gradscape.data.store import load
 from gradscape.engine.device import Backend
 from gradscape.engine.train import Stopped, Training, train
+from gradscape.settings import Settings
+from gradscape.study import Run
 from test_training import SMALL as SMALL_ON_CPU
 from test_training import make, same
 
@@ -90,8 +91,8 @@ def trained(settings: Settings, dataset, eager: bool = False) -> Training:
 
 
 def assert_same(first: Training, second: Training) -> None:
-    assert first.metrics == second.metrics
-    assert first.gradients == second.gradients
+    assert first.history.metrics == second.history.metrics
+    assert first.history.gradients == second.history.gradients
     for key, value in first.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[key]), key
 

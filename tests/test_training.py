@@ -1,5 +1,6 @@
 """Training: the recipe's arithmetic, exact resume, and bad input in one sentence."""
 
+import contextlib
 import json
 import math
 import os
@@ -18,22 +19,24 @@ from torch.nn.functional import cross_entropy
 
 from conftest import BIN, ROOT, succeed
 from gradscape import cli
-from gradscape.config import Run, Settings
 from gradscape.data.store import load
-from gradscape.engine import checkpoint as checkpoints
+from gradscape.engine import record
+from gradscape.engine.checkpoint import Checkpoint, fingerprint
 from gradscape.engine.device import configure
+from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.lease import lease
-from gradscape.engine.losses import l1_penalty, training_loss
+from gradscape.engine.losses import LOSSES, l1_penalty
 from gradscape.engine.minibatches import NORMALISATIONS, Minibatches
 from gradscape.engine.muon import Muon, orthogonalised
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
+from gradscape.engine.outcome import step_arrays
 from gradscape.engine.progress import Progress
-from gradscape.engine.record import revision
 from gradscape.engine.schedules import learning_rate
-from gradscape.engine.train import Training, step_arrays, train
+from gradscape.engine.train import Training, train
 from gradscape.errors import GradscapeError
 from gradscape.models import build
-from gradscape.engine.gradient_flow import mean_absolute_gradients
+from gradscape.settings import Settings
+from gradscape.study import Run
 
 SMALL = Settings(
     model="vgg08",
@@ -42,6 +45,7 @@ SMALL = Settings(
     batch_size=16,
     train_items=104,  # a last minibatch of 8
     validation_items=40,
+    normalisation="cifar10",
     device="cpu",
     precision="fp32",
 )
@@ -85,11 +89,11 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    np.testing.assert_allclose(training.steps[0]["loss"], losses, rtol=2e-4)
-    assert training.metrics[0]["train_loss"] == pytest.approx(np.mean(losses), rel=2e-4)
-    np.testing.assert_allclose(
-        training.gradients[0], mean_absolute_gradients(model), rtol=0.05
-    )
+    np.testing.assert_allclose(training.history.steps[0]["loss"], losses, rtol=2e-4)
+    mean = training.history.metrics[0]["train_loss"]
+    assert mean == pytest.approx(np.mean(losses), rel=2e-4)
+    gradients = mean_absolute_gradients(model)
+    np.testing.assert_allclose(training.history.gradients[0], gradients, rtol=0.05)
 
 
 def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):
@@ -144,11 +148,11 @@ def test_all_models_of_a_seed_see_the_same_minibatches_and_no_epoch_repeats(data
 def test_schedules_are_torchs(name, scheduler, by_step):
     settings = replace(SMALL, schedule=name, epochs=6, decay_epochs=2)
     optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-3)
-    reference = scheduler(optimiser)
+    reference, rate = scheduler(optimiser), learning_rate(settings)
     for epoch in range(6):
         for step in range(4):
             expected = optimiser.param_groups[0]["lr"]
-            assert learning_rate(settings, epoch, step, 4) == pytest.approx(expected)
+            assert rate(epoch, step, 4) == pytest.approx(expected)
             optimiser.step()
             if by_step or step == 3:
                 reference.step()
@@ -156,7 +160,8 @@ def test_schedules_are_torchs(name, scheduler, by_step):
 
 def test_warmup_rises_to_the_base_rate():
     settings = replace(SMALL, warmup_epochs=2, epochs=4, schedule="constant")
-    rates = [learning_rate(settings, e, s, 5) for e in range(3) for s in range(5)]
+    rate = learning_rate(settings)
+    rates = [rate(epoch, step, 5) for epoch in range(3) for step in range(5)]
     assert rates[:10] == pytest.approx([1e-3 * (i + 1) / 10 for i in range(10)])
     assert rates[10:] == [1e-3] * 5
 
@@ -191,16 +196,17 @@ def test_losses_are_what_they_are_called():
     labels = torch.tensor([0, 2])
     right = torch.softmax(logits, 1)[[0, 1], labels]
 
-    def loss(**changed):
-        return training_loss(replace(SMALL, **changed), logits, labels).item()
+    def loss(name, **changed):
+        return LOSSES[name](logits, labels, replace(SMALL, **changed)).item()
 
-    assert loss() == pytest.approx(-right.log().mean().item())
+    assert loss("cross_entropy") == pytest.approx(-right.log().mean().item())
     focal = -((1 - right) ** 2 * right.log()).mean().item()
-    assert loss(loss="focal") == pytest.approx(focal)
+    assert loss("focal") == pytest.approx(focal)
     squared = ((1 + 0 + 1) + (0 + 1 + 1)) / 2
-    assert loss(loss="squared_error") == pytest.approx(squared)
+    assert loss("squared_error") == pytest.approx(squared)
     smooth = -(0.9 * right.log() + 0.1 * torch.log_softmax(logits, 1).mean(1)).mean()
-    assert loss(label_smoothing=0.1) == pytest.approx(smooth.item())
+    smoothed = loss("cross_entropy", label_smoothing=0.1)
+    assert smoothed == pytest.approx(smooth.item())
     model = torch.nn.Linear(2, 1)
     assert l1_penalty(model, 0.5) == 0.5 * model.weight.abs().sum()
 
@@ -232,6 +238,39 @@ def test_real_cifar_is_learned_by_vgg08(cifar, tmp_path):
     assert metrics["val_accuracy"].iloc[-1] > 0.015
     record = json.loads((out / "run.json").read_text())
     assert record["data"]["validation"] == 500 and record["data"]["test"] == 10_000
+
+
+OWN = """
+from torch.nn.functional import multi_margin_loss
+from torch.optim import SGD
+
+def margin(logits, labels, settings):
+    return multi_margin_loss(logits, labels)
+
+def heavy(parameters, settings, capturable):
+    return SGD(parameters, lr=settings.learning_rate, momentum=0.5)
+
+def halved(settings, epoch, step, steps):
+    return settings.learning_rate / 2 ** (epoch * steps + step)
+"""
+
+
+def test_loss_optimiser_and_schedule_may_be_the_users_own(dataset, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(OWN)
+    settings = replace(SMALL, loss=f"{file}:margin", schedule=f"{file}:halved")
+    settings = replace(settings, optimiser=f"{file}:heavy", epochs=1)
+    train(Run("s", "r", settings, {"loss": "own"}), dataset, tmp_path / "run")
+    metrics = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    assert metrics["learning_rate"].iloc[-1] == 1e-3 / 2**6
+    assert 0.5 < metrics["train_loss"].iloc[-1] < 1.5  # a margin of one, ten classes
+    recorded = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert recorded["varied"] == {"loss": "own"}
+    mark = fingerprint(settings)
+    file.write_text(OWN.replace("0.5", "0.6"))
+    assert fingerprint(settings) != mark
+    with pytest.raises(GradscapeError, match="unknown loss 'crossentropy'"):
+        make(replace(SMALL, loss="crossentropy"), dataset)
 
 
 # Exact, and exact again
@@ -283,9 +322,9 @@ def test_dropout_goes_on_from_its_own_place(dataset, tmp_path):
     resumed = make(settings, dataset)
     resumed.restore(torch.load(tmp_path / "state", weights_only=True))
     resumed.run_epoch(lambda images: None)
-    assert resumed.metrics == whole.metrics
-    arrays = step_arrays(whole)
-    for name, values in step_arrays(resumed).items():
+    assert resumed.history.metrics == whole.history.metrics
+    arrays = step_arrays(whole.history)
+    for name, values in step_arrays(resumed.history).items():
         np.testing.assert_array_equal(values, arrays[name])
 
 
@@ -306,22 +345,58 @@ def test_sigterm_saves_and_says_so_by_its_exit_code(generated, tmp_path):
     assert (tmp_path / ".checkpoint.pt").exists()
 
 
-def test_a_torn_or_foreign_checkpoint_is_set_aside(dataset, tmp_path, capfd):
-    (tmp_path / ".checkpoint.pt").write_bytes(b"torn")
-    train(Run("s", "r", SMALL), dataset, tmp_path)
-    assert "cannot be read" in capfd.readouterr().err
-    assert (tmp_path / ".checkpoint.pt.set-aside").read_bytes() == b"torn"
-    checkpoint = checkpoints.Checkpoint(tmp_path / ".checkpoint.pt", "another")
-    checkpoint.save({"epoch": 1})
-    train(Run("s", "r", SMALL), dataset, tmp_path)
-    assert "belongs to other settings" in capfd.readouterr().err
+def test_a_checkpoint_that_cannot_serve_is_set_aside(dataset, tmp_path, capfd):
+    """Torn, damaged in one bit of one weight, another run's, or of another network."""
+    path = tmp_path / ".checkpoint.pt"
+    state = make(SMALL, dataset).state()
+    mark = fingerprint(SMALL, dataset.checksum, None)
+
+    def refused(because: str) -> None:
+        left = path.read_bytes()
+        train(Run("s", "r", SMALL), dataset, tmp_path)
+        said = capfd.readouterr().err
+        assert because in said and len(said.splitlines()) == 1
+        assert path.with_name(".checkpoint.pt.set-aside").read_bytes() == left
+        assert json.loads((tmp_path / "run.json").read_text())["resumed"] == 0
+
+    path.write_bytes(b"torn")
+    refused("damaged (cut short")
+    Checkpoint(path, mark).save(state)
+    weight = state["model"]["head.weight"].numpy().tobytes()
+    content = bytearray(path.read_bytes())
+    content[content.index(weight) + 5] ^= 4
+    path.write_bytes(content)
+    refused("damaged (other bytes")
+    Checkpoint(path, "another").save(state)
+    refused("belongs to other settings")
+    state["model"]["head.weight"] = torch.zeros(3)
+    Checkpoint(path, mark).save(state)
+    refused("fits no longer")
+
+
+def test_damaged_weights_are_refused_and_older_ones_read(tmp_path):
+    path, weights = tmp_path / "model.pt", {"best": {"w": torch.arange(99.0)}}
+    record.write_weights(path, weights)
+    whole = path.read_bytes()
+    assert torch.equal(torch.load(path)["best"]["w"], weights["best"]["w"])
+    for place in range(0, 8 * len(whole), 31):
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        path.write_bytes(content)
+        with contextlib.suppress(GradscapeError):  # a bit of the seal's name may flip
+            assert torch.equal(record.read_weights(path)["best"]["w"], torch.arange(99.0))
+    path.write_bytes(whole[:-1000])
+    with pytest.raises(GradscapeError, match=r"model\.pt: damaged"):
+        record.read_weights(path)
+    torch.save(weights, path)
+    assert torch.equal(record.read_weights(path)["best"]["w"], weights["best"]["w"])
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, capfd):
     """A file-size limit makes the write fail half way, as a full disk does."""
     import resource
 
-    checkpoint = checkpoints.Checkpoint(tmp_path / "checkpoint", "mark")
+    checkpoint = Checkpoint(tmp_path / "checkpoint", "mark")
     checkpoint.save({"epoch": torch.tensor(1)})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
@@ -352,7 +427,7 @@ def test_new_results_do_not_make_the_code_look_changed(tmp_path):
         subprocess.run([*git, *command], check=True)
     for file, dirty in reversed([*zip(files, (True, False), strict=True)]):
         file.write_text("changed")
-        assert revision(files[0].parent)["dirty"] == dirty
+        assert record.revision(files[0].parent)["dirty"] == dirty
 
 
 # Devices
@@ -376,7 +451,7 @@ def test_bf16_learns_what_fp32_learns(dataset):
             training = make(replace(settings, epochs=3), dataset)
             while not training.finished:
                 training.run_epoch(lambda images: None)
-            ends[precision].append(training.metrics[-1]["train_loss"])
+            ends[precision].append(training.history.metrics[-1]["train_loss"])
     spread = np.std(ends["fp32"], ddof=1) + 0.01
     assert abs(np.mean(ends["fp32"]) - np.mean(ends["bf16"])) < 2 * spread
 

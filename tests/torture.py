@@ -16,9 +16,10 @@ from pathlib import Path
 
 import torch  # noqa: F401  before the forks
 
-from gradscape.config import Run, Settings
 from gradscape.data.store import load
 from gradscape.engine.train import train
+from gradscape.settings import Settings
+from gradscape.study import Run
 
 SETTINGS = Settings(
     model="vgg08-bn",
@@ -27,6 +28,7 @@ SETTINGS = Settings(
     batch_size=8,
     train_items=100,  # a smaller last minibatch
     validation_items=20,
+    normalisation="cifar10",
     device="cpu",
 )
 

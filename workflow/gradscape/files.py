@@ -31,7 +31,9 @@ def exclusive(folder: Path) -> Iterator[bool]:
 
     Gives whether there was one to wait for. The kernel lets go of the lock when a process
     ends, however it does. Where a file system has no locks (Lustre mounted without
-    `flock`) that is said, and nothing is locked.
+    `flock`) that is said, and nothing is locked. The package `filelock` does otherwise: it
+    leaves its file behind, and without `flock` takes a file that outlives a killed process
+    for a lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, waited = folder / ".lock", False

@@ -2,22 +2,24 @@
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
-from gradscape.config import Settings
-from gradscape.files import say, whole
+from gradscape.engine import sealed
+from gradscape.files import say
+from gradscape.registry import is_own
+from gradscape.settings import Settings
 
 SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 
 
 def fingerprint(settings: Settings, *checksums: str | None) -> str:
-    """A hash of all that decides a run: its settings, its data, its pretrained weights."""
-    content = json.dumps([asdict(settings), *checksums], sort_keys=True)
+    """A hash of all that decides a run: settings, data, pretrained weights, and the files
+    of the user's own that the settings name."""
+    own = [value for value in vars(settings).values() if is_own(str(value))]
+    code = [Path(name.rpartition(":")[0]).read_text() for name in own]
+    content = json.dumps([asdict(settings), *checksums, *code], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -36,24 +38,21 @@ class Checkpoint:
     def save(self, state: dict) -> None:
         """Write `state`; on a full disk say so, keep the previous one and go on."""
         try:
-            with whole(self.path) as partial, partial.open("wb") as file:
-                torch.save(state | {"fingerprint": self.fingerprint}, file)
-                file.flush()
-                os.fsync(file.fileno())
+            sealed.save(self.path, state | {"fingerprint": self.fingerprint})
         except (OSError, RuntimeError) as error:  # torch wraps a failed write
             say(f"{self.path}: checkpoint not saved ({error}); the previous one is kept")
         self.saved_at = time.monotonic()
 
     def load(self) -> dict | None:
         """The saved state, or None where there is none for this run."""
-        if not self.path.exists():
-            return None
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as error:  # whatever a torn file makes the reader raise
-            return self.set_aside(f"cannot be read ({type(error).__name__})")
-        if not isinstance(state, dict) or state.get("fingerprint") != self.fingerprint:
-            return self.set_aside("belongs to other settings or other data")
+            state = sealed.load(self.path)
+        except FileNotFoundError:
+            return None
+        except (sealed.Damaged, OSError) as error:
+            return self.set_aside(f"damaged ({error})")
+        if state.get("fingerprint") != self.fingerprint:
+            return self.set_aside("belongs to other settings, data or code")
         return state
 
     def set_aside(self, reason: str) -> None:

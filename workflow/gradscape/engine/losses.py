@@ -1,30 +1,51 @@
-"""What training minimises, by name. Validation and test losses are cross entropy always."""
+"""What training minimises, by name. Validation and test losses are cross entropy always.
+
+A loss of your own, `path/file.py:function`, is a function like these: it takes logits
+[b, classes] in fp32, labels [b] and the run's settings, and returns the minibatch's mean,
+0-d. For CUDA it must read nothing from the device; penalties are added elsewhere.
+"""
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn import functional
+from torch.nn.functional import log_softmax
 
-from gradscape.config import Settings
 from gradscape.models.blocks import trainable
+from gradscape.settings import Settings
 
 FOCUS = 2.0  # gamma of the focal loss, Lin et al. 2017, section 3.2
 
 
-def training_loss(settings: Settings, logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean over a minibatch: logits [b, classes] and labels [b] → 0-d, without penalties.
+def cross_entropy(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
+    """Smoothed by `label_smoothing` (Szegedy et al. 2016, section 7)."""
+    smoothing = settings.label_smoothing
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
-    `cross_entropy`, smoothed by `label_smoothing` (Szegedy et al. 2016, section 7);
-    `squared_error`, of the logits against one-hot labels, summed over classes; `focal`
-    (Lin et al. 2017), which turns down what is already right.
-    """
-    # A mask instead of indices, whose backward on CUDA would need sorting to be exact.
-    right = labels[:, None] == torch.arange(logits.shape[1], device=labels.device)
-    if settings.loss == "squared_error":
-        return (logits - right.to(logits.dtype)).square().sum(dim=1).mean()
-    if settings.loss == "focal":
-        log_right = torch.where(right, log_softmax(logits, dim=1), 0).sum(dim=1)
-        return -((1 - log_right.exp()) ** FOCUS * log_right).mean()
-    return cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
+
+def squared_error(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
+    """Of the logits against one-hot labels, summed over classes."""
+    wanted = one_hot(labels, logits).to(logits.dtype)
+    return (logits - wanted).square().sum(dim=1).mean()
+
+
+def focal(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
+    """Lin et al. 2017: turns down what is already right."""
+    log_probabilities = log_softmax(logits, dim=1)
+    log_right = torch.where(one_hot(labels, logits), log_probabilities, 0).sum(dim=1)
+    return -((1 - log_right.exp()) ** FOCUS * log_right).mean()
+
+
+LOSSES = {
+    "cross_entropy": cross_entropy,
+    "squared_error": squared_error,
+    "focal": focal,
+}
+
+
+def one_hot(labels: Tensor, logits: Tensor) -> Tensor:
+    """A mask [b, classes], instead of indices, whose backward on CUDA would have to sort
+    to be exact."""
+    return labels[:, None] == torch.arange(logits.shape[1], device=labels.device)
 
 
 def l1_penalty(model: nn.Module, factor: float) -> Tensor:

@@ -1,26 +1,35 @@
 """Muon: momentum whose matrices are made orthogonal before they are applied.
 
 Jordan et al. 2024: the update of a weight matrix is its momentum with all singular values
-brought near one, by Newton-Schulz iterations that need matrix products only. That is
-steepest descent under the spectral norm (Bernstein & Newhouse 2024); for vectors, biases
-and normalisations, the same idea under the root-mean-square norm is momentum divided by
-its own size, which is what this implementation does, so that one optimiser and one
-learning rate serve the whole network.
+brought near one (between 0.7 and 1.2) by Newton-Schulz iterations, which need matrix
+products only. That is steepest descent under the spectral norm (Bernstein & Newhouse
+2024).
+
+`torch.optim.Muon` takes matrices only: no convolutions, no vectors. It and the published
+recipe leave vectors and the first and last layer to AdamW at a rate of its own; here one
+optimiser and one rate serve the whole network. So this one departs from them in
+
+- vectors, biases and normalisations: the same idea under the root-mean-square norm, which
+  is the momentum divided by its own size;
+- the scale: every update has a root mean square of one, for a matrix [m, n] an orthogonal
+  one times sqrt(max(m, n)), where theirs is times sqrt(max(1, m / n));
+- no floor: they divide by the norm plus or at least 1e-7, so that a vanished gradient
+  stays small; here it is divided by its norm whatever that is, down to `TINY`;
+- precision: the iterations run in fp32, theirs in bf16.
 """
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-# Coefficients of the quintic iteration, Jordan et al. 2024: steep at zero, settling
-# between 0.7 and 1.2.
+# Coefficients of the quintic iteration, Jordan et al. 2024: steep at zero.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 TINY = 1e-30  # a gradient of zero is no direction
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
-    """A matrix with singular vectors of `matrix` [m, n] and singular values near one."""
+    """The singular vectors of `matrix` [m, n] with singular values near one."""
     a, b, c = QUINTIC
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gradscape.engine import sealed
 from gradscape.engine.device import Backend
+from gradscape.errors import GradscapeError
 from gradscape.files import whole
 
 
@@ -32,8 +34,22 @@ def write_json(path: Path, record: dict) -> None:
 
 
 def write_weights(path: Path, content: dict) -> None:
-    with whole(path) as partial, partial.open("wb") as file:
-        torch.save(content, file)
+    sealed.save(path, content)
+
+
+def read_weights(path: Path) -> dict:
+    """What `write_weights` wrote: a run's settings, its classes, its best and last weights.
+
+    Raises `GradscapeError` for a missing or damaged file.
+    """
+    try:
+        return sealed.load(path, unsealed=True)
+    except FileNotFoundError:
+        raise GradscapeError(f"{path}: missing; the run has to be trained") from None
+    except sealed.Damaged as error:
+        raise GradscapeError(
+            f"{path}: damaged ({error}); delete the run's run.json and train it again"
+        ) from None
 
 
 def revision(here: Path = Path(__file__).parent) -> dict:

@@ -11,25 +11,64 @@
 
 `warmup_epochs` raises the rate linearly, minibatch by minibatch, in front of any of them.
 Cosine: Loshchilov & Hutter 2017, equation 5, without restarts.
+
+A schedule of your own, `path/file.py:function`, is a function like these: it takes the
+run's settings, the epoch and the minibatch in it (both from 0), and the minibatches of an
+epoch, and returns the rate. After a warm-up the epochs it sees, `settings.epochs` among
+them, are counted from the warm-up's end.
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
-from gradscape.config import Settings
+from gradscape.registry import find
+from gradscape.settings import Settings
 
 
-def learning_rate(settings: Settings, epoch: int, step: int, steps: int) -> float:
-    """The rate at minibatch `step` of `epoch` (both from 0), `steps` minibatches long."""
+def constant(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return settings.learning_rate
+
+
+def cosine(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return along_cosine(settings, epoch)
+
+
+def cosine_per_iteration(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return along_cosine(settings, epoch * steps + step)
+
+
+def exponential(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return settings.learning_rate * settings.decay**epoch
+
+
+def staircase(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return settings.learning_rate * settings.decay ** (epoch // settings.decay_epochs)
+
+
+SCHEDULES = {
+    "constant": constant,
+    "cosine": cosine,
+    "cosine_per_iteration": cosine_per_iteration,
+    "exponential": exponential,
+    "staircase": staircase,
+}
+
+
+def along_cosine(settings: Settings, at: int) -> float:
     base, final = settings.learning_rate, settings.final_learning_rate
-    if epoch < settings.warmup_epochs:
-        return base * (epoch * steps + step + 1) / (settings.warmup_epochs * steps)
-    epoch -= settings.warmup_epochs
-    period = settings.epochs - settings.warmup_epochs
-    if settings.schedule == "exponential":
-        return base * settings.decay**epoch
-    if settings.schedule == "staircase":
-        return base * settings.decay ** (epoch // settings.decay_epochs)
-    if settings.schedule == "constant":
-        return base
-    at = epoch if settings.schedule == "cosine" else epoch * steps + step
-    return final + (base - final) * (1 + math.cos(math.pi * at / period)) / 2
+    return final + (base - final) * (1 + math.cos(math.pi * at / settings.epochs)) / 2
+
+
+def learning_rate(settings: Settings) -> Callable[[int, int, int], float]:
+    """A run's rate as a function of epoch, minibatch (both from 0) and minibatches of an
+    epoch."""
+    schedule, warmup = find("schedule", settings.schedule), settings.warmup_epochs
+    warm = replace(settings, epochs=settings.epochs - warmup)
+
+    def rate(epoch: int, step: int, steps: int) -> float:
+        if epoch < warmup:
+            return settings.learning_rate * (epoch * steps + step + 1) / (warmup * steps)
+        return schedule(warm, epoch - warmup, step, steps)
+
+    return rate

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
+<<<<<<< HEAD
 from gradscape.config import Settings
 from gradscape.engine.along_gradient import along_gradient
 from gradscape.engine.device import Backend
@@ -20,6 +21,16 @@ from gradscape.engine.gradient_change import GradientChange
 from gradscape.engine.losses import l1_penalty, training_loss
 from gradscape.engine.minibatches import Minibatches
 from gradscape.models.blocks import output_layer, trainable
+=======
+from gradscape.engine.along_gradient import along_gradient
+from gradscape.engine.device import Backend
+from gradscape.engine.gradient_change import GradientChange
+from gradscape.engine.losses import l1_penalty
+from gradscape.engine.minibatches import Minibatches
+from gradscape.models.blocks import output_layer, trainable
+from gradscape.registry import find
+from gradscape.settings import Settings
+>>>>>>> engine
 
 WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 
@@ -46,6 +57,7 @@ class TrainingStep:
         self.minibatches = minibatches
         self.backend = backend
         self.settings = settings
+        self.loss = find("loss", settings.loss)
         steps, device = len(minibatches.sizes), backend.device
         self.index = torch.zeros((), dtype=torch.int64, device=device)
         self.steps = torch.arange(steps, device=device)
@@ -79,7 +91,7 @@ class TrainingStep:
         self.optimiser.zero_grad(set_to_none=not self.graphs)
         with self.backend.autocast():
             logits = self.model(images)
-        loss = training_loss(self.settings, logits.float(), labels)
+        loss = self.loss(logits.float(), labels, self.settings)
         if self.settings.l1 > 0:
             loss = loss + l1_penalty(self.model, self.settings.l1)
         loss.backward()

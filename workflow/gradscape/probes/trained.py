@@ -12,6 +12,7 @@ from gradscape.data.splits import split
 from gradscape.data.store import load
 from gradscape.engine.device import configure
 from gradscape.engine.minibatches import Minibatches
+from gradscape.engine.record import read_weights
 from gradscape.errors import GradscapeError
 from gradscape.models import build
 from gradscape.registry import short
@@ -28,11 +29,7 @@ class Trained:
     """
 
     def __init__(self, path: Path, data: Path, threads: int = 1, device: str = ""):
-        file = path / "model.pt"
-        try:
-            saved = torch.load(file, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise GradscapeError(f"{file}: missing; the run has to be trained") from None
+        saved = read_weights(path / "model.pt")
         self.settings = Settings(**saved["settings"])
         self.class_names: list[str] = saved["classes"]
         self.classes = len(self.class_names)

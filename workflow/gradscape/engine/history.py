@@ -1,0 +1,37 @@
+"""What a run has been through so far, apart from the tensors that are its network."""
+
+import math
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class History:
+    """All fields are in a checkpoint, so they hold what `torch.load` takes as data alone:
+    numbers, text, lists, dictionaries and tensors on the host.
+    """
+
+    epoch: int = 0  # complete epochs
+    seconds: float = 0.0  # spent in the current epoch, over all attempts
+    seconds_probing: float = 0.0
+    resumed: int = 0
+    metrics: list[dict] = field(default_factory=list)  # rows of metrics.csv
+    timing: list[dict] = field(default_factory=list)  # rows of timing.csv
+    gradients: list[list[float]] = field(default_factory=list)  # an epoch each
+    steps: list[dict[str, Tensor]] = field(default_factory=list)  # what steps kept, too
+    probes: list[dict] = field(default_factory=list)  # the landscapes along gradients
+    best: dict | None = None  # epoch, val_accuracy and weights where that was highest
+
+    @property
+    def diverged(self) -> bool:
+        """Did the last epoch's loss leave the finite numbers?"""
+        return bool(self.metrics) and not math.isfinite(self.metrics[-1]["train_loss"])
+
+    def out_of_patience(self, patience: int | None) -> bool:
+        """Have so many epochs gone by without a better validation accuracy?"""
+        return (
+            patience is not None
+            and self.best is not None
+            and self.epoch - self.best["epoch"] >= patience
+        )

@@ -1,0 +1,110 @@
+"""What a finished run leaves in its directory: tables, arrays, weights and `run.json`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from gradscape.data.store import Dataset
+from gradscape.engine import record
+from gradscape.engine.history import History
+from gradscape.engine.step import evaluate
+from gradscape.layout import RECORD
+from gradscape.models.blocks import parameter_count, weights
+from gradscape.study import Run
+
+if TYPE_CHECKING:
+    from gradscape.engine.train import Training
+
+
+def step_arrays(history: History) -> dict[str, np.ndarray]:
+    """What was kept of every step; the names are explained in config/README.md."""
+    kept = [name for name in history.steps[0] if name != "accuracy"]
+    arrays = {
+        name: torch.cat([epoch[name] for epoch in history.steps]).numpy() for name in kept
+    }
+    arrays["steps_per_epoch"] = np.array(len(history.steps[0]["loss"]))
+    if history.probes:
+        measured = torch.stack([probe["measured"] for probe in history.probes]).numpy()
+        # A step so far that something overflowed went to infinity.
+        measured = np.nan_to_num(measured, nan=np.inf, posinf=np.inf)
+        arrays["probed_step"] = np.array([probe["step"] for probe in history.probes])
+        arrays["probed_size"] = np.array([probe["sizes"] for probe in history.probes])
+        arrays["probed_loss"] = measured[:, 0, 1:]
+        arrays["probed_loss_here"] = measured[:, 0, 0]
+        arrays["probed_gradient_distance"] = measured[:, 1, 1:]
+        arrays["probed_gradient_norm"] = measured[:, 1, 0]
+    return arrays
+
+
+def test_scores(training: "Training") -> list[dict]:
+    """Loss and accuracy on the test images: of the epoch that validated best, as the
+    courses ask, and of the last, where that is another."""
+    images, scores, history = training.test(), [], training.history
+    best, last = history.best["epoch"], history.epoch
+    if best != last:
+        scores.append((last, *evaluate(training.model, images, training.backend)))
+    training.model.load_state_dict(history.best["model"])
+    scores.append((best, *evaluate(training.model, images, training.backend)))
+    columns = ["epoch", "test_loss", "test_accuracy"]
+    return [dict(zip(columns, score, strict=True)) for score in reversed(scores)]
+
+
+def write_results(
+    training: "Training", run: Run, dataset: Dataset, out: Path, wall_seconds: float
+) -> None:
+    model, history = training.model, training.history
+    last_weights = training.weights_now()
+    record.write_csv(out / "metrics.csv", history.metrics)
+    record.write_csv(out / "timing.csv", history.timing)
+    record.write_csv(out / "test.csv", test_scores(training))
+    record.write_arrays(out / "steps.npz", **step_arrays(history))
+    record.write_arrays(
+        out / "gradients.npz",
+        mean_absolute_gradient=np.array(history.gradients, dtype=np.float32),
+        layer=np.array(list(weights(model))),
+    )
+    record.write_weights(
+        out / "model.pt",
+        {
+            "settings": asdict(run.settings),
+            "classes": dataset.classes,
+            "best": history.best["model"],
+            "last": last_weights,
+        },
+    )
+    seconds = sum(row["seconds"] for row in history.timing)
+    record.write_json(
+        out / RECORD,
+        {
+            "study": run.study,
+            "run": run.name,
+            "varied": run.varied,
+            "settings": asdict(run.settings),
+            "data": {
+                "name": dataset.name,
+                "source": dataset.source,
+                "classes": len(dataset.classes),
+                "sha256": dataset.checksum,
+                "train": training.train.count,
+                "validation": training.validation.count,
+                "test": len(dataset.labels) - dataset.train,
+            },
+            "parameters": parameter_count(model),
+            "flops": training.flops,
+            "pretrained_sha256": training.weights_sha256,
+            "best_epoch": history.best["epoch"],
+            "diverged": history.epoch if history.diverged else None,
+            "backend": training.backend.key(),
+            "seconds_training": seconds,
+            "seconds_probing": history.seconds_probing,
+            "seconds_last_attempt": wall_seconds,
+            "images_per_second": training.train.count * len(history.timing) / seconds,
+            "peak_memory_bytes": record.peak_memory_bytes(training.backend),
+            "resumed": history.resumed,
+            "revision": record.revision(),
+            "versions": record.versions(),
+        },
+    )

@@ -1,0 +1,53 @@
+"""Tensors on disk under a seal, so that no damaged byte is taken for a number.
+
+A sealed file is what `torch.save` writes, with the SHA-256 of all before it at its end.
+The digest is the comment of the zip archive that it is, so `torch.load` reads it, too.
+"""
+
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import torch
+
+from gradscape.files import whole
+
+SEAL = b"gradscape sha256 "
+SIZE = len(SEAL) + 64
+
+
+class Damaged(Exception):
+    """The bytes are not those that were written."""
+
+
+def save(path: Path, content: dict) -> None:
+    """Write numbers, text and tensors; they appear whole, on the disk, or not at all."""
+    with whole(path) as partial, partial.open("wb+") as file:
+        torch.save(content, file)
+        file.seek(-2, os.SEEK_END)  # an archive ends with the length of its comment
+        file.write(SIZE.to_bytes(2, "little"))
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.write(SEAL + digest.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load(path: Path, unsealed: bool = False) -> dict:
+    """Read it back, with the tensors on the host.
+
+    Raises `Damaged` for other bytes, and for none of this project's seal unless the file
+    may be `unsealed`, from before there were seals; `OSError` for a file not to be read.
+    """
+    content = path.read_bytes()
+    if content[-SIZE:].startswith(SEAL):
+        digest = hashlib.sha256(memoryview(content)[:-SIZE]).hexdigest()
+        if not content.endswith(digest.encode()):
+            raise Damaged("other bytes than were written")
+    elif not unsealed:
+        raise Damaged("cut short, or not one of gradscape's")
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a torn file makes the reader raise
+        raise Damaged(type(error).__name__) from error
