@@ -13,15 +13,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-<<<<<<< HEAD
-from gradscape.config import Settings
-from gradscape.engine.along_gradient import along_gradient
-from gradscape.engine.device import Backend
-from gradscape.engine.gradient_change import GradientChange
-from gradscape.engine.losses import l1_penalty, training_loss
-from gradscape.engine.minibatches import Minibatches
-from gradscape.models.blocks import output_layer, trainable
-=======
 from gradscape.engine.along_gradient import along_gradient
 from gradscape.engine.device import Backend
 from gradscape.engine.gradient_change import GradientChange
@@ -30,7 +21,6 @@ from gradscape.engine.minibatches import Minibatches
 from gradscape.models.blocks import output_layer, trainable
 from gradscape.registry import find
 from gradscape.settings import Settings
->>>>>>> engine
 
 WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 

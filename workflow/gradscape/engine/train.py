@@ -242,8 +242,8 @@ def train(
     `pretrained` is the file that a run with that setting takes its first weights from.
 
     A run that was stopped, by whatever means, goes on from its checkpoint (a hidden file
-    in `out`) and ends with the bytes of one that was not, on the same backend. SIGTERM and SIGINT save first. A run whose loss leaves the finite
-    numbers ends there and is a result like any other.
+    in `out`) and ends with the bytes of one that was not, on the same backend. SIGTERM and
+    SIGINT save first. A run that diverges ends there and is a result like any other.
 
     Raises `GradscapeError` for a device or a precision that is not there.
     """
