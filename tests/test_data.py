@@ -6,9 +6,9 @@ import tarfile
 
 import numpy as np
 import pytest
+from gradscape.data.sources import acquire
 
 from gradscape.data import sources
-from gradscape.data.sources import acquire
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset, load, save
 from gradscape.errors import GradscapeError
