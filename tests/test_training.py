@@ -19,12 +19,13 @@ from torch.nn.functional import cross_entropy
 from conftest import BIN, ROOT, succeed
 from gradscape import cli
 from gradscape.config import Run, Settings
+from gradscape.data.normalisation import moments
 from gradscape.data.store import load
 from gradscape.engine import checkpoint as checkpoints
 from gradscape.engine.device import configure
 from gradscape.engine.lease import lease
 from gradscape.engine.losses import l1_penalty, training_loss
-from gradscape.engine.minibatches import NORMALISATIONS, Minibatches
+from gradscape.engine.minibatches import Minibatches
 from gradscape.engine.muon import Muon, orthogonalised
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.progress import Progress
@@ -77,7 +78,9 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     train_set = training.train
     images = train_set.images.permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(v)[:, None, None] for v in NORMALISATIONS["cifar10"])
+    mean, std = (
+        torch.tensor(v)[:, None, None] for v in moments(settings.normalisation, dataset)
+    )
     losses = []
     for batch in train_set.order.split(16):
         optimiser.zero_grad()
@@ -94,7 +97,8 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
 
 def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):
     images, labels = np.asarray(dataset.images[:50]), np.asarray(dataset.labels[:50])
-    batches = Minibatches(images, labels, 50, "half", "crop-flip")
+    half = moments("half", dataset)
+    batches = Minibatches(images, labels, 50, half, "crop-flip")
     batches.draw(seed=3, epoch=1)
     taken, taken_labels = batches.take(torch.tensor(0), 50)
     padded = np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)])
@@ -111,7 +115,8 @@ def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):
 
 def test_all_models_of_a_seed_see_the_same_minibatches_and_no_epoch_repeats(dataset):
     def order(seed, epoch):
-        batches = Minibatches(dataset.images[:99], dataset.labels[:99], 10, "half")
+        half = moments("half", dataset)
+        batches = Minibatches(dataset.images[:99], dataset.labels[:99], 10, half)
         batches.draw(seed, epoch)
         return batches.order.tolist()
 
