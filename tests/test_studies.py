@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from gradscape.data.store import load
 from gradscape.engine.augmentation import Colour, Geometric, grey
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
-from gradscape.models import PRETRAINED, build
+from gradscape.models import build, pretrained
 from gradscape.models.blocks import forward_flops
 from gradscape.models.pretrained import load_backbone
 from gradscape.report.build import write_tex
@@ -111,7 +112,7 @@ def smooth_images() -> torch.Tensor:
     return torch.cat([image, image[:1].flip(2)]).repeat(2, 1, 1, 1)
 
 
-@pytest.mark.parametrize("change", [Geometric, Colour])
+@pytest.mark.parametrize("change", [partial(Geometric, size=32), Colour])
 def test_strength_zero_changes_nothing_and_draws_repeat(change):
     images, at = smooth_images(), torch.arange(2)
     weak, first, second = (change(2, strength, "cpu") for strength in (0.0, 1.0, 1.0))
@@ -125,7 +126,7 @@ def test_strength_zero_changes_nothing_and_draws_repeat(change):
 
 def test_geometric_moves_and_colour_keeps_grey_grey():
     images, at = smooth_images(), torch.arange(2)
-    moved = Geometric(2, 1.0, "cpu")
+    moved = Geometric(2, 1.0, "cpu", size=32)
     moved.affine.copy_(torch.tensor([[[1.0, 0, 4 / 16], [0, 1, 0]]] * 2))
     result = moved(images, at)
     torch.testing.assert_close(result[..., :28], images[..., 4:])
@@ -189,7 +190,7 @@ def weights(tmp_path_factory) -> Path:
 def test_pretrained_weights_are_torchvisions():
     from torchvision.models import get_model_weights
 
-    for name, file in PRETRAINED.items():
+    for name, file in pretrained().items():
         url = get_model_weights(name.replace("-", "_"))["IMAGENET1K_V1"].url
         assert url.endswith(f"/{file}")
 
