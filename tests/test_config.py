@@ -157,7 +157,7 @@ def mutate(path: str, value):
             "studies.tiny.activation: unknown activation 'swish' (known: relu, ",
         ),
         ("studies.tiny.width", 8, "studies.tiny: model vgg08: has no 'width' to set"),
-        ("studies.tiny.section", "tiny", "neither a section nor a file tiny"),
+        ("studies.tiny.section", "tiny", "there is no section 'tiny', nor a file tiny.tex.j2"),
         ("studies.tiny.published", "x.csv", "published: there is no file x.csv"),
         ("studies.tiny.claims", "x.yaml", "claims: there is no file x.yaml"),
         ("extends", "config/cyclic.yaml", "cyclic.yaml: extends itself"),
@@ -208,8 +208,8 @@ CLAIM = {
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"is": "abvoe"}, "claims.it.is: unknown value 'abvoe' (did you mean 'above'?)"),
-        ({"margn": 1}, "claims.it: unknown key 'margn' (did you mean 'margin'?)"),
+        ({"is": "abvoe"}, "it.is: unknown value 'abvoe' (did you mean 'above'?)"),
+        ({"margn": 1}, "it: unknown key 'margn' (did you mean 'margin'?)"),
         (
             {"left": {"metric": "test_acuracy", "where": {}}},
             "it.left: unknown metric 'test_acuracy' (did you mean 'test_accuracy'?)",

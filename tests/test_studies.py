@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,7 @@ def smooth_images() -> torch.Tensor:
     return torch.cat([image, image[:1].flip(2)]).repeat(2, 1, 1, 1)
 
 
-@pytest.mark.parametrize("change", [Geometric, Colour])
+@pytest.mark.parametrize("change", [partial(Geometric, size=32), Colour])
 def test_strength_zero_changes_nothing_and_draws_repeat(change):
     images, at = smooth_images(), torch.arange(2)
     weak, first, second = (change(2, strength, "cpu") for strength in (0.0, 1.0, 1.0))
@@ -127,7 +128,7 @@ def test_strength_zero_changes_nothing_and_draws_repeat(change):
 
 def test_geometric_moves_and_colour_keeps_grey_grey():
     images, at = smooth_images(), torch.arange(2)
-    moved = Geometric(2, 1.0, "cpu")
+    moved = Geometric(2, 1.0, "cpu", size=32)
     moved.affine.copy_(torch.tensor([[[1.0, 0, 4 / 16], [0, 1, 0]]] * 2))
     result = moved(images, at)
     torch.testing.assert_close(result[..., :28], images[..., 4:])

@@ -69,7 +69,7 @@ def train(arguments) -> None:
             return  # the other process has trained this run
         train_run(
             Run(arguments.study, name, settings, json.loads(arguments.varied)),
-            load(arguments.data / short(settings.dataset)),
+            load(arguments.data / short(settings.dataset), settings.dataset),
             arguments.out,
             threads=arguments.threads,
             checkpoint_seconds=arguments.checkpoint_seconds,
