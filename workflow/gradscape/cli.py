@@ -15,7 +15,7 @@ from gradscape import __version__
 from gradscape.config import Experiment, downloaded_weights
 from gradscape.errors import GradscapeError
 from gradscape.layout import DATA, RECORD, REPORT, WEIGHTS, Results
-from gradscape.models import pretrained
+from gradscape.models import pretrained_files
 from gradscape.registry import find, names, short
 from gradscape.schema import validate
 from gradscape.settings import SETTINGS, Settings, flags
@@ -69,7 +69,7 @@ def train(arguments) -> None:
             return  # the other process has trained this run
         train_run(
             Run(arguments.study, name, settings, json.loads(arguments.varied)),
-            load(arguments.data / short(settings.dataset)),
+            load(arguments.data / short(settings.dataset), settings.dataset),
             arguments.out,
             threads=arguments.threads,
             checkpoint_seconds=arguments.checkpoint_seconds,
@@ -260,7 +260,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--data-dir", help="folder with the archive or its extracted form")
 
     added = command(weights)
-    added.add_argument("model", choices=list(pretrained()))
+    added.add_argument("model", choices=list(pretrained_files()))
 
     added = command(train)
     add_data(added)

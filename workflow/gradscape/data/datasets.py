@@ -5,7 +5,7 @@ Beside the names below a dataset is one's own images, as `gradscape.data.own` re
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -56,6 +56,6 @@ def acquire(name: str, data_dir: str | None = None) -> Dataset:
     missing or damaged file and for a failed download.
     """
     if name not in DATASETS:
-        return own.read(name)
+        return replace(own.read(name), name=name)
     folder = data_dir or os.environ.get("GRADSCAPE_DATA")
     return DATASETS[name].read(name, Path(folder).expanduser() if folder else None)

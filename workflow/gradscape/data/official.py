@@ -167,7 +167,8 @@ def idx(content: bytes) -> np.ndarray:
 
 
 # Of MATLAB's "Level 5 MAT-File Format": numbers by their type, and two kinds of elements.
-MATLAB_NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 9: "<f8"}
+MATLAB_NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4"}
+MATLAB_NUMBERS |= {9: "<f8", 12: "<i8", 13: "<u8"}
 COMPRESSED, HEADER = 15, 128
 
 

@@ -111,11 +111,12 @@ def seal(record: dict) -> str:
     return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
 
 
-def load(folder: Path) -> Dataset:
+def load(folder: Path, name: str | None = None) -> Dataset:
     """Open a dataset and check it against its checksums.
 
-    Raises `GradscapeError` when a file is missing or its bytes are not those written. A
-    record of before records had a checksum is taken if it can be true.
+    Raises `GradscapeError` when a file is missing, its bytes are not those written, or the
+    folder holds another dataset than `name`. A record from before records had a checksum
+    is taken if it can be true.
     """
     try:
         record = json.loads((folder / "dataset.json").read_text())
@@ -136,6 +137,11 @@ def load(folder: Path) -> Dataset:
             raise ValueError("dataset.json is not as it was written")
         if dataset.checksum != record["sha256"]:
             raise ValueError("its checksum is not the one in dataset.json")
+        if name is not None and dataset.name != name:
+            raise GradscapeError(
+                f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it, or "
+                "rename one of the two"
+            )
     except FileNotFoundError as error:
         raise GradscapeError(
             f"{error.filename}: missing; make it with `gradscape data {folder.name}`"

@@ -21,7 +21,7 @@ from gradscape.settings import MODEL_SETTINGS, Settings
 
 
 @cache
-def pretrained() -> dict[str, str]:
+def pretrained_files() -> dict[str, str]:
     """The networks that can start from ImageNet weights, and the names of their files."""
     files: dict[str, str] = {}
     for name in names("model"):
@@ -31,12 +31,12 @@ def pretrained() -> dict[str, str]:
 
 def pretrained_file(name: str) -> str:
     """The name of a network's file of ImageNet weights."""
-    if name not in pretrained():
-        known = ", ".join(pretrained())
+    if name not in pretrained_files():
+        known = ", ".join(pretrained_files())
         raise GradscapeError(
             f"model {name}: has no pretrained weights (those have: {known})"
         )
-    return pretrained()[name]
+    return pretrained_files()[name]
 
 
 @dataclass(frozen=True)

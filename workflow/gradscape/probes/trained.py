@@ -34,7 +34,8 @@ class Trained:
         self.class_names: list[str] = saved["classes"]
         self.classes = len(self.class_names)
         self.weights = {"best": saved["best"], "last": saved["last"]}
-        self.dataset = load(data / short(self.settings.dataset))
+        name = self.settings.dataset
+        self.dataset = load(data / short(name), name)
         # fp32 throughout: differences between nearly equal weights are what is measured.
         self.backend = configure(device or self.settings.device, "fp32", True, threads)
 

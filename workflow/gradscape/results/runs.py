@@ -35,7 +35,8 @@ class FinishedRun:
             raise GradscapeError(f"{self.path / RECORD}: damaged ({error})") from None
         # A setting that is younger than the run had its default.
         self.settings: dict = DEFAULTS | self.record["settings"]
-        self.varied: dict = self.record.get("varied") or varied_before(self.record)
+        known = "varied" in self.record
+        self.varied: dict = self.record["varied"] if known else varied_before(self.record)
         self.model: str = self.settings["model"]
         self.learning_rate: float = self.settings["learning_rate"]
         self.seed: int = self.settings["seed"]
