@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=__version__)
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(commands.function) -> argparse.ArgumentParser:
+    def command(function) -> argparse.ArgumentParser:
         added = subparsers.add_parser(
             function.__name__, help=function.__doc__, description=function.__doc__
         )
