@@ -139,7 +139,7 @@ def load(folder: Path, name: str | None = None) -> Dataset:
             raise ValueError("its checksum is not the one in dataset.json")
         if name is not None and dataset.name != name:
             raise GradscapeError(
-                f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it, or "
+                f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it or "
                 "rename one of the two"
             )
     except FileNotFoundError as error:
