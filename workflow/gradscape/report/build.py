@@ -5,14 +5,12 @@ The rules go it job by job, `gradscape report` in one process; the steps are the
 names its sources: a number links to the run or the table that it comes from.
 """
 
-import shutil
-
 import jinja2
 
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw, drawable
-from gradscape.files import whole
+from gradscape.files import copy, refuse_links, whole
 from gradscape.layout import FIGURE_KINDS, REPORT, TEMPLATES, locate
 from gradscape.report import tex
 from gradscape.report.pdf import compile_pdf
@@ -27,6 +25,8 @@ def build(experiment: Experiment) -> None:
     """Draw, write and compile everything from the runs that are there: the report, and
     each study's own document."""
     results, documents = experiment.results, [REPORT]
+    for folder in (results.root / "figures", results.root / "tables"):
+        refuse_links(folder, *folder.glob("*"))
     for study in experiment.studies.values():
         finished = finished_runs(study, results)
         if not finished:
@@ -62,6 +62,7 @@ def latex(text: str) -> Tex:
 def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     """Render the template into a document's `.tex`, with what it needs beside it."""
     results, chosen = experiment.results, experiment.documents(document)
+    refuse_links(results.sources, results.sources / "figures")
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
         block_start_string="((*",
@@ -102,4 +103,4 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     )
     with whole(results.tex(document)) as partial:
         partial.write_text(text)
-    shutil.copyfile(TEMPLATES / "references.bib", results.sources / "references.bib")
+    copy(TEMPLATES / "references.bib", results.sources / "references.bib")

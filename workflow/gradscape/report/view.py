@@ -1,12 +1,12 @@
 """One study as the templates see it: its numbers, tables and figures as LaTeX."""
 
 import math
-import shutil
 from functools import cached_property
 
 import pandas as pd
 
 from gradscape.errors import GradscapeError
+from gradscape.files import copy
 from gradscape.layout import Results
 from gradscape.report import tex
 from gradscape.report.published import Comparison, compare, read_published
@@ -147,8 +147,7 @@ class StudyView:
         if not source.exists():
             return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
         copied = f"figures/{self.name}-{spec.name}.pdf"
-        (self.results.sources / copied).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, self.results.sources / copied)
+        copy(source, self.results.sources / copied)
         facts = source.with_suffix(".txt").read_text().strip()
         environment = "figure*" if spec.wide else "figure"
         return Tex(
