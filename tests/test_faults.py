@@ -4,19 +4,29 @@ Each ends in the wanted result or in one sentence, never in a traceback, a lost 
 a program that somebody else's folder chose. `tests/faults.py` does it at random.
 """
 
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from conftest import needs_tex
+from conftest import ROOT, needs_tex
+from gradscape import registry
+from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
+from gradscape.figures.drawing import draw
 from gradscape.files import whole
 from gradscape.layout import Results
+from gradscape.report.build import write_tex
 from gradscape.report.pdf import compile_pdf
+from gradscape.report.verdicts import decide
+from gradscape.results.tables import write_table
+from gradscape.study import Figure
+from hostile import WRONG, stand_in, write_broken
 
 DOCUMENT = r"""
 \documentclass{article}
@@ -116,3 +126,53 @@ def test_nothing_is_written_or_read_through_a_link(tmp_path, monkeypatch):
     with whole(tmp_path / "new") as partial:
         partial.write_text("new")
     assert (victim.read_text(), (tmp_path / "new").read_text()) == ("mine", "new")
+
+
+# Numbers that are none
+
+
+@pytest.fixture(scope="module", params=[*WRONG, "no epoch"])
+def broken(request, tmp_path_factory) -> list:
+    """Runs that diverged before anything was measured, each in another way."""
+    folder = tmp_path_factory.mktemp("broken")
+    if request.param != "no epoch":
+        return write_broken(folder, WRONG[request.param])
+    runs = write_broken(folder, np.nan)
+    for run in runs:  # as a run that diverges in its first epoch may leave it
+        np.savez(run.path / "gradients.npz", mean_absolute_gradient=[], layer=["a", "b"])
+    return runs
+
+
+@pytest.mark.parametrize("name", registry.names("figure"))
+def test_every_figure_is_drawn_of_numbers_that_are_none(broken, name, tmp_path):
+    options = {"x": "parameters"} if name == "against" else {}
+    outputs = [tmp_path / "figure.pdf", tmp_path / "figure.txt"]
+    draw(Figure("s", name, name, options=options, wide=True), broken, outputs)
+    assert outputs[0].read_bytes().startswith(b"%PDF") and outputs[1].read_text().strip()
+
+
+@pytest.mark.parametrize("name", registry.names("table"))
+def test_every_table_is_made_of_numbers_that_are_none(broken, name, tmp_path):
+    write_table(name, broken, tmp_path / "table.csv")
+    assert len((tmp_path / "table.csv").read_text().splitlines()) > 1
+
+
+@pytest.mark.parametrize("name", registry.names("metric"))
+def test_every_metric_of_numbers_that_are_none_decides_nothing(broken, name):
+    where = (
+        {} if name.startswith(("mean_band", "median_proxy")) else {"learning_rate": 1e-3}
+    )
+    claim = {"left": {"metric": name, "where": where}, "is": "above", "right": 0.5}
+    verdict = decide("c", claim | {"statement": "s", "source": "s"}, broken)
+    if name != "parameters":
+        assert not verdict.holds or np.isposinf(verdict.left).all()
+
+
+@pytest.mark.parametrize("study", Experiment.from_file(ROOT / "config/config.yaml").studies)
+def test_every_section_is_written_of_numbers_that_are_none(broken, study, tmp_path):
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    results = experiment.results
+    stand_in(experiment.studies[study].runs, broken[0].path, results)
+    write_tex(experiment, study)
+    text = results.tex(study).read_text()
+    assert not re.search(r"\b(nan|NaN|inf|None)\b", text), text

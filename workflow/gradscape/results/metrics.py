@@ -83,10 +83,13 @@ def gradient_decades(column: str):
 
 METRICS = {
     "final_train_loss": lambda runs: only(runs).metrics["train_loss"].iloc[-1],
-    "worst_final_train_loss": lambda runs: max(
-        run.metrics["train_loss"].iloc[-1] for run in runs
+    # Not a number is the worst loss, and never the best accuracy.
+    "worst_final_train_loss": lambda runs: np.max(
+        [run.metrics["train_loss"].iloc[-1] for run in runs]
     ),
-    "best_val_accuracy": lambda runs: max(run.best["val_accuracy"] for run in runs),
+    "best_val_accuracy": lambda runs: np.fmax.reduce(
+        [run.best["val_accuracy"] for run in runs]
+    ),
     "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
     "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
     "final_gap": lambda runs: final_gap(only(runs)),

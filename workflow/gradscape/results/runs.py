@@ -93,11 +93,15 @@ class FinishedRun:
 
     @property
     def gradients(self) -> pd.DataFrame:
-        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth."""
+        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth.
+
+        Not a number where a run ended before any was recorded.
+        """
         arrays = self._arrays("gradients.npz")
-        return pd.DataFrame(
-            arrays["mean_absolute_gradient"], columns=arrays["layer"].tolist()
-        )
+        layers = arrays["layer"].tolist()
+        epochs = arrays["mean_absolute_gradient"].reshape(-1, len(layers))
+        recorded = epochs if len(epochs) else np.full((1, len(layers)), np.nan)
+        return pd.DataFrame(recorded, columns=layers)
 
     @property
     def steps(self) -> dict[str, np.ndarray]:
@@ -111,9 +115,10 @@ class FinishedRun:
 
     @cached_property
     def best(self) -> pd.Series:
-        """The epoch with the best validation accuracy; the first of equals."""
+        """The epoch with the best validation accuracy; the first of equals, and where none
+        is a number."""
         metrics = self.metrics
-        return metrics.loc[metrics["val_accuracy"].idxmax()]
+        return metrics.loc[metrics["val_accuracy"].fillna(-np.inf).idxmax()]
 
     def _csv(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.path / name)
@@ -181,4 +186,5 @@ def best_setting(runs: list[FinishedRun]) -> list[FinishedRun]:
 
 def mean_accuracy(runs: list[FinishedRun]) -> float:
     """The best epoch's validation accuracy, mean over the runs."""
-    return float(np.mean([run.best["val_accuracy"] for run in runs]))
+    mean = float(np.mean([run.best["val_accuracy"] for run in runs]))
+    return -np.inf if np.isnan(mean) else mean  # which no comparison would find the lowest
