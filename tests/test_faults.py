@@ -4,29 +4,34 @@ Each ends in the wanted result or in one sentence, never in a traceback, a lost 
 a program that somebody else's folder chose. `tests/faults.py` does it at random.
 """
 
+import io
+import json
 import re
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import ROOT, needs_tex
+from conftest import ROOT, needs_tex, write_run
 from gradscape import registry
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
 from gradscape.files import whole
-from gradscape.layout import Results
+from gradscape.layout import PACKAGE, Results
 from gradscape.report.build import write_tex
 from gradscape.report.pdf import compile_pdf
 from gradscape.report.verdicts import decide
+from gradscape.results.runs import FinishedRun
 from gradscape.results.tables import write_table
 from gradscape.study import Figure
-from hostile import WRONG, stand_in, write_broken
+from gradscape.unfold import check_columns
+from hostile import WRONG, probes, stand_in, write_broken
 
 DOCUMENT = r"""
 \documentclass{article}
@@ -176,3 +181,119 @@ def test_every_section_is_written_of_numbers_that_are_none(broken, study, tmp_pa
     write_tex(experiment, study)
     text = results.tex(study).read_text()
     assert not re.search(r"\b(nan|NaN|inf|None)\b", text), text
+
+
+# Damaged results
+
+
+def packed(**arrays) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def bomb() -> bytes:
+    """An array of 3 GB in 3 MB; the header alone says so, which is what must be read."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("loss.npy", b"small")
+    data = bytearray(content.getvalue())
+    directory = data.rindex(b"PK\x01\x02")
+    data[directory + 24 : directory + 28] = (3 * 10**9).to_bytes(4, "little")
+    return bytes(data)
+
+
+class Evil:
+    """What an unpickling reader would run."""
+
+    def __reduce__(self):
+        return (Path.touch, (Path("unpickled"),))
+
+
+DAMAGE = {
+    "empty record": ("run.json", b"", "damaged"),
+    "record is a list": ("run.json", b"[]", "study is missing"),
+    "record nests": ("run.json", b"[" * 10**5, "damaged"),
+    "record of bytes": ("run.json", b"\xff\xfe\x00", "damaged"),
+    "no classes": ("run.json", {"data": {"classes": None}}, "data.name is missing"),
+    "rate is text": ("run.json", {"settings": {"model": "a"}}, "learning_rate is missing"),
+    "varied is a list": ("run.json", {"varied": [1]}, r"varied is '\[1\]'"),
+    "no seconds": ("run.json", {"seconds_training": "fast"}, "seconds_training is 'fast'"),
+    "NaN parameters": ("run.json", {"parameters": np.nan}, "parameters is 'nan'"),
+    "empty metrics": ("metrics.csv", b"", "metrics.csv: damaged"),
+    "no rows": ("metrics.csv", b"epoch,train_loss\n", "train_accuracy is missing"),
+    "binary metrics": ("metrics.csv", bytes(range(256)), "metrics.csv: damaged"),
+    "words": (
+        "metrics.csv",
+        b"epoch,train_loss,train_accuracy,val_loss,val_accuracy\n1,a,b,c,d\n",
+        "train_loss does not hold numbers",
+    ),
+    "epochs twice": ("test.csv", b"epoch,test_loss,test_accuracy\n1,1,1\n1,1,1\n", "epoch"),
+    "torn steps": ("steps.npz", packed(loss=np.ones(9))[:-30], "steps.npz: damaged"),
+    "no loss": ("steps.npz", packed(steps_per_epoch=1), "loss is missing"),
+    "a bomb": ("steps.npz", bomb(), "it unpacks to 3,000,000,000 bytes"),
+    "a pickle": (
+        "gradients.npz",
+        packed(layer=np.array([Evil()])),
+        "gradients.npz: damaged",
+    ),
+    "no layers": (
+        "gradients.npz",
+        packed(layer=np.array([], str), mean_absolute_gradient=np.ones(0)),
+        "layer is empty",
+    ),
+    "a probe": ("probes/predictions.csv", b"image\n1\n", "confidence is missing"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_run_is_named_and_left_out(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    study = experiment.studies["regularisation"]
+    sound = write_run(tmp_path / "made", "vgg08", losses=(1.0,), accuracies=(0.5,))
+    stand_in(study.runs[:2], sound.path, experiment.results)
+    file, content, sentence = DAMAGE[name]
+    damaged = experiment.directory(study.runs[1]) / file
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(damaged.read_text()) | content).encode()
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.unlink(missing_ok=True)
+    damaged.write_bytes(content)
+    write_tex(experiment, study.name)
+    write_tex(experiment, study.name)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and re.search(sentence, said[0]) and str(damaged) in said[0]
+    text = experiment.results.tex(study.name).read_text()
+    assert "Left out, because files of theirs are damaged: regularisation/" in text
+    assert not Path("unpickled").exists()
+
+
+def test_no_reader_unpickles():
+    for path in PACKAGE.rglob("*.py"):
+        for call in re.findall(r"np\.load\([^)]*\)", path.read_text()):
+            assert "allow_pickle=False" in call, (path, call)
+
+
+def test_a_table_that_does_not_hold_together_costs_its_figure_only(tmp_path, capsys):
+    run = write_broken(tmp_path, 1.0)[0]
+    rows = probes(1.0)["filters"].iloc[1:]
+    rows.to_csv(run.path / "probes" / "filters.csv", index=False)
+    with pytest.raises(GradscapeError, match="figure f: cannot be drawn from the tables"):
+        draw(Figure("s", "f", "filters"), [FinishedRun(run.path)], [tmp_path / "f.pdf"])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    {
+        b"": "model is missing",
+        b"\xff\x00\n": "cannot be parsed",
+        b"model,source,dataset,epochs,train_images\na,b,c,many,1\n": "epochs is 'many'",
+        b"model,source,dataset,epochs,train_images\na,,c,1,1\n": "line 2: source is ''",
+    }.items(),
+)
+def test_damaged_published_numbers_are_named(content, sentence, tmp_path):
+    path = tmp_path / "published.csv"
+    path.write_bytes(content)
+    with pytest.raises(GradscapeError, match=sentence):
+        check_columns(path)

@@ -48,6 +48,17 @@ def regular(path: Path) -> Path:
     return path
 
 
+def sized(path: Path, most: int) -> Path:
+    """The path, if it leads to a file of at most so many bytes: no pipe, which nobody may
+    ever fill, and no `/dev/zero`, which has no end. Raises `FileNotFoundError` for none."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise GradscapeError(f"{path}: is no file that can be read as a whole")
+    if status.st_size > most:
+        raise GradscapeError(f"{path}: has {status.st_size:,} bytes, above {most:,}")
+    return path
+
+
 def refuse_links(*folders: Path) -> None:
     """Raise `GradscapeError` for folders to write in that are links to somewhere else."""
     for folder in folders:

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import itertools
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ NAMED = {
     for rule in option.rules
     if isinstance(rule, Named)
 }
-# The columns that every file of published numbers has.
+# Of published numbers, the columns of numbers, and those that every file has.
+PUBLISHED_NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
+PUBLISHED_NUMBERS += [f"{part}_loss" for part in ("train", "val", "test")]
+PUBLISHED_NUMBERS += [f"{part}_accuracy" for part in ("train", "val", "test")]
 PUBLISHED_COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]
 
 
@@ -173,11 +177,28 @@ def section_file(section: str, at: str) -> Path:
 
 def check_columns(path: Path) -> None:
     """Does a file of published numbers have the columns that every such file has?"""
-    with path.open(newline="") as file:
-        columns = next(csv.reader(file), [])
+    at = f"published: {path}"
+    try:
+        with path.open(newline="") as file:
+            table = csv.DictReader(file)
+            rows, columns = list(table), table.fieldnames or []
+    except (ValueError, csv.Error) as error:
+        raise GradscapeError(f"{at}: cannot be parsed ({error})") from None
     for column in PUBLISHED_COLUMNS:
         if column not in columns:
-            raise GradscapeError(f"published: {path}: the column {column} is missing")
+            raise GradscapeError(f"{at}: the column {column} is missing")
+    for number, row in enumerate(rows, start=2):
+        for column, value in row.items():
+            empty = not value and column in PUBLISHED_COLUMNS
+            if empty or (column in PUBLISHED_NUMBERS and not is_number(value)):
+                raise GradscapeError(f"{at}: line {number}: {column} is {value!r}")
+
+
+def is_number(text: str | None) -> bool:
+    try:
+        return not text or math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def check_claims(claims: dict[str, dict], at: str) -> None:

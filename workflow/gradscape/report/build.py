@@ -10,7 +10,7 @@ import jinja2
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw, drawable
-from gradscape.files import copy, refuse_links, whole
+from gradscape.files import copy, refuse_links, say, whole
 from gradscape.layout import FIGURE_KINDS, REPORT, TEMPLATES, locate
 from gradscape.report import tex
 from gradscape.report.pdf import compile_pdf
@@ -38,7 +38,13 @@ def build(experiment: Experiment) -> None:
             chosen = [r for r in finished if matches(r.traits, figure.where)]
             if drawable(figure, chosen):
                 name = (study.name, figure.name)
-                draw(figure, chosen, [results.figure(*name, k) for k in FIGURE_KINDS])
+                outputs = [results.figure(*name, kind) for kind in FIGURE_KINDS]
+                try:
+                    draw(figure, chosen, outputs)
+                except GradscapeError as error:
+                    say(f"{study.name}: {error}; it is left out")
+                    for output in outputs:  # of another time, perhaps
+                        output.unlink(missing_ok=True)
     for document in documents:
         write_tex(experiment, document)
         compile_pdf(results, document)
@@ -96,6 +102,7 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
         missing=sum(view.missing for view in studies.values()),
+        damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
         revision=", ".join(sorted(commit[:10] for commit in commits)),
         published=any(view.published_rows for view in studies.values()),

@@ -56,7 +56,8 @@ def curvature(quantity: str):
         table = only(runs).probe("hessian")
         if table is None:
             return None
-        return abs(float(table.set_index("quantity")["value"][quantity]))
+        values = table[table["quantity"] == quantity]["value"]
+        return abs(float(values.iloc[0])) if len(values) else None
 
     return metric
 
@@ -76,6 +77,8 @@ def gradient_decades(column: str):
         if table is None:
             return None
         squares = table[table.moment == "initialisation"][column].to_numpy()
+        if len(squares) < 2:
+            return None
         return float(np.log10(squares[-2] / squares[1]))
 
     return metric

@@ -1,14 +1,15 @@
 """Finished runs, read back from their directories; what figures and tables start from."""
 
-import json
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gradscape.errors import GradscapeError
+from gradscape.files import say
 from gradscape.layout import RECORD, Results, probe_file
+from gradscape.results import stored
 from gradscape.settings import DEFAULTS, SETTINGS, Settings
 from gradscape.study import (
     COMMON,
@@ -27,12 +28,9 @@ class FinishedRun:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        try:
-            self.record = json.loads((self.path / RECORD).read_text())
-        except FileNotFoundError:
-            raise GradscapeError(f"{self.path}: not a finished run") from None
-        except json.JSONDecodeError as error:
-            raise GradscapeError(f"{self.path / RECORD}: damaged ({error})") from None
+        if not (self.path / RECORD).exists():
+            raise GradscapeError(f"{self.path}: not a finished run")
+        self.record = stored.read_record(self.path / RECORD)
         # A setting that is younger than the run had its default.
         self.settings: dict = DEFAULTS | self.record["settings"]
         known = "varied" in self.record
@@ -69,17 +67,17 @@ class FinishedRun:
     @property
     def metrics(self) -> pd.DataFrame:
         """A row an epoch; accuracies as fractions."""
-        return self._csv("metrics.csv")
+        return stored.read_table(self.path / "metrics.csv", stored.METRICS)
 
     @cached_property
     def test(self) -> pd.Series:
         """Loss and accuracy on the test images, of the epoch that validated best."""
-        return self._csv("test.csv").iloc[0]
+        return self._tests.iloc[0]
 
     @cached_property
     def last_test(self) -> pd.Series:
         """The same of the last epoch; NaN in runs older than this row."""
-        table = self._csv("test.csv").set_index("epoch", drop=False)
+        table = self._tests.set_index("epoch", drop=False)
         return table.reindex([len(self.metrics)]).iloc[0]
 
     @property
@@ -97,21 +95,17 @@ class FinishedRun:
 
         Not a number where a run ended before any was recorded.
         """
-        arrays = self._arrays("gradients.npz")
-        layers = arrays["layer"].tolist()
-        epochs = arrays["mean_absolute_gradient"].reshape(-1, len(layers))
-        recorded = epochs if len(epochs) else np.full((1, len(layers)), np.nan)
-        return pd.DataFrame(recorded, columns=layers)
+        return stored.read_gradients(self.path / "gradients.npz")
 
     @property
     def steps(self) -> dict[str, np.ndarray]:
         """What was kept of every step; explained in config/README.md."""
-        return self._arrays("steps.npz")
+        return stored.read_steps(self.path / "steps.npz")
 
     def probe(self, name: str) -> pd.DataFrame | None:
         """A probe's table, None where the run was not probed."""
         file = probe_file(self.path, name)
-        return pd.read_csv(file) if file.exists() else None
+        return stored.read_probe(file, name) if file.exists() else None
 
     @cached_property
     def best(self) -> pd.Series:
@@ -120,12 +114,18 @@ class FinishedRun:
         metrics = self.metrics
         return metrics.loc[metrics["val_accuracy"].fillna(-np.inf).idxmax()]
 
-    def _csv(self, name: str) -> pd.DataFrame:
-        return pd.read_csv(self.path / name)
+    @cached_property
+    def _tests(self) -> pd.DataFrame:
+        return stored.read_table(self.path / "test.csv", stored.TEST)
 
-    def _arrays(self, name: str) -> dict[str, np.ndarray]:
-        with np.load(self.path / name) as arrays:
-            return {key: arrays[key] for key in arrays.files}
+    def check(self) -> None:
+        """Read all of it once. Raises `Damaged` for the first file that is not sound."""
+        steps, _ = self.steps, (self.metrics, self.last_test, self.gradients)
+        if self.settings["gradient_lag"] and "gradient_distance" not in steps:
+            file = self.path / "steps.npz"
+            raise stored.Damaged(f"{file}: the array gradient_distance is missing")
+        for file in sorted((self.path / "probes").glob("[!.]*.csv")):
+            stored.read_probe(file, file.stem)
 
 
 def varied_before(record: dict) -> dict:
@@ -143,9 +143,28 @@ def varied_before(record: dict) -> dict:
 
 
 def finished_runs(study: Study, results: Results) -> list[FinishedRun]:
-    """The study's runs that have come to their end, in the order of its grid."""
+    """The study's runs that have come to their end, in the order of its grid, without the
+    damaged ones, each of which is said once."""
     folders = [results.run(run.study, run.name) for run in study.runs]
-    return [FinishedRun(folder) for folder in folders if (folder / RECORD).exists()]
+    finished = [folder for folder in folders if (folder / RECORD).exists()]
+    return [FinishedRun(f) for f in finished if not damage(f, stamp(f))]
+
+
+def stamp(folder: Path) -> tuple:
+    """Changes with the files of a run."""
+    stats = [path.stat() for path in sorted(folder.rglob("[!.]*")) if path.exists()]
+    return tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
+
+
+@cache
+def damage(folder: Path, stamp: tuple) -> str:
+    """What is wrong with a finished run's files; empty if nothing."""
+    try:
+        FinishedRun(folder).check()
+    except stored.Damaged as error:
+        say(f"{error}; the run is left out")
+        return str(error)
+    return ""
 
 
 PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
