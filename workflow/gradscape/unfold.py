@@ -15,10 +15,11 @@ from typing import Any
 from gradscape import registry
 from gradscape.data.datasets import facts
 from gradscape.data.normalisation import check_normalises
+from gradscape.data.store import Facts
 from gradscape.errors import GradscapeError
 from gradscape.layout import SECTIONS, locate
 from gradscape.models import check_takes, pretrained_file
-from gradscape.options import Named
+from gradscape.options import Named, settled
 from gradscape.reading import read_yaml
 from gradscape.schema import validate, validate_options
 from gradscape.settings import SETTINGS, Settings
@@ -34,6 +35,7 @@ from gradscape.study import (
     traits,
 )
 
+LONGEST_NAME = 200  # bytes of a run's folder, to which logs append
 NAMED = {
     name: rule
     for name, option in SETTINGS.items()
@@ -88,8 +90,9 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
     """Unfold a study's variants and grid, less its exceptions, into runs."""
     at = f"config: studies.{name}"
     shared = defaults | {k: v for k, v in study.items() if k in SETTINGS}
+    shared = settled(shared, SETTINGS)
     check_names(shared, at)
-    grid = study.get("grid", {})
+    grid = settled(study.get("grid", {}), SETTINGS)
     for key in ("model", "dataset"):
         if key not in shared and key not in grid:
             raise GradscapeError(f"{at}: the key {key!r} is missing")
@@ -104,12 +107,13 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
         chosen = dict(zip(grid, values, strict=True))
         varied = {k: v for k, v in chosen.items() if k not in COMMON}
         varied |= {VARIANT: label} if label else {}
-        settings = Settings(**(shared | changed | chosen))
+        settings = Settings(**(shared | settled(changed, SETTINGS) | chosen))
         skipped = False
         for exception in study.get("exceptions", []):
             if matches(traits(vars(settings), varied), exception["where"]):
                 skipped |= exception.get("skip", False)
-                settings = dataclasses.replace(settings, **exception.get("set", {}))
+                corrected = settled(exception.get("set", {}), SETTINGS)
+                settings = dataclasses.replace(settings, **corrected)
         if not skipped:
             runs.append(Run(name, run_name(settings, varied), settings, varied))
     if not runs:
@@ -120,6 +124,8 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
             f"{at}: two runs are called {twice}: a value stands twice in its grid"
         )
     for run in runs:
+        if len(run.name.encode()) > LONGEST_NAME:
+            raise GradscapeError(f"{at}: the name {run.name[:40]}… of a run is too long")
         check_settings(run.settings, at)
     return runs
 
@@ -133,8 +139,26 @@ def check_settings(settings: Settings, at: str) -> None:
         if settings.pretrained:
             pretrained_file(settings.model)  # raises where there are none
         check_takes(settings.model, settings, known)
+        check_together(settings, known)
     except GradscapeError as error:
         raise GradscapeError(f"{at}: {error}") from None
+
+
+def check_together(settings: Settings, known: Facts) -> None:
+    """Raise `GradscapeError` for two values of which each is right, but not both."""
+    items, lag = settings.train_items or 0, settings.gradient_lag or 0
+    images = min(items or known.train, known.train)
+    steps = settings.epochs * math.ceil(images / settings.batch_size)
+    sgd = settings.optimiser == "sgd"
+    wrong = {
+        "nesterov: needs a momentum": sgd and settings.nesterov and not settings.momentum,
+        "warmup_epochs: more than epochs": settings.warmup_epochs > settings.epochs,
+        f"train_items: there are {known.train:,} images": items > known.train,
+        f"gradient_lag: there are {steps:,} steps": lag >= steps,
+    }
+    for sentence, applies in wrong.items():
+        if applies:
+            raise GradscapeError(sentence)
 
 
 def check_names(values: dict, at: str) -> None:
@@ -218,7 +242,9 @@ def unfold_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:
         measure, where = spec.get("measure", name), spec.get("where", {})
         options = {k: v for k, v in spec.items() if k not in ("measure", "where")}
         look_up("probe", measure, at)
-        validate_options(options, registry.options("probe", measure), f"{at}.{name}")
+        known = registry.options("probe", measure)
+        validate_options(options, known, f"{at}.{name}")
+        options = settled(options, known or {})
         require_match(runs, where, f"{at}.{name}")
         unfolded[name] = Probe(name, measure, where, options)
     return unfolded
@@ -237,6 +263,7 @@ def unfold_figures(
         look_up("figure", figure.draw, at)
         options = registry.options("figure", figure.draw)
         validate_options(figure.options, options, f"{at}.options")
+        figure.options.update(settled(figure.options, options or {}))
         missing = [option for option in (options or {}).values() if option.required]
         for option in missing:
             if option.name not in figure.options:
