@@ -13,6 +13,7 @@ from gradscape.report.tex import unprintable
 
 MOST_LETTERS = 10_000  # of a text
 MOST_LETTERS_OF_KEY = 200
+MOST_IN_NAME = 255  # of a file or folder
 DEEPEST = 30
 # Texts that the report does not print: files and folders.
 UNPRINTED = {"results", "data_dir", "weights", "extends", "section", "claims", "published"}
@@ -60,8 +61,8 @@ def check_key(key: Any) -> None:
 def check_text(text: str, key: str) -> None:
     if len(text) > MOST_LETTERS:
         raise GradscapeError(f"has {len(text):,} characters, above {MOST_LETTERS:,}")
-    if key in UNPRINTED | NAMED and any(len(part) > 100 for part in Path(text).parts):
-        raise GradscapeError("has a name of more than 100 characters in it")
+    if key in UNPRINTED | NAMED and any(len(p) > MOST_IN_NAME for p in Path(text).parts):
+        raise GradscapeError(f"has a name of more than {MOST_IN_NAME} characters in it")
     odd = control(text)
     if not odd and key not in UNPRINTED:
         odd = unprintable(short(text) if key in NAMED else text)
