@@ -138,6 +138,8 @@ def test_nothing_is_written_or_read_through_a_link(tmp_path, monkeypatch):
 
 # Numbers that are none
 
+PROBES = {"confusion": "predictions", "explanations": "explanations"}
+
 
 @pytest.fixture(scope="module", params=[*WRONG, "no epoch"])
 def broken(request, tmp_path_factory) -> list:
@@ -157,6 +159,16 @@ def test_every_figure_is_drawn_of_numbers_that_are_none(broken, name, tmp_path):
     outputs = [tmp_path / "figure.pdf", tmp_path / "figure.txt"]
     draw(Figure("s", name, name, options=options, wide=True), broken, outputs)
     assert outputs[0].read_bytes().startswith(b"%PDF") and outputs[1].read_text().strip()
+
+
+@pytest.mark.parametrize("name", ["confusion", "explanations"])
+def test_a_class_called_like_a_formula_is_drawn(name, tmp_path):
+    run = write_broken(tmp_path, 0.5)[0]
+    path = run.path / "probes" / f"{PROBES[name]}.csv"
+    path.write_text(path.read_text().replace("cat", r"$\frac{").replace("dog", "7_$"))
+    out = tmp_path / "figure.svg"
+    draw(Figure("s", name, name, wide=True), [FinishedRun(run.path)], [out])
+    assert r"$\frac{" in out.read_text().replace("{ (", "{")
 
 
 @pytest.mark.parametrize("name", registry.names("table"))

@@ -68,7 +68,7 @@ def draw_matrix(axis, matrix: pd.DataFrame, size: float) -> None:
     if size < SMALLEST:
         return
     places, size = range(len(matrix)), min(size, 6)
-    names = [name.replace("_", " ") for name in matrix.index]
+    names = [style.plain(name) for name in matrix.index]
     axis.set_xticks(places, names, rotation=90, fontsize=size)
     axis.set_yticks(places, names, fontsize=size)
     for row in places:

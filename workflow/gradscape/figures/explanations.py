@@ -74,7 +74,7 @@ def title(image: pd.DataFrame, panel: float, lines: int = 1) -> str:
     """
     first = image.iloc[0]
     guess = "" if is_right(image) else f", predicted {first['predicted']}"
-    text = f"{first['label']}{guess} ({first['confidence']:.2f})".replace("_", " ")
+    text = style.plain(f"{first['label']}{guess} ({first['confidence']:.2f})")
     broken = textwrap.wrap(text, int(72 * panel / LETTER), break_long_words=False)
     return "\n".join([""] * (lines - len(broken)) + broken)
 

@@ -83,6 +83,15 @@ def colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
 
 
+def plain(name: str) -> str:
+    r"""A class's name as it is printed; a `$` of its own begins no formula.
+
+    >>> plain("sea_lion"), plain("a$b")
+    ('sea lion', 'a\\$b')
+    """
+    return name.replace("_", " ").replace("$", r"\$")
+
+
 def listing(words: list, last: str = ", ") -> str:
     """`a, b, c`; of very many `a to z (26 in all)`."""
     if len(words) > MOST_LISTED:
