@@ -12,6 +12,7 @@ from gradscape.data.store import Dataset
 from gradscape.engine.along_gradient import step_sizes
 from gradscape.engine.checkpoint import SECONDS_BETWEEN, Checkpoint, fingerprint
 from gradscape.engine.device import Backend, configure
+from gradscape.engine.forward import Forward, calls_counted
 from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.history import History
 from gradscape.engine.minibatches import Minibatches
@@ -71,11 +72,13 @@ class Training:
         torch.manual_seed(settings.seed)
         model = build(settings.model, len(dataset.classes), settings)
         self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
-        self.flops = forward_flops(model, len(dataset.classes))
+        with calls_counted() as calls:
+            self.flops = forward_flops(model, len(dataset.classes))
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
         parameters = trainable(self.model)
         self.optimiser = build_optimiser(parameters, settings, backend.device)
-        self.step = TrainingStep(self.model, self.optimiser, self.train, backend, settings)
+        forward = Forward(self.model, backend, calls)
+        self.step = TrainingStep(forward, self.optimiser, self.train, backend, settings)
         self.learning_rate = learning_rate(settings)
         self.history = History()
 
@@ -101,6 +104,7 @@ class Training:
 
     def restore(self, state: dict) -> None:
         """Go on from what `state()` gave; an error leaves a training of no use."""
+        assert not self.step.graphs  # they would go on with the optimiser's old tensors
         self.model.load_state_dict(state["model"])
         groups = self.optimiser.state_dict()["param_groups"]
         saved = {"state": state["optimiser"], "param_groups": groups}
@@ -154,7 +158,8 @@ class Training:
             if at + 1 < len(sizes):
                 between_steps(sizes[at])
         # The epoch's one read, which waits for the device.
-        steps = {name: kept.cpu().clone() for name, kept in self.step.epoch.items()}
+        kept = self.step.epoch.to("cpu", copy=True)
+        steps = dict(zip(self.step.names, kept, strict=True))
         history.seconds = earlier + time.perf_counter() - start
         self.end_epoch(steps, rate)
 
