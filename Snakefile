@@ -4,53 +4,50 @@
 
 import sys
 
-sys.path.insert(0, f"{workflow.basedir}/workflow")
+sys.path.insert(0, f"{workflow.current_basedir}/workflow")
 
+from gradscape import dag as jobs
 from gradscape.config import Experiment
-from gradscape.dag import Dag, set_job_environment
 
-set_job_environment()
+jobs.set_job_environment()
 
 # A configuration given on the command line stands instead of the default, not on top.
 if not {"studies", "extends"} & set(config):
 
-    configfile: "config/config.yaml"
+    configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 experiment = Experiment(config)
-dag = Dag(experiment)
-RESULTS = str(experiment.results)
+results = experiment.results
+dag = jobs.Dag(experiment)
 
 
 wildcard_constraints:
-    dataset=r"cifar10|cifar100|generated10|generated100",
-    study=r"[a-z0-9-]+",
+    dataset="|".join(experiment.datasets),
+    study="|".join(experiment.studies),
     run=r"[^/]+",
     figure=r"[a-z0-9-]+",
-
-
-localrules:
-    all,
-    runs,
-    figures,
-    report,
+    document="|".join(["report", *experiment.studies]),
 
 
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/report.pdf",
+        results.pdf("report"),
+    localrule: True
 
 
 rule runs:
     input:
         dag.runs(),
+    localrule: True
 
 
 rule figures:
     input:
         dag.figures(),
         dag.tables(),
+    localrule: True
 
 
 include: "workflow/rules/data.smk"

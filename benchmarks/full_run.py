@@ -18,12 +18,12 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from gradscape.config import ROOT, Experiment
+from gradscape.config import Experiment
 from gradscape.dag import Dag
 from gradscape.engine.lease import RUNS_PER_GPU
+from gradscape.layout import CONFIGS, HOME, Results
 from gradscape.plan import records
 from gradscape.report.publish import copy_run, publish
-from gradscape.results.runs import is_finished
 
 GRACE = 30  # seconds for the trainings to save and for Snakemake to end
 
@@ -55,25 +55,25 @@ def make(files: list[str], options, seconds: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder for the tables")
-    parser.add_argument("--config", type=Path, default=ROOT / "config" / "config.yaml")
+    parser.add_argument("--config", type=Path, default=CONFIGS / "config.yaml")
     parser.add_argument("--seconds", type=float, default=540.0)
     parser.add_argument("--at-once", type=int, default=3, help="trainings that share a GPU")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     options = parser.parse_args()
     options.out, options.config = options.out.resolve(), options.config.resolve()
-    os.chdir(ROOT)  # where the configuration's paths start
+    os.chdir(HOME)  # where the configuration's paths start
     end = time.monotonic() + options.seconds
     experiment = Experiment.from_file(options.config)
-    results = experiment.results
+    out = Results(options.out)
     for run in experiment.runs:
-        if not is_finished(results, run.id):
-            copy_run(options.out, results, run.id)
+        if not experiment.is_finished(run):
+            copy_run(out.run(run.study, run.name), experiment.directory(run))
     dag = Dag(experiment)
     for study in experiment.studies:
         files, left = missing(dag, study), end - time.monotonic()
         if files and left > 0:
             make(files, options, left)
-    count = publish(experiment, results, options.out)
+    count = publish(experiment, out)
     seconds = sum(record["seconds_training"] for record in records([options.out]))
     print(f"{count} runs are in {options.out}, {seconds / 60:.1f} minutes of training")
     rest = sum(len(missing(dag, study)) for study in experiment.studies)

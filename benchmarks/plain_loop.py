@@ -13,21 +13,21 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from gradscape.config import Settings
-from gradscape.engine.minibatches import NORMALISATIONS
+from gradscape.data.normalisation import moments
 from gradscape.models import build
 
 
 class Images(Dataset):
     """uint8 images [n, 32, 32, 3] and labels, transformed one by one."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, settings: Settings):
+    def __init__(self, images: np.ndarray, labels: np.ndarray, settings: Settings, by):
         self.images, self.labels = images, labels
         steps = [transforms.ToPILImage()]
         if settings.augmentation == "crop-flip":
             steps += [transforms.RandomCrop(32, padding=4)]
             steps += [transforms.RandomHorizontalFlip()]
         steps += [transforms.ToTensor()]
-        steps += [transforms.Normalize(*NORMALISATIONS[settings.normalisation])]
+        steps += [transforms.Normalize(*by)]
         self.transform = transforms.Compose(steps)
 
     def __len__(self) -> int:
@@ -38,14 +38,14 @@ class Images(Dataset):
 
 
 def steps(
-    settings: Settings, images: np.ndarray, labels: np.ndarray, classes: int, device: str
+    settings: Settings, images: np.ndarray, labels: np.ndarray, dataset, device: str
 ) -> Iterator[int]:
     """Train for ever; yields the images of each step when the host has read its loss."""
     torch.manual_seed(settings.seed)
-    model = build(settings.model, classes).to(device)
+    model = build(settings.model, len(dataset.classes)).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     loader = DataLoader(
-        Images(images, labels, settings),
+        Images(images, labels, settings, moments(settings.normalisation, dataset)),
         batch_size=settings.batch_size,
         shuffle=True,
         num_workers=4,

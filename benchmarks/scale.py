@@ -15,21 +15,21 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import yaml
 
 from gradscape.config import Experiment
-from gradscape.dag import TRAINING_CODE
+from gradscape.dag import Dag
+from gradscape.layout import DATA as DATASETS
+from gradscape.layout import RUN_FILES
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 SIZES = [10, 100, 1000, 10_000]
 TRAINED = ROOT / "results/published/cpu/runs/degradation/vgg08_lr1e-3_seed0"
-DATA = ["images.npy", "labels.npy", "dataset.json"]
-TABLES = ["metrics.csv", "timing.csv", "test.csv", "steps.npz", "gradients.npz"]
-FILES = [*TABLES, "model.pt", "run.json"]  # of a run
 MODELS = ["vgg08", "vgg38", "vgg38-bn", "vgg38-rc", "vgg38-bn-rc"]
 SEEDS = [0, 1]
 
@@ -132,7 +132,8 @@ def measure(command: str, folder: Path) -> tuple[float, float]:
 
 
 def benchmark(sizes: list[int], repository: Path) -> list[dict]:
-    data = [f"results/data/generated10/{name}" for name in DATA]
+    files = ("images.npy", "labels.npy", "dataset.json")
+    data = [f"{DATASETS}/generated10/{name}" for name in files]
     for file in data:
         (repository / file).parent.mkdir(parents=True, exist_ok=True)
         (repository / file).touch()
@@ -145,12 +146,14 @@ def benchmark(sizes: list[int], repository: Path) -> list[dict]:
         experiment = Experiment(configuration(count))
         text = yaml.safe_dump(experiment.config)
         (repository / f"config/scale-{count}.yaml").write_text(text)
-        folder = f"{experiment.results}/runs/scale/{{run}}"
+        folder = experiment.results.run("scale", "{run}")
+        first = experiment.runs[0]
+        wildcards = SimpleNamespace(study=first.study, run=first.name)
         text = SNAKEFILE.format(
             results=experiment.results,
             runs=[run.name for run in experiment.runs],
-            inputs=[*data, *TRAINING_CODE, "workflow/gradscape/models/blocks.py"],
-            outputs=[f"{folder}/{file}" for file in FILES],
+            inputs=[*data, *Dag(experiment).training_code(wildcards)],
+            outputs=[f"{folder}/{file}" for file in RUN_FILES],
         )
         (bare / f"{count}.smk").write_text(text)
         for step, command in STEPS.items():

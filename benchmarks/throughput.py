@@ -60,8 +60,7 @@ def plain_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator[
     torch.set_num_threads(threads)
     train = split(dataset, "edinburgh", ITEMS)["train"]
     images, labels = np.asarray(dataset.images[train]), dataset.labels[train]
-    classes = len(dataset.classes)
-    yield from plain_loop.steps(settings, images, labels, classes, settings.device)
+    yield from plain_loop.steps(settings, images, labels, dataset, settings.device)
 
 
 def convolution_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator[int]:

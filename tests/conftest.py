@@ -1,5 +1,6 @@
-"""What the tests share: a copy of the repository to run Snakemake in, and the data."""
+"""What the tests share: a copy of the repository to run Snakemake in, data and runs."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from gradscape import cli
+from gradscape.reading import read_yaml
+from gradscape.settings import Settings
+from gradscape.study import run_name
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -41,6 +45,19 @@ studies:
       smoothness: {draw: smoothness, wide: true}
       surface: {draw: loss_surface, wide: true}
 """
+
+# A training in a second.
+SMALL = Settings(
+    model="vgg08",
+    dataset="generated10",
+    epochs=2,
+    batch_size=16,
+    train_items=104,  # a last minibatch of 8
+    validation_items=40,
+    normalisation="cifar10",
+    device="cpu",
+    precision="fp32",
+)
 
 
 def run(*command, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
@@ -118,3 +135,74 @@ def cifar() -> Path:
     if not folder:
         pytest.skip("needs the real CIFAR: set GRADSCAPE_DATA to a folder with it")
     return Path(folder)
+
+
+def make(settings: Settings, dataset):
+    """A training that has not begun."""
+    from gradscape.engine.device import configure
+    from gradscape.engine.train import Training
+
+    backend = configure(settings.device, settings.precision, True, threads=1)
+    return Training(settings, dataset, backend)
+
+
+def same(first: Path, second: Path) -> None:
+    """The same bytes in everything that a run leaves but its clock."""
+    for name in ("metrics.csv", "test.csv", "steps.npz", "gradients.npz", "model.pt"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def claims(study: str) -> dict:
+    return read_yaml(ROOT / "report" / "claims" / f"{study}.yaml")
+
+
+def write_run(
+    folder: Path,
+    model: str,
+    rate: float = 1e-3,
+    seed: int = 0,
+    losses=(4.6, 4.6),
+    accuracies=(0.01, 0.01),
+    gradients=(1e-3, 1e-2),
+    steps=None,
+    diverged=None,
+    varied=None,
+):
+    """A finished run with the wanted numbers."""
+    import numpy as np
+    import pandas as pd
+
+    from gradscape.results.runs import FinishedRun
+
+    varied = varied or {}
+    settings = {"model": model, "dataset": "cifar100", "learning_rate": rate}
+    settings |= {"seed": seed, "schedule": "cosine"} | varied
+    settings.pop("variant", None)
+    out = folder / run_name(Settings(**settings), varied)
+    out.mkdir(parents=True)
+    epochs = np.arange(1, len(losses) + 1)
+    columns = {"epoch": epochs, "train_loss": losses, "train_accuracy": accuracies}
+    columns |= {"val_loss": losses, "val_accuracy": accuracies, "learning_rate": rate}
+    pd.DataFrame(columns).to_csv(out / "metrics.csv", index=False)
+    pd.DataFrame(
+        {"epoch": [1], "test_loss": [losses[-1]], "test_accuracy": [max(accuracies)]}
+    ).to_csv(out / "test.csv", index=False)
+    steps = np.repeat(losses, 10) if steps is None else np.asarray(steps)
+    np.savez(out / "steps.npz", loss=steps, steps_per_epoch=len(steps) // len(losses))
+    np.savez(
+        out / "gradients.npz",
+        mean_absolute_gradient=np.array([gradients] * len(losses)),
+        layer=np.array([f"layer{i}" for i in range(len(gradients))]),
+    )
+    record = {
+        **{"study": "s", "run": out.name, "varied": varied, "settings": settings},
+        **{"parameters": 1, "revision": {"commit": None, "dirty": None}},
+        **{"diverged": diverged, "seconds_training": 1.0, "images_per_second": 1.0},
+        "data": {
+            **{"classes": 100, "source": "local folder", "name": "cifar100"},
+            **{"train": 1, "validation": 1, "test": 1},
+        },
+        "backend": {"precision": "fp32", "kind": "CPU", "threads": 1},
+    }
+    (out / "run.json").write_text(json.dumps(record))
+    return FinishedRun(out)

@@ -1,7 +1,6 @@
 """A configuration becomes runs with stable names, or one clear sentence."""
 
 import copy
-import dataclasses
 import json
 import re
 
@@ -9,14 +8,9 @@ import pytest
 import yaml
 
 from conftest import ROOT, TINY
-from gradscape.config import (
-    SETTING_NAMES,
-    Experiment,
-    Settings,
-    format_learning_rate,
-    load_schema,
-)
+from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
+from gradscape.study import format_learning_rate
 
 
 def tiny() -> dict:
@@ -107,7 +101,7 @@ def mutate(path: str, value):
         (
             "studies.tiny.grid.model",
             ["vgg39"],
-            "studies.tiny: unknown model 'vgg39' (did you mean 'vgg38'?)",
+            "studies.tiny.model: unknown model 'vgg39' (did you mean 'vgg38'?)",
         ),
         (
             "studies.tiny.grid.learning_rate",
@@ -119,7 +113,7 @@ def mutate(path: str, value):
         (
             "studies.tiny.dataset",
             "cifar",
-            "studies.tiny.dataset: 'cifar' is not one of",
+            "unknown dataset 'cifar' (did you mean 'cifar10'?)",
         ),
         (
             "studies.tiny.exceptions",
@@ -129,7 +123,7 @@ def mutate(path: str, value):
         (
             "studies.tiny.figures",
             {"x": {"draw": "curve"}},
-            "unknown drawing 'curve' (did you mean 'curves'?)",
+            "unknown figure 'curve' (did you mean 'curves'?)",
         ),
         (
             "studies.tiny.figures",
@@ -149,7 +143,7 @@ def mutate(path: str, value):
         (
             "studies.tiny.probes",
             {"surfaces": {}},
-            "studies.tiny.probes: unknown key 'surfaces' (did you mean 'surface'?)",
+            "studies.tiny.probes: unknown probe 'surfaces' (did you mean 'surface'?)",
         ),
         (
             "studies.tiny.tables",
@@ -157,17 +151,107 @@ def mutate(path: str, value):
             "studies.tiny.tables: unknown table 'smooth' (did you mean 'smoothness'?)",
         ),
         ("studies.tiny.dropout", 1.5, "studies.tiny.dropout: 1.5 is greater than or equal"),
-        ("studies.tiny.activation", "swish", "studies.tiny.activation: 'swish' is not one"),
+        (
+            "studies.tiny.activation",
+            "swish",
+            "studies.tiny.activation: unknown activation 'swish' (known: relu, ",
+        ),
+        ("studies.tiny.width", 8, "studies.tiny: model vgg08: has no 'width' to set"),
+        ("studies.tiny.section", "tiny", "there is no section 'tiny', nor a file tiny.tex.j2"),
+        ("studies.tiny.published", "x.csv", "published: there is no file x.csv"),
+        ("studies.tiny.claims", "x.yaml", "claims: there is no file x.yaml"),
+        ("extends", "config/cyclic.yaml", "cyclic.yaml: extends itself"),
+        (
+            "studies.tiny.probes.surface.span",
+            -1,
+            "studies.tiny.probes.surface.span: -1 is less than or equal to the minimum",
+        ),
+        (
+            "studies.tiny.figures.flow.options",
+            {"window": 3},
+            "figures.flow.options: unknown key 'window' (there are no options)",
+        ),
+        (
+            "studies.tiny.figures.smoothness.options",
+            {"windw": 3},
+            "figures.smoothness.options: unknown key 'windw' (did you mean 'window'?)",
+        ),
+        (
+            "studies.tiny.figures",
+            {"x": {"draw": "against"}},
+            "figures.x.options: the key 'x' is missing",
+        ),
         ("results", 3, "results: 3 is not of type 'string'"),
     ],
 )
-def test_bad_input_is_named_in_one_sentence(path, value, sentence):
+def test_bad_input_is_named_in_one_sentence(path, value, sentence, tmp_path):
     config = tiny()
     mutate(path, value)(config)
+    if path == "extends":
+        config["extends"] = str(tmp_path / "cyclic.yaml")
+        (tmp_path / "cyclic.yaml").write_text("extends: " + config["extends"])
     with pytest.raises(GradscapeError) as error:
         Experiment(config)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+CLAIM = {
+    "statement": "It learns.",
+    "source": "me",
+    "left": {"metric": "test_accuracy", "where": {"model": "vgg08"}},
+    "is": "above",
+    "right": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"is": "abvoe"}, "it.is: unknown value 'abvoe' (did you mean 'above'?)"),
+        ({"margn": 1}, "it: unknown key 'margn' (did you mean 'margin'?)"),
+        (
+            {"left": {"metric": "test_acuracy", "where": {}}},
+            "it.left: unknown metric 'test_acuracy' (did you mean 'test_accuracy'?)",
+        ),
+        (
+            {"left": {"metric": "test_accuracy", "where": {"modl": "vgg08"}}},
+            "it.left.where: unknown key 'modl' (did you mean 'model'?)",
+        ),
+        (
+            {"left": {"metric": "test_accuracy", "where": {"model": "vgg8"}}},
+            "it.left.where.model: unknown model 'vgg8'",
+        ),
+        ({"same": "rate"}, "it.same: there is no setting 'rate'"),
+    ],
+)
+def test_a_mistake_in_a_claim_is_named_before_any_job(change, sentence, tmp_path):
+    config, path = tiny(), tmp_path / "claims.yaml"
+    path.write_text(yaml.dump({"it": CLAIM | change}))
+    for claims in ({"it": CLAIM | change}, str(path)):
+        config["studies"]["tiny"]["claims"] = claims
+        with pytest.raises(GradscapeError) as error:
+            Experiment(config)
+        assert sentence in str(error.value)
+    config["studies"]["tiny"]["claims"] = {"it": CLAIM}
+    assert Experiment(config).studies["tiny"].claims["it"]["right"] == 0.5
+
+
+def test_no_name_is_ever_parsed(tmp_path, monkeypatch):
+    """Values that contain the separators of names, and a model whose name has `_seed`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def my_seed_net(classes): ...\n")
+    config = tiny()
+    config["studies"]["tiny"] |= {"probes": {}, "figures": {}}
+    config["studies"]["tiny"]["grid"] = {
+        "model": ["mine.py:my_seed_net"],
+        "schedule": ["cosine", "cosine_per_iteration"],
+        "loss": ["squared_error"],
+    }
+    first, second = Experiment(config).runs
+    assert second.varied == {"schedule": "cosine_per_iteration", "loss": "squared_error"}
+    assert first.name == "my_seed_net_lr1e-3_seed0_schedule-cosine_loss-squared_error"
+    assert first.traits["variant"] == "schedule-cosine_loss-squared_error"
 
 
 def test_a_kept_configuration_reads_back_as_it_was(tmp_path):
@@ -177,17 +261,6 @@ def test_a_kept_configuration_reads_back_as_it_was(tmp_path):
     kept = tmp_path / "config.json"
     kept.write_text(json.dumps(config))
     assert Experiment.from_file(kept).runs[0].settings.l1 == 1e-5
-
-
-def test_schema_settings_and_readme_agree():
-    assert list(load_schema()["$defs"]["settings"]) == SETTING_NAMES
-    readme = (ROOT / "config" / "README.md").read_text()
-    explained = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", readme, re.M))
-    for field in dataclasses.fields(Settings):
-        assert field.name in explained, f"{field.name} is missing from config/README.md"
-        if field.default is not dataclasses.MISSING and field.default is not None:
-            default = yaml.safe_load(explained[field.name].strip().strip("`"))
-            assert default == field.default, field.name
 
 
 def test_conda_files_have_the_locked_versions():

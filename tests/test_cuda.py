@@ -8,13 +8,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from conftest import SMALL as SMALL_ON_CPU
+from conftest import make, same
 from gradscape.data.store import load
 from gradscape.engine.device import Backend
 from gradscape.engine.train import Stopped, Training, train
 from gradscape.settings import Settings
 from gradscape.study import Run
-from test_training import SMALL as SMALL_ON_CPU
-from test_training import make, same
 
 SMALL = replace(SMALL_ON_CPU, device="cuda", precision="auto")
 EVERY_PATH = [

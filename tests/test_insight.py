@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from gradscape.results.calibration import expected_calibration_error, reliability
-from gradscape.config import Experiment, Figure, Run
+from conftest import SMALL
+from gradscape.config import Experiment
 from gradscape.data.store import load
 from gradscape.engine.record import write_csv
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
 from gradscape.figures.confusion import counts, most_confused, percentages
-from gradscape.figures.draw import draw
+from gradscape.figures.drawing import draw
 from gradscape.figures.explanations import title
 from gradscape.figures.filters import ACROSS, arrays, montage
 from gradscape.models import build
@@ -26,9 +26,10 @@ from gradscape.probes.feature_maps import convolution_outputs, feature_maps
 from gradscape.probes.filters import filters
 from gradscape.probes.predictions import predictions
 from gradscape.probes.trained import Trained
-from gradscape.report.claims import METRICS
+from gradscape.results.calibration import expected_calibration_error, reliability
+from gradscape.results.metrics import METRICS
 from gradscape.results.runs import FinishedRun
-from test_training import SMALL
+from gradscape.study import Figure, Run
 
 PROBED = {
     "explanations": explanations,

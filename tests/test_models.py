@@ -1,16 +1,18 @@
 """The networks are the courses': counted to the parameter."""
 
+import hashlib
 import json
 from dataclasses import replace
 
 import pytest
 import torch
 
-from gradscape import cli
-from gradscape.config import Settings
+from gradscape.data.store import Facts
 from gradscape.errors import GradscapeError
-from gradscape.models import MODELS, build
-from gradscape.models.blocks import layer_counts, parameter_count, weights
+from gradscape.models import build, check_takes, takes
+from gradscape.models.blocks import forward_flops, layer_counts, parameter_count, weights
+from gradscape.registry import names
+from gradscape.settings import Settings
 
 EXACT = {
     ("vgg08", 100): 59_716,
@@ -35,10 +37,70 @@ def test_parameters_are_exact(name, classes):
     assert parameter_count(build(name, classes)) == EXACT[name, classes]
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_images_become_logits(name):
-    model = build(name, 10).eval()
-    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+def shapes(name: str) -> list[tuple[int, int]]:
+    """Channels and sizes at the edges of what a network says that it takes."""
+    known = takes(name)
+    sizes = {known.smallest, 33, known.largest or 65}
+    return [(c, s) for c in {known.channels or 1, 3} for s in sizes]
+
+
+@pytest.mark.parametrize("name", names("model"))
+def test_images_become_logits_at_the_edges_of_what_a_network_takes(name):
+    """In training too; and a pixel beyond the edge none come out."""
+    for channels, size in shapes(name):
+        with torch.device("meta"):
+            model = build(name, 10, channels=channels, size=size)
+            images = torch.zeros(2, channels, size, size)
+        assert model.train()(images).shape == (2, 10), (channels, size)
+        assert forward_flops(model, 10, channels, size) > 0
+    known = takes(name)
+    for size in (known.smallest - 1, known.largest and known.largest + 1):
+        if size is not None:
+            shape = f"3x{size}x{size}"
+            with pytest.raises(GradscapeError, match=f"does not take images of {shape}"):
+                forward_flops(build(name, 10, size=size), 10, 3, size)
+
+
+def test_what_a_network_does_not_take_is_said_before_it_is_built():
+    fashion, cifar = Facts(1, 28, 10, 60_000, 10_000), Facts(3, 32, 10, 50_000, 10_000)
+    wide = Facts(1, 40, 10, 60, 10)
+    for name, dataset, facts, reason in (
+        ("convnet", "fashion-mnist", fashion, "32x32 to 63x63, those of .* are 28x28"),
+        ("vgg-a", "fashion-mnist", fashion, "32x32 or more, those of .* are 28x28"),
+        ("vgg11-bn", "wide.npz", wide, "3 channels, those of wide.npz have 1"),
+    ):
+        with pytest.raises(GradscapeError, match=f"model {name}: takes images of {reason}"):
+            check_takes(name, Settings(name, dataset), facts)
+    for name in ("vgg-a-light", "vgg38-bn", "resnet-small"):
+        check_takes(name, Settings(name, "fashion-mnist"), fashion)
+    check_takes("resnet-small", Settings("resnet-small", "cifar10", width=8), cifar)
+    with pytest.raises(GradscapeError, match="model vgg08: has no 'width' to set"):
+        check_takes("vgg08", Settings("vgg08", "cifar10", width=8), cifar)
+
+
+def test_ones_own_network_is_told_the_shape_if_it_asks(tmp_path):
+    file = tmp_path / "nets.py"
+    file.write_text(
+        "from torch import nn\n"
+        "SIZES = (4, 9)\n"
+        "def asks(classes, *, channels, size=1):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(channels * size**2, classes))\n"
+        "def asks_not(classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(25, classes))\n"
+    )
+    for constructor in ("asks", "asks_not"):
+        name = f"{file}:{constructor}"
+        assert forward_flops(build(name, 3, channels=1, size=5), 3, 1, 5) == 2 * 25 * 3
+        with pytest.raises(GradscapeError, match="takes images of 4x4 to 9x9"):
+            check_takes(name, Settings(name, "x.npz"), Facts(1, 10, 3, 60, 10))
+
+
+def test_initial_weights_are_as_they_ever_were():
+    """The runs that are published started from these."""
+    torch.manual_seed(0)
+    state = build("vgg08", 10).state_dict()
+    digest = hashlib.sha256(b"".join(v.numpy().tobytes() for v in state.values()))
+    assert digest.hexdigest()[:16] == "5cc73382182cf998"
 
 
 @pytest.mark.parametrize(
@@ -110,9 +172,11 @@ def test_resnet_small_meets_the_courses_lists():
 
 
 def test_models_command_lists_them_all(capsys):
+    from gradscape import cli
+
     cli.main(["models", "--json"])
     rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
-    assert rows.keys() == MODELS.keys()
+    assert rows.keys() == names("model").keys()
     assert rows["vgg38"]["parameters_100_classes"] == 336_196
     assert rows["vgg-a-bn"]["parameters_10_classes"] == 9_756_426
     assert rows["vgg38-bn"]["convolutions"] == 37

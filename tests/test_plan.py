@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from conftest import ROOT, TINY
-from gradscape.config import Experiment, Settings
+from gradscape.config import Experiment
 from gradscape.plan import disk_bytes, measure, plan, training_images
+from gradscape.settings import Settings
 
 KIND = "GPU of a test"
 DONE = "runs/tiny/vgg08_lr1e-3_seed0"
@@ -30,7 +31,7 @@ def results(tmp_path):
 def costs(change: dict, results, kind: str = KIND) -> str:
     config = copy.deepcopy(yaml.safe_load(TINY))
     config["studies"]["tiny"] |= change
-    return plan(Experiment(config), results, kind)
+    return plan(Experiment(config, results), kind)
 
 
 def test_hours_are_measured_seconds_of_what_is_left(results):

@@ -8,23 +8,25 @@ import pytest
 import torch
 from torch import nn
 
+from conftest import SMALL, make
 from gradscape import cli
-from gradscape.config import Figure, Run, Settings
+from gradscape.courses.alberta import Mark
 from gradscape.data.store import load
-from gradscape.engine.train import step_arrays, train
-from gradscape.errors import GradscapeError
-from gradscape.figures.draw import draw
-from gradscape.models import build
 from gradscape.engine.along_gradient import along_gradient, step_sizes
 from gradscape.engine.gradient_change import GradientChange
+from gradscape.engine.outcome import step_arrays
+from gradscape.engine.train import train
+from gradscape.errors import GradscapeError
+from gradscape.figures.drawing import draw
+from gradscape.models import build
 from gradscape.probes.hessian import hessian_product, largest_eigenvalue, trace
-from gradscape.courses.marking import Mark
 from gradscape.probes.signal import signal
 from gradscape.probes.surface import filter_normalised_direction, filter_norms, on_plane
 from gradscape.probes.trained import Trained
 from gradscape.results.runs import FinishedRun
 from gradscape.results.smoothness import definition, proxy, width
-from test_training import SMALL, make
+from gradscape.settings import Settings
+from gradscape.study import Figure, Run
 
 PROBED = replace(SMALL, gradient_lag=2, landscape_every=3, landscape_points=4)
 

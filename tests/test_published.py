@@ -11,8 +11,8 @@ from pypdf import PdfReader
 
 from conftest import ROOT, succeed
 from gradscape.config import Experiment
-from gradscape.report.build import StudyView
-from gradscape.report.claims import UNMEASURED
+from gradscape.report.verdicts import UNMEASURED
+from gradscape.report.view import StudyView
 
 PUBLISHED = [
     path.parent for path in sorted((ROOT / "results/published").glob("*/config.json"))
@@ -85,8 +85,9 @@ def test_the_readmes_numbers_are_the_runs():
     ):
         assert sentence.format(values) in readme, sentence.format(values)
     assert {f"{loss:.2f}" for loss in rows["vgg38", 1e-3].final_train_loss} == {"4.60"}
-    experiment = Experiment.from_file(folder / "config.json")
-    views = [StudyView(study, folder) for study in experiment.studies.values()]
+    experiment = Experiment.from_file(folder / "config.json", folder)
+    studies = experiment.studies.values()
+    views = [StudyView(study, experiment.results) for study in studies]
     claims = [claim for view in views for claim in view.claims.values()]
     decided = [claim for claim in claims if claim.verdict != UNMEASURED]
     held = sum(claim.holds for claim in decided)

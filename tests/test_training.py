@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from conftest import BIN, ROOT, succeed
+from conftest import BIN, ROOT, SMALL, make, same, succeed
 from gradscape import cli
+from gradscape.data.normalisation import moments
 from gradscape.data.store import load
 from gradscape.engine import record
 from gradscape.engine.checkpoint import Checkpoint, fingerprint
@@ -26,45 +26,21 @@ from gradscape.engine.device import configure
 from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.lease import lease
 from gradscape.engine.losses import LOSSES, l1_penalty
-from gradscape.engine.minibatches import NORMALISATIONS, Minibatches
+from gradscape.engine.minibatches import Minibatches
 from gradscape.engine.muon import Muon, orthogonalised
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.outcome import step_arrays
 from gradscape.engine.progress import Progress
 from gradscape.engine.schedules import learning_rate
-from gradscape.engine.train import Training, train
+from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
 from gradscape.models import build
-from gradscape.settings import Settings
 from gradscape.study import Run
-
-SMALL = Settings(
-    model="vgg08",
-    dataset="generated10",
-    epochs=2,
-    batch_size=16,
-    train_items=104,  # a last minibatch of 8
-    validation_items=40,
-    normalisation="cifar10",
-    device="cpu",
-    precision="fp32",
-)
-TABLES = ["metrics.csv", "test.csv", "steps.npz", "gradients.npz", "model.pt"]
 
 
 @pytest.fixture(scope="module")
 def dataset(generated):
     return load(generated / "generated10")
-
-
-def make(settings: Settings, dataset) -> Training:
-    backend = configure(settings.device, settings.precision, True, threads=1)
-    return Training(settings, dataset, backend)
-
-
-def same(first: Path, second: Path) -> None:
-    for name in TABLES:
-        assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
 # The recipe
@@ -81,7 +57,9 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     train_set = training.train
     images = train_set.images.permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(v)[:, None, None] for v in NORMALISATIONS["cifar10"])
+    mean, std = (
+        torch.tensor(v)[:, None, None] for v in moments(settings.normalisation, dataset)
+    )
     losses = []
     for batch in train_set.order.split(16):
         optimiser.zero_grad()
@@ -98,7 +76,8 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
 
 def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):
     images, labels = np.asarray(dataset.images[:50]), np.asarray(dataset.labels[:50])
-    batches = Minibatches(images, labels, 50, "half", "crop-flip")
+    half = moments("half", dataset)
+    batches = Minibatches(images, labels, 50, half, "crop-flip")
     batches.draw(seed=3, epoch=1)
     taken, taken_labels = batches.take(torch.tensor(0), 50)
     padded = np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)])
@@ -115,7 +94,8 @@ def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):
 
 def test_all_models_of_a_seed_see_the_same_minibatches_and_no_epoch_repeats(dataset):
     def order(seed, epoch):
-        batches = Minibatches(dataset.images[:99], dataset.labels[:99], 10, "half")
+        half = moments("half", dataset)
+        batches = Minibatches(dataset.images[:99], dataset.labels[:99], 10, half)
         batches.draw(seed, epoch)
         return batches.order.tolist()
 

@@ -7,38 +7,38 @@ import argparse
 import dataclasses
 import errno
 import json
+import shlex
 import sys
-import typing
 from pathlib import Path
 
 from gradscape import __version__
-from gradscape.config import (
-    REPORT,
-    RUN_RECORD,
-    WEIGHTS,
-    Experiment,
-    Figure,
-    Run,
-    Settings,
-    downloaded_weights,
-    run_name,
-)
+from gradscape.config import Experiment, downloaded_weights
 from gradscape.errors import GradscapeError
-from gradscape.models import PRETRAINED
-from gradscape.probes import PROBES
-from gradscape.report import TABLES
+from gradscape.layout import DATA, RECORD, REPORT, WEIGHTS, Results
+from gradscape.models import pretrained_files
+from gradscape.registry import find, names, short
+from gradscape.schema import validate
+from gradscape.settings import SETTINGS, Settings, flags
+from gradscape.study import Figure, Run, run_name
+from gradscape.unfold import check_settings
+
+
+def experiment(arguments) -> Experiment:
+    """The configuration that a command names, and the results it is to use."""
+    return Experiment.from_file(arguments.config, arguments.results)
 
 
 def data(arguments) -> None:
     """get a dataset and lay it out as arrays"""
-    from gradscape.data.sources import acquire
+    from gradscape.data.datasets import acquire
     from gradscape.data.store import save
     from gradscape.files import exclusive
 
-    with exclusive(arguments.out) as waited:
-        if waited and (arguments.out / "dataset.json").exists():
+    out = arguments.out or DATA / short(arguments.name)
+    with exclusive(out) as waited:
+        if waited and (out / "dataset.json").exists():
             return  # the other process has made it; this file is written last
-        save(acquire(arguments.name, arguments.data_dir), arguments.out)
+        save(acquire(arguments.name, arguments.data_dir), out)
 
 
 def weights(arguments) -> None:
@@ -55,32 +55,32 @@ def weights(arguments) -> None:
 
 def train(arguments) -> None:
     """train one run, or go on where it was stopped"""
+    settings = settings_from(arguments)
+
     from gradscape.data.store import load
     from gradscape.engine.train import train as train_run
     from gradscape.files import exclusive
 
-    settings = settings_from(arguments)
     if settings.pretrained and arguments.weights is None:
         arguments.weights = downloaded_weights(settings.model)
-    name = arguments.name or run_name(settings, [])
+    name = arguments.name or run_name(settings)
     with exclusive(arguments.out) as waited:
         if waited and recorded_settings(arguments.out) == dataclasses.asdict(settings):
             return  # the other process has trained this run
         train_run(
-            Run(arguments.study, name, settings),
-            load(arguments.data / settings.dataset),
+            Run(arguments.study, name, settings, json.loads(arguments.varied)),
+            load(arguments.data / short(settings.dataset), settings.dataset),
             arguments.out,
-            arguments.threads,
-            arguments.checkpoint,
-            arguments.checkpoint_seconds,
-            arguments.tensorboard,
-            arguments.weights,
+            threads=arguments.threads,
+            checkpoint_seconds=arguments.checkpoint_seconds,
+            tensorboard=arguments.tensorboard,
+            pretrained=arguments.weights,
         )
 
 
 def recorded_settings(folder: Path) -> dict | None:
     """The settings of the run that is finished in `folder`; None where none is."""
-    path = folder / RUN_RECORD
+    path = folder / RECORD
     return json.loads(path.read_text())["settings"] if path.exists() else None
 
 
@@ -88,16 +88,15 @@ def probe(arguments) -> None:
     """measure a trained network from its weights and its training images"""
     from gradscape.engine.record import write_csv
     from gradscape.probes.trained import Trained
-    from gradscape.registry import load
 
+    measure = find("probe", arguments.name)
     run = Trained(arguments.run, arguments.data, arguments.threads)
-    options = json.loads(arguments.options)
-    write_csv(arguments.out, load(PROBES[arguments.name])(run, **options))
+    write_csv(arguments.out, measure(run, **json.loads(arguments.options)))
 
 
 def test(arguments) -> None:
     """classify the test images with a trained network, one at a time on the CPU"""
-    from gradscape.courses.marking import mark
+    from gradscape.courses.alberta import mark
     from gradscape.probes.trained import Trained
 
     marked = mark(Trained(arguments.run, arguments.data, arguments.threads, "cpu"))
@@ -108,7 +107,7 @@ def test(arguments) -> None:
 
 def figure(arguments) -> None:
     """draw one figure from the tables of finished runs"""
-    from gradscape.figures.draw import draw
+    from gradscape.figures.drawing import draw
     from gradscape.results.runs import FinishedRun
 
     spec = Figure(**json.loads(arguments.spec))
@@ -117,8 +116,8 @@ def figure(arguments) -> None:
 
 def table(arguments) -> None:
     """gather a study's finished runs into a table"""
-    from gradscape.results.tables import write_table
     from gradscape.results.runs import FinishedRun
+    from gradscape.results.tables import write_table
 
     runs = map(FinishedRun, arguments.runs)  # one at a time: there may be thousands
     write_table(arguments.name, runs, arguments.out)
@@ -128,52 +127,53 @@ def report(arguments) -> None:
     """draw, write and compile the report from the runs that are finished"""
     from gradscape.report.build import build
 
-    experiment = Experiment.from_file(arguments.config)
-    build(experiment, arguments.results or experiment.results)
+    build(experiment(arguments))
 
 
 def tex(arguments) -> None:
-    """write the report's LaTeX from figures and tables that are drawn"""
+    """write a document's LaTeX from figures and tables that are drawn"""
     from gradscape.report.build import write_tex
 
-    experiment = Experiment.from_file(arguments.config)
-    results = arguments.results or experiment.results
-    write_tex(experiment, results, arguments.document)
+    write_tex(experiment(arguments), arguments.document)
 
 
 def pdf(arguments) -> None:
-    """compile the report's LaTeX"""
-    from gradscape.report.build import compile_pdf
+    """compile a document's LaTeX"""
+    from gradscape.report.pdf import compile_pdf
 
-    compile_pdf(arguments.results, arguments.document)
+    compile_pdf(Results(arguments.results), arguments.document)
 
 
 def publish(arguments) -> None:
     """keep the finished runs as tables, without weights, where a report can use them"""
     from gradscape.report.publish import publish as publish_runs
 
-    experiment = Experiment.from_file(arguments.config)
-    results = arguments.results or experiment.results
-    count = publish_runs(experiment, results, arguments.out)
-    print(f"{count} of {len(experiment.runs)} runs are in {arguments.out}")
+    chosen = experiment(arguments)
+    count = publish_runs(chosen, Results(arguments.out))
+    print(f"{count} of {len(chosen.runs)} runs are in {arguments.out}")
 
 
 def submission(arguments) -> None:
-    """pack report, code and results as a coursework wants them handed in"""
-    from gradscape.courses.submission import write_submission
+    """pack what a course wants handed in"""
+    from gradscape.courses.archive import write_submission
 
-    experiment = Experiment.from_file(arguments.config)
-    results = arguments.results or experiment.results
-    print(write_submission(experiment, results, arguments.course, arguments.student))
+    print(write_submission(experiment(arguments), arguments.course, arguments.student))
+
+
+def new(arguments) -> None:
+    """lay out a project of your own: a configuration, a Snakefile, a network, a claim"""
+    from gradscape.new import lay_out
+
+    print(lay_out(arguments.folder))
 
 
 def models(arguments) -> None:
     """list every model with its parameters and layers"""
-    from gradscape.models import MODELS, build
+    from gradscape.models import build
     from gradscape.models.blocks import layer_counts, parameter_count
 
     rows = []
-    for name in MODELS:
+    for name in names("model"):
         parameters = {
             f"parameters_{classes}_classes": parameter_count(build(name, classes))
             for classes in (10, 100)
@@ -193,68 +193,50 @@ def models(arguments) -> None:
 
 def runs(arguments) -> None:
     """list the runs of a configuration, or the commands that train them"""
-    experiment = Experiment.from_file(arguments.config)
-    for run in experiment.runs:
-        if arguments.commands:
-            out = experiment.directory(run)
-            print(
-                f"gradscape train {' '.join(flags(run.settings))} --study {run.study} "
-                f"--name {run.name} --data results/data --out {out}"
-            )
-        else:
-            print(run.id)
+    chosen = experiment(arguments)
+    for run in chosen.runs:
+        words = [*flags(run.settings), "--study", run.study, "--name", run.name]
+        words += ["--varied", json.dumps(run.varied), "--out", str(chosen.directory(run))]
+        print(f"gradscape train {shlex.join(words)}" if arguments.commands else run.id)
 
 
 def plan(arguments) -> None:
     """say what a configuration will cost: device-hours, disk, the longest chain"""
     from gradscape.plan import plan as plan_costs
 
-    experiment = Experiment.from_file(arguments.config)
-    print(plan_costs(experiment, arguments.results or experiment.results, arguments.on))
-
-
-def flags(settings: Settings) -> list[str]:
-    """Settings as command-line arguments; what is None is left out."""
-    words = []
-    for name, value in vars(settings).items():
-        flag = f"--{name.replace('_', '-')}"
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
-        elif value is not None:
-            words += [flag, str(value)]
-    return words
+    print(plan_costs(experiment(arguments), arguments.on))
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """One option a setting, of its type, with its default."""
-    types = typing.get_type_hints(Settings)
-    group = parser.add_argument_group("settings (explained in config/README.md)")
-    for field in dataclasses.fields(Settings):
-        flag = f"--{field.name.replace('_', '-')}"
-        required = field.default is dataclasses.MISSING
-        default = None if required else field.default
-        if types[field.name] in (bool, bool | None):
+    """One option a setting, as its line in `settings.py` has it."""
+    group = parser.add_argument_group("settings")
+    for name, option in SETTINGS.items():
+        flag = f"--{name.replace('_', '-')}"
+        default = None if option.required else option.default
+        shown = "required" if option.required else f"default: {option.unset or default}"
+        text = f"{option.help} ({shown})".replace("%", "%%").replace("`", "")
+        if option.type is bool:
             action = argparse.BooleanOptionalAction
-            group.add_argument(flag, action=action, default=default)
-            continue
-        options = [t for t in typing.get_args(types[field.name]) if t is not type(None)]
-        kind = options[0] if options else types[field.name]
-        help_text = "required" if required else f"default: {default}"
-        group.add_argument(
-            flag, type=kind, default=default, required=required, help=help_text
-        )
+            group.add_argument(flag, action=action, default=default, help=text)
+        else:
+            group.add_argument(
+                flag,
+                type=option.type,
+                default=default,
+                required=option.required,
+                metavar=option.type.__name__.upper(),
+                help=text,
+            )
 
 
 def settings_from(arguments) -> Settings:
     """The settings on the command line, held against the schema like a config's."""
-    from gradscape.config import validate
-
-    names = [field.name for field in dataclasses.fields(Settings)]
-    values = {name: getattr(arguments, name) for name in names}
+    values = {name: getattr(arguments, name) for name in SETTINGS}
     given = {k: v for k, v in values.items() if v is not None}
-    study = {"title": "command line", **given}
-    validate({"title": "-", "results": "-", "studies": {"command-line": study}})
-    return Settings(**values)
+    validate(given, "command line", "settings")
+    settings = Settings(**values)
+    check_settings(settings, "command line")
+    return settings
 
 
 def parser() -> argparse.ArgumentParser:
@@ -273,36 +255,38 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     added = command(data)
-    added.add_argument("name", help="cifar10, cifar100, generated10 or generated100")
-    added.add_argument("--out", type=Path, required=True, help="folder to write")
+    added.add_argument("name", help="a dataset, as a configuration calls it")
+    added.add_argument("--out", type=Path, help=f"folder to write (default: in {DATA})")
     added.add_argument("--data-dir", help="folder with the archive or its extracted form")
 
     added = command(weights)
-    added.add_argument("model", choices=list(PRETRAINED))
+    added.add_argument("model", choices=list(pretrained_files()))
 
     added = command(train)
-    added.add_argument("--data", type=Path, default=Path("results/data"))
+    add_data(added)
     added.add_argument("--out", type=Path, required=True, help="the run's directory")
     added.add_argument("--study", default="command-line")
     added.add_argument("--name", help="default: from model, learning rate and seed")
-    added.add_argument("--threads", type=int, default=1, help="CPU threads")
-    added.add_argument("--checkpoint", type=Path, help="default: OUT/.checkpoint.pt")
+    added.add_argument("--varied", default="{}", help="what tells it apart, as JSON")
+    added.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     added.add_argument("--checkpoint-seconds", type=float, default=20.0, help="default: 20")
     added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
-    added.add_argument("--weights", type=Path, help=f"pretrained; default: in {WEIGHTS}")
+    added.add_argument("--weights", type=Path, help=f"pretrained (default: in {WEIGHTS})")
     add_settings(added)
 
     added = command(probe)
-    added.add_argument("name", choices=list(PROBES))
+    added.add_argument(
+        "name", help=f"{', '.join(names('probe'))}, or path/file.py:function"
+    )
     added.add_argument("--run", type=Path, required=True, help="the run's directory")
-    added.add_argument("--data", type=Path, default=Path("results/data"))
+    add_data(added)
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--options", default="{}", help="as in the config, as JSON")
-    added.add_argument("--threads", type=int, default=1, help="CPU threads")
+    added.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
 
     added = command(test)
     added.add_argument("--run", type=Path, required=True, help="the run's directory")
-    added.add_argument("--data", type=Path, default=Path("results/data"))
+    add_data(added)
     added.add_argument("--threads", type=int, default=2, help="default: 2")
 
     added = command(figure)
@@ -311,44 +295,51 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
 
     added = command(table)
-    added.add_argument("name", choices=list(TABLES))
+    added.add_argument("name", choices=list(names("table")))
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
 
-    for function in (report, tex):
-        added = command(function)
-        if function is tex:
-            add_document(added)
-        added.add_argument("--config", type=Path, required=True)
-        added.add_argument("--results", type=Path, help="default: the config's results")
+    add_config(command(report))
+
+    added = command(tex)
+    add_document(added)
+    add_config(added)
 
     added = command(pdf)
     add_document(added)
     added.add_argument("--results", type=Path, required=True, help="as for tex")
 
     added = command(publish)
-    added.add_argument("--config", type=Path, required=True)
-    added.add_argument("--results", type=Path, help="default: the config's results")
+    add_config(added)
     added.add_argument("--out", type=Path, required=True, help="folder for the tables")
 
     added = command(submission)
-    added.add_argument("course", choices=["edinburgh", "fudan", "alberta", "sapienza"])
+    added.add_argument("course", choices=list(names("course")))
     added.add_argument("--student", required=True, help="number, or number_name (fudan)")
-    added.add_argument("--config", type=Path, required=True)
-    added.add_argument("--results", type=Path, help="default: the config's results")
+    add_config(added)
 
     added = command(models)
     added.add_argument("--json", action="store_true")
 
     added = command(runs)
-    added.add_argument("--config", type=Path, required=True)
-    added.add_argument("--commands", action="store_true")
+    add_config(added)
+    added.add_argument("--commands", action="store_true", help="as commands that train")
 
     added = command(plan)
-    added.add_argument("--config", type=Path, required=True)
-    added.add_argument("--results", type=Path, help="default: the config's results")
-    added.add_argument("--on", metavar="KIND", help="kind of device; default: this one's")
+    add_config(added)
+    added.add_argument("--on", metavar="KIND", help="kind of device (default: this one's)")
+
+    command(new).add_argument("folder", type=Path, help="a new or empty folder")
     return top
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--results", type=Path, help="default: the config's results")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, default=DATA, help=f"default: {DATA}")
 
 
 def add_document(parser: argparse.ArgumentParser) -> None:

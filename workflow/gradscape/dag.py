@@ -3,51 +3,21 @@
 import dataclasses
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 
-from gradscape.cli import flags
-from gradscape.config import (
-    REPORT,
-    ROOT,
-    RUN_RECORD,
-    Experiment,
-    Figure,
-    Probe,
-    Run,
-    Study,
-    locate,
-)
-from gradscape.figures import DRAWINGS, PROBES_DRAWN
+from gradscape import code
+from gradscape.config import Experiment
 from gradscape.files import say
-from gradscape.models import source_file
-from gradscape.registry import source
+from gradscape.layout import DATA, PACKAGE, RECORD, REPORT, TEMPLATES, nearby
+from gradscape.registry import short
+from gradscape.settings import flags
+from gradscape.study import Figure, Probe, Run
+from gradscape.unfold import NAMED, drawn_probes
 
-PACKAGE = "workflow/gradscape"
-
-# The modules that can change what a training computes. Their content is an input of
-# every run: a change here retrains, a change in a figure, a table or a caption does not.
-TRAINING_CODE = [
-    f"{PACKAGE}/{module}.py"
-    for module in (
-        "data/splits",
-        "engine/augmentation",
-        "engine/device",
-        "engine/losses",
-        "engine/minibatches",
-        "engine/muon",
-        "engine/optimisers",
-        "engine/schedules",
-        "engine/step",
-        "engine/train",
-        "models/blocks",
-        "models/pretrained",
-        "engine/along_gradient",
-        "engine/gradient_change",
-        "engine/gradient_flow",
-    )
-]
+DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
+# Settings whose functions a training calls; all others are values.
+CALLED = ["model", "loss", "optimiser", "schedule", "split"]
 
 
 def set_job_environment() -> None:
@@ -57,11 +27,29 @@ def set_job_environment() -> None:
     runs Snakemake, activated or not, and a conda environment's own goes before it.
     """
     for variable, folder in (
-        ("PYTHONPATH", str(ROOT / "workflow")),
+        ("PYTHONPATH", str(PACKAGE.parent)),
         ("PATH", str(Path(sys.executable).parent)),
     ):
         others = os.environ.get(variable, "").split(os.pathsep)
         os.environ[variable] = os.pathsep.join([folder, *filter(None, others)])
+
+
+def folder(wildcards, output) -> str:
+    """Of a run, from what it writes: where a `module` with a prefix puts it."""
+    return str(Path(output[0]).parent)
+
+
+def results(wildcards, input) -> str:
+    """The results folder, from the configuration that is kept in it, likewise."""
+    return str(Path(input.config).parent)
+
+
+def data_folder(wildcards, input) -> str:
+    return str(Path(input.data[0]).parents[1])
+
+
+def run_folders(wildcards, input) -> list[str]:
+    return [str(Path(path).parent) for path in input.runs if Path(path).name == RECORD]
 
 
 class Dag:
@@ -70,25 +58,47 @@ class Dag:
     def __init__(self, experiment: Experiment):
         self.experiment = experiment
 
+    # rule data
+
+    def source(self, wildcards) -> str:
+        """The dataset as the configuration calls it."""
+        return self.experiment.datasets[wildcards.dataset]
+
+    def data_options(self, wildcards) -> list[str]:
+        folder = self.experiment.data_dir
+        return ["--data-dir", folder] if folder else []
+
+    def own_data(self, wildcards) -> list[str]:
+        """The user's file that the dataset is made from; a folder is not watched."""
+        path = self.source(wildcards).rpartition(":")[0] or self.source(wildcards)
+        return [path] if Path(path).is_file() else []
+
     # rule train
 
-    def settings(self, wildcards) -> str:
+    def settings(self, wildcards) -> list[str]:
         run = self._run(wildcards)
         weights = self.experiment.pretrained(run)
         words = flags(run.settings) + (["--weights", str(weights)] if weights else [])
-        return shlex.join(words)
+        return [*words, "--varied", json.dumps(run.varied)]
 
     def weights(self, wildcards) -> list[str]:
         weights = self.experiment.pretrained(self._run(wildcards))
         return [str(weights)] if weights and weights.exists() else []
 
     def dataset(self, wildcards) -> list[str]:
-        folder = f"results/data/{self._run(wildcards).settings.dataset}"
-        return [f"{folder}/{file}" for file in ("images.npy", "labels.npy", "dataset.json")]
+        folder = DATA / short(self._run(wildcards).settings.dataset)
+        return [f"{folder}/{file}" for file in DATA_FILES]
 
     def training_code(self, wildcards) -> list[str]:
-        model = source_file(self._run(wildcards).settings.model)
-        return [*TRAINING_CODE, model]
+        return self._code(self._run(wildcards), "engine/train", CALLED)
+
+    def _code(self, run: Run, module: str, called: list[str]) -> list[str]:
+        """A module's code, with that of the functions that the run names for it."""
+        files = set(code.modules(module))
+        for setting in called:
+            name = getattr(run.settings, setting)
+            files |= set(code.named(NAMED[setting].kind, name))
+        return sorted(files)
 
     def say_what_is_left_out(self) -> None:
         runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
@@ -102,20 +112,22 @@ class Dag:
     def gpus(self, wildcards) -> int:
         return 0 if self._run(wildcards).settings.device == "cpu" else 1
 
-    def _run(self, wildcards):
+    def _run(self, wildcards) -> Run:
         return self.experiment.run(wildcards.study, wildcards.run)
 
     # rule probe
+
+    def probe_measure(self, wildcards) -> str:
+        return self._probe(wildcards).measure
 
     def probe_options(self, wildcards) -> str:
         return json.dumps(self._probe(wildcards).options)
 
     def probe_code(self, wildcards) -> list[str]:
-        return [
-            f"{PACKAGE}/probes/{wildcards.probe}.py",
-            f"{PACKAGE}/probes/trained.py",
-            source_file(self._run(wildcards).settings.model),
-        ]
+        own = code.named("probe", self._probe(wildcards).measure)
+        return sorted(
+            {*own, *self._code(self._run(wildcards), "probes/trained", ["model", "split"])}
+        )
 
     def _probe(self, wildcards) -> Probe:
         return self.experiment.studies[wildcards.study].probes[wildcards.probe]
@@ -125,7 +137,7 @@ class Dag:
     def figure_runs(self, wildcards) -> list[str]:
         figure = self._figure(wildcards)
         runs = self._possible(self.experiment.figure_runs(figure))
-        probes = self.experiment.probed(runs, PROBES_DRAWN.get(figure.draw, []))
+        probes = self.experiment.probed(runs, drawn_probes(figure))
         return self._records(runs) + self._probe_files(probes)
 
     def figure_spec(self, wildcards) -> str:
@@ -135,18 +147,14 @@ class Dag:
         return self._figure(wildcards).caption
 
     def figure_code(self, wildcards) -> list[str]:
-        own = f"workflow/{source(DRAWINGS[self._figure(wildcards).draw])}"
-        shared = ("figures/style", "calibration", "smoothness")
-        return [own, *(f"{PACKAGE}/{module}.py" for module in shared)]
-
-    def figure_directories(self, wildcards) -> list[str]:
-        return self._directories(self.experiment.figure_runs(self._figure(wildcards)))
+        own = code.named("figure", self._figure(wildcards).draw)
+        return sorted({*own, *code.modules("figures/drawing")})
 
     def study_runs(self, wildcards) -> list[str]:
         return self._records(self.experiment.studies[wildcards.study].runs)
 
-    def study_directories(self, wildcards) -> list[str]:
-        return self._directories(self.experiment.studies[wildcards.study].runs)
+    def table_code(self, wildcards) -> list[str]:
+        return code.named("table", wildcards.table)
 
     def _figure(self, wildcards) -> Figure:
         return self.experiment.figure(wildcards.study, wildcards.figure)
@@ -155,24 +163,21 @@ class Dag:
         """Without those whose pretrained weights are missing: the rest goes on."""
         return [run for run in runs if not self.experiment.left_out(run)]
 
-    def _directories(self, runs) -> list[str]:
-        return [str(self.experiment.directory(run)) for run in self._possible(runs)]
-
     def _records(self, runs) -> list[str]:
         """What each run writes last; it stands for the run's tables, a fifth of the DAG."""
-        return [f"{directory}/{RUN_RECORD}" for directory in self._directories(runs)]
+        results = self.experiment.results
+        return [str(results.record(r.study, r.name)) for r in self._possible(runs)]
 
     def _probe_files(self, probes) -> list[str]:
-        return [
-            f"{self.experiment.directory(run)}/probes/{name}.csv" for run, name in probes
-        ]
+        results = self.experiment.results
+        return [str(results.probe(run.study, run.name, name)) for run, name in probes]
 
     # the targets
 
     def figures(self, wildcards=None) -> list[str]:
         return [
-            f"{self.experiment.results}/figures/{study.name}/{figure.name}.{kind}"
-            for study in self._studies(wildcards)
+            str(self.experiment.results.figure(study.name, figure.name, kind))
+            for study in self.experiment.documents(document(wildcards))
             for figure in study.figures
             if self._possible(self.experiment.figure_runs(figure))
             for kind in ("pdf", "txt")
@@ -180,32 +185,27 @@ class Dag:
 
     def tables(self, wildcards=None) -> list[str]:
         return [
-            f"{self.experiment.results}/tables/{study.name}/{table}.csv"
-            for study in self._studies(wildcards)
+            str(self.experiment.results.table(study.name, table))
+            for study in self.experiment.documents(document(wildcards))
             for table in study.tables
         ]
 
-    def results(self, wildcards) -> str:
-        return str(self.experiment.results)
-
-    def _studies(self, wildcards) -> list[Study]:
-        """The studies of a document: of `report` all, of a study's own that one."""
-        studies = self.experiment.studies
-        document = getattr(wildcards, "document", REPORT)
-        return list(studies.values()) if document == REPORT else [studies[document]]
-
     def template(self, wildcards) -> list[str]:
-        studies = self._studies(wildcards)
-        sections = {study.section for study in studies} | {"published", "conclusion"}
-        published = {str(locate(s.published)) for s in studies if s.published}
-        return [
-            "report/main.tex.j2",
-            "report/claims.yaml",
-            "report/references.bib",
-            *(f"report/sections/{section}.tex.j2" for section in sorted(sections)),
-            *sorted(published),
-            *(f"{PACKAGE}/report/{name}.py" for name in ("build", "claims", "tex")),
-        ]
+        """What a document is written from, beside what was measured."""
+        studies = self.experiment.documents(document(wildcards))
+        own = {nearby(Path(file)) for study in studies for file in study.files}
+        shared = [TEMPLATES / "references.bib", *sorted(TEMPLATES.glob("*.j2"))]
+        shared += sorted((TEMPLATES / "parts").glob("*.j2"))
+        metrics = {
+            claim[side]["metric"]
+            for study in studies
+            for claim in study.claims.values()
+            for side in ("left", "right")
+            if isinstance(claim[side], dict)
+        }
+        files = own | {nearby(path) for path in shared}
+        files |= set(code.modules("report/build")) | set(code.named("metric", *metrics))
+        return sorted(files)
 
     def configuration(self) -> str:
         return json.dumps(self.experiment.config)
@@ -218,4 +218,9 @@ class Dag:
         return self._probe_files(self.experiment.probed(runs))
 
     def _runs(self, wildcards) -> list[Run]:
-        return [run for study in self._studies(wildcards) for run in study.runs]
+        studies = self.experiment.documents(document(wildcards))
+        return [run for study in studies for run in study.runs]
+
+
+def document(wildcards) -> str:
+    return getattr(wildcards, "document", REPORT)

@@ -72,7 +72,7 @@ class Mark(Enum):
 
 @dataclass(frozen=True)
 class Option:
-    """Name, types, default and rules of one option; `None` in `types` if it may be unset."""
+    """Name, types (with NoneType, if it may be unset), default and rules of one option."""
 
     name: str
     types: tuple[type, ...]
@@ -125,15 +125,19 @@ def option(name: str, annotation: Any, default: Any = REQUIRED) -> Option:
 
 
 def options_of(function: ast.FunctionDef) -> dict[str, Option]:
-    """The parameters with defaults of a function that is there as text only."""
+    """What a function that is there as text only takes by keyword: its parameters with
+    defaults, and those behind a `*`."""
     arguments = function.args
     plain = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(plain) - len(arguments.defaults)) + arguments.defaults
     pairs = [*zip(plain, defaults, strict=True)]
-    pairs += zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    given = [default or REQUIRED for default in arguments.kw_defaults]
+    pairs += zip(arguments.kwonlyargs, given, strict=True)
     return {
         argument.arg: option(
-            argument.arg, evaluate(argument.annotation), evaluate(default)
+            argument.arg,
+            evaluate(argument.annotation),
+            REQUIRED if default is REQUIRED else evaluate(default),
         )
         for argument, default in pairs
         if default is not None

@@ -15,23 +15,24 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from gradscape.config import ROOT, RUN_RECORD, Experiment, Settings
-from gradscape.data import generated
+from gradscape.config import Experiment
+from gradscape.data.datasets import facts
 from gradscape.data.splits import split
+from gradscape.data.store import Facts
 from gradscape.engine.device import device_kind
-from gradscape.models import OPTIONS, build
-from gradscape.results.runs import is_finished
-
-IMAGES = {"cifar": (50_000, 10_000), "generated": (generated.TRAIN, generated.TEST)}
-IMAGE_BYTES = 32 * 32 * 3
+from gradscape.errors import GradscapeError
+from gradscape.layout import PUBLISHED, RECORD
+from gradscape.models import build
+from gradscape.settings import MODEL_SETTINGS, Settings
 
 
 @dataclass(frozen=True)
 class Measured:
     """What finished runs took on one kind of device.
 
-    `seconds_per_image` by (model, its width, precision asked for, CPU threads); `overhead`
-    is what a run takes beside its training steps: start, validation, test.
+    `seconds_per_image` by model, its width, channels and size of the images, precision
+    asked for and CPU threads; `overhead` is what a run takes beside its training steps:
+    start, validation, test.
     """
 
     kind: str
@@ -41,7 +42,7 @@ class Measured:
     def seconds(self, settings: Settings, threads: int) -> float | None:
         """How long a run will take; None where its like was never measured."""
         threads = threads if self.kind.startswith("CPU") else 0
-        key = (settings.model, settings.width, settings.precision, threads)
+        key = measured_by(vars(settings), facts(settings.dataset), threads)
         if key not in self.seconds_per_image:
             return None
         passes = settings.epochs * training_images(settings)
@@ -50,10 +51,16 @@ class Measured:
         return self.overhead + passes * self.seconds_per_image[key]
 
 
+def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
+    """What decides how long an image takes on one kind of device."""
+    network = (settings["model"], settings.get("width"))
+    return (*network, known.channels, known.size, settings["precision"], threads)
+
+
 def records(folders: list[Path]) -> Iterator[dict]:
     """The records of the runs that are finished below these results folders."""
     for folder in folders:
-        for path in sorted(folder.glob(f"runs/*/*/{RUN_RECORD}")):
+        for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
             yield json.loads(path.read_text())
 
 
@@ -65,8 +72,11 @@ def measure(kind: str, folders: list[Path]) -> Measured:
         backend, settings = record["backend"], record["settings"]
         if backend["kind"] != kind:
             continue
-        network = (settings["model"], settings.get("width"))
-        key = (*network, settings["precision"], backend["threads"])
+        try:
+            known = facts(settings["dataset"])
+        except GradscapeError:  # images that are no longer here
+            continue
+        key = measured_by(settings, known, backend["threads"])
         training = record["seconds_training"] - record.get("seconds_probing", 0.0)
         images = record["seconds_training"] * record["images_per_second"]
         times.setdefault(key, []).append(training / images)
@@ -83,35 +93,39 @@ def training_images(settings: Settings) -> int:
 
 @cache
 def count_training_images(dataset: str, division: str, train_items: int | None) -> int:
-    train, test = IMAGES[dataset.rstrip("01")]
-    sizes = SimpleNamespace(train=train, labels=np.empty(train + test))
+    known = facts(dataset)
+    sizes = SimpleNamespace(train=known.train, labels=np.zeros(known.train + known.test))
     return len(split(sizes, division, train_items)["train"])
 
 
 @cache
-def model_bytes(model: str, classes: int, *options) -> int:
-    """Size of a network's weights and statistics, with the values of its `OPTIONS`."""
-    settings = SimpleNamespace(**dict(zip(OPTIONS, options, strict=True)))
+def model_bytes(model: str, known: Facts, *options) -> int:
+    """Size of a network's weights and statistics, with the values of its settings."""
+    settings = SimpleNamespace(**dict(zip(MODEL_SETTINGS, options, strict=True)))
     with torch.device("meta"):
-        tensors = build(model, classes, settings).state_dict().values()
+        network = build(model, known.classes, settings, known.channels, known.size)
+    tensors = network.state_dict().values()
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def disk_bytes(settings: Settings) -> int:
     """What a run leaves: its best and its last weights, and the loss of every step."""
-    classes = int("".join(filter(str.isdigit, settings.dataset)))
     steps = settings.epochs * -(-training_images(settings) // settings.batch_size)
-    options = [getattr(settings, option) for option in OPTIONS]
-    return 2 * model_bytes(settings.model, classes, *options) + 4 * steps
+    options = [getattr(settings, option) for option in MODEL_SETTINGS]
+    return 2 * model_bytes(settings.model, facts(settings.dataset), *options) + 4 * steps
 
 
-def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:
+def dataset_bytes(known: Facts) -> int:
+    return (known.train + known.test) * known.channels * known.size**2
+
+
+def plan(experiment: Experiment, kind: str | None = None) -> str:
     """The costs of the runs that are not finished yet, as a text of a few lines."""
     if kind is None:
         cuda = torch.cuda.is_available()
         needs = {run.settings.device for run in experiment.runs}
         kind = device_kind("cuda" if cuda and needs != {"cpu"} else "cpu")
-    measured = measure(kind, [results, *ROOT.glob("results/published/*")])
+    measured = measure(kind, [experiment.results.root, *PUBLISHED.glob("*")])
 
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
     seconds, unmeasured, disk = {}, set(), 0
@@ -119,7 +133,7 @@ def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:
         missing = [
             run
             for run in study.runs
-            if not is_finished(results, run.id) and not experiment.left_out(run)
+            if not experiment.is_finished(run) and not experiment.left_out(run)
         ]
         times = {
             run.id: measured.seconds(run.settings, experiment.threads) for run in missing
@@ -136,7 +150,7 @@ def plan(experiment: Experiment, results: Path, kind: str | None = None) -> str:
         )
     unit = "CPU-hours" if kind.startswith("CPU") else "GPU-hours"
     datasets = {run.settings.dataset for run in experiment.runs}
-    data = sum(sum(IMAGES[name.rstrip("01")]) * IMAGE_BYTES for name in datasets)
+    data = sum(dataset_bytes(facts(name)) for name in datasets)
     lines.append(f"\ndisk: {size(disk)} for the runs to do, {size(data)} for the datasets")
     if seconds:
         total, longest = sum(seconds.values()), max(seconds, key=seconds.get)

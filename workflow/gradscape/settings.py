@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (one line a setting, however long: a table is read by its rows)
 """All that decides the outcome of one run, a line a setting.
 
 From these lines come the schema of the configuration, the command line's options, what
@@ -6,17 +7,16 @@ From these lines come the schema of the configuration, the command line's option
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, get_type_hints
+from typing import Annotated as A
+from typing import get_type_hints
 
 from gradscape.options import REQUIRED, Mark, Named, OneOf, Option, Range, Unset, option
 
-A = Annotated
 MODEL = Mark.MODEL  # a keyword that the model's constructor may take
 MODELS_OWN = Unset("the model's")
 
-# One line a setting, however long: a table is read by its rows.
+
 # fmt: off
-# ruff: noqa: E501
 @dataclass(frozen=True)
 class Settings:
     """The defaults are Edinburgh's, but for the normalisation."""

@@ -3,25 +3,26 @@
 #   makes  results/data/<dataset>/: images, labels, class names and checksums
 
 
-localrules:
-    data,
-
-
 rule data:
+    input:
+        dag.own_data,
     output:
         "results/data/{dataset}/images.npy",
         "results/data/{dataset}/labels.npy",
         "results/data/{dataset}/dataset.json",
     log:
         "results/data/logs/{dataset}.log",
+    localrule: True
     conda:
         "../../envs/train.yaml"
     params:
-        data_dir=f"--data-dir {experiment.data_dir}" if experiment.data_dir else "",
+        source=dag.source,
+        out=jobs.folder,
+        options=dag.data_options,
     message:
         "Getting {wildcards.dataset}"
     shell:
-        "python -m gradscape data {wildcards.dataset}"
-        " --out results/data/{wildcards.dataset}"
-        " {params.data_dir}"
-        " > {log} 2>&1"
+        "python -m gradscape data {params.source:q}"
+        " --out {params.out:q}"
+        " {params.options:q}"
+        " > {log:q} 2>&1"

@@ -3,66 +3,61 @@
 #   makes  results/<config>/figures/<study>/<figure>.pdf, .svg and the facts for its caption
 #          results/<config>/tables/<study>/<table>.csv
 
-FIGURE = f"{RESULTS}/figures/{{study}}/{{figure}}"
-
-
-localrules:
-    figure,
-    table,
-
 
 rule figure:
     input:
         runs=dag.figure_runs,
         code=dag.figure_code,
     output:
-        pdf=f"{FIGURE}.pdf",
+        pdf=results.figure("{study}", "{figure}", "pdf"),
         svg=report(
-            f"{FIGURE}.svg",
+            results.figure("{study}", "{figure}", "svg"),
             caption="../../report/captions/figure.rst",
             category="{study}",
             labels={"figure": "{figure}"},
         ),
-        facts=f"{FIGURE}.txt",
+        facts=results.figure("{study}", "{figure}", "txt"),
     log:
-        f"{RESULTS}/logs/figure/{{study}}/{{figure}}.log",
+        results.log("figure", "{study}", "{figure}.log"),
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     params:
         spec=dag.figure_spec,
         caption=dag.figure_caption,
-        runs=dag.figure_directories,
+        runs=jobs.run_folders,
     message:
         "Drawing {wildcards.study}: {wildcards.figure}"
     shell:
         "python -m gradscape figure"
         " --spec {params.spec:q}"
-        " --out {output.pdf} {output.svg} {output.facts}"
-        " --runs {params.runs}"
-        " > {log} 2>&1"
+        " --out {output.pdf:q} {output.svg:q} {output.facts:q}"
+        " --runs {params.runs:q}"
+        " > {log:q} 2>&1"
 
 
 rule table:
     input:
         runs=dag.study_runs,
-        code=["workflow/gradscape/results/tables.py", "workflow/gradscape/results/smoothness.py"],
+        code=dag.table_code,
     output:
         report(
-            f"{RESULTS}/tables/{{study}}/{{table}}.csv",
+            results.table("{study}", "{table}"),
             caption="../../report/captions/table.rst",
             category="{study}",
             labels={"figure": "table: {table}"},
         ),
     log:
-        f"{RESULTS}/logs/table/{{study}}/{{table}}.log",
+        results.log("table", "{study}", "{table}.log"),
+    localrule: True
     conda:
         "../../envs/figures.yaml"
     params:
-        runs=dag.study_directories,
+        runs=jobs.run_folders,
     message:
         "Gathering {wildcards.study}: {wildcards.table}"
     shell:
         "python -m gradscape table {wildcards.table}"
-        " --out {output}"
-        " --runs {params.runs}"
-        " > {log} 2>&1"
+        " --out {output:q}"
+        " --runs {params.runs:q}"
+        " > {log:q} 2>&1"

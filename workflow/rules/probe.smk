@@ -9,23 +9,25 @@ rule probe:
         weights=f"{RUN}/model.pt",
         code=dag.probe_code,
     output:
-        f"{RUN}/probes/{{probe}}.csv",
+        results.probe("{study}", "{run}", "{probe}"),
     log:
-        f"{RESULTS}/logs/probe/{{study}}/{{run}}_{{probe}}.log",
+        results.log("probe", "{study}", "{run}_{probe}.log"),
     conda:
         "../../envs/train.yaml"
     threads: experiment.threads
     resources:
         gpu=dag.gpus,
     params:
+        measure=dag.probe_measure,
         options=dag.probe_options,
+        data=jobs.data_folder,
     message:
         "Probing {wildcards.study}: {wildcards.probe} of {wildcards.run}"
     shell:
-        "python -m gradscape probe {wildcards.probe}"
-        " --run $(dirname {input.weights})"
+        "python -m gradscape probe {params.measure:q}"
+        ' --run "$(dirname {input.weights:q})"'
         " --options {params.options:q}"
-        " --data results/data"
-        " --out {output}"
+        " --data {params.data:q}"
+        " --out {output:q}"
         " --threads {threads}"
-        " > {log} 2>&1"
+        " > {log:q} 2>&1"

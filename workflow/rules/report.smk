@@ -4,24 +4,14 @@
 #          an archive and, before LaTeX, report/
 
 
-wildcard_constraints:
-    document="|".join(["report", *experiment.studies]),
-
-
-localrules:
-    configuration,
-    tex,
-    pdf,
-    report,
-
-
 # The configuration as it ran, with the command line's changes: provenance, and what
 # writes the report again without Snakemake.
 rule configuration:
     output:
-        f"{RESULTS}/config.json",
+        results.config,
     log:
-        f"{RESULTS}/logs/configuration.log",
+        results.log("configuration.log"),
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
@@ -29,29 +19,35 @@ rule configuration:
     message:
         "Keeping the configuration"
     shell:
-        "printf '%s\\n' {params.content:q} > {output} 2> {log}"
+        "printf '%s\\n' {params.content:q} > {output:q} 2> {log:q}"
 
 
 # The configuration by its path, not as `rules.configuration.output`: with that, Snakemake
 # compares every one of the other inputs with all of them.
 rule tex:
     input:
-        config=f"{RESULTS}/config.json",
+        config=results.config,
         runs=dag.runs,
         probes=dag.probes,
         figures=dag.figures,
         tables=dag.tables,
         template=dag.template,
     output:
-        f"{RESULTS}/report/{{document}}.tex",
+        results.tex("{document}"),
     log:
-        f"{RESULTS}/logs/tex/{{document}}.log",
+        results.log("tex", "{document}.log"),
+    localrule: True
     conda:
         "../../envs/report.yaml"
+    params:
+        results=jobs.results,
     message:
         "Writing {wildcards.document}"
     shell:
-        "python -m gradscape tex {wildcards.document} --config {input.config} > {log} 2>&1"
+        "python -m gradscape tex {wildcards.document}"
+        " --config {input.config:q}"
+        " --results {params.results:q}"
+        " > {log:q} 2>&1"
 
 
 rule pdf:
@@ -59,35 +55,43 @@ rule pdf:
         rules.tex.output,
     output:
         pdf=report(
-            f"{RESULTS}/{{document}}.pdf",
+            results.pdf("{document}"),
             caption="../../report/captions/paper.rst",
             category="report",
             labels={"figure": "{document}"},
         ),
-        source=f"{RESULTS}/{{document}}-source.tar.gz",
+        source=results.archive("{document}"),
     log:
-        f"{RESULTS}/logs/pdf/{{document}}.log",
+        results.log("pdf", "{document}.log"),
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:
-        results=dag.results,
+        results=jobs.folder,
         title=experiment.title,
     message:
         "Compiling {wildcards.document}"
     shell:
-        "python -m gradscape pdf {wildcards.document} --results {params.results}"
-        " > {log} 2>&1"
+        "python -m gradscape pdf {wildcards.document}"
+        " --results {params.results:q}"
+        " > {log:q} 2>&1"
 
 
 # From the runs that are there, whatever is missing: draws, writes, compiles, trains nothing.
 rule report:
     input:
-        rules.configuration.output,
+        config=results.config,
     log:
-        f"{RESULTS}/logs/report.log",
+        results.log("report.log"),
+    localrule: True
     conda:
         "../../envs/report.yaml"
+    params:
+        results=jobs.results,
     message:
         "Writing the report from the runs that are finished"
     shell:
-        "python -m gradscape report --config {input} > {log} 2>&1"
+        "python -m gradscape report"
+        " --config {input.config:q}"
+        " --results {params.results:q}"
+        " > {log:q} 2>&1"

@@ -3,10 +3,10 @@
 #   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
 #
 # Dataset and weights are ancient(): checked by checksum, not by date. The checkpoint
-# is no output, because Snakemake would delete it with a failed attempt; it is removed by
-# the training itself, at the end.
+# in the run's folder is no output, because Snakemake would delete it with a failed
+# attempt; the training itself removes it at the end.
 
-RUN = f"{RESULTS}/runs/{{study}}/{{run}}"
+RUN = results.run("{study}", "{run}")
 
 
 onstart:
@@ -27,9 +27,9 @@ rule train:
         f"{RUN}/model.pt",
         f"{RUN}/run.json",
     log:
-        f"{RESULTS}/logs/train/{{study}}/{{run}}.log",
+        results.log("train", "{study}", "{run}.log"),
     benchmark:
-        f"{RESULTS}/logs/train/{{study}}/{{run}}.benchmark.tsv"
+        results.log("train", "{study}", "{run}.benchmark.tsv")
     conda:
         "../../envs/train.yaml"
     threads: experiment.threads
@@ -37,17 +37,16 @@ rule train:
         gpu=dag.gpus,
     params:
         settings=dag.settings,
-        out=RUN,
-        checkpoint=f"{RUN}/.checkpoint.pt",
+        data=jobs.data_folder,
+        out=jobs.folder,
     message:
         "Training {wildcards.study}: {wildcards.run}"
     shell:
         "python -m gradscape train"
-        " {params.settings}"
+        " {params.settings:q}"
         " --study {wildcards.study}"
-        " --name {wildcards.run}"
-        " --data results/data"
-        " --out {params.out}"
-        " --checkpoint {params.checkpoint}"
+        " --name {wildcards.run:q}"
+        " --data {params.data:q}"
+        " --out {params.out:q}"
         " --threads {threads}"
-        " > {log} 2>&1"
+        " > {log:q} 2>&1"

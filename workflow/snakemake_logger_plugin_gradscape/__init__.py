@@ -6,7 +6,7 @@ that starts or fails. A failure on a cluster whose reason is known is that one s
 Snakemake imports its logger plugins before it reads its arguments. That is used to make
 `snakemake --cores 1 --resources gpu=1 all` work as written: `--resources` takes several
 values and would swallow the target, so targets behind it are moved to the front. Nothing
-inside Snakemake is touched.
+inside Snakemake is touched, nor the command line of any other project's Snakefile.
 """
 
 import sys
@@ -20,6 +20,8 @@ from tqdm import tqdm
 from snakemake_logger_plugin_gradscape.advice import advice, tails
 
 SWALLOWS = ("--resources", "--res")
+# Where Snakemake looks for one, in its order.
+DEFAULT_SNAKEFILES = ["Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile"]
 
 
 def targets_first(arguments: list[str]) -> list[str]:
@@ -37,7 +39,22 @@ def targets_first(arguments: list[str]) -> list[str]:
     return targets + kept
 
 
-if "snakemake" in Path(sys.argv[0]).parts[-2:] or Path(sys.argv[0]).stem == "snakemake":
+def is_snakemake(program: str) -> bool:
+    return "snakemake" in Path(program).parts[-2:] or Path(program).stem == "snakemake"
+
+
+def names_gradscape(arguments: list[str]) -> bool:
+    """Does the Snakefile that these arguments choose speak of gradscape?"""
+    chosen = [*DEFAULT_SNAKEFILES]
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        option, _, value = word.partition("=")
+        if option in ("-s", "--snakefile"):
+            chosen = [value or following]
+    found = next((path for path in map(Path, chosen) if path.is_file()), None)
+    return found is not None and "gradscape" in found.read_text(errors="replace")
+
+
+if is_snakemake(sys.argv[0]) and names_gradscape(sys.argv[1:]):
     sys.argv[1:] = targets_first(sys.argv[1:])
 
 

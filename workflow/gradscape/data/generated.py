@@ -7,13 +7,17 @@ background, colours where they do not decide, and pixel noise are nuisance.
 
 import numpy as np
 
-from gradscape.data.store import Dataset
+from gradscape.data.store import Dataset, Facts
 
 TRAIN, TEST = 10_000, 1_000
 SIZE = 32
 TILTS = (0.0, 22.5, 45.0, 67.5, 90.0)  # degrees between the stripes' normal and x
 FREQUENCIES = (3.0, 6.0)  # periods across an image
 NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the lightest 1
+
+
+def facts(classes: int) -> Facts:
+    return Facts(3, SIZE, classes, TRAIN, TEST)
 
 
 def generate(classes: int, seed: int = 2020) -> Dataset:

@@ -8,12 +8,46 @@
 | `sapienza`  | the first 98 %, in order          | the next 2 %              |
 
 On CIFAR's 50,000 that is 47,500 + 2,500, 50,000 + 10,000, 45,000 + 5,000 and 49,000 +
-1,000. The test images are always all the official ones.
+1,000. The test images are always all the official ones. One's own split is a function
+`path/file.py:function` like those below: of a dataset, of which it may read `train`, the
+number of training images, and `labels`, it returns both lists of indices.
 """
 
 import numpy as np
 
 from gradscape.data.store import Dataset
+from gradscape.registry import find
+
+Parts = tuple[np.ndarray, np.ndarray]
+
+
+def edinburgh(dataset: Dataset) -> Parts:
+    n = dataset.train
+    train = np.random.RandomState(0).choice(n, n * 19 // 20, replace=False)
+    return train, np.setdiff1d(np.arange(n), train)
+
+
+def fudan(dataset: Dataset) -> Parts:
+    everything = np.arange(len(dataset.labels))
+    return everything[: dataset.train], everything[dataset.train :]
+
+
+def alberta(dataset: Dataset) -> Parts:
+    n = dataset.train
+    return np.arange(n * 9 // 10), np.arange(n * 9 // 10, n)
+
+
+def sapienza(dataset: Dataset) -> Parts:
+    n = dataset.train
+    return np.arange(n * 49 // 50), np.arange(n * 49 // 50, n)
+
+
+SPLITS = {
+    "edinburgh": edinburgh,
+    "fudan": fudan,
+    "alberta": alberta,
+    "sapienza": sapienza,
+}
 
 
 def split(
@@ -26,19 +60,9 @@ def split(
 
     `train_items` and `validation_items` keep only the first so many of each.
     """
-    everything, n = np.arange(len(dataset.labels)), dataset.train
-    test = everything[n:]
-    if name == "edinburgh":
-        train = np.random.RandomState(0).choice(n, n * 19 // 20, replace=False)
-        validation = np.setdiff1d(everything[:n], train)
-    elif name == "fudan":
-        train, validation = everything[:n], test
-    elif name == "alberta":
-        train, validation = everything[: n * 9 // 10], everything[n * 9 // 10 : n]
-    else:
-        train, validation = everything[: n * 49 // 50], everything[n * 49 // 50 : n]
+    train, validation = find("split", name)(dataset)
     return {
-        "train": train[:train_items],
-        "validation": validation[:validation_items],
-        "test": test,
+        "train": np.asarray(train)[:train_items],
+        "validation": np.asarray(validation)[:validation_items],
+        "test": np.arange(dataset.train, len(dataset.labels)),
     }

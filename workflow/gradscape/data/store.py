@@ -1,13 +1,14 @@
 """A dataset on disk: uint8 images, labels, class names and checksums, written once.
 
-`results/data/<dataset>/` holds `images.npy` [n, 32, 32, 3], `labels.npy` [n] (both uint8,
-official training images first, test images after) and `dataset.json`. The images lie
+`results/data/<dataset>/` holds `images.npy` [n, size, size, channels], `labels.npy` [n]
+(training images first, test images after) and `dataset.json`. The images lie
 channels-last, as the networks read them, and are memory-mapped.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,10 +17,27 @@ import numpy as np
 from gradscape.errors import GradscapeError
 from gradscape.files import whole
 
+AT_ONCE = 4096  # images whose pixels are counted together
+SEAL = "record_sha256"  # of the other lines of dataset.json
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a dataset without reading it: shape, classes, numbers of images."""
+
+    channels: int
+    size: int
+    classes: int
+    train: int
+    test: int
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """images uint8 [n, 32, 32, 3], labels uint8 [n]; the first `train` are for training."""
+    """images uint8 [n, s, s, c], labels from 0 [n]; the first `train` are for training.
+
+    Images are square and have one channel or three.
+    """
 
     name: str
     source: str
@@ -28,6 +46,12 @@ class Dataset:
     images: np.ndarray
     labels: np.ndarray
 
+    @property
+    def facts(self) -> Facts:
+        _, size, _, channels = self.images.shape
+        test = len(self.labels) - self.train
+        return Facts(channels, size, len(self.classes), self.train, test)
+
     @cached_property
     def checksum(self) -> str:
         """SHA-256 of the images followed by the labels."""
@@ -35,49 +59,95 @@ class Dataset:
         digest.update(np.ascontiguousarray(self.labels))
         return digest.hexdigest()
 
+    @cached_property
+    def moments(self) -> tuple[list[float], list[float]]:
+        """Mean and deviation of each channel of the training images, in [0, 1].
+
+        From sums of whole numbers, and so to the last bit the same on every machine. The
+        deviation of a channel that never changes is 1, by which it can be divided.
+        """
+        images, values = self.images[: self.train], np.arange(256)
+        means, deviations = [], []
+        for channel in range(images.shape[-1]):
+            counts = sum(
+                np.bincount(images[at : at + AT_ONCE, ..., channel].ravel(), minlength=256)
+                for at in range(0, len(images), AT_ONCE)
+            )
+            count, total = int(counts.sum()), int(counts @ values)
+            spread = count * int(counts @ values**2) - total**2  # variance times count²
+            means.append(total / (255 * count))
+            deviations.append(math.sqrt(spread) / (255 * count) or 1.0)
+        return means, deviations
+
+    @property
+    def mean(self) -> list[float]:
+        return self.moments[0]
+
+    @property
+    def deviation(self) -> list[float]:
+        return self.moments[1]
+
 
 def save(dataset: Dataset, folder: Path) -> None:
     """Write a dataset so that every file appears whole or not at all."""
     record = {
         "name": dataset.name,
         "source": dataset.source,
-        "train": dataset.train,
-        "test": len(dataset.labels) - dataset.train,
+        **asdict(dataset.facts),
         "classes": dataset.classes,
+        "mean": dataset.mean,
+        "deviation": dataset.deviation,
         "sha256": dataset.checksum,
     }
     for name, content in (("images", dataset.images), ("labels", dataset.labels)):
         with whole(folder / f"{name}.npy") as partial:
             np.save(partial, content)
     with whole(folder / "dataset.json") as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n")
+        partial.write_text(json.dumps(record | {SEAL: seal(record)}, indent=2) + "\n")
 
 
-def load(folder: Path) -> Dataset:
-    """Open a dataset and check it against its checksum.
+def seal(record: dict) -> str:
+    lines = {key: value for key, value in record.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
 
-    Raises `GradscapeError` when a file is missing or its bytes are not those written.
+
+def load(folder: Path, name: str | None = None) -> Dataset:
+    """Open a dataset and check it against its checksums.
+
+    Raises `GradscapeError` when a file is missing, its bytes are not those written, or the
+    folder holds another dataset than `name`. A record from before records had a checksum
+    is taken if it can be true.
     """
     try:
         record = json.loads((folder / "dataset.json").read_text())
         images = np.load(folder / "images.npy", mmap_mode="r")
         labels = np.load(folder / "labels.npy", mmap_mode="r")
+        keys = ("name", "source", "classes", "train")
+        dataset = Dataset(
+            **{key: record[key] for key in keys}, images=images, labels=labels
+        )
+        is_whole = (
+            len(images) == len(labels) == record["train"] + record["test"]
+            and 0 < record["train"] < len(labels)
+            and labels.max() < len(record["classes"])
+        )
+        for key in ("channels", "size"):
+            is_whole &= record.get(key) in (None, getattr(dataset.facts, key))
+        if not is_whole or (SEAL in record and record[SEAL] != seal(record)):
+            raise ValueError("dataset.json is not as it was written")
+        if dataset.checksum != record["sha256"]:
+            raise ValueError("its checksum is not the one in dataset.json")
+        if name is not None and dataset.name != name:
+            raise GradscapeError(
+                f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it, or "
+                "rename one of the two"
+            )
     except FileNotFoundError as error:
         raise GradscapeError(
             f"{error.filename}: missing; make it with `gradscape data {folder.name}`"
         ) from None
-    except ValueError as error:
-        raise GradscapeError(f"{folder}: damaged ({error}); delete it") from None
-    dataset = Dataset(
-        name=record["name"],
-        source=record["source"],
-        classes=record["classes"],
-        train=record["train"],
-        images=images,
-        labels=labels,
-    )
-    if dataset.checksum != record["sha256"]:
-        raise GradscapeError(
-            f"{folder}: damaged: its checksum is not the one in dataset.json; delete it"
-        )
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+        raise GradscapeError(f"{folder}: damaged: {error}; delete it") from None
+    if SEAL in record:
+        vars(dataset)["moments"] = record["mean"], record["deviation"]
     return dataset

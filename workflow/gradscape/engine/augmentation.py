@@ -23,7 +23,7 @@ POLICIES = {
 }
 
 # At strength 1, each to either side.
-ROTATION, SHIFT, ZOOM = math.radians(15), 4 / 16, 0.15  # shift: 4 pixels, in half images
+ROTATION, SHIFT, ZOOM = math.radians(15), 4, 0.15  # radians, pixels, share
 BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.4, 0.4, 0.4, math.radians(18)
 
 GREY = (0.299, 0.587, 0.114)  # luma of red, green, blue, ITU-R BT.601
@@ -37,21 +37,22 @@ def either_side(count: int, generator: Generator) -> Tensor:
 class Geometric:
     """Rotation, shift and zoom, bilinear; black comes in from outside."""
 
-    def __init__(self, count: int, strength: float, device: str):
+    def __init__(self, count: int, strength: float, device: str, size: int):
         self.strength = strength
+        self.shift = SHIFT / (size / 2)  # affine_grid counts in half images
         self.affine = torch.zeros(count, 2, 3, device=device)
 
     def draw(self, generator: Generator) -> None:
         count, strength = len(self.affine), self.strength
         angle = strength * ROTATION * either_side(count, generator)
         zoom = 1 + strength * ZOOM * either_side(count, generator)
-        shifts = [strength * SHIFT * either_side(count, generator) for _ in range(2)]
+        shifts = [strength * self.shift * either_side(count, generator) for _ in range(2)]
         across = torch.stack([angle.cos() / zoom, -angle.sin() / zoom, shifts[0]], dim=1)
         down = torch.stack([angle.sin() / zoom, angle.cos() / zoom, shifts[1]], dim=1)
         self.affine.copy_(torch.stack([across, down], dim=1))
 
     def __call__(self, pixels: Tensor, at: Tensor) -> Tensor:
-        """Pixels [b, 3, s, s] of the images `at` [b] of the epoch → the same shape."""
+        """Pixels [b, c, s, s] of the images `at` [b] of the epoch → the same shape."""
         where = affine_grid(self.affine[at], list(pixels.shape), align_corners=False)
         return grid_sample(pixels, where, align_corners=False)
 
@@ -59,7 +60,8 @@ class Geometric:
 class Colour:
     """Brightness, contrast, saturation and hue, in this order, each kept in [0, 255].
 
-    Hue turns the colours about the grey axis, in the plane of I and Q of the YIQ space.
+    Of one channel only the first two: grey has no saturation and no hue. Hue turns the
+    colours about the grey axis, in the plane of I and Q of the YIQ space.
     """
 
     def __init__(self, count: int, strength: float, device: str):
@@ -80,18 +82,22 @@ class Colour:
         self.turns.copy_(torch.linalg.inv(to_yiq) @ turn @ to_yiq)
 
     def __call__(self, pixels: Tensor, at: Tensor) -> Tensor:
-        """Pixels [b, 3, s, s] of the images `at` [b] of the epoch → the same shape."""
+        """Pixels [b, c, s, s] of the images `at` [b] of the epoch → the same shape."""
         brightness, contrast, saturation = self.factors[at].T[..., None, None, None]
         pixels = (pixels * brightness).clamp(0, 255)
         mean = grey(pixels).mean((2, 3), keepdim=True)
         pixels = (mean + contrast * (pixels - mean)).clamp(0, 255)
+        if pixels.shape[1] == 1:
+            return pixels
         shade = grey(pixels)
         pixels = (shade + saturation * (pixels - shade)).clamp(0, 255)
         return torch.einsum("bij,bjyx->biyx", self.turns[at], pixels).clamp(0, 255)
 
 
 def grey(pixels: Tensor) -> Tensor:
-    """[b, 3, s, s] → [b, 1, s, s]."""
+    """[b, c, s, s] → [b, 1, s, s]."""
+    if pixels.shape[1] == 1:
+        return pixels
     # By numbers: a CUDA graph cannot be captured with a copy of a tensor from the host.
     parts = zip(GREY, pixels.split(1, dim=1), strict=True)
     return sum(weight * colour for weight, colour in parts)

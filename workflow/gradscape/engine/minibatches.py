@@ -5,6 +5,8 @@ alone: any epoch can be drawn again after a kill, every model and learning rate 
 sees the same minibatches, and no device is faster or slower in a way that shows.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,21 +14,14 @@ from torch import Tensor
 from gradscape.engine.augmentation import POLICIES, Colour, Geometric
 
 PADDING = 4  # pixels on each side before a random crop, He et al. 2016, section 4.2
-SIZE = 32
-
-# Mean and standard deviation of a channel, of pixels scaled to [0, 1].
-NORMALISATIONS = {
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
 
 
 class Minibatches:
-    """A split on the device: images uint8 [n, 32, 32, 3], labels int64 [n].
+    """A split on the device: images uint8 [n, s, s, channels], labels int64 [n].
 
     `draw` lays out an epoch; `take` cuts one minibatch from it, augmented and normalised,
-    as float32 [b, 3, 32, 32] in channels-last memory.
+    as float32 [b, channels, s, s] in channels-last memory. `moments` are the mean and the
+    deviation to normalise by, a number a channel, of pixels scaled to [0, 1].
     """
 
     def __init__(
@@ -34,31 +29,31 @@ class Minibatches:
         images: np.ndarray,
         labels: np.ndarray,
         batch_size: int,
-        normalisation: str,
+        moments: tuple[Sequence[float], Sequence[float]],
         augmentation: str = "none",
         device: str = "cpu",
         strength: float = 1.0,
     ):
-        self.count = len(labels)
+        self.count, size = len(labels), images.shape[1]
         self.batch_size = batch_size
         policy = POLICIES[augmentation]
         self.cropped, self.flipped = "crop" in policy, "flip" in policy
-        self.changes = [
-            change(self.count, strength, device)
-            for name, change in (("colour", Colour), ("geometric", Geometric))
-            if name in policy
-        ]
+        self.changes: list[Colour | Geometric] = []
+        if "colour" in policy:
+            self.changes.append(Colour(self.count, strength, device))
+        if "geometric" in policy:
+            self.changes.append(Geometric(self.count, strength, device, size))
         padding = PADDING if self.cropped else 0
         pad = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
         pixels = np.pad(images, pad)  # black, as the course pads before normalising
         self.images = torch.from_numpy(pixels).to(device)
         self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
-        mean, std = (torch.tensor(v, device=device) for v in NORMALISATIONS[normalisation])
+        mean, std = (torch.tensor(values, device=device) for values in moments)
         self.shift, self.scale = 255 * mean, 1 / (255 * std)
         self.order = torch.arange(self.count, device=device)
         self.offsets = torch.zeros(2, self.count, dtype=torch.int64, device=device)
         self.flips = torch.zeros(self.count, dtype=torch.bool, device=device)
-        self.ramp = torch.arange(SIZE, device=device)
+        self.ramp = torch.arange(size, device=device)
         self.rows = torch.arange(batch_size, device=device)
 
     @property
@@ -88,7 +83,7 @@ class Minibatches:
         images = self.images[chosen]
         if self.flipped:  # so does every policy that crops
             top, left = self.offsets[:, at]
-            forth, back = self.ramp.expand(size, SIZE), self.ramp.flip(0)
+            forth, back = self.ramp.expand(size, -1), self.ramp.flip(0)
             across = torch.where(self.flips[at, None], back, forth) + left[:, None]
             down = self.ramp + top[:, None]
             batch = self.rows[:size, None, None]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gradscape.data.normalisation import moments
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset
 from gradscape.engine.along_gradient import step_sizes
@@ -23,6 +24,7 @@ from gradscape.engine.schedules import learning_rate
 from gradscape.engine.step import TrainingStep, evaluate
 from gradscape.errors import GradscapeError
 from gradscape.files import say
+from gradscape.layout import CHECKPOINT
 from gradscape.models import build
 from gradscape.models.blocks import forward_flops, trainable
 from gradscape.models.pretrained import load_backbone
@@ -53,12 +55,14 @@ class Training:
             dataset, settings.split, settings.train_items, settings.validation_items
         )
 
+        normalisation, facts = moments(settings.normalisation, dataset), dataset.facts
+
         def minibatches(part: str, batch_size: int, augmentation: str = "none"):
             return Minibatches(
                 np.asarray(dataset.images[indices[part]]),
                 np.asarray(dataset.labels[indices[part]]),
                 batch_size,
-                settings.normalisation,
+                normalisation,
                 augmentation,
                 backend.device,
                 settings.augmentation_strength,
@@ -70,10 +74,11 @@ class Training:
         self.test = lambda: minibatches("test", at_once)  # needed once, at the end
 
         torch.manual_seed(settings.seed)
-        model = build(settings.model, len(dataset.classes), settings)
+        shape = (facts.channels, facts.size)
+        model = build(settings.model, facts.classes, settings, *shape)
         self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
         with calls_counted() as calls:
-            self.flops = forward_flops(model, len(dataset.classes))
+            self.flops = forward_flops(model, facts.classes, *shape)
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
         parameters = trainable(self.model)
         self.optimiser = build_optimiser(parameters, settings, backend.device)
@@ -233,7 +238,6 @@ def train(
     dataset: Dataset,
     out: Path,
     threads: int = 1,
-    checkpoint_path: Path | None = None,
     checkpoint_seconds: float = SECONDS_BETWEEN,
     tensorboard: str | None = None,
     pretrained: Path | None = None,
@@ -243,9 +247,8 @@ def train(
     `pretrained` is the file that a run with that setting takes its first weights from.
 
     A run that was stopped, by whatever means, goes on from its checkpoint (a hidden file
-    in `out` unless another path is given) and ends with the bytes of one that was not, on
-    the same backend. SIGTERM and SIGINT save first. A run whose loss leaves the finite
-    numbers ends there and is a result like any other.
+    in `out`) and ends with the bytes of one that was not, on the same backend. SIGTERM and
+    SIGINT save first. A run that diverges ends there and is a result like any other.
 
     Raises `GradscapeError` for a device or a precision that is not there.
     """
@@ -255,9 +258,8 @@ def train(
     precision = probed_precision(settings)
     backend = configure(settings.device, precision, settings.deterministic, threads)
     training = Training(settings, dataset, backend, pretrained)
-    path = checkpoint_path or out / ".checkpoint.pt"
     mark = fingerprint(settings, dataset.checksum, training.weights_sha256)
-    checkpoint = Checkpoint(path, mark, checkpoint_seconds)
+    checkpoint = Checkpoint(out / CHECKPOINT, mark, checkpoint_seconds)
     progress = Progress(settings.epochs, training.train.count, tensorboard)
     saved = checkpoint.load()
     if saved is not None:

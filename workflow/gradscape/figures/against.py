@@ -1,12 +1,14 @@
 """Accuracy against a number that varies in a study: a setting, or the parameters."""
 
+from typing import Annotated
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
 
 LABELS = {
     "parameters": "parameters",
@@ -20,12 +22,16 @@ LINES = {
 }
 
 
-def against(figure: Figure, runs: list[FinishedRun]):
+def against(
+    figure: Figure,
+    runs: list[FinishedRun],
+    *,
+    x: Annotated[str, "a numeric setting, or `parameters`"],
+):
     """Training, validation and test accuracy at the best epoch, over the option `x`.
 
     `x` is a numeric setting, or `parameters`; means over seeds, bands of one deviation.
     """
-    x = figure.options["x"]
     rows = [
         {
             "x": run.record["parameters"] if x == "parameters" else run.settings[x],

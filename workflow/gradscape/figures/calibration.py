@@ -3,10 +3,12 @@
 import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 
-from gradscape.results.calibration import BINS, expected_calibration_error, reliability
-from gradscape.config import Figure
 from gradscape.figures import style
+from gradscape.results.calibration import BINS, expected_calibration_error, reliability
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
+
+PROBES = ["predictions"]
 
 
 def calibration(figure: Figure, runs: list[FinishedRun]):

@@ -3,9 +3,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import UNCHANGED, FinishedRun, by_setting, variant_label
+from gradscape.study import Figure
 
 
 def comparison(figure: Figure, runs: list[FinishedRun]):

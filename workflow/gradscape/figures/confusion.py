@@ -3,10 +3,11 @@
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
 
+PROBES = ["predictions"]
 NAMED = 3  # pairs, in the caption
 SMALLEST = 3  # points; smaller numbers cannot be read and are left out
 

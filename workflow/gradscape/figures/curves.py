@@ -1,6 +1,7 @@
 """Loss and accuracy by epoch, training and validation, mean over seeds."""
 
 from itertools import cycle
+from typing import Annotated
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,9 +11,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gradscape.config import Figure, locate
 from gradscape.figures import style
+from gradscape.layout import locate
 from gradscape.results.runs import FinishedRun, by_setting
+from gradscape.study import Figure
 
 LINES = ["-", "--", ":", "-."]
 TOGETHER = 2  # settings up to which training and validation share a panel
@@ -20,12 +22,16 @@ NAMED = 24  # settings up to which each has its colour, its band and a place in 
 MOST_DIVERGED = 10  # runs that the caption names
 
 
-def curves(figure: Figure, runs: list[FinishedRun]):
+def curves(
+    figure: Figure,
+    runs: list[FinishedRun],
+    reference: Annotated[str | None, "a CSV of published curves"] = None,
+):
     """Up to two settings: loss and accuracy panels, validation dashed. More: a panel
     each for training loss, validation loss, training and validation accuracy. Very many:
     thin lines without names, coloured by learning rate.
 
-    The option `reference` names a CSV of published curves to draw beside them.
+    Published curves, in the CSV `reference`, are drawn beside them.
     """
     groups = by_setting(runs)
     many = len(groups) > NAMED
@@ -58,7 +64,6 @@ def curves(figure: Figure, runs: list[FinishedRun]):
             handles.append(Line2D([], [], color=colour, ls=line, label=group[0].label))
     if many and len(rates) > 1:
         picture.colorbar(shades, ax=axes, pad=0.01, label="learning rate")
-    reference = figure.options.get("reference")
     if reference is not None:
         published = pd.read_csv(locate(reference)).set_index("epoch")
         for column, axis in panels.items():

@@ -6,10 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
 
+PROBES = ["explanations"]
 LEAST = 4  # images beside each other that there is room for
 OPACITY = 0.6  # of a map over the image in greys
 LETTER = 3.2  # points, the mean width of a letter of a title

@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
 
+PROBES = ["feature_maps"]
 TITLE = 0.15  # inches
 
 

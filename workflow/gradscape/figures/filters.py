@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
 
+PROBES = ["filters"]
 ACROSS = 16  # filters side by side
 MOMENTS = {"initialisation": "before training", "best": "after training"}
 
@@ -49,7 +50,10 @@ def arrays(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def montage(weights: np.ndarray) -> np.ndarray:
-    """Filters [n, h, w, 3] side by side, scaled jointly to 0 … 1, white between them."""
+    """Filters [n, h, w, 3] side by side, scaled jointly to 0 … 1, white between them.
+
+    Of one channel, [n, h, w, 1], they are grey.
+    """
     count, height, width, _ = weights.shape
     low, high = weights.min(), weights.max()
     scaled = (weights - low) / max(high - low, np.finfo(float).tiny)

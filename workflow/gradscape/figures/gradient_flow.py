@@ -4,9 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import Normalize
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
 
 LABELS = 40  # tick labels that can be read side by side
 

@@ -4,22 +4,26 @@ Fudan project 2, section 2.3.1: at each step the largest and the smallest miniba
 among the learning rates, filled between, one band a model.
 """
 
+from typing import Annotated
+
 import matplotlib.pyplot as plt
 import numpy as np
 
-from gradscape.config import Figure, format_learning_rate
 from gradscape.figures import style
+from gradscape.options import Range
 from gradscape.results.runs import FinishedRun, model_label
 from gradscape.results.smoothness import band, smooth
+from gradscape.study import Figure, format_learning_rate
 
-WINDOW = 20  # steps of the moving average
 
-
-def loss_band(figure: Figure, runs: list[FinishedRun]):
+def loss_band(
+    figure: Figure,
+    runs: list[FinishedRun],
+    window: Annotated[int, Range(1), "steps of the moving average"] = 20,
+):
     """All models' bands on one picture, of the first seed; a single rate has no band."""
     seed = min(run.seed for run in runs)
     runs = [run for run in runs if run.seed == seed]
-    window = figure.options.get("window", WINDOW)
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
     facts = [f"Largest and smallest minibatch loss, moving average of {window} steps."]
     rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)

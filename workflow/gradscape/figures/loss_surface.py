@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
+from gradscape.study import Figure
 
+PROBES = ["surface", "hessian"]  # that it draws; it cannot do without the first
 LEVELS = 14
 CEILING = 2  # times the loss of a uniform guess; walls higher than this are cut
 TICKS = [-1, 0, 1]  # times the span

@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from gradscape.config import Figure
 from gradscape.figures import style
 from gradscape.results.runs import FinishedRun, model_label
+from gradscape.study import Figure
 
+PROBES = ["signal"]
 PANELS = [
     ("initialisation", "activation", "pre-activations at initialisation"),
     ("initialisation", "gradient", "gradients at initialisation"),

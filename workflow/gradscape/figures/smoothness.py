@@ -4,18 +4,20 @@ Above, over learning rates, as Fudan project 2 asks (sections 2.3 and 2.4); belo
 the gradient of the same minibatch, as Santurkar et al. 2018 define them (Figure 4).
 """
 
+from typing import Annotated
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 from matplotlib.ticker import Formatter, FuncFormatter, NullFormatter, StrMethodFormatter
 
-from gradscape.config import Figure, format_learning_rate
 from gradscape.figures import style
+from gradscape.options import Range
 from gradscape.results.runs import FinishedRun, model_label
 from gradscape.results.smoothness import MEASURES, definition, proxy, smooth
+from gradscape.study import Figure, format_learning_rate
 
-WINDOW = 20  # steps of the proxies' moving average
-PROBES = 3  # of the definition's
+PROBE_WINDOW = 3  # of the definition's
 TITLES = {
     "loss": "loss",
     "gradient": "gradient predictiveness",
@@ -23,17 +25,21 @@ TITLES = {
 }
 
 
-def smoothness(figure: Figure, runs: list[FinishedRun]):
+def smoothness(
+    figure: Figure,
+    runs: list[FinishedRun],
+    window: Annotated[int, Range(1), "steps of the proxies' moving average"] = 20,
+    learning_rate: Annotated[float | None, "the run whose probes are drawn"] = None,
+):
     """Rows of three panels, logarithmic; all models of the first seed in each.
 
     A proxy is drawn where a model has several learning rates. The definition is drawn at
-    the learning rate in the option `learning_rate`, else at the first that was probed.
+    `learning_rate`, else at the first that was probed.
     """
     seed = min(run.seed for run in runs)
     runs = [run for run in runs if run.seed == seed]
-    window = figure.options.get("window", WINDOW)
     probed = [run for run in runs if "probed_step" in run.steps]
-    rate = figure.options.get("learning_rate", probed[0].learning_rate if probed else None)
+    rate = learning_rate or (probed[0].learning_rate if probed else None)
     models = dict.fromkeys(run.model for run in runs)
     groups = {name: [run for run in runs if run.model == name] for name in models}
     rows = 2 if any(len(group) > 1 for group in groups.values()) else 1
@@ -56,7 +62,7 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
         for run in group:
             measures = definition(run) if run.learning_rate == rate else None
             if measures is not None:
-                infinite = draw_row(axes[-1], measures, PROBES, colour)
+                infinite = draw_row(axes[-1], measures, PROBE_WINDOW, colour)
                 if infinite:
                     facts.append(
                         f"{infinite} values of {name} overflowed; drawn at the top."
@@ -85,7 +91,7 @@ def smoothness(figure: Figure, runs: list[FinishedRun]):
             f"Along the gradient: every {settings['landscape_every']} steps at learning "
             f"rate {format_learning_rate(rate)}, {sizes} step sizes from 1/2 to 4 times "
             f"it, at most {settings['landscape_cap']:g}; all parameters; moving average of "
-            f"{PROBES} probes."
+            f"{PROBE_WINDOW} probes."
         )
     return picture, " ".join(facts)
 

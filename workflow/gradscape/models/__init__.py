@@ -1,71 +1,110 @@
-"""The networks. A new one is a file here and a line below, or a file of the user's own,
-which a config names as `path/file.py:constructor`.
+"""The networks. A new one is a file here whose `MODELS` names it, or a file of the user's
+own, which a config names as `path/file.py:constructor`.
 
-The registry holds `module:constructor` as text so that reading a config, drawing a figure
-or listing names never imports torch. A constructor takes the number of classes and
-returns a module that maps images [n, 3, 32, 32] to logits [n, classes].
+A constructor takes the number of classes, and by keyword what it lets be chosen, and
+returns a module that maps images [n, channels, size, size] to logits [n, classes]. If it
+takes the keywords `channels` and `size` it is told the images' shape. Its file says as
+plain constants what images it takes: `SIZES`, the smallest and the largest side (`None`:
+any), `SIZES_OF` for single names, and `CHANNELS`.
+
+Only `build` imports torch: a configuration is checked without.
 """
 
 import inspect
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 
+from gradscape.data.store import Facts
 from gradscape.errors import GradscapeError
-from gradscape.registry import load, source
+from gradscape.registry import declared, find, names, options
+from gradscape.settings import MODEL_SETTINGS, Settings
 
-MODELS = {
-    "vgg08": "gradscape.models.vgg_edinburgh:vgg08",
-    "vgg08-bn": "gradscape.models.vgg_edinburgh:vgg08_bn",
-    "vgg08-rc": "gradscape.models.vgg_edinburgh:vgg08_rc",
-    "vgg08-bn-rc": "gradscape.models.vgg_edinburgh:vgg08_bn_rc",
-    "vgg38": "gradscape.models.vgg_edinburgh:vgg38",
-    "vgg38-bn": "gradscape.models.vgg_edinburgh:vgg38_bn",
-    "vgg38-rc": "gradscape.models.vgg_edinburgh:vgg38_rc",
-    "vgg38-bn-rc": "gradscape.models.vgg_edinburgh:vgg38_bn_rc",
-    "vgg-a": "gradscape.models.vgg_a:vgg_a",
-    "vgg-a-bn": "gradscape.models.vgg_a:vgg_a_bn",
-    "vgg-a-dropout": "gradscape.models.vgg_a:vgg_a_dropout",
-    "vgg-a-light": "gradscape.models.vgg_a:vgg_a_light",
-    "resnet-small": "gradscape.models.resnet_small:ResNetSmall",
-    "convnet": "gradscape.models.convnet:convnet",
-    "convnet-bn": "gradscape.models.convnet:convnet_bn",
-    "vgg11-bn": "gradscape.models.vgg11_bn:VGG11",
-}
 
-# Networks that can start from ImageNet weights: the file, as torchvision names it.
-PRETRAINED = {"vgg11-bn": "vgg11_bn-6002323d.pth"}
+@cache
+def pretrained_files() -> dict[str, str]:
+    """The networks that can start from ImageNet weights, and the names of their files."""
+    files: dict[str, str] = {}
+    for name in names("model"):
+        files |= declared("model", name, "PRETRAINED", {})
+    return files
 
 
 def pretrained_file(name: str) -> str:
     """The name of a network's file of ImageNet weights."""
-    if name not in PRETRAINED:
+    if name not in pretrained_files():
+        known = ", ".join(pretrained_files())
         raise GradscapeError(
-            f"model {name}: has no pretrained weights (those have: {', '.join(PRETRAINED)})"
+            f"model {name}: has no pretrained weights (those have: {known})"
         )
-    return PRETRAINED[name]
+    return pretrained_files()[name]
 
 
-# Settings that a constructor may take as keywords of the same name.
-OPTIONS = ["width", "activation", "dropout", "batch_norm", "skip", "freeze"]
+@dataclass(frozen=True)
+class Takes:
+    """What a network takes: keywords (None: the text does not tell) and images."""
+
+    keywords: frozenset[str] | None
+    smallest: int
+    largest: int | None
+    channels: int | None
 
 
-def build(name: str, classes: int, settings=None):
+@cache
+def takes(name: str) -> Takes:
+    keywords = options("model", name)
+    sizes = declared("model", name, "SIZES", (1, None))
+    sizes = declared("model", name, "SIZES_OF", {}).get(name, sizes)
+    channels = declared("model", name, "CHANNELS")
+    return Takes(None if keywords is None else frozenset(keywords), *sizes, channels)
+
+
+def check_takes(name: str, settings: Settings, facts: Facts) -> None:
+    """Raise `GradscapeError` where a network lacks a setting that is set, or does not take
+    the images of the settings' dataset. Reads text only."""
+    known = takes(name)
+    for setting in chosen(settings):
+        if known.keywords is not None and setting not in known.keywords:
+            raise GradscapeError(f"model {name}: has no {setting!r} to set")
+    images = f"model {name}: takes images of"
+    size, low, high = facts.size, known.smallest, known.largest
+    if size < low or (high is not None and size > high):
+        wanted = f"{low}x{low} or more" if high is None else f"{low}x{low} to {high}x{high}"
+        raise GradscapeError(
+            f"{images} {wanted}, those of {settings.dataset} are {size}x{size}"
+        )
+    if known.channels not in (None, facts.channels):
+        raise GradscapeError(
+            f"{images} {known.channels} channels, those of {settings.dataset} have "
+            f"{facts.channels}"
+        )
+
+
+def chosen(settings: Settings | None) -> dict:
+    """The settings that change a network, as far as they are set."""
+    values = {name: getattr(settings, name, None) for name in MODEL_SETTINGS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def build(
+    name: str,
+    classes: int,
+    settings: Settings | None = None,
+    channels: int = 3,
+    size: int = 32,
+):
     """Construct the network `name` for `classes` classes, initialised by torch's RNG.
 
-    Of `settings` the `OPTIONS` that are set change it. Raises `GradscapeError` for one
-    that this network does not have, or that its name has decided.
+    Of `settings` those of the model that are set change it. Raises `GradscapeError` for
+    one that this network does not have, or that its name has decided.
     """
-    make = load(MODELS.get(name, name))
-    values = {option: getattr(settings, option, None) for option in OPTIONS}
-    wanted = {option: value for option, value in values.items() if value is not None}
+    make = find("model", name)
+    wanted = chosen(settings)
     free = set(inspect.signature(make).parameters)
     if isinstance(make, partial):
         free -= set(make.keywords)
-    for option in wanted:
-        if option not in free:
-            raise GradscapeError(f"model {name}: has no {option!r} to set")
+    for setting in wanted:
+        if setting not in free:
+            raise GradscapeError(f"model {name}: has no {setting!r} to set")
+    shape = {"channels": channels, "size": size}
+    wanted |= {key: value for key, value in shape.items() if key in free}
     return make(classes, **wanted)
-
-
-def source_file(name: str) -> str:
-    """The module a network is built by, as a path from the repository."""
-    return f"workflow/{source(MODELS[name])}" if name in MODELS else source(name)

@@ -54,21 +54,22 @@ def parameter_count(model: nn.Module) -> int:
     return sum(p.numel() for p in trainable(model))
 
 
-def forward_flops(model: nn.Module, classes: int) -> int:
+def forward_flops(model: nn.Module, classes: int, channels: int = 3, size: int = 32) -> int:
     """Floating-point operations of one image's forward pass, multiply and add counted as
     two; convolutions and linear layers only.
 
-    Raises `GradscapeError` for a network that does not turn [n, 3, 32, 32] into
-    [n, classes].
+    Raises `GradscapeError` for a network that does not turn [n, channels, size, size]
+    into [n, classes].
     """
     was_training = model.training
-    image = torch.zeros(1, 3, 32, 32, device=next(model.parameters()).device)
+    image = torch.zeros(1, channels, size, size, device=next(model.parameters()).device)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             shape = list(model.eval()(image).shape)
     except (RuntimeError, ValueError) as error:
         raise GradscapeError(
-            f"the model does not take images of 3x32x32: {str(error).splitlines()[0]}"
+            f"the model does not take images of {channels}x{size}x{size}: "
+            f"{str(error).splitlines()[0]}"
         ) from None
     if shape != [1, classes]:
         raise GradscapeError(

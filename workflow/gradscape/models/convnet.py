@@ -10,15 +10,21 @@ WIDTHS = [128, 512, 512, 512, 512]
 
 
 class ConvNet(nn.Module):
-    """Images [n, 3, 32, 32] → logits [n, classes].
+    """Images [n, channels, s, s] → logits [n, classes].
 
     A block is conv 3×3 → [BN] → max pool 2 → ReLU [→ dropout]. The linear layer starts
     from N(0, 1e-3) weights and zero bias.
     """
 
-    def __init__(self, classes: int, batch_norm: bool = False, dropout: float = 0.0):
+    def __init__(
+        self,
+        classes: int,
+        batch_norm: bool = False,
+        dropout: float = 0.0,
+        channels: int = 3,
+    ):
         super().__init__()
-        layers, channels = [], 3
+        layers = []
         for width in WIDTHS:
             layers += [conv3x3(channels, width), norm(width, batch_norm)]
             layers += [nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(dropout)]
@@ -32,5 +38,5 @@ class ConvNet(nn.Module):
         return self.head(self.features(x).flatten(1))
 
 
-convnet = ConvNet
-convnet_bn = partial(ConvNet, batch_norm=True)
+MODELS = {"convnet": ConvNet, "convnet-bn": partial(ConvNet, batch_norm=True)}
+SIZES = (32, 63)  # of which five halvings leave one position

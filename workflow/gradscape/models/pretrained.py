@@ -13,7 +13,7 @@ from torch import nn
 
 from gradscape.errors import GradscapeError
 from gradscape.files import whole
-from gradscape.models import PRETRAINED
+from gradscape.models import pretrained_file
 
 BACKBONE = "features."  # the prefix of the convolutional part's weights
 
@@ -29,7 +29,8 @@ def download(model: str, path: Path) -> None:
         except (OSError, RuntimeError) as error:  # no network, or another hash
             raise GradscapeError(
                 f"{model}: the download of its weights failed ({error}); put "
-                f"{PRETRAINED[model]} on this machine and name it as weights in the config"
+                f"{pretrained_file(model)} on this machine and name it as weights in the "
+                "config"
             ) from None
 
 

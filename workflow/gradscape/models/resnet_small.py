@@ -45,7 +45,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNetSmall(nn.Module):
-    """Images [n, 3, 32, 32] → logits [n, classes]."""
+    """Images [n, channels, s, s] → logits [n, classes]."""
 
     def __init__(
         self,
@@ -55,17 +55,18 @@ class ResNetSmall(nn.Module):
         dropout: float = 0.1,
         batch_norm: bool = True,
         skip: bool = True,
+        channels: int = 3,
     ):
         super().__init__()
-        layers: list[nn.Module] = [conv3x3(3, width), ACTIVATIONS[activation]()]
+        layers: list[nn.Module] = [conv3x3(channels, width), ACTIVATIONS[activation]()]
         before = width
         for number, factor in enumerate(STAGES):
-            channels = factor * width
+            after = factor * width
             if number > 0:
-                layers += [nn.MaxPool2d(2), Convolution(before, channels, batch_norm)]
+                layers += [nn.MaxPool2d(2), Convolution(before, after, batch_norm)]
                 layers.append(ACTIVATIONS[activation]())
-            layers.append(ResidualBlock(channels, activation, batch_norm, skip))
-            before = channels
+            layers.append(ResidualBlock(after, activation, batch_norm, skip))
+            before = after
         self.features = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(before, classes)
@@ -77,3 +78,7 @@ class ResNetSmall(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.dropout(self.features(x).mean((2, 3))))
+
+
+MODELS = {"resnet-small": ResNetSmall}
+SIZES = (8, None)  # three halvings

@@ -12,7 +12,7 @@ HIDDEN = 256
 
 
 class VGG11(nn.Module):
-    """Images [n, 3, 32, 32] → logits [n, classes].
+    """Images [n, 3, s, s] → logits [n, classes].
 
     `freeze` keeps the convolutional part from training: `weights` keeps its parameters
     alone, `backbone` its normalisations' running statistics too, which then also serve in
@@ -40,3 +40,9 @@ class VGG11(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x).flatten(1))
+
+
+MODELS = {"vgg11-bn": VGG11}
+SIZES = (32, 63)  # of which five halvings leave one position
+CHANNELS = 3
+PRETRAINED = {"vgg11-bn": "vgg11_bn-6002323d.pth"}  # as torchvision names the file

@@ -1,4 +1,4 @@
-"""VGG-A for 32×32 images (Simonyan & Zisserman 2015, Table 1, column A), Fudan project 2.
+"""VGG-A for small images (Simonyan & Zisserman 2015, Table 1, column A), Fudan project 2.
 
 Eight convolutions with bias and ReLU, five max pools, three linear layers; Xavier-normal
 weights and zero biases. The BN variant normalises after each convolution, before ReLU.
@@ -16,7 +16,7 @@ LIGHT = [16, POOL, 32, POOL]
 
 
 class VGG(nn.Module):
-    """Images [n, 3, 32, 32] → logits [n, classes].
+    """Images [n, channels, size, size] → logits [n, classes].
 
     `layers` lists the widths of the convolutions with `POOL` between; `hidden` is the
     width of the two hidden linear layers; `dropout` stands before each of those two.
@@ -29,9 +29,11 @@ class VGG(nn.Module):
         hidden: int = 512,
         batch_norm: bool = False,
         dropout: float = 0.0,
+        channels: int = 3,
+        size: int = 32,
     ):
         super().__init__()
-        channels, size, features = 3, 32, []
+        features: list[nn.Module] = []
         for width in layers:
             if width == POOL:
                 features.append(nn.MaxPool2d(2))
@@ -59,7 +61,11 @@ class VGG(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
-vgg_a = VGG
-vgg_a_bn = partial(VGG, batch_norm=True)
-vgg_a_dropout = partial(VGG, dropout=0.5)
-vgg_a_light = partial(VGG, layers=LIGHT, hidden=128)
+MODELS = {
+    "vgg-a": VGG,
+    "vgg-a-bn": partial(VGG, batch_norm=True),
+    "vgg-a-dropout": partial(VGG, dropout=0.5),
+    "vgg-a-light": partial(VGG, layers=LIGHT, hidden=128),
+}
+SIZES = (32, None)  # five halvings, two in the light one
+SIZES_OF = {"vgg-a-light": (4, None)}

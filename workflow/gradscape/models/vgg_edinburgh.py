@@ -60,7 +60,7 @@ class ReductionBlock(nn.Module):
 class EdinburghVGG(nn.Module):
     """`blocks` processing blocks and one reduction block a stage, three stages.
 
-    Images [n, 3, 32, 32] → logits [n, classes].
+    Images [n, channels, s, s] → logits [n, classes].
     """
 
     def __init__(
@@ -69,10 +69,11 @@ class EdinburghVGG(nn.Module):
         blocks: int,
         batch_norm: bool = False,
         residual: bool = False,
+        channels: int = 3,
     ):
         super().__init__()
         # The entry keeps its normalisation even in the "plain" networks.
-        self.entry = conv3x3(3, WIDTH, bias=False)
+        self.entry = conv3x3(channels, WIDTH, bias=False)
         self.entry_norm = nn.BatchNorm2d(WIDTH)
         stage = lambda: [  # noqa: E731
             *(ProcessingBlock(batch_norm, residual) for _ in range(blocks)),
@@ -88,10 +89,16 @@ class EdinburghVGG(nn.Module):
 
 
 vgg08 = partial(EdinburghVGG, blocks=0)
-vgg08_bn = partial(EdinburghVGG, blocks=0, batch_norm=True)
-vgg08_rc = partial(EdinburghVGG, blocks=0, residual=True)
-vgg08_bn_rc = partial(EdinburghVGG, blocks=0, batch_norm=True, residual=True)
 vgg38 = partial(EdinburghVGG, blocks=5)
-vgg38_bn = partial(EdinburghVGG, blocks=5, batch_norm=True)
-vgg38_rc = partial(EdinburghVGG, blocks=5, residual=True)
-vgg38_bn_rc = partial(EdinburghVGG, blocks=5, batch_norm=True, residual=True)
+
+MODELS = {
+    "vgg08": vgg08,
+    "vgg08-bn": partial(vgg08, batch_norm=True),
+    "vgg08-rc": partial(vgg08, residual=True),
+    "vgg08-bn-rc": partial(vgg08, batch_norm=True, residual=True),
+    "vgg38": vgg38,
+    "vgg38-bn": partial(vgg38, batch_norm=True),
+    "vgg38-rc": partial(vgg38, residual=True),
+    "vgg38-bn-rc": partial(vgg38, batch_norm=True, residual=True),
+}
+SIZES = (8, None)  # three halvings

@@ -4,20 +4,23 @@ Of the first 1000 test images the surest are taken, as many rightly as wrongly c
 of different predicted classes first: sure and wrong is where an explanation teaches most.
 """
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gradscape.errors import GradscapeError
+from gradscape.options import Range
 from gradscape.probes.trained import Trained, probabilities
 
 CANDIDATES = 1000  # test images to choose from
 
 
 def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Selvaraju et al. 2017, section 3, of the last convolution: [n, 32, 32], not negative.
+    """Selvaraju et al. 2017, section 3, of the last convolution: [n, s, s], not negative.
 
-    For images [n, 3, 32, 32] and one class each [n]. The weight of a feature map is the
+    For images [n, c, s, s] and one class each [n]. The weight of a feature map is the
     class logit's gradient, averaged over positions (equation 1); the map is the ReLU of
     the weighted sum (equation 2), enlarged bilinearly. The feature maps are the last ones
     of the last convolution's size: behind its normalisation and activation where those
@@ -47,10 +50,10 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
 def occlusion(
     model: nn.Module, images: Tensor, classes: Tensor, patch: int, stride: int
 ) -> Tensor:
-    """Zeiler & Fergus 2014, section 4.2: [n, 32, 32], what hiding a pixel costs the class.
+    """Zeiler & Fergus 2014, section 4.2: [n, s, s], what hiding a pixel costs the class.
 
     A patch × patch square in the normalisation's mean colour, a grey, moves over the
-    images [n, 3, 32, 32] by `stride` pixels. A pixel has the fall of the class's
+    images [n, c, s, s] by `stride` pixels. A pixel has the fall of the class's
     probability, averaged over the squares that cover it.
     """
     size = images.shape[-1]
@@ -85,18 +88,26 @@ def surest(confidence: Tensor, predicted: Tensor, among: Tensor, count: int) -> 
 
 
 def explanations(
-    run: Trained, images: int = 4, patch: int = 8, stride: int = 4
+    run: Trained,
+    images: Annotated[int, Range(1, 6), "the surest right and wrong predictions, each"] = 4,
+    patch: Annotated[int, Range(1, 32), "side of the squares that occlude, in pixels"] = 8,
+    stride: Annotated[int, Range(1, 32), "pixels from one square to the next"] = 4,
 ) -> list[dict]:
     """Rows `image,label,predicted,confidence,row,column,red,green,blue,grad_cam,occlusion`.
 
     `images` right ones first, then as many wrong ones (fewer where there are fewer),
     explained for the predicted class. Weights that validated best, evaluation mode;
-    colours in 0 to 1, `grad_cam` in logits, `occlusion` in probability.
+    colours in 0 to 1, of a grey image all the same; `grad_cam` in logits, `occlusion` in
+    probability.
     """
     if stride > patch:
         raise GradscapeError(
             f"probe explanations: stride {stride} is larger than patch {patch} "
             "and would leave pixels uncovered"
+        )
+    if patch > (size := run.dataset.facts.size):
+        raise GradscapeError(
+            f"probe explanations: patch {patch} is larger than the images, {size}x{size}"
         )
     model = run.network("best").eval()
     pixels, labels = run.test_images(slice(CANDIDATES))
@@ -107,7 +118,7 @@ def explanations(
         *surest(confidence, predicted, ~right, images),
     ]
     shown, classes = pixels[numbers], predicted[numbers]
-    colours = (run.test_pixels()[numbers] / 255).round(3)
+    colours = run.test_colours(numbers)
     maps = torch.stack(
         [
             grad_cam(model, shown, classes),

@@ -1,10 +1,13 @@
 """What convolutions over the network's depth make of one test image."""
 
+from typing import Annotated
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gradscape.errors import GradscapeError
+from gradscape.options import Range
 from gradscape.probes.trained import Trained, convolutions
 
 LAYERS = 4  # convolutions shown, evenly from the first to the last
@@ -12,7 +15,7 @@ LAYERS = 4  # convolutions shown, evenly from the first to the last
 
 @torch.no_grad()
 def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """By name, of up to `LAYERS` convolutions [channels, s, s] for one [1, 3, 32, 32]."""
+    """By name, of up to `LAYERS` convolutions [channels, s, s] for one image."""
     layers = list(convolutions(model).items())
     shown = np.linspace(0, len(layers) - 1, min(LAYERS, len(layers))).round().astype(int)
     outputs: dict[str, Tensor] = {}
@@ -35,21 +38,25 @@ def liveliest(maps: Tensor, count: int) -> list[int]:
     return spread.argsort(descending=True, stable=True)[:count].tolist()
 
 
-def feature_maps(run: Trained, image: int = 0, channels: int = 8) -> list[dict]:
+def feature_maps(
+    run: Trained,
+    image: Annotated[int, Range(0), "number of the test image"] = 0,
+    channels: Annotated[int, Range(1), "of each layer those that vary most"] = 8,
+) -> list[dict]:
     """Rows `layer,depth,channel,row,column,value` for test image number `image`.
 
     Outputs of convolutions, before normalisation and activation, with the weights that
     validated best in evaluation mode; of each the `channels` that vary most. The layer
     `input`, at depth -1, is the image itself: channels 0, 1 and 2 are red, green and
-    blue in 0 to 1.
+    blue in 0 to 1, of a grey image all the same.
     """
-    pixels = run.test_pixels()
-    if image >= len(pixels):
+    last = run.dataset.facts.test - 1
+    if image > last:
         raise GradscapeError(
-            f"probe feature_maps: image {image}: the last test image is {len(pixels) - 1}"
+            f"probe feature_maps: image {image}: the last test image is {last}"
         )
     model = run.network("best").eval()
-    colours = torch.tensor((pixels[image] / 255).round(3)).permute(2, 0, 1)
+    colours = torch.tensor(run.test_colours([image])[0]).permute(2, 0, 1)
     tables = [("input", -1, range(3), colours)]
     normalised, _ = run.test_images(slice(image, image + 1))
     outputs = convolution_outputs(model, normalised)

@@ -6,10 +6,12 @@ Hessian with a vector only, which differentiate the gradient once more.
 """
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from gradscape.options import Range
 from gradscape.probes.trained import Trained
 
 SEED = 0  # of the starting vector and the signs
@@ -69,7 +71,10 @@ def trace(product: Callable, parameters: Vector, samples: int) -> tuple[float, f
 
 
 def hessian(
-    run: Trained, images: int = 500, iterations: int = 30, samples: int = 10
+    run: Trained,
+    images: Annotated[int, Range(2), "training images to measure on"] = 500,
+    iterations: Annotated[int, Range(1), "of the power iteration, at most"] = 30,
+    samples: Annotated[int, Range(1), "random vectors of the trace's estimate"] = 10,
 ) -> list[dict]:
     """Rows `quantity,value,uncertainty` of the training loss where it validated best.
 

@@ -14,11 +14,13 @@ the last layer to the first, without the bias. The factor is 1/6 in the interior
 
 from functools import partial
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy, interpolate
+from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, pad
 
+from gradscape.options import Range
 from gradscape.probes.trained import Trained
 
 SLOPE = 0.01  # of the leaky ReLU
@@ -76,7 +78,7 @@ def predicted_activations(chain: list[Layer]) -> list[float]:
         if isinstance(layer.module, nn.Linear):
             squares = squares.mean()
         else:
-            squares = taps(avg_pool2d(squares, squares.shape[-1] // layer.size))
+            squares = taps(avg_pool2d(squares, 2 if squares.shape[-1] > layer.size else 1))
         squares = HALF * VARIANCE * squares + bias
         means.append(float(squares.mean()))
     return means
@@ -93,6 +95,8 @@ def predicted_gradients(chain: list[Layer], classes: int, images: int) -> list[f
         squares = VARIANCE * taps(squares)
         if before.size > layer.size:  # an average pool of 2 × 2 stands in between
             squares = interpolate(squares, scale_factor=2) / 16
+            # An odd last row or column is not pooled.
+            squares = pad(squares, (0, before.size % 2) * 2)
         squares = HALF * squares
         means.append(float(squares.mean()))
     return [float("nan"), *reversed(means)]
@@ -117,7 +121,10 @@ def mean_square(tensor: Tensor) -> float:
     return float(tensor.detach().double().square().mean())
 
 
-def signal(run: Trained, images: int = 100) -> list[dict]:
+def signal(
+    run: Trained,
+    images: Annotated[int, Range(2), "training images, one minibatch"] = 100,
+) -> list[dict]:
     """Rows `moment,layer,depth,…`: mean squares at initialisation, best and last weights.
 
     One minibatch of `images` training images, in training mode as in a step. The

@@ -5,9 +5,12 @@ network's own filter, so that networks whose weights differ in scale can be comp
 Biases and the parameters of normalisations stay where they are.
 """
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 
+from gradscape.options import Range
 from gradscape.probes.trained import Trained
 
 SEED = 0  # of the directions
@@ -53,7 +56,10 @@ def on_plane(
 
 
 def surface(
-    run: Trained, images: int = 1000, points: int = 21, span: float = 1.0
+    run: Trained,
+    images: Annotated[int, Range(2), "training images to measure on"] = 1000,
+    points: Annotated[int, Range(3), "along each side of the plane"] = 21,
+    span: Annotated[float, Range(above=0), "from the middle to a side"] = 1.0,
 ) -> list[dict]:
     """Rows `alpha,beta,loss`: the training loss on a grid of points × points, ± span.
 

@@ -7,13 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gradscape.config import Settings
+from gradscape.data.normalisation import moments
 from gradscape.data.splits import split
 from gradscape.data.store import load
 from gradscape.engine.device import configure
 from gradscape.engine.minibatches import Minibatches
+from gradscape.engine.record import read_weights
 from gradscape.errors import GradscapeError
 from gradscape.models import build
+from gradscape.registry import short
+from gradscape.settings import Settings
 
 BATCH = 100  # images at a time
 
@@ -26,16 +29,13 @@ class Trained:
     """
 
     def __init__(self, path: Path, data: Path, threads: int = 1, device: str = ""):
-        file = path / "model.pt"
-        try:
-            saved = torch.load(file, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise GradscapeError(f"{file}: missing; the run has to be trained") from None
+        saved = read_weights(path / "model.pt")
         self.settings = Settings(**saved["settings"])
         self.class_names: list[str] = saved["classes"]
         self.classes = len(self.class_names)
         self.weights = {"best": saved["best"], "last": saved["last"]}
-        self.dataset = load(data / self.settings.dataset)
+        name = self.settings.dataset
+        self.dataset = load(data / short(name), name)
         # fp32 throughout: differences between nearly equal weights are what is measured.
         self.backend = configure(device or self.settings.device, "fp32", True, threads)
 
@@ -50,7 +50,13 @@ class Trained:
                 "it does not keep; probe its initialisation in a run without `pretrained`"
             )
         torch.manual_seed(self.settings.seed)
-        model = build(self.settings.model, self.classes, self.settings)
+        model = build(
+            self.settings.model,
+            self.classes,
+            self.settings,
+            channels=self.dataset.facts.channels,
+            size=self.dataset.facts.size,
+        )
         if moment != "initialisation":
             model.load_state_dict(self.weights[moment])
         return model.to(self.backend.device, memory_format=torch.channels_last)
@@ -58,7 +64,7 @@ class Trained:
     def minibatches(self, count: int, size: int = BATCH) -> list[tuple[Tensor, Tensor]]:
         """The first `count` training images, normalised but not augmented, and labels.
 
-        A list of minibatches, [b, 3, 32, 32] and [b].
+        A list of minibatches, [b, channels, s, s] and [b].
         """
         settings = self.settings
         train = split(self.dataset, settings.split, settings.train_items)["train"][:count]
@@ -67,20 +73,22 @@ class Trained:
         return [cut.take(step, size) for step, size in zip(steps, cut.sizes, strict=True)]
 
     def test_images(self, chosen: slice = slice(None)) -> tuple[Tensor, Tensor]:
-        """The official test images, normalised, [n, 3, 32, 32], and their labels [n]."""
+        """The official test images, normalised, and their labels [n]."""
         test = split(self.dataset, self.settings.split)["test"][chosen]
         return self.cut(test, len(test)).take(torch.tensor(0), len(test))
 
-    def test_pixels(self) -> np.ndarray:
-        """The same images as they are stored: uint8 [n, 32, 32, 3]."""
-        return self.dataset.images[self.dataset.train :]
+    def test_colours(self, numbers: list[int]) -> np.ndarray:
+        """Some of these images to look at: red, green and blue in 0 to 1, [n, s, s, 3]."""
+        pixels = self.dataset.images[self.dataset.train :][numbers]
+        colours = (pixels / 255).round(3)
+        return np.broadcast_to(colours, (*colours.shape[:3], 3))
 
     def cut(self, indices: np.ndarray, size: int) -> Minibatches:
         return Minibatches(
             np.asarray(self.dataset.images[indices]),
             np.asarray(self.dataset.labels[indices]),
             size,
-            self.settings.normalisation,
+            moments(self.settings.normalisation, self.dataset),
             device=self.backend.device,
         )
 
@@ -100,7 +108,7 @@ class Trained:
 
 @torch.no_grad()
 def probabilities(model: nn.Module, images: Tensor) -> Tensor:
-    """Softmax of the logits, [n, classes], of images [n, 3, 32, 32]."""
+    """Softmax of the logits, [n, classes], of images [n, channels, s, s]."""
     return torch.cat([model(batch).softmax(1) for batch in images.split(BATCH)])
 
 

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gradscape.config import locate, matches
-from gradscape.errors import GradscapeError
-from gradscape.results.tables import results_table
+from gradscape.layout import locate
 from gradscape.results.runs import FinishedRun, model_label
-
-COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]  # every file has them
+from gradscape.results.tables import results_table
+from gradscape.study import matches
 
 # What is compared: the first of these that a row has.
 METRICS = {
@@ -44,16 +42,8 @@ class Comparison:
 
 
 def read_published(path: str) -> pd.DataFrame:
-    """A `published` file. Raises `GradscapeError` for one that is not there or lacks a
-    column that every such file has."""
-    try:
-        table = pd.read_csv(locate(path))
-    except OSError as error:
-        raise GradscapeError(f"published: {path}: {error.strerror}") from None
-    for column in COLUMNS:
-        if column not in table:
-            raise GradscapeError(f"published: {path}: the column {column} is missing")
-    return table
+    """A `published` file; the configuration has seen to it that its columns are there."""
+    return pd.read_csv(locate(path))
 
 
 def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Comparison]:

@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gradscape.config import RUN_RECORD, Settings, format_learning_rate, variant
 from gradscape.errors import GradscapeError
-
-DEFAULTS = vars(Settings(model="", dataset=""))
-
-
-def is_finished(results: Path, run: str) -> bool:
-    """Is the run `study/name` below `results` at its end? Its record is written last."""
-    return (results / "runs" / run / RUN_RECORD).exists()
+from gradscape.layout import RECORD, Results, probe_file
+from gradscape.settings import DEFAULTS, SETTINGS, Settings
+from gradscape.study import (
+    COMMON,
+    VARIANT,
+    Study,
+    format_learning_rate,
+    run_name,
+    traits,
+    varied_label,
+)
 
 
 class FinishedRun:
@@ -25,13 +28,15 @@ class FinishedRun:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
-            self.record = json.loads((self.path / RUN_RECORD).read_text())
+            self.record = json.loads((self.path / RECORD).read_text())
         except FileNotFoundError:
             raise GradscapeError(f"{self.path}: not a finished run") from None
         except json.JSONDecodeError as error:
-            raise GradscapeError(f"{self.path / RUN_RECORD}: damaged ({error})") from None
+            raise GradscapeError(f"{self.path / RECORD}: damaged ({error})") from None
         # A setting that is younger than the run had its default.
         self.settings: dict = DEFAULTS | self.record["settings"]
+        known = "varied" in self.record
+        self.varied: dict = self.record["varied"] if known else varied_before(self.record)
         self.model: str = self.settings["model"]
         self.learning_rate: float = self.settings["learning_rate"]
         self.seed: int = self.settings["seed"]
@@ -39,12 +44,12 @@ class FinishedRun:
     @property
     def variant(self) -> str:
         """What the study varies beside model, rate and seed; empty if nothing."""
-        return variant(self.record["run"])
+        return varied_label(self.varied)
 
     @property
     def traits(self) -> dict:
         """What a `where` chooses runs by: the settings, and `variant`."""
-        return self.settings | {"variant": self.variant}
+        return traits(self.settings, self.varied)
 
     @property
     def label(self) -> str:
@@ -101,7 +106,7 @@ class FinishedRun:
 
     def probe(self, name: str) -> pd.DataFrame | None:
         """A probe's table, None where the run was not probed."""
-        file = self.path / "probes" / f"{name}.csv"
+        file = probe_file(self.path, name)
         return pd.read_csv(file) if file.exists() else None
 
     @cached_property
@@ -116,6 +121,26 @@ class FinishedRun:
     def _arrays(self, name: str) -> dict[str, np.ndarray]:
         with np.load(self.path / name) as arrays:
             return {key: arrays[key] for key in arrays.files}
+
+
+def varied_before(record: dict) -> dict:
+    """What a run varies whose record is older than `varied`: of its name, what its
+    settings account for, and the rest as the variant."""
+    settings = DEFAULTS | record["settings"]
+    known = {name: value for name, value in settings.items() if name in SETTINGS}
+    rest = record["run"].removeprefix(run_name(Settings(**known)))
+    parts = {k: f"_{varied_label({k: v})}" for k, v in known.items() if k not in COMMON}
+    keys = sorted((k for k in parts if parts[k] in rest), key=lambda k: rest.find(parts[k]))
+    for key in keys:
+        rest = rest.replace(parts[key], "")
+    varied = {key: known[key] for key in keys}
+    return varied | ({VARIANT: rest.strip("_")} if rest.strip("_") else {})
+
+
+def finished_runs(study: Study, results: Results) -> list[FinishedRun]:
+    """The study's runs that have come to their end, in the order of its grid."""
+    folders = [results.run(run.study, run.name) for run in study.runs]
+    return [FinishedRun(folder) for folder in folders if (folder / RECORD).exists()]
 
 
 PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}

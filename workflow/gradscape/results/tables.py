@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gradscape.files import whole
-from gradscape.registry import load
-from gradscape.report import TABLES
+from gradscape.registry import find
 from gradscape.results.runs import FinishedRun
 from gradscape.results.smoothness import Band, definition, proxy, width
 
@@ -131,6 +130,9 @@ def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[
 
 def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
     """Write the table `name` of these runs as CSV."""
-    table = load(TABLES[name])(runs)
+    table = find("table", name)(runs)
     with whole(path) as partial:
         table.to_csv(partial, index=False)
+
+
+TABLES = {"results": results_table, "smoothness": smoothness_table}

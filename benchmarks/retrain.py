@@ -1,0 +1,65 @@
+"""Train finished runs again with the code as it is, and compare every byte that counts.
+
+    python benchmarks/retrain.py results/published/cpu degradation/vgg08_lr1e-3_seed0 …
+
+Holds metrics, test scores, the loss of every step and all gradients against those in the
+folder. They agree on the same kind of device, with the same torch and threads.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gradscape.layout import DATA, RECORD
+from gradscape.settings import DEFAULTS, SETTINGS, Settings, flags
+
+TABLES = ["metrics.csv", "test.csv"]
+ARRAYS = ["steps.npz", "gradients.npz"]
+
+
+def differences(ours: Path, theirs: Path) -> list[str]:
+    """The files in which two directories of a run differ."""
+    differ = [n for n in TABLES if (ours / n).read_bytes() != (theirs / n).read_bytes()]
+    for name in ARRAYS:
+        with np.load(ours / name) as one, np.load(theirs / name) as other:
+            same = sorted(one.files) == sorted(other.files) and all(
+                one[key].tobytes() == other[key].tobytes() for key in one.files
+            )
+        differ += [] if same else [name]
+    return differ
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path, help="a results folder, or one published")
+    parser.add_argument("runs", nargs="+", help="study/run")
+    parser.add_argument("--data", type=Path, default=DATA, help=f"default: {DATA}")
+    arguments = parser.parse_args()
+    wrong = 0
+    for run in arguments.runs:
+        theirs = arguments.results / "runs" / run
+        record = json.loads((theirs / RECORD).read_text())
+        known = {k: v for k, v in record["settings"].items() if k in SETTINGS}
+        settings = Settings(**(DEFAULTS | known))
+        command = [sys.executable, "-m", "gradscape", "train", *flags(settings)]
+        command += ["--data", str(arguments.data)]
+        command += ["--threads", str(record["backend"]["threads"])]
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.monotonic()
+            subprocess.run([*command, "--out", folder], check=True, capture_output=True)
+            differ = differences(Path(folder), theirs)
+        seconds = time.monotonic() - start
+        wrong += bool(differ)
+        verdict = f"differs in {', '.join(differ)}" if differ else "the same bytes"
+        print(f"{run}: {verdict} ({seconds:.0f} s)", flush=True)
+    sys.exit(f"{wrong} runs differ" if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

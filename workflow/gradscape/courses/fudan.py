@@ -1,0 +1,12 @@
+"""Fudan project 2 (2020): the write-up and the code."""
+
+from gradscape.courses.archive import everything
+from gradscape.results.runs import FinishedRun
+
+STUDIES = ["landscape", "accuracy"]
+ARCHIVE = "Project2-{}.zip"
+
+
+def fudan(runs: list[FinishedRun], report: bytes, student: str) -> dict[str, bytes]:
+    """Report, code and every run's curves, `student` being `<id>_<name>`."""
+    return everything(f"Project2-{student}", runs, report)

@@ -1,0 +1,36 @@
+"""By which mean and deviation images are normalised, of pixels scaled to [0, 1]."""
+
+from gradscape.data.store import Dataset
+from gradscape.errors import GradscapeError
+from gradscape.registry import find
+
+# Mean and deviation, a number a channel; one number alone is for any channel.
+NORMALISATIONS = {
+    "dataset": None,  # the dataset's own, of its training images
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    "half": ((0.5,), (0.5,)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def check_normalises(name: str, channels: int) -> None:
+    """Raise `GradscapeError` where a normalisation is not for so many channels."""
+    known = find("normalisation", name)
+    if known is not None and len(known[0]) not in (1, channels):
+        raise GradscapeError(
+            f"normalisation {name}: for three channels, the images have {channels}; "
+            "use dataset or half"
+        )
+
+
+def moments(name: str, dataset: Dataset) -> tuple[list[float], list[float]]:
+    """Mean and deviation for a dataset's images, a number a channel.
+
+    Raises `GradscapeError` where they are not for so many channels.
+    """
+    channels = dataset.facts.channels
+    check_normalises(name, channels)
+    if (known := find("normalisation", name)) is None:
+        return dataset.moments
+    mean, deviation = (list(v) * (channels // len(v)) for v in known)
+    return mean, deviation

@@ -1,0 +1,341 @@
+"""One study as the templates see it: its numbers, tables and figures as LaTeX."""
+
+import math
+import shutil
+from functools import cached_property
+
+import pandas as pd
+
+from gradscape.errors import GradscapeError
+from gradscape.layout import Results
+from gradscape.report import tex
+from gradscape.report.published import Comparison, compare, read_published
+from gradscape.report.tex import Tex
+from gradscape.report.verdicts import Verdict, decide_all
+from gradscape.results.runs import (
+    FinishedRun,
+    best_setting,
+    by_setting,
+    finished_runs,
+    mean_accuracy,
+    model_label,
+    variant_label,
+)
+from gradscape.results.tables import results_table, smoothness_table
+from gradscape.study import Figure, Study, matches, varied_label
+
+MOST_ROWS = 40  # of a table on a page; the CSV beside it has all
+
+
+class StudyView:
+    """One study as its section of the template sees it. All texts come back as LaTeX."""
+
+    def __init__(self, study: Study, results: Results):
+        self.study = study
+        self.results = results
+        self.name = study.name
+        self.title = study.title
+        self.finished = finished_runs(study, results)
+        done = {run.path.name for run in self.finished}
+        unfinished = [run for run in study.runs if run.name not in done]
+        self.without_weights = [run for run in unfinished if run.settings.pretrained]
+        self.missing = len(unfinished) - len(self.without_weights)
+
+    @property
+    def template(self) -> str:
+        """The section's, for `include`: one of gradscape's, or the user's by its path."""
+        section = self.study.section
+        return section if section.endswith(".j2") else f"sections/{section}.tex.j2"
+
+    @cached_property
+    def claims(self) -> dict[str, Verdict]:
+        return decide_all(self.study.claims, self.finished)
+
+    def claim(self, name: str) -> Verdict:
+        if name not in self.claims:
+            raise GradscapeError(
+                f"section {self.study.section}: speaks of the claim {name!r}, which the "
+                f"study {self.name} does not make"
+            )
+        return self.claims[name]
+
+    def holds(self, claim: str) -> bool:
+        return self.claim(claim).holds
+
+    def fails(self, claim: str) -> bool:
+        return self.claim(claim).fails
+
+    def side(self, claim: str, side: str) -> Tex:
+        """The `left` or `right` number of a claim's comparison."""
+        verdict = self.claim(claim)
+        return tex.number(getattr(verdict, side), verdict.style)
+
+    def setting(self, key: str, **where) -> Tex:
+        """What the runs that match set `key` to: one value, or a list of them."""
+        runs = [run for run in self.study.runs if matches(run.traits, where)]
+        values = dict.fromkeys(getattr(run.settings, key) for run in runs)
+        if key == "learning_rate":
+            rates = [tex.learning_rate(value) for value in sorted(values)]
+            return tex.listing(rates)
+        return tex.listing([str(value) for value in values])
+
+    def recorded(self, *keys: str) -> Tex:
+        """What the finished runs recorded under `keys`, each value once."""
+        values: dict[str, None] = {}
+        for run in self.finished:
+            value = run.record
+            for key in keys:
+                value = value[key]
+            values[f"{value:,}" if isinstance(value, int) else str(value)] = None
+        return tex.listing(list(values))
+
+    def value(self, metric: str, style: str = "", **where) -> Tex:
+        """A column of the results table: mean ± deviation over the runs that match."""
+        runs = [run for run in self.finished if matches(run.traits, where)]
+        return self._value(runs, metric, style) if runs else Tex("(not measured)")
+
+    def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
+        table = results_table(runs)
+        style = style or ("accuracy" if metric.endswith("accuracy") else "loss")
+        text = tex.number(table[metric], style)
+        if style == "accuracy":
+            text = Tex(text.replace(r" $\pm$ ", r"\,\% $\pm$ ") + r"\,\%")
+        return self.link(runs, text)
+
+    def gradient(self, end: str, **where) -> Tex:
+        """The average gradient of the `first` or `last` layer after the first epoch."""
+        runs = [run for run in self.finished if matches(run.traits, where)]
+        if not runs:
+            return Tex("(not measured)")
+        place = 0 if end == "first" else -1
+        values = [run.gradients.iloc[0].iloc[place] for run in runs]
+        return self.link(runs, tex.number(values, "power"))
+
+    def link(self, runs: list[FinishedRun], text: Tex) -> Tex:
+        """A text that links to the run's metrics, or to the table where there are more."""
+        target = f"tables/{self.name}/results.csv"
+        if len(runs) == 1:
+            target = f"runs/{self.name}/{runs[0].path.name}/metrics.csv"
+        return Tex(rf"\href{{{tex.escape(target)}}}{{{text}}}")
+
+    @property
+    def best(self) -> str:
+        """The label of the best model, for a sentence."""
+        run = best_setting(self.finished)[0]
+        name = f"{model_label(run.model)} {run.variant}".strip()
+        rate = tex.learning_rate(run.learning_rate)
+        return Tex(rf"{tex.escape(name)} (learning rate {rate})")
+
+    def best_value(self, metric: str) -> Tex:
+        return self._value(best_setting(self.finished), metric, "")
+
+    def figure(self, name: str, placement: str = "t") -> Tex:
+        """A figure with its caption, or a sentence where none of its runs is finished."""
+        spec = next((f for f in self.study.figures if f.name == name), None)
+        if spec is None:
+            return Tex("")
+        return self._figure(spec, placement)
+
+    def _figure(self, spec: Figure, placement: str) -> Tex:
+        source = self.results.figure(self.name, spec.name)
+        if not source.exists():
+            return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
+        copied = f"figures/{self.name}-{spec.name}.pdf"
+        (self.results.sources / copied).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, self.results.sources / copied)
+        facts = source.with_suffix(".txt").read_text().strip()
+        environment = "figure*" if spec.wide else "figure"
+        return Tex(
+            "\n".join(
+                [
+                    rf"\begin{{{environment}}}[{placement}]",
+                    r"\centering",
+                    rf"\includegraphics[width=\linewidth]{{{copied}}}",
+                    rf"\caption{{{tex.escape(spec.caption)} {tex.escape(facts)}}}",
+                    rf"\label{{fig:{self.name}-{spec.name}}}",
+                    rf"\end{{{environment}}}",
+                ]
+            )
+        )
+
+    def reference(self, name: str) -> Tex:
+        return Tex(rf"Figure~\ref{{fig:{self.name}-{name}}}")
+
+    def all_figures(self) -> Tex:
+        return Tex("\n".join(self._figure(spec, "t") for spec in self.study.figures))
+
+    @cached_property
+    def published(self) -> pd.DataFrame | None:
+        path = self.study.published
+        return read_published(path) if path else None
+
+    def table(self, beside: bool = True, beside_test: bool = False) -> Tex:
+        """Rows of the results table: a row a model and rate, published numbers beside."""
+        beside = beside and self.published is not None
+        metrics = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+        lines = []
+        planned = dict.fromkeys(
+            (run.settings.model, run.settings.learning_rate, varied_label(run.varied))
+            for run in self.study.runs
+        )
+        groups = by_setting(self.finished)
+        shown = list(planned)
+        if len(shown) > MOST_ROWS:
+            shown = sorted(groups, key=lambda s: -mean_accuracy(groups[s]))[:MOST_ROWS]
+        for model, rate, varied in shown:
+            runs = groups.get((model, rate, varied), [])
+            name = f"{model_label(model)} {varied}".strip()
+            cells = [tex.escape(name), tex.learning_rate(rate)]
+            table = results_table(runs)
+            count = f"{table['parameters'].iloc[0]:,}" if runs else "--"
+            cells.append(Tex(count))
+            for metric in metrics:
+                style = "accuracy" if metric.endswith("accuracy") else "loss"
+                ours = tex.number(table[metric], style) if runs else "--"
+                cells.append(self.link(runs, Tex(ours)) if runs else Tex("--"))
+                if beside:
+                    cells.append(self._published_cell(model, rate, metric, style))
+            cells.append(
+                tex.number(table["test_accuracy"], "accuracy") if runs else Tex("--")
+            )
+            if beside and beside_test:
+                cells.append(self._published_cell(model, rate, "test_accuracy", "accuracy"))
+            lines.append(" & ".join(cells) + r" \\")
+        if len(planned) > len(shown):
+            rest = f"The best {len(shown)} of {len(planned)} settings"
+            lines.append(self._cut(rest, "results"))
+        return Tex("\n".join(lines))
+
+    def _cut(self, what: str, table: str) -> str:
+        """The last row of a table that is too long for a page: where all of it is."""
+        target = f"tables/{self.name}/{table}.csv"
+        link = rf"\href{{{target}}}{{{target}}}"
+        return rf"\multicolumn{{3}}{{@{{}}l}}{{{what}; all: {link}}} \\"
+
+    def _published_cell(self, model: str, rate: float, metric: str, style: str) -> Tex:
+        table = self.published
+        row = table[(table.model == model) & (table.learning_rate == rate)]
+        if row.empty or metric not in row:
+            return Tex("--")
+        value = row[metric].iloc[0]
+        text = f"{100 * value:.2f}" if style == "accuracy" else f"{value:.2f}"
+        return Tex(rf"\emph{{{text}}}")
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        table = self.published
+        return [] if table is None else list(compare(table, self.finished))
+
+    @cached_property
+    def published_rows(self) -> Tex:
+        """A row a published accuracy: theirs, ours, the difference, and its reasons."""
+        lines = []
+        for pair in self.comparisons:
+            points = 100 * (sum(pair.ours) / len(pair.ours) - pair.published)
+            cells = [
+                tex.escape(pair.network),
+                tex.learning_rate(pair.learning_rate),
+                tex.escape(pair.schedule.replace("_", " ")),
+                tex.escape(pair.metric),
+                Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
+                self.link(pair.runs, tex.number(pair.ours, "accuracy")),
+                Tex(f"${points:+.1f}$"),
+                tex.escape("; ".join([pair.source, *pair.differs])),
+            ]
+            lines.append(" & ".join(cells) + r" \\")
+        return Tex("\n".join(lines))
+
+    def comparison_rows(self, **where) -> Tex:
+        """A row a model and variant: size, cost, and accuracy on validation and test."""
+        lines = []
+        for name, runs in self._settings(where):
+            table = results_table(runs)
+            if not runs:
+                lines.append(" & ".join([name, *["--"] * 6]) + r" \\")
+                continue
+            flops = table["flops"].iloc[0]
+            cells = [
+                name,
+                f"{table['parameters'].iloc[0]:,}",
+                "--" if pd.isna(flops) else f"{flops / 1e6:,.0f}",
+                f"{table['seconds_training'].mean():,.0f}",
+                *(
+                    self.link(runs, tex.number(table[metric], "accuracy"))
+                    for metric in ("train_accuracy", "val_accuracy", "test_accuracy")
+                ),
+            ]
+            lines.append(" & ".join(cells) + r" \\")
+        return Tex("\n".join(lines))
+
+    def stopping_rows(self, **where) -> Tex:
+        """A row a model and variant: accuracies of the best epoch and of the last."""
+        lines = []
+        for name, runs in self._settings(where):
+            if not runs:
+                continue
+            table = results_table(runs)
+            cells = [name, tex.listing([str(epoch) for epoch in table["best_epoch"]])]
+            cells.append(str(table["epochs"].max()))
+            for metric in ("train_accuracy", "val_accuracy", "test_accuracy"):
+                for prefix in ("", "final_"):
+                    cells.append(tex.number(table[prefix + metric], "accuracy"))
+            lines.append(" & ".join(cells) + r" \\")
+        return Tex("\n".join(lines))
+
+    def _settings(self, where: dict) -> list[tuple[Tex, list[FinishedRun]]]:
+        """The planned settings that match: each with its name and its finished runs."""
+        planned = [run for run in self.study.runs if matches(run.traits, where)]
+        groups = by_setting(self.finished)
+        models = {run.settings.model for run in self.study.runs}
+        found = {}
+        for run in planned:
+            settings, varied = run.settings, varied_label(run.varied)
+            name = tex.escape(variant_label(settings.model, varied, models))
+            found[name] = groups.get((settings.model, settings.learning_rate, varied), [])
+        return list(found.items())
+
+    def smoothness_rows(self, *models: str) -> Tex:
+        """A row a measure and rate; for each model its mean in the first epoch, the later
+        epochs and the last, then median and 5th and 95th percentile of the later ones."""
+        table = smoothness_table(self.finished)
+        if table.empty:
+            return Tex("")
+        keys = ["kind", "measure", "learning_rate"]
+        lines = []
+        for (kind, measure, rate), rows in table.groupby(keys, dropna=False, sort=False):
+            cells = [tex.escape(kind), tex.escape(measure)]
+            cells.append(Tex("all") if math.isnan(rate) else tex.learning_rate(rate))
+            for model in models:
+                parts = rows[rows.model == model].groupby("part")
+                values = parts[["mean", "p5", "p50", "p95"]].mean()
+                for part in ("first epoch", "later epochs", "last epoch"):
+                    cells.append(self._digits(values, part, "mean"))
+                low, middle, high = (
+                    self._digits(values, "later epochs", p) for p in ("p5", "p50", "p95")
+                )
+                cells.append(Tex(f"{middle} ({low}--{high})"))
+            lines.append(" & ".join(cells) + r" \\")
+        if len(lines) > MOST_ROWS:
+            rest = f"The first {MOST_ROWS} of {len(lines)} rows"
+            lines = [*lines[:MOST_ROWS], self._cut(rest, "smoothness")]
+        return Tex("\n".join(lines))
+
+    @staticmethod
+    def _digits(values: pd.DataFrame, part: str, column: str) -> Tex:
+        if part not in values.index or math.isnan(values.loc[part, column]):
+            return Tex("--")
+        return tex.number([values.loc[part, column]], "significant")
+
+    def claim_rows(self) -> Tex:
+        """Rows of the claims table: statement and source, both sides, the verdict."""
+        lines = []
+        for claim in self.claims.values():
+            sides = [
+                tex.number(side, claim.style) if side else Tex("--")
+                for side in (claim.left, claim.right)
+            ]
+            statement = (
+                rf"{tex.escape(claim.statement)} \emph{{{tex.escape(claim.source)}}}"
+            )
+            lines.append(" & ".join([statement, *sides, claim.verdict]) + r" \\")
+        return Tex("\n\\addlinespace\n".join(lines))

@@ -1,0 +1,256 @@
+"""A study's mapping unfolded into runs, probes and figures, every name in it looked up.
+
+Whatever is misspelt, missing or does not fit together is said here, before the first job.
+"""
+
+import csv
+import dataclasses
+import itertools
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from gradscape import registry
+from gradscape.data.datasets import facts
+from gradscape.data.normalisation import check_normalises
+from gradscape.errors import GradscapeError
+from gradscape.layout import SECTIONS, locate
+from gradscape.models import check_takes, pretrained_file
+from gradscape.options import Named
+from gradscape.reading import read_yaml
+from gradscape.schema import validate, validate_options
+from gradscape.settings import SETTINGS, Settings
+from gradscape.study import (
+    COMMON,
+    VARIANT,
+    Figure,
+    Probe,
+    Run,
+    Study,
+    matches,
+    run_name,
+    traits,
+)
+
+NAMED = {
+    name: rule
+    for name, option in SETTINGS.items()
+    for rule in option.rules
+    if isinstance(rule, Named)
+}
+# The columns that every file of published numbers has.
+PUBLISHED_COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]
+
+
+def unfold_study(name: str, study: dict, defaults: dict) -> Study:
+    """A study with everything that belongs to it, each name in it looked up."""
+    at = f"config: studies.{name}"
+    runs = unfold_runs(name, study, defaults)
+    section, claims, published = study.get("section", "study"), {}, study.get("published")
+    files = [section_file(section, f"{at}.section")]
+    given = study.get("claims", {})
+    if isinstance(given, str):
+        path = existing(given, f"{at}.claims")
+        files.append(path)
+        claims = read_yaml(path)
+        validate(claims, str(path), "claims")
+    else:
+        claims = given
+    check_claims(claims, given if isinstance(given, str) else f"{at}.claims")
+    if published:
+        path = existing(published, f"{at}.published")
+        check_columns(path)
+        files.append(path)
+    probes = unfold_probes(study.get("probes", {}), runs, f"{at}.probes")
+    tables = study.get("tables", ["results"])
+    for table in tables:
+        look_up("table", table, f"{at}.tables")
+    return Study(
+        name=name,
+        title=study["title"],
+        section=section,
+        runs=runs,
+        probes=probes,
+        figures=unfold_figures(name, study, runs, probes),
+        tables=tables,
+        claims=claims,
+        published=published,
+        files=[str(file) for file in files],
+    )
+
+
+def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
+    """Unfold a study's variants and grid, less its exceptions, into runs."""
+    at = f"config: studies.{name}"
+    shared = defaults | {k: v for k, v in study.items() if k in SETTINGS}
+    grid = study.get("grid", {})
+    for key in ("model", "dataset"):
+        if key not in shared and key not in grid:
+            raise GradscapeError(f"{at}: the key {key!r} is missing")
+    variants = {None: {}} | study.get("variants", {})
+    for label, changed in variants.items():
+        if twice := [key for key in changed if key in grid]:
+            raise GradscapeError(
+                f"{at}.variants.{label}: {twice[0]!r} is varied by the grid already"
+            )
+    runs = []
+    for (label, changed), *values in itertools.product(variants.items(), *grid.values()):
+        chosen = dict(zip(grid, values, strict=True))
+        varied = {k: v for k, v in chosen.items() if k not in COMMON}
+        varied |= {VARIANT: label} if label else {}
+        settings = Settings(**(shared | changed | chosen))
+        skipped = False
+        for exception in study.get("exceptions", []):
+            if matches(traits(vars(settings), varied), exception["where"]):
+                skipped |= exception.get("skip", False)
+                settings = dataclasses.replace(settings, **exception.get("set", {}))
+        if not skipped:
+            runs.append(Run(name, run_name(settings, varied), settings, varied))
+    if not runs:
+        raise GradscapeError(f"{at}: no runs are left: its exceptions skip them all")
+    twice, count = Counter(run.name for run in runs).most_common(1)[0]
+    if count > 1:
+        raise GradscapeError(
+            f"{at}: two runs are called {twice}: a value stands twice in its grid"
+        )
+    for run in runs:
+        check_settings(run.settings, at)
+    return runs
+
+
+def check_settings(settings: Settings, at: str) -> None:
+    """Look up every name that a run's settings use, and what its model takes."""
+    for name, rule in NAMED.items():
+        value = getattr(settings, name)
+        if value is not None:
+            if registry.is_own(value) and not rule.own:
+                raise GradscapeError(f"{at}.{name}: {value!r} cannot be one of your own")
+            if rule.kind != "dataset":  # that may also be a folder
+                look_up(rule.kind, value, f"{at}.{name}")
+    try:
+        known = facts(settings.dataset)
+        check_normalises(settings.normalisation, known.channels)
+        if settings.pretrained:
+            pretrained_file(settings.model)  # raises where there are none
+        check_takes(settings.model, settings, known)
+    except GradscapeError as error:
+        raise GradscapeError(f"{at}: {error}") from None
+
+
+def look_up(kind: str, name: str, at: str) -> None:
+    try:
+        registry.check(kind, name)
+    except GradscapeError as error:
+        raise GradscapeError(f"{at}: {error}") from None
+
+
+def existing(path: str, at: str) -> Path:
+    found = locate(path)
+    if not found.is_file():
+        raise GradscapeError(f"{at}: there is no file {path}")
+    return found
+
+
+def section_file(section: str, at: str) -> Path:
+    """The template of a section: one of gradscape's by name, or a file of the user's."""
+    if section.endswith(".j2"):
+        return existing(section, at)
+    path = SECTIONS / f"{section}.tex.j2"
+    if not path.is_file():
+        raise GradscapeError(
+            f"{at}: there is no section {section!r}, nor a file {path.name}"
+        )
+    return path
+
+
+def check_columns(path: Path) -> None:
+    """Does a file of published numbers have the columns that every such file has?"""
+    with path.open(newline="") as file:
+        columns = next(csv.reader(file), [])
+    for column in PUBLISHED_COLUMNS:
+        if column not in columns:
+            raise GradscapeError(f"published: {path}: the column {column} is missing")
+
+
+def check_claims(claims: dict[str, dict], at: str) -> None:
+    """Look up the metrics, models, … that claims name."""
+    for name, claim in claims.items():
+        if "same" in claim and claim["same"] not in SETTINGS:
+            raise GradscapeError(f"{at}.{name}.same: there is no setting {claim['same']!r}")
+        for side in ("left", "right"):
+            if isinstance(claim[side], dict):
+                look_up("metric", claim[side]["metric"], f"{at}.{name}.{side}")
+                check_where(claim[side]["where"], f"{at}.{name}.{side}.where")
+
+
+def check_where(where: dict, at: str) -> None:
+    for key, rule in NAMED.items():
+        wanted = where.get(key, [])
+        for value in wanted if isinstance(wanted, list) else [wanted]:
+            look_up(rule.kind, value, f"{at}.{key}")
+
+
+def unfold_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:
+    unfolded = {}
+    for name, spec in probes.items():
+        measure, where = spec.get("measure", name), spec.get("where", {})
+        options = {k: v for k, v in spec.items() if k not in ("measure", "where")}
+        look_up("probe", measure, at)
+        validate_options(options, registry.options("probe", measure), f"{at}.{name}")
+        require_match(runs, where, f"{at}.{name}")
+        unfolded[name] = Probe(name, measure, where, options)
+    return unfolded
+
+
+def unfold_figures(
+    name: str, study: dict, runs: list[Run], probes: dict[str, Probe]
+) -> list[Figure]:
+    figures = [
+        Figure(study=name, name=figure, **spec)
+        for figure, spec in study.get("figures", default_figures()).items()
+        if spec
+    ]
+    for figure in figures:
+        at = f"config: studies.{name}.figures.{figure.name}"
+        look_up("figure", figure.draw, at)
+        options = registry.options("figure", figure.draw)
+        validate_options(figure.options, options, f"{at}.options")
+        missing = [option for option in (options or {}).values() if option.required]
+        for option in missing:
+            if option.name not in figure.options:
+                raise GradscapeError(f"{at}.options: the key {option.name!r} is missing")
+        needed = drawn_probes(figure)[:1]
+        if not set(needed) <= set(probes):
+            raise GradscapeError(
+                f"{at}: {figure.draw} draws the probe {needed[0]!r}, which the study's "
+                "`probes` do not name"
+            )
+        require_match(runs, figure.where, at)
+    return figures
+
+
+def drawn_probes(figure: Figure) -> list[str]:
+    """The probes that a drawing reads; it cannot do without the first."""
+    return registry.declared("figure", figure.draw, "PROBES", [])
+
+
+def require_match(runs: list[Run], where: dict, at: str) -> None:
+    if not any(matches(run.traits, where) for run in runs):
+        raise GradscapeError(f"{at}: no run of the study matches {json.dumps(where)}")
+
+
+def default_figures() -> dict[str, dict[str, Any]]:
+    """What a study shows when it does not say: all curves, the best run's gradients."""
+    return {
+        "curves": {
+            "draw": "curves",
+            "caption": "Training and validation curves of every run.",
+            "wide": True,
+        },
+        "gradient-flow": {
+            "draw": "gradient_flow",
+            "best": True,
+            "caption": "Gradient flow of the best model.",
+        },
+    }
