@@ -485,7 +485,7 @@ def test_tensorboard_is_asked_for_by_name_where_it_is_missing(monkeypatch):
     ("options", "sentence"),
     [
         (["--model", "vgg39"], "unknown model 'vgg39' (did you mean 'vgg38'?)"),
-        (["--schedule", "cosin"], "'cosin' is not one of"),
+        (["--schedule", "cosin"], "unknown schedule 'cosin' (did you mean 'cosine'?)"),
         (["--epochs", "0"], "0 is less than the minimum of 1"),
     ],
 )

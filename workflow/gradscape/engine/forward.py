@@ -7,13 +7,10 @@ layers.
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.module import register_module_forward_hook
 
 from gradscape.engine.device import Backend
 
@@ -41,17 +38,6 @@ def copied(tensors, dtype: torch.dtype) -> tuple[Tensor, ...]:
     copies = tuple(torch.empty_like(tensor, dtype=dtype) for tensor in tensors)
     torch._foreach_copy_(copies, tensors)
     return copies
-
-
-@contextmanager
-def calls_counted() -> Iterator[Counter]:
-    """How often each module is called while the block lasts."""
-    calls: Counter = Counter()
-    hook = register_module_forward_hook(lambda module, *_: calls.update([module]))
-    try:
-        yield calls
-    finally:
-        hook.remove()
 
 
 class Forward:

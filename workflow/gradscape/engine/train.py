@@ -13,7 +13,8 @@ from gradscape.data.store import Dataset
 from gradscape.engine.along_gradient import step_sizes
 from gradscape.engine.checkpoint import SECONDS_BETWEEN, Checkpoint, fingerprint
 from gradscape.engine.device import Backend, configure
-from gradscape.engine.forward import Forward, calls_counted
+from gradscape.engine.dry_run import dry_run
+from gradscape.engine.forward import Forward
 from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.history import History
 from gradscape.engine.minibatches import Minibatches
@@ -26,7 +27,7 @@ from gradscape.errors import GradscapeError
 from gradscape.files import say
 from gradscape.layout import CHECKPOINT
 from gradscape.models import build
-from gradscape.models.blocks import forward_flops, trainable
+from gradscape.models.blocks import trainable
 from gradscape.models.pretrained import load_backbone
 from gradscape.settings import Settings
 from gradscape.study import Run
@@ -77,12 +78,12 @@ class Training:
         shape = (facts.channels, facts.size)
         model = build(settings.model, facts.classes, settings, *shape)
         self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
-        with calls_counted() as calls:
-            self.flops = forward_flops(model, facts.classes, *shape)
+        dry = dry_run(model, facts.classes, *shape)
+        self.flops = dry.flops
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
         parameters = trainable(self.model)
         self.optimiser = build_optimiser(parameters, settings, backend.device)
-        forward = Forward(self.model, backend, calls)
+        forward = Forward(self.model, backend, dry.calls)
         self.step = TrainingStep(forward, self.optimiser, self.train, backend, settings)
         self.learning_rate = learning_rate(settings)
         self.history = History()
