@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from gradscape.config import Settings
 from gradscape.data.normalisation import moments
 from gradscape.models import build
+from gradscape.settings import Settings
 
 
 class Images(Dataset):

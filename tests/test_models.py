@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gradscape.data.store import Facts
+from gradscape.data.facts import Facts
 from gradscape.errors import GradscapeError
 from gradscape.models import build, check_takes, takes
 from gradscape.models.blocks import forward_flops, layer_counts, parameter_count, weights

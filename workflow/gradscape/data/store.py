@@ -14,22 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape.data.facts import Facts
 from gradscape.errors import GradscapeError
 from gradscape.files import whole
 
 AT_ONCE = 4096  # images whose pixels are counted together
 SEAL = "record_sha256"  # of the other lines of dataset.json
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a dataset without reading it: shape, classes, numbers of images."""
-
-    channels: int
-    size: int
-    classes: int
-    train: int
-    test: int
 
 
 @dataclass(frozen=True)

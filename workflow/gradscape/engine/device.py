@@ -6,6 +6,7 @@ VGG38's (1e-12) would fall below its range and the gradient-flow plot would lie.
 
 import ctypes
 import os
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
@@ -84,9 +85,7 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
     if device == "cpu":
         keep_freed_memory()
     else:
-        mode = "tf32" if precision == "tf32" else "ieee"
-        torch.backends.cuda.matmul.fp32_precision = mode
-        torch.backends.cudnn.conv.fp32_precision = mode
+        allow_tf32(precision == "tf32")
         torch.backends.cudnn.deterministic = deterministic
         # The autotuner may pick another kernel on another day.
         torch.backends.cudnn.benchmark = not deterministic
@@ -98,6 +97,18 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
         threads=threads if device == "cpu" else 0,
         torch=str(torch.__version__),
     )
+
+
+def allow_tf32(allowed: bool) -> None:
+    """In matrix products and convolutions.
+
+    torch has two sets of switches for it. The older one, deprecated, sets the newer one,
+    too; set by the newer one alone, the two differ, and whoever asks the older one, such
+    as inductor, gets an error.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        torch.backends.cudnn.allow_tf32 = allowed
 
 
 def gpu_names() -> list[str]:

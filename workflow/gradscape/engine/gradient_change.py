@@ -9,12 +9,14 @@ gradients are of different minibatches, which `along_gradient` avoids.
 import torch
 from torch import Tensor
 
+NAMES = ["gradient_distance", "weight_distance"]
+
 
 class GradientChange:
-    """Measured at every step, on the device, before the update.
+    """Measured at every step, on the device, before the update: `NAMES`.
 
-    `now` holds the two distances as 0-d tensors, NaN in the first `lag` steps; `memory`
-    holds the last `lag` gradients and weights [lag, *weight.shape] and the steps done.
+    `memory` holds the last `lag` gradients and weights [lag, *weight.shape] and the steps
+    done.
     """
 
     def __init__(self, weight: Tensor, lag: int):
@@ -23,7 +25,6 @@ class GradientChange:
         self.slots = torch.arange(lag, device=weight.device)
         self.slots = self.slots.reshape(-1, *[1] * weight.ndim)
         zeros = weight.new_zeros
-        self.now = {"gradient_distance": zeros(()), "weight_distance": zeros(())}
         self.memory = {
             "past_gradient": zeros(lag, *weight.shape),
             "past_weight": zeros(lag, *weight.shape),
@@ -31,15 +32,17 @@ class GradientChange:
         }
 
     @torch.no_grad()
-    def measure(self) -> None:
+    def measure(self) -> list[Tensor]:
+        """How far the gradient and the weight have gone, 0-d; NaN in the first steps."""
         done = self.memory["steps_done"]
         slot = self.slots == done % self.lag  # a mask: a graph can read it
         values = {"gradient": self.weight.grad, "weight": self.weight}
+        distances = []
         for name, value in values.items():
             past = self.memory[f"past_{name}"]
             oldest = torch.where(slot, past, 0).sum(dim=0)
             distance = torch.linalg.vector_norm(value - oldest)
-            known = torch.where(done >= self.lag, distance, torch.nan)
-            self.now[f"{name}_distance"].copy_(known)
+            distances.append(torch.where(done >= self.lag, distance, torch.nan))
             past.copy_(torch.where(slot, value, past))
         done.add_(1)
+        return distances

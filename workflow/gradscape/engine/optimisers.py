@@ -7,6 +7,8 @@ returns a `torch.optim.Optimizer` whose state starts from zeros. The schedule th
 the rate of all its groups.
 """
 
+import inspect
+
 import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
@@ -17,24 +19,27 @@ from gradscape.settings import Settings
 
 
 def adam(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return Adam(parameters, **shared(settings), fused=True, capturable=capturable)
+    options = {"fused": True, "capturable": capturable}
+    return light(Adam)(parameters, **shared(settings), **options)
 
 
 def adamw(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return AdamW(parameters, **shared(settings), fused=True, capturable=capturable)
+    options = {"fused": True, "capturable": capturable}
+    return light(AdamW)(parameters, **shared(settings), **options)
 
 
 def rmsprop(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return RMSprop(parameters, **shared(settings), foreach=True, capturable=capturable)
+    options = {"foreach": True, "capturable": capturable}
+    return light(RMSprop)(parameters, **shared(settings), **options)
 
 
 def muon(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return Muon(parameters, **shared(settings), momentum=settings.momentum)
+    return light(Muon)(parameters, **shared(settings), momentum=settings.momentum)
 
 
 def sgd(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
     momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov}
-    return SGD(parameters, **shared(settings), **momentum, fused=True)
+    return light(SGD)(parameters, **shared(settings), **momentum, fused=True)
 
 
 OPTIMISERS = {
@@ -44,6 +49,18 @@ OPTIMISERS = {
     "rmsprop": rmsprop,
     "muon": muon,
 }
+
+
+def light(kind: type[Optimizer]) -> type[Optimizer]:
+    """The same optimiser without torch's compiler.
+
+    torch wraps these methods for the compiler's sake and so loads it, for a second or
+    more, also where nothing is compiled.
+    """
+    names = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    methods["step"] = torch.no_grad()(methods["step"])
+    return type(kind.__name__, (kind,), methods)
 
 
 def shared(settings: Settings) -> dict:

@@ -13,6 +13,8 @@ from gradscape.data.store import Dataset
 from gradscape.engine.along_gradient import step_sizes
 from gradscape.engine.checkpoint import SECONDS_BETWEEN, Checkpoint, fingerprint
 from gradscape.engine.device import Backend, configure
+from gradscape.engine.dry_run import dry_run
+from gradscape.engine.forward import Forward
 from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.history import History
 from gradscape.engine.minibatches import Minibatches
@@ -25,7 +27,7 @@ from gradscape.errors import GradscapeError
 from gradscape.files import say
 from gradscape.layout import CHECKPOINT
 from gradscape.models import build
-from gradscape.models.blocks import forward_flops, trainable
+from gradscape.models.blocks import trainable
 from gradscape.models.pretrained import load_backbone
 from gradscape.settings import Settings
 from gradscape.study import Run
@@ -76,11 +78,13 @@ class Training:
         shape = (facts.channels, facts.size)
         model = build(settings.model, facts.classes, settings, *shape)
         self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
-        self.flops = forward_flops(model, facts.classes, *shape)
+        dry = dry_run(model, facts.classes, *shape)
+        self.flops = dry.flops
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
         parameters = trainable(self.model)
         self.optimiser = build_optimiser(parameters, settings, backend.device)
-        self.step = TrainingStep(self.model, self.optimiser, self.train, backend, settings)
+        forward = Forward(self.model, backend, dry.calls)
+        self.step = TrainingStep(forward, self.optimiser, self.train, backend, settings)
         self.learning_rate = learning_rate(settings)
         self.history = History()
 
@@ -106,6 +110,7 @@ class Training:
 
     def restore(self, state: dict) -> None:
         """Go on from what `state()` gave; an error leaves a training of no use."""
+        assert not self.step.graphs  # they would go on with the optimiser's old tensors
         self.model.load_state_dict(state["model"])
         groups = self.optimiser.state_dict()["param_groups"]
         saved = {"state": state["optimiser"], "param_groups": groups}
@@ -159,7 +164,8 @@ class Training:
             if at + 1 < len(sizes):
                 between_steps(sizes[at])
         # The epoch's one read, which waits for the device.
-        steps = {name: kept.cpu().clone() for name, kept in self.step.epoch.items()}
+        kept = self.step.epoch.to("cpu", copy=True)
+        steps = dict(zip(self.step.names, kept, strict=True))
         history.seconds = earlier + time.perf_counter() - start
         self.end_epoch(steps, rate)
 
