@@ -35,9 +35,9 @@ def along_gradient(
     """Measure at `sizes` along the gradient that the parameters hold in `.grad`.
 
     `loss()` computes the loss (0-d) and leaves its gradient, for wherever the parameters
-    stand; afterwards parameters and gradients have their bits again. Returns [2, 1 +
+    are; afterwards parameters and gradients are bit for bit what they were. Returns [2, 1 +
     points]: the loss here and at each size; the gradient's norm here and each distance
-    from it. Costs one forward and backward pass a size.
+    from it. Costs one forward and backward pass per size.
     """
     start = [parameter.clone() for parameter in parameters]
     gradient = [parameter.grad.clone() for parameter in parameters]

@@ -1,8 +1,8 @@
-"""How much the output layer's gradient changes while training moves on: the proxy.
+"""How much the output layer's gradient changes as training proceeds: the proxy.
 
 Fudan project 2, section 2.4: the l2 distance between the loss gradient at step i and at
-step i - k of the same run, at the weight of the last linear layer; over the distance that
-the weight has moved meanwhile it is the brief's "effective" beta-smoothness. The two
+step i - k of the same run, at the weight of the last linear layer; divided by the distance
+that the weight has moved meanwhile, it is the brief's "effective" beta-smoothness. The two
 gradients are of different minibatches, which `along_gradient` avoids.
 """
 
@@ -33,7 +33,7 @@ class GradientChange:
 
     @torch.no_grad()
     def measure(self) -> list[Tensor]:
-        """How far the gradient and the weight have gone, 0-d; NaN in the first steps."""
+        """How far the gradient and the weight have moved, 0-d; NaN in the first steps."""
         done = self.memory["steps_done"]
         slot = self.slots == done % self.lag  # a mask: a graph can read it
         values = {"gradient": self.weight.grad, "weight": self.weight}

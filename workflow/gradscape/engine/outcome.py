@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def step_arrays(history: History) -> dict[str, np.ndarray]:
-    """What was kept of every step; the names are explained in config/README.md."""
+    """What was kept of every step; config/README.md explains the names."""
     kept = [name for name in history.steps[0] if name != "accuracy"]
     arrays = {
         name: torch.cat([epoch[name] for epoch in history.steps]).numpy() for name in kept
@@ -28,7 +28,7 @@ def step_arrays(history: History) -> dict[str, np.ndarray]:
     arrays["steps_per_epoch"] = np.array(len(history.steps[0]["loss"]))
     if history.probes:
         measured = torch.stack([probe["measured"] for probe in history.probes]).numpy()
-        # A step so far that something overflowed went to infinity.
+        # Where a step was so long that something overflowed, the value is infinite.
         measured = np.nan_to_num(measured, nan=np.inf, posinf=np.inf)
         arrays["probed_step"] = np.array([probe["step"] for probe in history.probes])
         arrays["probed_size"] = np.array([probe["sizes"] for probe in history.probes])
@@ -40,8 +40,8 @@ def step_arrays(history: History) -> dict[str, np.ndarray]:
 
 
 def test_scores(training: "Training") -> list[dict]:
-    """Loss and accuracy on the test images: of the epoch that validated best, as the
-    courses ask, and of the last, where that is another."""
+    """Loss and accuracy on the test images: of the epoch with the best validation accuracy,
+    as the courses ask, and of the last if that is another."""
     images, scores, history = training.test(), [], training.history
     best, last = history.best["epoch"], history.epoch
     if best != last:
