@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about a dataset without reading it: shape, classes, numbers of images."""
+    """What is known about a dataset without reading it."""
 
     channels: int
     size: int
