@@ -2,13 +2,15 @@
 # make test      set up, then every test and check
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
 # make published the published reports again from their tables, without training
+# make docs      the tables of config/README.md again from the code
+# make rulegraph the picture of the rules in docs/architecture.md (as root: it installs graphviz)
 
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell nproc)
 
-.PHONY: demo test test-cluster published setup tex lock clean
+.PHONY: demo test test-cluster published docs rulegraph setup tex lock clean
 
 demo: setup tex
 	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml --logger gradscape
@@ -29,6 +31,14 @@ published: setup tex
 	  $(BIN)/gradscape report --config $$folder/config.json --results $$folder || exit; \
 	done
 	cp results/published/cpu/figures/degradation/cures.svg docs/  # the README's
+
+docs: setup
+	$(BIN)/python -m gradscape.readme
+
+rulegraph: setup
+	command -v dot || apt-get install -y -q --no-install-recommends graphviz
+	$(BIN)/snakemake all --rulegraph --configfile config/demo.yaml \
+	  | dot -Tsvg -Grankdir=LR > docs/rulegraph.svg
 
 setup: .venv/installed
 

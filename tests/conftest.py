@@ -18,6 +18,10 @@ from gradscape.study import run_name
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 
+needs_tex = pytest.mark.skipif(
+    shutil.which("latexmk") is None, reason="needs latexmk (make tex installs it)"
+)
+
 # One study of two tiny runs: the whole chain in seconds.
 TINY = """
 title: A tiny grid

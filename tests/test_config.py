@@ -157,7 +157,11 @@ def mutate(path: str, value):
             "studies.tiny.activation: unknown activation 'swish' (known: relu, ",
         ),
         ("studies.tiny.width", 8, "studies.tiny: model vgg08: has no 'width' to set"),
-        ("studies.tiny.section", "tiny", "there is no section 'tiny', nor a file tiny.tex.j2"),
+        (
+            "studies.tiny.section",
+            "tiny",
+            "there is no section 'tiny', nor a file tiny.tex.j2",
+        ),
         ("studies.tiny.published", "x.csv", "published: there is no file x.csv"),
         ("studies.tiny.claims", "x.yaml", "claims: there is no file x.yaml"),
         ("extends", "config/cyclic.yaml", "cyclic.yaml: extends itself"),

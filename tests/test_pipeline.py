@@ -16,13 +16,10 @@ import pytest
 import yaml
 from pypdf import PdfReader
 
-from conftest import BIN, ROOT, TINY, copy_repository, run, succeed
+from conftest import BIN, ROOT, TINY, copy_repository, needs_tex, run, succeed
 from gradscape import cli
 
 LITERAL = "snakemake --cores 1 --resources gpu=1 all"
-needs_tex = pytest.mark.skipif(
-    shutil.which("latexmk") is None, reason="needs latexmk (make tex installs it)"
-)
 
 
 def planned(repository: Path, *arguments) -> set[str]:

@@ -218,8 +218,8 @@ def test_both_kinds_of_measures(probed_run):
 def test_overflow_is_counted_under_the_figure(dataset, tmp_path):
     training = make(PROBED, dataset)
     training.run_epoch(lambda images: None)
-    training.probes[1]["measured"][:, 2] = torch.nan
-    arrays = step_arrays(training)
+    training.history.probes[1]["measured"][:, 2] = torch.nan
+    arrays = step_arrays(training.history)
     assert arrays["probed_loss"][1, 1] == np.inf
     out = tmp_path / "run"
     train(Run("s", "vgg08_lr1e-3_seed0", replace(PROBED, epochs=1)), dataset, out)

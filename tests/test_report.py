@@ -173,8 +173,25 @@ def test_the_best_setting_is_the_best_mean_over_seeds(tmp_path):
 
 def test_published_numbers_stand_beside_ours(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    table = StudyView(experiment.studies["degradation"], experiment.results).table()
-    assert r"VGG38 RC & $10^{-3}$ & -- & -- & \emph{1.33} & -- & \emph{61.52}" in table
+    view = StudyView(experiment.studies["degradation"], experiment.results)
+    (row,) = (r for r in view.results_rows() if r[:2] == ["VGG38 RC", "$10^{-3}$"])
+    assert row[2:7] == ["--", "--", r"\emph{1.33}", "--", r"\emph{61.52}"]
+
+
+def test_a_table_too_long_for_the_page_says_where_all_of_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("gradscape.report.view.MOST_ROWS", 1)
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    study = experiment.studies["degradation"]
+    for seed in (0, 1):
+        made = write_run(tmp_path / "made", "vgg38-rc", seed=seed)
+        folder = tmp_path / "runs" / study.name / f"vgg38-rc_lr1e-3_seed{seed}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made.path.rename(folder)
+    write_tex(experiment, study.name)
+    text = (tmp_path / "report" / "degradation.tex").read_text()
+    (last,) = (line for line in text.splitlines() if "The best 1 of" in line)
+    assert last.startswith(r"\multicolumn{3}{@{}l}{") and last.endswith(r"}} \\")
+    assert "tables/degradation/results.csv" in last
 
 
 def test_published_accuracies_are_held_against_ours(tmp_path):

@@ -90,15 +90,7 @@ class Dag:
         return [f"{folder}/{file}" for file in DATA_FILES]
 
     def training_code(self, wildcards) -> list[str]:
-        return self._code(self._run(wildcards), "engine/train", CALLED)
-
-    def _code(self, run: Run, module: str, called: list[str]) -> list[str]:
-        """A module's code, with that of the functions that the run names for it."""
-        files = set(code.modules(module))
-        for setting in called:
-            name = getattr(run.settings, setting)
-            files |= set(code.named(NAMED[setting].kind, name))
-        return sorted(files)
+        return code.of("engine/train", *called(self._run(wildcards), CALLED))
 
     def say_what_is_left_out(self) -> None:
         runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
@@ -124,10 +116,9 @@ class Dag:
         return json.dumps(self._probe(wildcards).options)
 
     def probe_code(self, wildcards) -> list[str]:
-        own = code.named("probe", self._probe(wildcards).measure)
-        return sorted(
-            {*own, *self._code(self._run(wildcards), "probes/trained", ["model", "split"])}
-        )
+        measure = ("probe", self._probe(wildcards).measure)
+        run = called(self._run(wildcards), ["model", "split"])
+        return code.of("probes/trained", measure, *run)
 
     def _probe(self, wildcards) -> Probe:
         return self.experiment.studies[wildcards.study].probes[wildcards.probe]
@@ -147,14 +138,13 @@ class Dag:
         return self._figure(wildcards).caption
 
     def figure_code(self, wildcards) -> list[str]:
-        own = code.named("figure", self._figure(wildcards).draw)
-        return sorted({*own, *code.modules("figures/drawing")})
+        return code.of("figures/drawing", ("figure", self._figure(wildcards).draw))
 
     def study_runs(self, wildcards) -> list[str]:
         return self._records(self.experiment.studies[wildcards.study].runs)
 
     def table_code(self, wildcards) -> list[str]:
-        return code.named("table", wildcards.table)
+        return code.of(("table", wildcards.table))
 
     def _figure(self, wildcards) -> Figure:
         return self.experiment.figure(wildcards.study, wildcards.figure)
@@ -204,8 +194,8 @@ class Dag:
             if isinstance(claim[side], dict)
         }
         files = own | {nearby(path) for path in shared}
-        files |= set(code.modules("report/build")) | set(code.named("metric", *metrics))
-        return sorted(files)
+        used = [("metric", metric) for metric in sorted(metrics)]
+        return sorted(files | set(code.of("report/build", *used)))
 
     def configuration(self) -> str:
         return json.dumps(self.experiment.config)
@@ -220,6 +210,11 @@ class Dag:
     def _runs(self, wildcards) -> list[Run]:
         studies = self.experiment.documents(document(wildcards))
         return [run for study in studies for run in study.runs]
+
+
+def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
+    """What these settings of a run name, as kinds and names of the registry."""
+    return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
 
 
 def document(wildcards) -> str:

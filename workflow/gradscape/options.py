@@ -14,6 +14,8 @@ from enum import Enum, auto
 from types import NoneType, UnionType
 from typing import Annotated, Any, get_args, get_origin
 
+import yaml
+
 REQUIRED = object()  # stands for a default that there is none of
 
 
@@ -173,9 +175,14 @@ def evaluate(node: ast.expr | None) -> Any:
 def table(options: Iterable[Option]) -> str:
     """The options as rows of a Markdown table: key, default, meaning."""
     rows = ["| key | default | meaning |", "|---|---|---|"]
-    for o in options:
-        default = f"`{str(o.default).lower() if o.type is bool else o.default}`"
-        if o.required or o.default is None:
-            default = "required" if o.required else o.unset or "none"
-        rows.append(f"| `{o.name}` | {default} | {o.help} |")
+    rows += [f"| `{o.name}` | {default_text(o)} | {o.help} |" for o in options]
     return "\n".join(rows)
+
+
+def default_text(option: Option) -> str:
+    """The default as Markdown: as YAML writes it, or in words."""
+    if option.required:
+        return "required"
+    if option.default is None:
+        return option.unset or "none"
+    return f"`{yaml.safe_dump(option.default).splitlines()[0]}`"

@@ -17,8 +17,8 @@ import torch
 
 from gradscape.config import Experiment
 from gradscape.data.datasets import facts
+from gradscape.data.facts import Facts
 from gradscape.data.splits import split
-from gradscape.data.store import Facts
 from gradscape.engine.device import device_kind
 from gradscape.errors import GradscapeError
 from gradscape.layout import PUBLISHED, RECORD

@@ -8,9 +8,14 @@ import yaml
 from gradscape.errors import GradscapeError
 
 
+def load_yaml(text: str):
+    # By C where PyYAML was built with it: ten times as fast.
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def read_yaml(path: Path) -> dict:
     # JSON by its own reader: to YAML, the 1e-05 that JSON writes is text.
-    read = json.loads if path.suffix == ".json" else yaml.safe_load
+    read = json.loads if path.suffix == ".json" else load_yaml
     try:
         content = read(path.read_text())
     except OSError as error:

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from gradscape import layout
 from gradscape.errors import GradscapeError, suggest
 from gradscape.options import Option
+from gradscape.reading import read_yaml
 from gradscape.settings import SETTINGS
 
 
 @cache
 def schema() -> dict:
     """The schema of a configuration, with every setting wherever one may stand."""
-    whole = yaml.safe_load(layout.SCHEMA.read_text())
+    whole = read_yaml(layout.SCHEMA)
     one = {name: option.schema() for name, option in SETTINGS.items()}
     many = {
         name: {"type": "array", "minItems": 1, "items": spec} for name, spec in one.items()

@@ -84,6 +84,7 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
     """Unfold a study's variants and grid, less its exceptions, into runs."""
     at = f"config: studies.{name}"
     shared = defaults | {k: v for k, v in study.items() if k in SETTINGS}
+    check_names(shared, at)
     grid = study.get("grid", {})
     for key in ("model", "dataset"):
         if key not in shared and key not in grid:
@@ -121,13 +122,7 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
 
 def check_settings(settings: Settings, at: str) -> None:
     """Look up every name that a run's settings use, and what its model takes."""
-    for name, rule in NAMED.items():
-        value = getattr(settings, name)
-        if value is not None:
-            if registry.is_own(value) and not rule.own:
-                raise GradscapeError(f"{at}.{name}: {value!r} cannot be one of your own")
-            if rule.kind != "dataset":  # that may also be a folder
-                look_up(rule.kind, value, f"{at}.{name}")
+    check_names(vars(settings), at)
     try:
         known = facts(settings.dataset)
         check_normalises(settings.normalisation, known.channels)
@@ -136,6 +131,18 @@ def check_settings(settings: Settings, at: str) -> None:
         check_takes(settings.model, settings, known)
     except GradscapeError as error:
         raise GradscapeError(f"{at}: {error}") from None
+
+
+def check_names(values: dict, at: str) -> None:
+    """Look up the models, optimisers, … among settings, each one value or a list."""
+    for key, rule in NAMED.items():
+        wanted = values.get(key)
+        for name in wanted if isinstance(wanted, list) else [wanted]:
+            if name is None or rule.kind == "dataset":  # which may also be a folder
+                continue
+            if registry.is_own(name) and not rule.own:
+                raise GradscapeError(f"{at}.{key}: {name!r} cannot be one of your own")
+            look_up(rule.kind, name, f"{at}.{key}")
 
 
 def look_up(kind: str, name: str, at: str) -> None:
@@ -181,14 +188,7 @@ def check_claims(claims: dict[str, dict], at: str) -> None:
         for side in ("left", "right"):
             if isinstance(claim[side], dict):
                 look_up("metric", claim[side]["metric"], f"{at}.{name}.{side}")
-                check_where(claim[side]["where"], f"{at}.{name}.{side}.where")
-
-
-def check_where(where: dict, at: str) -> None:
-    for key, rule in NAMED.items():
-        wanted = where.get(key, [])
-        for value in wanted if isinstance(wanted, list) else [wanted]:
-            look_up(rule.kind, value, f"{at}.{key}")
+                check_names(claim[side]["where"], f"{at}.{name}.{side}.where")
 
 
 def unfold_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:

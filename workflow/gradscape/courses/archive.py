@@ -11,7 +11,8 @@ from gradscape.layout import HOME, REPORT
 from gradscape.registry import declared, find
 from gradscape.results.runs import FinishedRun, finished_runs
 
-CODE = ["Snakefile", "workflow", "config", "report/main.tex.j2", "report/sections"]
+CODE = ["Snakefile", "workflow", "config"]
+CODE += ["report/main.tex.j2", "report/parts", "report/sections"]
 
 
 def write_submission(experiment: Experiment, course: str, student: str) -> Path:

@@ -5,10 +5,13 @@ axis; the side it tilts to (so that a horizontal flip keeps the class), phase, c
 background, colours where they do not decide, and pixel noise are nuisance.
 """
 
+from pathlib import Path
+
 import numpy as np
 
-from gradscape.data.store import Dataset, Facts
+from gradscape.data.store import Dataset
 
+SEED = 2020
 TRAIN, TEST = 10_000, 1_000
 SIZE = 32
 TILTS = (0.0, 22.5, 45.0, 67.5, 90.0)  # degrees between the stripes' normal and x
@@ -16,13 +19,12 @@ FREQUENCIES = (3.0, 6.0)  # periods across an image
 NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the lightest 1
 
 
-def facts(classes: int) -> Facts:
-    return Facts(3, SIZE, classes, TRAIN, TEST)
+def generate(name: str, folder: Path | None = None) -> Dataset:
+    """10,000 training and 1,000 test images in 10 or 100 balanced classes.
 
-
-def generate(classes: int, seed: int = 2020) -> Dataset:
-    """10,000 training and 1,000 test images in 10 or 100 balanced classes."""
-    random = np.random.RandomState(seed)
+    `name` ends with the number of classes; `folder` is where other datasets' files lie.
+    """
+    classes, random = int(name.removeprefix("generated")), np.random.RandomState(SEED)
     labels = np.concatenate(
         [random.permutation(np.arange(n) % classes) for n in (TRAIN, TEST)]
     ).astype(np.uint8)
@@ -36,7 +38,7 @@ def generate(classes: int, seed: int = 2020) -> Dataset:
         for frequency in FREQUENCIES
         for tilt in TILTS
     ]
-    return Dataset(f"generated{classes}", "generated", names, TRAIN, images, labels)
+    return Dataset(name, "generated", names, TRAIN, images, labels)
 
 
 def gratings(labels: np.ndarray, random: np.random.RandomState) -> np.ndarray:

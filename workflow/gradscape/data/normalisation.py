@@ -1,8 +1,12 @@
 """By which mean and deviation images are normalised, of pixels scaled to [0, 1]."""
 
-from gradscape.data.store import Dataset
+from typing import TYPE_CHECKING
+
 from gradscape.errors import GradscapeError
 from gradscape.registry import find
+
+if TYPE_CHECKING:
+    from gradscape.data.store import Dataset
 
 # Mean and deviation, a number a channel; one number alone is for any channel.
 NORMALISATIONS = {
@@ -23,7 +27,7 @@ def check_normalises(name: str, channels: int) -> None:
         )
 
 
-def moments(name: str, dataset: Dataset) -> tuple[list[float], list[float]]:
+def moments(name: str, dataset: "Dataset") -> tuple[list[float], list[float]]:
     """Mean and deviation for a dataset's images, a number a channel.
 
     Raises `GradscapeError` where they are not for so many channels.

@@ -4,12 +4,9 @@ torchvision knows their names, addresses and md5s; nothing is unpacked, unpickle
 before its md5 is right.
 """
 
-import gzip
-import struct
 import tempfile
 import time
 import urllib.error
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,22 +111,21 @@ def read_cifar(name: str, kind, folder: Path, source: str) -> Dataset:
 def svhn(name: str, folder: Path | None) -> Dataset:
     """Street View House Numbers, cropped digits (Netzer et al. 2011); not the extra ones.
 
-    `folder` holds `train_32x32.mat` and `test_32x32.mat`, in which the digit 0 is 10.
+    `folder` holds `train_32x32.mat` and `test_32x32.mat`.
     """
     from torchvision.datasets import SVHN
 
     parts = [SVHN.split_list[part] for part in ("train", "test")]
     with files_of(name, {file: (url, md5) for url, file, md5 in parts}, folder) as checked:
-        arrays = [matlab((checked / file).read_bytes()) for _, file, _ in parts]
+        train, test = (SVHN(str(checked), split=part) for part in ("train", "test"))
+    images = np.concatenate([train.data, test.data]).transpose(0, 2, 3, 1)
     return Dataset(
         name=name,
         source=origin(folder),
         classes=[str(digit) for digit in range(10)],
-        train=len(arrays[0]["y"]),
-        images=np.ascontiguousarray(
-            np.concatenate([part["X"].transpose(3, 0, 1, 2) for part in arrays])
-        ),
-        labels=np.concatenate([part["y"].ravel() % 10 for part in arrays]).astype(np.uint8),
+        train=len(train.labels),
+        images=np.ascontiguousarray(images),
+        labels=np.concatenate([train.labels, test.labels]).astype(np.uint8),
     )
 
 
@@ -141,56 +137,25 @@ def fashion_mnist(name: str, folder: Path | None) -> Dataset:
     """
     from torchvision.datasets import FashionMNIST
 
-    files = {
-        file: (FashionMNIST.mirrors[0] + file, md5) for file, md5 in FashionMNIST.resources
-    }
+    mirror, resources = FashionMNIST.mirrors[0], FashionMNIST.resources
+    files = {file: (mirror + file, md5) for file, md5 in resources}
     if folder is not None and (folder / "FashionMNIST/raw").is_dir():
         folder = folder / "FashionMNIST/raw"
-    with files_of(name, files, folder) as checked:
-        arrays = [idx(gzip.decompress((checked / file).read_bytes())) for file in files]
-    images, labels, test_images, test_labels = arrays
+    with (
+        files_of(name, files, folder) as checked,
+        tempfile.TemporaryDirectory(prefix="gradscape-") as scratch,
+    ):
+        raw = Path(scratch) / "FashionMNIST" / "raw"
+        raw.mkdir(parents=True)
+        for file in files:
+            (raw / file).symlink_to((checked / file).resolve())
+        # What is there with the right md5 is unpacked, not downloaded.
+        train, test = (FashionMNIST(scratch, train=t, download=True) for t in (True, False))
     return Dataset(
         name=name,
         source=origin(folder),
-        classes=list(FashionMNIST.classes),
-        train=len(labels),
-        images=np.concatenate([images, test_images])[..., None],
-        labels=np.concatenate([labels, test_labels]),
+        classes=list(train.classes),
+        train=len(train.targets),
+        images=np.concatenate([part.data.numpy() for part in (train, test)])[..., None],
+        labels=np.concatenate([part.targets for part in (train, test)]).astype(np.uint8),
     )
-
-
-def idx(content: bytes) -> np.ndarray:
-    """The array of an idx file of bytes: two zeros, 8, the rank, the shape, the values."""
-    rank = content[3]
-    shape = struct.unpack(f">{rank}i", content[4 : 4 + 4 * rank])
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
-
-
-# Of MATLAB's "Level 5 MAT-File Format": numbers by their type, and two kinds of elements.
-MATLAB_NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4"}
-MATLAB_NUMBERS |= {9: "<f8", 12: "<i8", 13: "<u8"}
-COMPRESSED, HEADER = 15, 128
-
-
-def matlab(content: bytes) -> dict[str, np.ndarray]:
-    """The real arrays of a level-5 MAT-file: all that SVHN needs of scipy."""
-    arrays = {}
-    for kind, data in elements(memoryview(content)[HEADER:]):
-        if kind == COMPRESSED:
-            ((_, data),) = elements(memoryview(zlib.decompress(data)))
-        _, (_, shape), (_, name), (number, values) = elements(data)
-        array = np.frombuffer(values, MATLAB_NUMBERS[number])
-        arrays[bytes(name).decode()] = array.reshape(np.frombuffer(shape, "<i4"), order="F")
-    return arrays
-
-
-def elements(content: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Type and bytes of each data element; all but compressed ones are padded to 8."""
-    at = 0
-    while at < len(content):
-        kind, length = struct.unpack_from("<II", content, at)
-        start, end = at + 8, at + 8 + length
-        if kind >> 16:  # a small one: its length beside its type, its bytes behind
-            kind, start, end = kind & 0xFFFF, at + 4, at + 4 + (kind >> 16)
-        yield kind, content[start:end]
-        at = end if kind == COMPRESSED else -(-end // 8) * 8

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from gradscape import registry
-from gradscape.data.store import Dataset, Facts
+from gradscape.data.facts import Facts
+from gradscape.data.store import Dataset
 from gradscape.errors import GradscapeError
 
 GREY = ("1", "L", "LA")  # Pillow's modes of one channel

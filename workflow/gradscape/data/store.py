@@ -14,22 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape.data.facts import Facts
 from gradscape.errors import GradscapeError
 from gradscape.files import whole
 
 AT_ONCE = 4096  # images whose pixels are counted together
 SEAL = "record_sha256"  # of the other lines of dataset.json
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a dataset without reading it: shape, classes, numbers of images."""
-
-    channels: int
-    size: int
-    classes: int
-    train: int
-    test: int
 
 
 @dataclass(frozen=True)
@@ -139,7 +129,7 @@ def load(folder: Path, name: str | None = None) -> Dataset:
             raise ValueError("its checksum is not the one in dataset.json")
         if name is not None and dataset.name != name:
             raise GradscapeError(
-                f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it, or "
+                f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it or "
                 "rename one of the two"
             )
     except FileNotFoundError as error:

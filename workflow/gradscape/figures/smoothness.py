@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import Formatter, FuncFormatter, NullFormatter, StrMethodFormatter
 
 from gradscape.figures import style
-from gradscape.options import Range
+from gradscape.options import Range, Unset
 from gradscape.results.runs import FinishedRun, model_label
 from gradscape.results.smoothness import MEASURES, definition, proxy, smooth
 from gradscape.study import Figure, format_learning_rate
@@ -29,7 +29,9 @@ def smoothness(
     figure: Figure,
     runs: list[FinishedRun],
     window: Annotated[int, Range(1), "steps of the proxies' moving average"] = 20,
-    learning_rate: Annotated[float | None, "the run whose probes are drawn"] = None,
+    learning_rate: Annotated[
+        float | None, Unset("the first probed"), "the rate whose probes are drawn"
+    ] = None,
 ):
     """Rows of three panels, logarithmic; all models of the first seed in each.
 

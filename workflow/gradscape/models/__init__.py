@@ -14,7 +14,7 @@ import inspect
 from dataclasses import dataclass
 from functools import cache, partial
 
-from gradscape.data.store import Facts
+from gradscape.data.facts import Facts
 from gradscape.errors import GradscapeError
 from gradscape.registry import declared, find, names, options
 from gradscape.settings import MODEL_SETTINGS, Settings

@@ -18,7 +18,7 @@ from gradscape.report import tex
 from gradscape.report.pdf import compile_pdf
 from gradscape.report.tex import Tex
 from gradscape.report.view import StudyView
-from gradscape.results.runs import finished_runs
+from gradscape.results.runs import finished_runs, model_label
 from gradscape.results.tables import write_table
 from gradscape.study import matches
 
@@ -54,6 +54,11 @@ class OwnSections(jinja2.BaseLoader):
         return path.read_text(), str(path), None
 
 
+def latex(text: str) -> Tex:
+    """A template's own text, such as what a macro returns: LaTeX that needs no escaping."""
+    return Tex(text.strip())
+
+
 def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     """Render the template into a document's `.tex`, with what it needs beside it."""
     results, chosen = experiment.results, experiment.documents(document)
@@ -75,7 +80,8 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["tex"] = Tex  # a text of the template that is LaTeX already
+    environment.filters["tex"] = latex
+    environment.filters["model_label"] = model_label
     studies = {study.name: StudyView(study, results) for study in chosen}
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:

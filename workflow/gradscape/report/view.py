@@ -25,6 +25,12 @@ from gradscape.results.tables import results_table, smoothness_table
 from gradscape.study import Figure, Study, matches, varied_label
 
 MOST_ROWS = 40  # of a table on a page; the CSV beside it has all
+DASH = "--"
+ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
+
+# A table is a list of rows, a row a list of cells, which report/parts/tables.tex.j2 sets.
+# A cell that is no Tex is escaped there; a row of one cell goes across the columns.
+Row = list[str]
 
 
 class StudyView:
@@ -96,7 +102,7 @@ class StudyView:
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
         table = results_table(runs)
-        style = style or ("accuracy" if metric.endswith("accuracy") else "loss")
+        style = style or style_of(metric)
         text = tex.number(table[metric], style)
         if style == "accuracy":
             text = Tex(text.replace(r" $\pm$ ", r"\,\% $\pm$ ") + r"\,\%")
@@ -169,11 +175,9 @@ class StudyView:
         path = self.study.published
         return read_published(path) if path else None
 
-    def table(self, beside: bool = True, beside_test: bool = False) -> Tex:
-        """Rows of the results table: a row a model and rate, published numbers beside."""
+    def results_rows(self, beside: bool = True, beside_test: bool = False) -> list[Row]:
+        """Model, rate, size, then losses and accuracies, published numbers beside them."""
         beside = beside and self.published is not None
-        metrics = ["train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-        lines = []
         planned = dict.fromkeys(
             (run.settings.model, run.settings.learning_rate, varied_label(run.varied))
             for run in self.study.runs
@@ -182,44 +186,39 @@ class StudyView:
         shown = list(planned)
         if len(shown) > MOST_ROWS:
             shown = sorted(groups, key=lambda s: -mean_accuracy(groups[s]))[:MOST_ROWS]
+        rows = []
         for model, rate, varied in shown:
             runs = groups.get((model, rate, varied), [])
-            name = f"{model_label(model)} {varied}".strip()
-            cells = [tex.escape(name), tex.learning_rate(rate)]
             table = results_table(runs)
-            count = f"{table['parameters'].iloc[0]:,}" if runs else "--"
-            cells.append(Tex(count))
-            for metric in metrics:
-                style = "accuracy" if metric.endswith("accuracy") else "loss"
-                ours = tex.number(table[metric], style) if runs else "--"
-                cells.append(self.link(runs, Tex(ours)) if runs else Tex("--"))
+            name = f"{model_label(model)} {varied}".strip()
+            size = f"{table['parameters'].iloc[0]:,}" if runs else DASH
+            row = [name, tex.learning_rate(rate), size]
+            for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+                ours = tex.number(table[metric], style_of(metric)) if runs else DASH
+                row.append(self.link(runs, ours) if runs else DASH)
                 if beside:
-                    cells.append(self._published_cell(model, rate, metric, style))
-            cells.append(
-                tex.number(table["test_accuracy"], "accuracy") if runs else Tex("--")
-            )
+                    row.append(self._published_cell(model, rate, metric))
+            row.append(tex.number(table["test_accuracy"], "accuracy") if runs else DASH)
             if beside and beside_test:
-                cells.append(self._published_cell(model, rate, "test_accuracy", "accuracy"))
-            lines.append(" & ".join(cells) + r" \\")
+                row.append(self._published_cell(model, rate, "test_accuracy"))
+            rows.append(row)
         if len(planned) > len(shown):
             rest = f"The best {len(shown)} of {len(planned)} settings"
-            lines.append(self._cut(rest, "results"))
-        return Tex("\n".join(lines))
+            rows.append(self._cut(rest, "results"))
+        return rows
 
-    def _cut(self, what: str, table: str) -> str:
+    def _cut(self, what: str, table: str) -> Row:
         """The last row of a table that is too long for a page: where all of it is."""
-        target = f"tables/{self.name}/{table}.csv"
-        link = rf"\href{{{target}}}{{{target}}}"
-        return rf"\multicolumn{{3}}{{@{{}}l}}{{{what}; all: {link}}} \\"
+        target = tex.escape(f"tables/{self.name}/{table}.csv")
+        return [Tex(rf"{what}; all: \href{{{target}}}{{{target}}}")]
 
-    def _published_cell(self, model: str, rate: float, metric: str, style: str) -> Tex:
+    def _published_cell(self, model: str, rate: float, metric: str) -> str:
         table = self.published
         row = table[(table.model == model) & (table.learning_rate == rate)]
         if row.empty or metric not in row:
-            return Tex("--")
-        value = row[metric].iloc[0]
-        text = f"{100 * value:.2f}" if style == "accuracy" else f"{value:.2f}"
-        return Tex(rf"\emph{{{text}}}")
+            return DASH
+        factor = 100 if style_of(metric) == "accuracy" else 1
+        return Tex(rf"\emph{{{factor * row[metric].iloc[0]:.2f}}}")
 
     @property
     def comparisons(self) -> list[Comparison]:
@@ -227,62 +226,55 @@ class StudyView:
         return [] if table is None else list(compare(table, self.finished))
 
     @cached_property
-    def published_rows(self) -> Tex:
-        """A row a published accuracy: theirs, ours, the difference, and its reasons."""
-        lines = []
-        for pair in self.comparisons:
-            points = 100 * (sum(pair.ours) / len(pair.ours) - pair.published)
-            cells = [
-                tex.escape(pair.network),
+    def published_rows(self) -> list[Row]:
+        """A published accuracy, ours, the difference, and its reasons."""
+        return [
+            [
+                pair.network,
                 tex.learning_rate(pair.learning_rate),
-                tex.escape(pair.schedule.replace("_", " ")),
-                tex.escape(pair.metric),
+                pair.schedule.replace("_", " "),
+                pair.metric,
                 Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
                 self.link(pair.runs, tex.number(pair.ours, "accuracy")),
-                Tex(f"${points:+.1f}$"),
-                tex.escape("; ".join([pair.source, *pair.differs])),
+                Tex(f"${100 * (sum(pair.ours) / len(pair.ours) - pair.published):+.1f}$"),
+                "; ".join([pair.source, *pair.differs]),
             ]
-            lines.append(" & ".join(cells) + r" \\")
-        return Tex("\n".join(lines))
+            for pair in self.comparisons
+        ]
 
-    def comparison_rows(self, **where) -> Tex:
-        """A row a model and variant: size, cost, and accuracy on validation and test."""
-        lines = []
+    def cost_rows(self, **where) -> list[Row]:
+        """Model and variant, size, cost, and accuracy in training, validation and test."""
+        rows = []
         for name, runs in self._settings(where):
-            table = results_table(runs)
             if not runs:
-                lines.append(" & ".join([name, *["--"] * 6]) + r" \\")
+                rows.append([name, *[DASH] * 6])
                 continue
+            table = results_table(runs)
             flops = table["flops"].iloc[0]
-            cells = [
-                name,
-                f"{table['parameters'].iloc[0]:,}",
-                "--" if pd.isna(flops) else f"{flops / 1e6:,.0f}",
-                f"{table['seconds_training'].mean():,.0f}",
-                *(
-                    self.link(runs, tex.number(table[metric], "accuracy"))
-                    for metric in ("train_accuracy", "val_accuracy", "test_accuracy")
-                ),
-            ]
-            lines.append(" & ".join(cells) + r" \\")
-        return Tex("\n".join(lines))
+            row = [name, f"{table['parameters'].iloc[0]:,}"]
+            row.append(DASH if pd.isna(flops) else f"{flops / 1e6:,.0f}")
+            row.append(f"{table['seconds_training'].mean():,.0f}")
+            for metric in ACCURACIES:
+                row.append(self.link(runs, tex.number(table[metric], "accuracy")))
+            rows.append(row)
+        return rows
 
-    def stopping_rows(self, **where) -> Tex:
-        """A row a model and variant: accuracies of the best epoch and of the last."""
-        lines = []
+    def stopping_rows(self, **where) -> list[Row]:
+        """Model and variant: accuracies of the best epoch and of the last."""
+        rows = []
         for name, runs in self._settings(where):
             if not runs:
                 continue
             table = results_table(runs)
-            cells = [name, tex.listing([str(epoch) for epoch in table["best_epoch"]])]
-            cells.append(str(table["epochs"].max()))
-            for metric in ("train_accuracy", "val_accuracy", "test_accuracy"):
-                for prefix in ("", "final_"):
-                    cells.append(tex.number(table[prefix + metric], "accuracy"))
-            lines.append(" & ".join(cells) + r" \\")
-        return Tex("\n".join(lines))
+            row = [name, tex.listing([str(epoch) for epoch in table["best_epoch"]])]
+            row.append(str(table["epochs"].max()))
+            for metric in ACCURACIES:
+                row.append(tex.number(table[metric], "accuracy"))
+                row.append(tex.number(table[f"final_{metric}"], "accuracy"))
+            rows.append(row)
+        return rows
 
-    def _settings(self, where: dict) -> list[tuple[Tex, list[FinishedRun]]]:
+    def _settings(self, where: dict) -> list[tuple[str, list[FinishedRun]]]:
         """The planned settings that match: each with its name and its finished runs."""
         planned = [run for run in self.study.runs if matches(run.traits, where)]
         groups = by_setting(self.finished)
@@ -290,52 +282,53 @@ class StudyView:
         found = {}
         for run in planned:
             settings, varied = run.settings, varied_label(run.varied)
-            name = tex.escape(variant_label(settings.model, varied, models))
+            name = variant_label(settings.model, varied, models)
             found[name] = groups.get((settings.model, settings.learning_rate, varied), [])
         return list(found.items())
 
-    def smoothness_rows(self, *models: str) -> Tex:
-        """A row a measure and rate; for each model its mean in the first epoch, the later
+    def smoothness_rows(self, *models: str) -> list[Row]:
+        """Kind, measure and rate; for each model the mean in the first epoch, the later
         epochs and the last, then median and 5th and 95th percentile of the later ones."""
         table = smoothness_table(self.finished)
         if table.empty:
-            return Tex("")
+            return []
         keys = ["kind", "measure", "learning_rate"]
-        lines = []
-        for (kind, measure, rate), rows in table.groupby(keys, dropna=False, sort=False):
-            cells = [tex.escape(kind), tex.escape(measure)]
-            cells.append(Tex("all") if math.isnan(rate) else tex.learning_rate(rate))
+        rows = []
+        for (kind, measure, rate), group in table.groupby(keys, dropna=False, sort=False):
+            row = [kind, measure]
+            row.append("all" if math.isnan(rate) else tex.learning_rate(rate))
             for model in models:
-                parts = rows[rows.model == model].groupby("part")
+                parts = group[group.model == model].groupby("part")
                 values = parts[["mean", "p5", "p50", "p95"]].mean()
                 for part in ("first epoch", "later epochs", "last epoch"):
-                    cells.append(self._digits(values, part, "mean"))
+                    row.append(self._digits(values, part, "mean"))
                 low, middle, high = (
                     self._digits(values, "later epochs", p) for p in ("p5", "p50", "p95")
                 )
-                cells.append(Tex(f"{middle} ({low}--{high})"))
-            lines.append(" & ".join(cells) + r" \\")
-        if len(lines) > MOST_ROWS:
-            rest = f"The first {MOST_ROWS} of {len(lines)} rows"
-            lines = [*lines[:MOST_ROWS], self._cut(rest, "smoothness")]
-        return Tex("\n".join(lines))
+                row.append(Tex(f"{middle} ({low}--{high})"))
+            rows.append(row)
+        if len(rows) > MOST_ROWS:
+            rest = f"The first {MOST_ROWS} of {len(rows)} rows"
+            return [*rows[:MOST_ROWS], self._cut(rest, "smoothness")]
+        return rows
 
     @staticmethod
-    def _digits(values: pd.DataFrame, part: str, column: str) -> Tex:
+    def _digits(values: pd.DataFrame, part: str, column: str) -> str:
         if part not in values.index or math.isnan(values.loc[part, column]):
-            return Tex("--")
+            return DASH
         return tex.number([values.loc[part, column]], "significant")
 
-    def claim_rows(self) -> Tex:
-        """Rows of the claims table: statement and source, both sides, the verdict."""
-        lines = []
+    def claim_rows(self) -> list[Row]:
+        """Statement and source, both sides, the verdict."""
+        rows = []
         for claim in self.claims.values():
-            sides = [
-                tex.number(side, claim.style) if side else Tex("--")
-                for side in (claim.left, claim.right)
-            ]
-            statement = (
-                rf"{tex.escape(claim.statement)} \emph{{{tex.escape(claim.source)}}}"
-            )
-            lines.append(" & ".join([statement, *sides, claim.verdict]) + r" \\")
-        return Tex("\n\\addlinespace\n".join(lines))
+            source = rf"\emph{{{tex.escape(claim.source)}}}"
+            row = [Tex(f"{tex.escape(claim.statement)} {source}")]
+            for side in (claim.left, claim.right):
+                row.append(tex.number(side, claim.style) if side else DASH)
+            rows.append([*row, claim.verdict])
+        return rows
+
+
+def style_of(metric: str) -> str:
+    return "accuracy" if metric.endswith("accuracy") else "loss"

@@ -1,0 +1,99 @@
+"""What the documents say of the code is true of it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import ROOT
+from gradscape import cli, readme
+from gradscape.layout import CONFIGS, PACKAGE, SCHEMA
+from gradscape.options import default_text
+from gradscape.reading import read_yaml
+from gradscape.registry import TABLES, names
+from gradscape.settings import SETTINGS
+
+CONFIGURATION = readme.FILE.read_text()
+
+
+def test_the_configurations_tables_are_the_codes():
+    assert set(readme.tables()) == {"settings", "datasets", "probes", "figures"}
+    assert readme.current(CONFIGURATION) == CONFIGURATION, "call `make docs`"
+
+
+def keys(schema: object) -> Iterator[str]:
+    """Every key that a part of a schema names, at any depth."""
+    if isinstance(schema, dict):
+        yield from schema.get("properties", {})
+        for part in schema.values():
+            yield from keys(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from keys(part)
+
+
+def test_every_key_of_a_configuration_is_explained():
+    known = {*keys(yaml.safe_load(SCHEMA.read_text())), *SETTINGS}
+    assert {"data_dir", "claims", "measure", "relative_margin", "patience"} < known
+    for key in known:
+        assert re.search(rf"`{key}`|[`{{ ]{key}: ", CONFIGURATION), key
+
+
+@pytest.mark.parametrize(
+    "kind", ["split", "augmentation", "normalisation", "loss", "optimiser", "schedule"]
+)
+def test_every_name_that_a_setting_takes_is_named(kind):
+    (row,) = (o.help for o in SETTINGS.values() if o.name == kind)
+    assert all(f"`{name}`" in row for name in names(kind))
+
+
+def test_every_metric_and_table_is_explained():
+    for name in (*names("metric"), *names("table")):
+        assert f"`{name}`" in CONFIGURATION, name
+
+
+def test_defaults_are_written_as_a_configuration_reads_them():
+    for option in SETTINGS.values():
+        if not option.required and option.default is not None:
+            assert yaml.safe_load(default_text(option).strip("`")) == option.default
+
+
+def test_what_to_touch_to_add_something():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for kind, (pattern, table) in TABLES.items():
+        (row,) = (r for r in page.splitlines() if f"| `{pattern}`" in r)
+        assert table is None or f"`{table}`" in row, kind
+    assert all(f"| `{path.name}/` |" in page for path in rooms())
+
+
+def rooms() -> list[Path]:
+    return [path.parent for path in PACKAGE.glob("*/__init__.py")]
+
+
+def test_the_picture_of_the_rules_has_them_all():
+    picture = (ROOT / "docs" / "rulegraph.svg").read_text()
+    rules = [path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk")]
+    names = set(re.findall(r"^rule (\w+):", "\n".join(rules), re.M)) - {"report"}
+    drawn = set(re.findall(r">(\w+)</text>", picture))
+    assert drawn == names | {"all"}, "call `make rulegraph`"
+
+
+def test_a_new_project_is_as_the_page_says():
+    page = (ROOT / "docs" / "your-own-study.md").read_text()
+    for path in (CONFIGS / "new").iterdir():
+        assert f"| `{path.name}` |" in page
+    config = read_yaml(CONFIGS / "new" / "config.yaml")
+    (study,) = config["studies"].values()
+    assert "width-wins" in study["claims"] and list(config["studies"]) == ["wide"]
+    for named in re.findall(r"`gradscape (\w+)", page):
+        assert named in cli.parser().format_help()
+
+
+def test_links_lead_somewhere():
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), readme.FILE]
+    for document in documents:
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), f"{document}: {target}"

@@ -1,0 +1,211 @@
+"""Every step of the workflow as a function of its command-line arguments.
+
+Imports stand inside the commands, so that a command loads only what it needs.
+"""
+
+import dataclasses
+import json
+import shlex
+from pathlib import Path
+
+from gradscape.config import Experiment, downloaded_weights
+from gradscape.layout import DATA, RECORD, Results
+from gradscape.registry import find, names, short
+from gradscape.schema import validate
+from gradscape.settings import SETTINGS, Settings, flags
+from gradscape.study import Figure, Run, run_name
+from gradscape.unfold import check_settings
+
+
+def experiment(arguments) -> Experiment:
+    """The configuration that a command names, and the results it is to use."""
+    return Experiment.from_file(arguments.config, arguments.results)
+
+
+def data(arguments) -> None:
+    """get a dataset and lay it out as arrays"""
+    from gradscape.data.datasets import acquire
+    from gradscape.data.store import save
+    from gradscape.files import exclusive
+
+    out = arguments.out or DATA / short(arguments.name)
+    with exclusive(out) as waited:
+        if waited and (out / "dataset.json").exists():
+            return  # the other process has made it; this file is written last
+        save(acquire(arguments.name, arguments.data_dir), out)
+
+
+def weights(arguments) -> None:
+    """download a network's ImageNet weights and check their hash"""
+    from gradscape.files import exclusive
+    from gradscape.models.pretrained import download
+
+    out = downloaded_weights(arguments.model)
+    with exclusive(out.parent):
+        if not out.exists():
+            download(arguments.model, out)
+    print(out)
+
+
+def train(arguments) -> None:
+    """train one run, or go on where it was stopped"""
+    settings = settings_from(arguments)
+
+    from gradscape.data.store import load
+    from gradscape.engine.train import train as train_run
+    from gradscape.files import exclusive
+
+    if settings.pretrained and arguments.weights is None:
+        arguments.weights = downloaded_weights(settings.model)
+    name = arguments.name or run_name(settings)
+    with exclusive(arguments.out) as waited:
+        if waited and recorded_settings(arguments.out) == dataclasses.asdict(settings):
+            return  # the other process has trained this run
+        train_run(
+            Run(arguments.study, name, settings, json.loads(arguments.varied)),
+            load(arguments.data / short(settings.dataset), settings.dataset),
+            arguments.out,
+            threads=arguments.threads,
+            checkpoint_seconds=arguments.checkpoint_seconds,
+            tensorboard=arguments.tensorboard,
+            pretrained=arguments.weights,
+        )
+
+
+def recorded_settings(folder: Path) -> dict | None:
+    """The settings of the run that is finished in `folder`; None where none is."""
+    path = folder / RECORD
+    return json.loads(path.read_text())["settings"] if path.exists() else None
+
+
+def probe(arguments) -> None:
+    """measure a trained network from its weights and its training images"""
+    from gradscape.engine.record import write_csv
+    from gradscape.probes.trained import Trained
+
+    measure = find("probe", arguments.name)
+    run = Trained(arguments.run, arguments.data, arguments.threads)
+    write_csv(arguments.out, measure(run, **json.loads(arguments.options)))
+
+
+def test(arguments) -> None:
+    """classify the test images with a trained network, one at a time on the CPU"""
+    from gradscape.courses.alberta import mark
+    from gradscape.probes.trained import Trained
+
+    marked = mark(Trained(arguments.run, arguments.data, arguments.threads, "cpu"))
+    print(f"accuracy  {marked.accuracy:.4f} on {marked.images:,} test images")
+    print(f"score     {marked.score:.2f} of 1 (CMPUT 328: 0 up to 0.65, 1 from 0.80)")
+    print(f"time      {marked.seconds:.1f} s, batch size 1, {arguments.threads} threads")
+
+
+def figure(arguments) -> None:
+    """draw one figure from the tables of finished runs"""
+    from gradscape.figures.drawing import draw
+    from gradscape.results.runs import FinishedRun
+
+    spec = Figure(**json.loads(arguments.spec))
+    draw(spec, [FinishedRun(path) for path in arguments.runs], arguments.out)
+
+
+def table(arguments) -> None:
+    """gather a study's finished runs into a table"""
+    from gradscape.results.runs import FinishedRun
+    from gradscape.results.tables import write_table
+
+    runs = map(FinishedRun, arguments.runs)  # one at a time: there may be thousands
+    write_table(arguments.name, runs, arguments.out)
+
+
+def report(arguments) -> None:
+    """draw, write and compile the report from the runs that are finished"""
+    from gradscape.report.build import build
+
+    build(experiment(arguments))
+
+
+def tex(arguments) -> None:
+    """write a document's LaTeX from figures and tables that are drawn"""
+    from gradscape.report.build import write_tex
+
+    write_tex(experiment(arguments), arguments.document)
+
+
+def pdf(arguments) -> None:
+    """compile a document's LaTeX"""
+    from gradscape.report.pdf import compile_pdf
+
+    compile_pdf(Results(arguments.results), arguments.document)
+
+
+def publish(arguments) -> None:
+    """keep the finished runs as tables, without weights, where a report can use them"""
+    from gradscape.report.publish import publish as publish_runs
+
+    chosen = experiment(arguments)
+    count = publish_runs(chosen, Results(arguments.out))
+    print(f"{count} of {len(chosen.runs)} runs are in {arguments.out}")
+
+
+def submission(arguments) -> None:
+    """pack what a course wants handed in"""
+    from gradscape.courses.archive import write_submission
+
+    print(write_submission(experiment(arguments), arguments.course, arguments.student))
+
+
+def new(arguments) -> None:
+    """lay out a project of your own: a configuration, a Snakefile, a network, a claim"""
+    from gradscape.new import lay_out
+
+    print(lay_out(arguments.folder))
+
+
+def models(arguments) -> None:
+    """list every model with its parameters and layers"""
+    from gradscape.models import build
+    from gradscape.models.blocks import layer_counts, parameter_count
+
+    rows = []
+    for name in names("model"):
+        parameters = {
+            f"parameters_{classes}_classes": parameter_count(build(name, classes))
+            for classes in (10, 100)
+        }
+        rows.append({"model": name, **parameters, **layer_counts(build(name, 10))})
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return
+    print(f"{'':<14} {'parameters':^23} {'layers':^17}")
+    print(f"{'model':<14} {'10 classes':>11} {'100 classes':>11}   conv   bn linear")
+    for row in rows:
+        name, ten, hundred, convolutions, norms, linear = row.values()
+        print(
+            f"{name:<14} {ten:>11,} {hundred:>11,} {convolutions:>6} {norms:>4} {linear:>6}"
+        )
+
+
+def runs(arguments) -> None:
+    """list the runs of a configuration, or the commands that train them"""
+    chosen = experiment(arguments)
+    for run in chosen.runs:
+        words = [*flags(run.settings), "--study", run.study, "--name", run.name]
+        words += ["--varied", json.dumps(run.varied), "--out", str(chosen.directory(run))]
+        print(f"gradscape train {shlex.join(words)}" if arguments.commands else run.id)
+
+
+def plan(arguments) -> None:
+    """say what a configuration will cost: device-hours, disk, the longest chain"""
+    from gradscape.plan import plan as plan_costs
+
+    print(plan_costs(experiment(arguments), arguments.on))
+
+
+def settings_from(arguments) -> Settings:
+    """The settings on the command line, held against the schema like a config's."""
+    values = {name: getattr(arguments, name) for name in SETTINGS}
+    given = {k: v for k, v in values.items() if v is not None}
+    validate(given, "command line", "settings")
+    settings = Settings(**values)
+    check_settings(settings, "command line")
+    return settings
