@@ -31,8 +31,9 @@ class Experiment:
         self.results = Results(results or Path(self.config["results"]))
         self.data_dir = self.config.get("data_dir")
         self.threads = self.config.get("threads", 1)
+        defaults = self.config.get("defaults", {})
         self.studies = {
-            name: unfold_study(name, study, self.config.get("defaults", {}))
+            name: unfold_study(name, fewer_seeds(study, self.config.get("seeds")), defaults)
             for name, study in self.config["studies"].items()
         }
         self.runs = [run for study in self.studies.values() for run in study.runs]
@@ -112,6 +113,14 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
         raise GradscapeError(f"{path}: extends itself, in a circle of {len(above)} files")
     base = resolve(read_yaml(path), (*above, path.resolve()))
     return merge(base, {k: v for k, v in config.items() if k != "extends"})
+
+
+def fewer_seeds(study: dict, seeds: int | None) -> dict:
+    """A study with only the first `seeds` of the seeds in its grid."""
+    grid = study.get("grid", {})
+    if seeds is None or "seed" not in grid:
+        return study
+    return study | {"grid": grid | {"seed": grid["seed"][:seeds]}}
 
 
 def merge(base: dict, over: dict) -> dict:

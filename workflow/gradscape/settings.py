@@ -56,9 +56,10 @@ class Settings:
     device: A[str, OneOf(("auto", "cpu", "cuda")), "`cpu`, `cuda`, or CUDA where there is one"] = "auto"
     precision: A[str, OneOf(("auto", "fp32", "tf32", "bf16")), "`fp32`, `tf32` or `bf16`; `auto` is bf16 where the device computes it natively, else fp32, and fp32 with `landscape_every`"] = "auto"
     deterministic: A[bool, "use only algorithms that give the same bits every time"] = True
-    gradient_lag: A[int | None, Range(1), Unset("off"), "record, at every step, how far the output layer's gradient and weight are from those this many steps before"] = None
+    gradient_lag: A[int | None, Range(1), Unset("off"), "record, at every step, how far the output layer's gradient and weight are from those this many steps before, the gradient's norm, and its distance over 1, 5 and 20 steps"] = None
     landscape_every: A[int | None, Range(1), Unset("off"), "measure the loss along the gradient every this many steps; changes no byte of the training"] = None
     landscape_points: A[int, Range(1), "step sizes of that measurement, evenly from 1/2 to 4 times the learning rate; each costs a forward and a backward pass"] = 8
+    landscape_step: A[bool, "measure it along the optimiser's own step as well, from 1/2 to 4 times its length, at as many points"] = False
     landscape_cap: A[float, Range(above=0), "the largest of those step sizes"] = 0.4
 # fmt: on
 

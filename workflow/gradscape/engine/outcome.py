@@ -27,16 +27,25 @@ def step_arrays(history: History) -> dict[str, np.ndarray]:
     }
     arrays["steps_per_epoch"] = np.array(len(history.steps[0]["loss"]))
     if history.probes:
-        measured = torch.stack([probe["measured"] for probe in history.probes]).numpy()
-        # Where a step was so long that something overflowed, the value is infinite.
-        measured = np.nan_to_num(measured, nan=np.inf, posinf=np.inf)
+        measurements = [probe["measured"] for probe in history.probes]
+        along = [stacked(parts) for parts in zip(*measurements, strict=True)]
+        measured = along[0]
         arrays["probed_step"] = np.array([probe["step"] for probe in history.probes])
         arrays["probed_size"] = np.array([probe["sizes"] for probe in history.probes])
         arrays["probed_loss"] = measured[:, 0, 1:]
         arrays["probed_loss_here"] = measured[:, 0, 0]
         arrays["probed_gradient_distance"] = measured[:, 1, 1:]
         arrays["probed_gradient_norm"] = measured[:, 1, 0]
+        if len(along) > 1:
+            arrays["stepped_loss"] = along[1][:, 0, 1:]
+            arrays["stepped_gradient_distance"] = along[1][:, 1, 1:]
+            arrays["stepped_length"] = along[2]
     return arrays
+
+
+def stacked(measured: tuple[torch.Tensor, ...]) -> np.ndarray:
+    """All probes' values; where a step was so long that it overflowed, they are infinite."""
+    return np.nan_to_num(torch.stack(measured).numpy(), nan=np.inf, posinf=np.inf)
 
 
 def test_scores(training: "Training") -> list[dict]:

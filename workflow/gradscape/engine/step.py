@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from gradscape.engine import gradient_change
-from gradscape.engine.along_gradient import along_gradient
+from gradscape.engine.along_gradient import along, factors, norm
 from gradscape.engine.device import Backend
 from gradscape.engine.forward import Forward
 from gradscape.engine.gradient_change import GradientChange
@@ -59,7 +58,7 @@ class TrainingStep:
         if settings.gradient_lag is not None:
             weight = output_layer(self.model).weight
             self.change = GradientChange(weight, settings.gradient_lag)
-            self.names += gradient_change.NAMES
+            self.names += self.change.names
         self.now = torch.zeros(len(self.names), device=device)
         self.epoch = torch.zeros(len(self.names), steps, device=device)
         self.memory = {"index": self.index, "epoch": self.epoch}
@@ -102,11 +101,12 @@ class TrainingStep:
         torch.where(here, self.now[:, None], self.epoch, out=self.epoch)
         self.index.add_(1)
 
-    def probed(self, size: int, step_sizes: list[float]) -> tuple[Tensor, float]:
+    def probed(self, size: int, step_sizes: list[float]) -> tuple[list[Tensor], float]:
         """A step that also measures the loss along its gradient; it ends in the same bits.
 
-        Returns what `along_gradient` measured at these step sizes, and how many seconds it
-        took.
+        Returns what `along` measured, and how many seconds it took: along the gradient at
+        these step sizes and, with `landscape_step`, along the step that the optimiser took,
+        and that step's length.
         """
         gradient, update = self.part("gradient", size), self.part("update", size)
         random_state = self.backend.random_state()
@@ -122,13 +122,31 @@ class TrainingStep:
             gradient()
             return self.now[0]
 
+        def measure(direction: list[Tensor], sizes: list[float]) -> Tensor:
+            measured = along(parameters, direction, sizes, self.now[0], loss)
+            for tensor, old in zip(kept, before, strict=True):
+                tensor.copy_(old)
+            self.backend.synchronise()
+            return measured
+
         parameters = trainable(self.model)
-        measured = along_gradient(parameters, self.now[0], loss, step_sizes)
-        for tensor, old in zip(kept, before, strict=True):
-            tensor.copy_(old)
-        self.backend.synchronise()
+        here = [parameter.detach().clone() for parameter in parameters]
+        downhill = [-size for size in step_sizes]
+        measured = [measure([p.grad.clone() for p in parameters], downhill)]
         seconds = time.perf_counter() - start
         update()
+        if self.settings.landscape_step:
+            start = time.perf_counter()
+            there = [parameter.detach().clone() for parameter in parameters]
+            step = torch._foreach_sub(there, here)
+            self.index.sub_(1)  # the same minibatch again
+            with torch.no_grad():
+                torch._foreach_copy_(parameters, here)
+                measured.append(measure(step, factors(len(step_sizes))))
+                torch._foreach_copy_(parameters, there)
+            self.index.add_(1)
+            measured.append(norm(step))
+            seconds += time.perf_counter() - start
         return measured, seconds
 
     def capture(self) -> None:

@@ -180,7 +180,7 @@ class Training:
         sizes = step_sizes(rate, settings.landscape_points, settings.landscape_cap)
         measured, seconds = self.step.probed(self.train.sizes[at], sizes)
         step = self.history.epoch * len(self.train.sizes) + at + 1
-        landscape = {"step": step, "sizes": sizes, "measured": measured.cpu()}
+        landscape = {"step": step, "sizes": sizes, "measured": [m.cpu() for m in measured]}
         self.history.probes.append(landscape)
         self.history.seconds_probing += seconds
 
