@@ -1,12 +1,12 @@
-"""The whole of a configuration on this machine's GPU, in pieces that end by themselves.
+"""All of a configuration on this machine's GPU, in pieces that end by themselves.
 
     python benchmarks/full_run.py results/published/h200 --seconds 540
 
-Trains and probes the studies in the configuration's order, the most telling first, until
-all is done or the seconds are over. Then call it again: a training that was cut off goes
-on. After each call the finished runs' tables are in the given folder, without weights;
-on another machine a call goes on from that folder alone. Nothing is drawn here: `make
-published` draws, and writes the PDFs.
+Trains and probes the studies in the configuration's order, the most informative first,
+until all is done or the time is up. Then call it again: a training that was cut off
+resumes. After each call the finished runs' tables are in the given folder, without
+weights; on another machine that folder alone is enough to continue. Nothing is drawn here:
+`make published` draws the figures and writes the PDFs.
 """
 
 import argparse

@@ -5,11 +5,12 @@
 For each network the plain loop and the engine (in fp32 and in the device's best precision)
 train in turn, `--repeats` times, each turn in a process of its own that warms up and is
 then timed for `--seconds`. Prints images/s, the median of the ratios within a turn, and the
-share of a floor: on CUDA the counted time of a step, on a CPU the network's convolutions
-alone, timed in the same turn. Start-up (imports, device, data, first step) is told apart.
-`--pair` also times two one-thread trainings at once, as `--cores 2` runs them; `--probe`
-training with the landscape measured along the gradient, against the passes counted for it.
-Writes throughput.csv, a row as soon as it is measured, and throughput.svg.
+share of a limit: on CUDA the calculated time of a step, on a CPU that of the network's
+convolutions alone, timed in the same turn. Start-up (imports, device, data, first step) is
+listed separately. `--pair` also times two one-thread trainings at once, as `--cores 2` runs
+them; `--probe` training with the landscape measured along the gradient, against the passes
+counted for it.
+Writes throughput.csv, each row as soon as it is measured, and throughput.svg.
 """
 
 import argparse

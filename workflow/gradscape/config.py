@@ -19,8 +19,8 @@ from gradscape.unfold import unfold_study
 class Experiment:
     """A validated configuration, with the studies' runs laid out.
 
-    `results` is the folder to use instead of the configuration's own. Raises
-    `GradscapeError` with one sentence naming the key for anything wrong in it.
+    `results` is the folder to use instead of the configuration's own. If anything is wrong,
+    raises `GradscapeError` with one sentence that names the key.
     """
 
     def __init__(self, config: dict, results: Path | None = None):
@@ -55,7 +55,7 @@ class Experiment:
         return [run for run in runs if matches(run.traits, figure.where)]
 
     def probed(self, runs: list[Run], names=None) -> list[tuple[Run, str]]:
-        """The probes (all, or those in `names`) that the config wants of these runs."""
+        """The probes (all, or those in `names`) that the config wants for these runs."""
         return [
             (run, probe.name)
             for run in runs
@@ -64,13 +64,13 @@ class Experiment:
         ]
 
     def pretrained(self, run: Run) -> Path | None:
-        """The file that a run takes its first weights from, if it does."""
+        """The file that a run takes its first weights from, if it starts from one."""
         if not run.settings.pretrained:
             return None
         return Path(self.config.get("weights", downloaded_weights(run.settings.model)))
 
     def left_out(self, run: Run) -> bool:
-        """Is the run not to be had, because its pretrained weights are not there?"""
+        """Can the run not be made, because its pretrained weights are missing?"""
         weights = self.pretrained(run)
         if weights is None or weights.exists():
             return False
@@ -80,11 +80,11 @@ class Experiment:
         return self.results.run(run.study, run.name)
 
     def is_finished(self, run: Run) -> bool:
-        """Has the run come to its end? Its record is written last."""
+        """Is the run finished? Its record is written last."""
         return self.results.record(run.study, run.name).exists()
 
     def documents(self, document: str = REPORT) -> list[Study]:
-        """The studies of a document: of `report` all, else the one it is named after."""
+        """The studies of a document: all for `report`, else the one it is named after."""
         if document == REPORT:
             return list(self.studies.values())
         if document not in self.studies:
@@ -107,7 +107,7 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
     if "extends" not in config:
         return config
     if not isinstance(config["extends"], str):
-        raise GradscapeError("config: extends: the name of a file is needed")
+        raise GradscapeError("config: extends: must be the name of a file")
     path = locate(config["extends"])
     if path.resolve() in above:
         raise GradscapeError(f"{path}: extends itself, in a circle of {len(above)} files")
@@ -136,7 +136,7 @@ def merge(base: dict, over: dict) -> dict:
 
 
 def named_datasets(runs: list[Run]) -> dict[str, str]:
-    """By the name of its folder, each dataset as the configuration calls it."""
+    """Each dataset as the configuration calls it, by the name of its folder."""
     datasets: dict[str, str] = {}
     for run in runs:
         name = run.settings.dataset

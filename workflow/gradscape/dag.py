@@ -1,4 +1,4 @@
-"""What each rule reads, answered from the configuration; the rules hold no functions."""
+"""What each rule reads, according to the configuration; the rules contain no functions."""
 
 import dataclasses
 import json
@@ -16,15 +16,15 @@ from gradscape.study import Figure, Probe, Run
 from gradscape.unfold import NAMED, drawn_probes
 
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
-# Settings whose functions a training calls; all others are values.
+# Settings whose functions a training calls; all others are plain values.
 CALLED = ["model", "loss", "optimiser", "schedule", "split"]
 
 
 def set_job_environment() -> None:
-    """Have the jobs find this package and this Python.
+    """Let the jobs find this package and this Python.
 
-    PYTHONPATH reaches jobs inside conda environments too; PATH makes `python` the one that
-    runs Snakemake, activated or not, and a conda environment's own goes before it.
+    PYTHONPATH also reaches jobs inside conda environments. PATH makes `python` the one that
+    runs Snakemake, activated or not; a conda environment's own comes before it.
     """
     for variable, folder in (
         ("PYTHONPATH", str(PACKAGE.parent)),
@@ -35,12 +35,12 @@ def set_job_environment() -> None:
 
 
 def folder(wildcards, output) -> str:
-    """Of a run, from what it writes: where a `module` with a prefix puts it."""
+    """A run's folder, from what it writes: a `module` with a prefix puts it elsewhere."""
     return str(Path(output[0]).parent)
 
 
 def results(wildcards, input) -> str:
-    """The results folder, from the configuration that is kept in it, likewise."""
+    """The results folder, likewise from the configuration that is kept in it."""
     return str(Path(input.config).parent)
 
 
@@ -150,11 +150,11 @@ class Dag:
         return self.experiment.figure(wildcards.study, wildcards.figure)
 
     def _possible(self, runs) -> list[Run]:
-        """Without those whose pretrained weights are missing: the rest goes on."""
+        """The runs without those whose pretrained weights are missing."""
         return [run for run in runs if not self.experiment.left_out(run)]
 
     def _records(self, runs) -> list[str]:
-        """What each run writes last; it stands for the run's tables, a fifth of the DAG."""
+        """What each run writes last, in place of all it writes: a fifth of the DAG."""
         results = self.experiment.results
         return [str(results.record(r.study, r.name)) for r in self._possible(runs)]
 
@@ -181,7 +181,7 @@ class Dag:
         ]
 
     def template(self, wildcards) -> list[str]:
-        """What a document is written from, beside what was measured."""
+        """What a document is written from, besides what was measured."""
         studies = self.experiment.documents(document(wildcards))
         own = {nearby(Path(file)) for study in studies for file in study.files}
         shared = [TEMPLATES / "references.bib", *sorted(TEMPLATES.glob("*.j2"))]

@@ -1,6 +1,6 @@
-"""What a configuration will cost before it runs: device-hours, disk and the longest chain.
+"""What a configuration will cost, before it runs: device-hours, disk and the longest chain.
 
-The times are measured ones: of the configuration's own finished runs and of those kept in
+The times were measured, on the configuration's own finished runs and on those kept in
 `results/published/`. What was never measured on a kind of device is not guessed.
 """
 
@@ -30,9 +30,9 @@ from gradscape.settings import MODEL_SETTINGS, Settings
 class Measured:
     """What finished runs took on one kind of device.
 
-    `seconds_per_image` by model, its width, channels and size of the images, precision
-    asked for and CPU threads; `overhead` is what a run takes beside its training steps:
-    start, validation, test.
+    `seconds_per_image` is by model, its width, channels and size of the images, requested
+    precision and CPU threads; `overhead` is what a run takes besides its training steps:
+    start-up, validation, test.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Measured:
     overhead: float
 
     def seconds(self, settings: Settings, threads: int) -> float | None:
-        """How long a run will take; None where its like was never measured."""
+        """How long a run will take; None if nothing like it was ever measured."""
         threads = threads if self.kind.startswith("CPU") else 0
         key = measured_by(vars(settings), facts(settings.dataset), threads)
         if key not in self.seconds_per_image:
@@ -58,14 +58,14 @@ def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
 
 
 def records(folders: list[Path]) -> Iterator[dict]:
-    """The records of the runs that are finished below these results folders."""
+    """The records of all finished runs below these results folders."""
     for folder in folders:
         for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
             yield json.loads(path.read_text())
 
 
 def measure(kind: str, folders: list[Path]) -> Measured:
-    """What was measured on a kind of device."""
+    """Gather what was measured on a kind of device."""
     times: dict[tuple, list[float]] = {}
     overheads = []
     for record in records(folders):
@@ -100,7 +100,7 @@ def count_training_images(dataset: str, division: str, train_items: int | None) 
 
 @cache
 def model_bytes(model: str, known: Facts, *options) -> int:
-    """Size of a network's weights and statistics, with the values of its settings."""
+    """Size of a network's weights and statistics, given the values of its settings."""
     settings = SimpleNamespace(**dict(zip(MODEL_SETTINGS, options, strict=True)))
     with torch.device("meta"):
         network = build(model, known.classes, settings, known.channels, known.size)
@@ -109,7 +109,7 @@ def model_bytes(model: str, known: Facts, *options) -> int:
 
 
 def disk_bytes(settings: Settings) -> int:
-    """What a run leaves: its best and its last weights, and the loss of every step."""
+    """What a run leaves on disk: its best and last weights, and the loss of every step."""
     steps = settings.epochs * -(-training_images(settings) // settings.batch_size)
     options = [getattr(settings, option) for option in MODEL_SETTINGS]
     return 2 * model_bytes(settings.model, facts(settings.dataset), *options) + 4 * steps
@@ -120,7 +120,7 @@ def dataset_bytes(known: Facts) -> int:
 
 
 def plan(experiment: Experiment, kind: str | None = None) -> str:
-    """The costs of the runs that are not finished yet, as a text of a few lines."""
+    """The cost of the runs that are not finished yet, as a few lines of text."""
     if kind is None:
         cuda = torch.cuda.is_available()
         needs = {run.settings.device for run in experiment.runs}

@@ -2,8 +2,8 @@
 #   needs  the dataset, and pretrained weights where a run starts from them
 #   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
 #
-# Dataset and weights are ancient(): checked by checksum, not by date. The checkpoint
-# in the run's folder is no output, because Snakemake would delete it with a failed
+# Dataset and weights are ancient(): checked by checksum, not by date. The checkpoint in
+# the run's folder is not an output, because Snakemake would delete it after a failed
 # attempt; the training itself removes it at the end.
 
 RUN = results.run("{study}", "{run}")

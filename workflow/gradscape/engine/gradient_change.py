@@ -52,7 +52,7 @@ class GradientChange:
         return distances
 
     def slot(self, lag: int) -> Tensor:
-        """Where the value from that many steps before is: a mask, which a graph can read."""
+        """Where the value from that many steps before is: a mask, readable by a graph."""
         return self.slots == (self.memory["steps_done"] - lag) % self.depth
 
     def distance(self, name: str, value: Tensor, lag: int) -> Tensor:

@@ -44,7 +44,7 @@ def step_arrays(history: History) -> dict[str, np.ndarray]:
 
 
 def stacked(measured: tuple[torch.Tensor, ...]) -> np.ndarray:
-    """All probes' values; where a step was so long that it overflowed, they are infinite."""
+    """All probes' values, infinite where a step was so long that it overflowed."""
     return np.nan_to_num(torch.stack(measured).numpy(), nan=np.inf, posinf=np.inf)
 
 
