@@ -13,8 +13,12 @@ On CIFAR's 50,000 that is 47,500 + 2,500, 50,000 + 10,000, 45,000 + 5,000 and 49
 number of training images, and `labels`, it returns both lists of indices.
 """
 
+from functools import cache
+from types import SimpleNamespace
+
 import numpy as np
 
+from gradscape.data.datasets import facts
 from gradscape.data.store import Dataset
 from gradscape.registry import find
 
@@ -66,3 +70,11 @@ def split(
         "validation": np.asarray(validation)[:validation_items],
         "test": np.arange(dataset.train, len(dataset.labels)),
     }
+
+
+@cache
+def count_training_images(dataset: str, name: str, train_items: int | None) -> int:
+    """How many images of a dataset a split trains on, without reading them."""
+    known = facts(dataset)
+    sizes = SimpleNamespace(train=known.train, labels=np.zeros(known.train + known.test))
+    return len(split(sizes, name, train_items)["train"])
