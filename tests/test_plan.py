@@ -9,7 +9,7 @@ import yaml
 from conftest import ROOT, TINY
 from gradscape.config import Experiment
 from gradscape.data.datasets import facts
-from gradscape.estimate import SECONDS_TO_START, estimated_seconds
+from gradscape.engine.estimate import SECONDS_TO_START, estimated_seconds
 from gradscape.plan import disk_bytes, measure, plan, training_images
 from gradscape.settings import Settings
 

@@ -17,8 +17,8 @@ from gradscape.data.datasets import facts
 from gradscape.data.facts import Facts
 from gradscape.data.splits import count_training_images
 from gradscape.engine.device import device_kind
+from gradscape.engine.estimate import estimated_seconds, network_of
 from gradscape.errors import GradscapeError
-from gradscape.estimate import estimated_seconds, network_of
 from gradscape.layout import PUBLISHED, RECORD
 from gradscape.settings import Settings
 
