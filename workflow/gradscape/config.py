@@ -116,7 +116,7 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
 
 
 def fewer_seeds(study: dict, seeds: int | None) -> dict:
-    """A study with only the first so many of the seeds in its grid."""
+    """A study with only the first `seeds` of the seeds in its grid."""
     grid = study.get("grid", {})
     if seeds is None or "seed" not in grid:
         return study

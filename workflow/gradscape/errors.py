@@ -1,15 +1,15 @@
-"""The one exception that is meant for the user's eyes, and what its sentences share."""
+"""The one exception meant for the user's eyes, and what its sentences share."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class GradscapeError(Exception):
-    """Bad input, said in one sentence that names the key, the file or the value."""
+    """Bad input, described in one sentence that names the key, the file or the value."""
 
 
 def suggest(word: object, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word: the likeliest one, or all.
+    """The end of a sentence about an unknown word: the likeliest known one, or all.
 
     >>> suggest("vgg39", ["vgg38", "vgg-a"]), suggest("x", ["on", "off"])
     (" (did you mean 'vgg38'?)", ' (known: on, off)')

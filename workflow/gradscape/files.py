@@ -13,7 +13,7 @@ from typing import IO
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path to write to, which becomes `path` when the block ends without error.
 
-    Makes the folder where it is missing; after an error `path` is as it was before.
+    Creates the folder if it is missing; after an error `path` is as it was before.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
@@ -29,11 +29,10 @@ def whole(path: Path) -> Iterator[Path]:
 def exclusive(folder: Path) -> Iterator[bool]:
     """Wait until no other process, on any node, is in a block for the same folder.
 
-    Gives whether there was one to wait for. The kernel lets go of the lock when a process
-    ends, however it does. Where a file system has no locks (Lustre mounted without
-    `flock`) that is said, and nothing is locked. The package `filelock` does otherwise: it
-    leaves its file behind, and without `flock` takes a file that outlives a killed process
-    for a lock.
+    Yields whether it had to wait. The kernel releases the lock when a process ends, however
+    that happens. If the file system has no locks (Lustre mounted without `flock`), a
+    message says so and nothing is locked. The package `filelock` would leave its file
+    behind, and without `flock` takes a file that outlives a killed process for a lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, waited = folder / ".lock", False
@@ -51,7 +50,7 @@ def exclusive(folder: Path) -> Iterator[bool]:
                 )
                 yield False
                 return
-            if is_at(file, path):  # and not removed by the one that was waited for
+            if is_at(file, path):  # and not removed by the process that held it
                 try:
                     yield waited
                 finally:
@@ -60,7 +59,7 @@ def exclusive(folder: Path) -> Iterator[bool]:
 
 
 def is_at(file: IO, path: Path) -> bool:
-    """Is an open file the one that `path` names now?"""
+    """Is an open file still the one that `path` names?"""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

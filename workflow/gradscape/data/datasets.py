@@ -1,6 +1,6 @@
-"""The datasets by name, and what is known of each without reading it.
+"""The datasets by name, and what is known about each without reading it.
 
-Beside the names below a dataset is one's own images, as `gradscape.data.own` reads them.
+Besides the names below, a dataset can be the user's own images: `gradscape.data.own`.
 """
 
 import os
@@ -40,9 +40,9 @@ DATASETS = {
 
 
 def facts(name: str) -> Facts:
-    """Shape, classes and numbers of images, by the cheapest look at one's own images.
+    """Shape, classes and numbers of images, by the cheapest look at the user's own images.
 
-    Raises `GradscapeError` for a name that is neither a dataset nor one's own images.
+    Raises `GradscapeError` for a name that is neither a dataset nor the user's own images.
     """
     return DATASETS[name].facts if name in DATASETS else facts_of_own(name, Path.cwd())
 
@@ -56,7 +56,7 @@ def facts_of_own(name: str, here: Path) -> Facts:
 
 
 def acquire(name: str, data_dir: str | None = None) -> "Dataset":
-    """The dataset `name`, whole and checked.
+    """The dataset `name`, complete and checked.
 
     `data_dir`, or `GRADSCAPE_DATA` in the environment, is a folder that holds the
     official files; without either they are downloaded. Raises `GradscapeError` for a

@@ -1,11 +1,11 @@
-"""What is known of a dataset before it is read. A module of its own: it needs no numpy."""
+"""What is known about a dataset before it is read; a module of its own, without numpy."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a dataset without reading it: shape, classes, numbers of images."""
+    """What is known about a dataset without reading it."""
 
     channels: int
     size: int

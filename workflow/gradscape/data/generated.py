@@ -1,8 +1,8 @@
 """Generated images of CIFAR's shape, for machines without CIFAR: oriented gratings.
 
 The class is a grating's tilt and spatial frequency, and with 100 classes also its colour
-axis; the side it tilts to (so that a horizontal flip keeps the class), phase, contrast,
-background, colours where they do not decide, and pixel noise are nuisance.
+axis. The side it tilts to (so that a horizontal flip keeps the class), phase, contrast,
+background, pixel noise, and colours where they do not decide, are nuisances.
 """
 
 from pathlib import Path
@@ -22,7 +22,8 @@ NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the
 def generate(name: str, folder: Path | None = None) -> Dataset:
     """10,000 training and 1,000 test images in 10 or 100 balanced classes.
 
-    `name` ends with the number of classes; `folder` is where other datasets' files lie.
+    `name` ends with the number of classes; `folder`, where other datasets' files
+    are, is not used.
     """
     classes, random = int(name.removeprefix("generated")), np.random.RandomState(SEED)
     labels = np.concatenate(
@@ -42,7 +43,7 @@ def generate(name: str, folder: Path | None = None) -> Dataset:
 
 
 def gratings(labels: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """uint8 [n, 32, 32, 3], one grating a label: shape label % 10, colour label // 10."""
+    """uint8 [n, 32, 32, 3], one grating per label: shape label % 10, colour label // 10."""
     n = len(labels)
     shape, colour = labels % 10, labels // 10
     tilt = np.asarray(TILTS)[shape % len(TILTS)] + random.uniform(-4.5, 4.5, n)

@@ -40,11 +40,11 @@ def along(
 ) -> Tensor:
     """Measure at w + s d for each of the `sizes` s along the direction d.
 
-    The parameters stand at w and hold their gradient there. `loss()` computes the loss
-    (0-d) and leaves its gradient, for wherever they stand; afterwards they and their
-    gradients have their bits again. Returns [2, 1 +
-    points]: the loss here and at each size; the gradient's norm here and each distance
-    from it. Costs one forward and backward pass a size.
+    The parameters are at w and hold their gradient there. `loss()` computes the loss (0-d)
+    and leaves its gradient, for wherever they are; afterwards they and their gradients are
+    bit for bit what they were. Returns [2, 1 + points]: the loss here and at each size; the
+    gradient's norm here and each distance from it. Costs one forward and backward pass per
+    size.
     """
     start = [parameter.clone() for parameter in parameters]
     gradient = [parameter.grad.clone() for parameter in parameters]

@@ -1,7 +1,7 @@
-"""Which device, in which precision, how exactly: chosen once, written into the record.
+"""Which device, which precision, how exact: chosen once and written to the record.
 
 bf16 has fp32's range, so vanished gradients stay visible; fp16 is not offered because
-VGG38's (1e-12) would fall below its range and the gradient-flow plot would lie.
+VGG38's (1e-12) would fall below its range, and the gradient-flow plot would be wrong.
 """
 
 import ctypes
@@ -33,11 +33,11 @@ class Backend:
         return self.device == "cuda"
 
     def key(self) -> dict:
-        """What has to agree for results to be equal to the bit."""
+        """What has to agree for results to be equal bit for bit."""
         return asdict(self)
 
     def synchronise(self) -> None:
-        """Wait until the device has done what it was given."""
+        """Wait until the device has finished its work."""
         if self.is_cuda:
             torch.cuda.synchronize()
 
@@ -48,7 +48,7 @@ class Backend:
         (torch.cuda.set_rng_state if self.is_cuda else torch.set_rng_state)(state)
 
     def autocast(self) -> AbstractContextManager:
-        # No cache: each weight is used once a pass, and a graph must hold its own casts.
+        # No cache: each weight is used once per pass, and a graph must hold its own casts.
         return torch.autocast(
             self.device,
             dtype=torch.bfloat16,
@@ -58,12 +58,12 @@ class Backend:
 
 
 def configure(device: str, precision: str, deterministic: bool, threads: int) -> Backend:
-    """Set torch up for a run and say what was set.
+    """Set torch up for a run and return what was set.
 
     Raises `GradscapeError` for a device that is not there and for a precision that the
     device does not have.
     """
-    # cuBLAS reads this when CUDA starts, so it comes before the first question to CUDA.
+    # cuBLAS reads this when CUDA starts, so it is set before anything asks CUDA.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     if device == "auto":
@@ -102,9 +102,9 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
 def allow_tf32(allowed: bool) -> None:
     """In matrix products and convolutions.
 
-    torch has two sets of switches for it. The older one, deprecated, sets the newer one,
-    too; set by the newer one alone, the two differ, and whoever asks the older one, such
-    as inductor, gets an error.
+    torch has two sets of switches for it. The older, deprecated one also sets the newer
+    one; if only the newer one is set, the two differ, and whatever reads the older one,
+    such as inductor, gets an error.
     """
     with warnings.catch_warnings(action="ignore"):
         torch.backends.cuda.matmul.allow_tf32 = allowed
@@ -120,13 +120,13 @@ def gpu_names() -> list[str]:
 def keep_freed_memory() -> None:
     """Have glibc reuse freed feature maps instead of returning them to the kernel.
 
-    Otherwise every step takes its feature maps from fresh pages and a third of its time
-    goes into page faults. Where the C library is another one, nothing changes.
+    Otherwise every step takes its feature maps from fresh pages and spends a third of its
+    time on page faults. With another C library nothing changes.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         trim_threshold, mmap_threshold = -1, -3  # glibc's malloc.h
-        mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc takes
+        mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc accepts
         mallopt(trim_threshold, 2**31 - 1)
 
 

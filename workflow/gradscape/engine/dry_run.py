@@ -1,4 +1,4 @@
-"""One image's way through a network, before anything trains: does it fit, what it costs."""
+"""One image through a network before anything trains: does it fit, what does it cost?"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
 @dataclass(frozen=True)
 class DryRun:
-    """`flops` of one image, multiply and add counted as two, in the layers that are
-    convolutions or linear; `calls` of each module."""
+    """`flops` of one image, multiply and add counted as two, in convolutions and linear
+    layers; `calls` of each module."""
 
     flops: int
     calls: Counter
@@ -30,7 +30,7 @@ def dry_run(model: nn.Module, classes: int, channels: int = 3, size: int = 32) -
     calls: Counter = Counter()
     flops = 0
 
-    # torch's own counter of operations loads its compiler, a second or more.
+    # torch's own counter of operations loads its compiler, which takes a second or more.
     def count(module: nn.Module, inputs: tuple, output) -> None:
         nonlocal flops
         calls[module] += 1

@@ -1,9 +1,8 @@
-"""A network's forward pass in fewer kernels, to the same bits.
+"""A network's forward pass in fewer kernels, with the same bits.
 
 Under autocast every layer casts its own weight to bf16 and its weight's gradient back, and
-every batch normalisation counts its own minibatches: a kernel each, with which a small
-network on a GPU spends a fifth of its step. Here each of these is done once for all
-layers.
+every batch normalisation counts its own minibatches. Each takes a kernel; together they are
+a fifth of a small network's step on a GPU. Here each is done once for all layers.
 """
 
 from collections import Counter
@@ -14,8 +13,8 @@ from torch.func import functional_call
 
 from gradscape.engine.device import Backend
 
-# Layers that hand weight and bias to an operation that autocast runs in bf16; a class
-# derived from one of them may do otherwise.
+# Layers that pass weight and bias to an operation that autocast runs in bf16; a class
+# derived from one of them may not.
 CAST = (nn.Conv2d, nn.Linear)
 COUNTED = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -25,7 +24,7 @@ class Cast(torch.autograd.Function):
 
     @staticmethod
     def forward(context, *weights: Tensor) -> tuple[Tensor, ...]:
-        context.set_materialize_grads(False)  # what is not used has no gradient
+        context.set_materialize_grads(False)  # what is unused has no gradient
         return copied(weights, torch.bfloat16)
 
     @staticmethod
@@ -43,9 +42,9 @@ def copied(tensors, dtype: torch.dtype) -> tuple[Tensor, ...]:
 class Forward:
     """Call it with images [b, 3, 32, 32] for logits [b, classes].
 
-    Only layers that `calls` found to be called once a pass are taken together: of one that
-    is called more often autocast adds the gradients up in fp32. All others, and those of
-    classes not known here, run as they do by themselves.
+    Only layers that `calls` found to be called once per pass are taken together: if one is
+    called more often, autocast adds up its gradients in fp32. All others, and layers of
+    other classes, run as they do by themselves.
     """
 
     def __init__(self, model: nn.Module, backend: Backend, calls: Counter):

@@ -1,15 +1,15 @@
-"""How much the output layer's gradient changes while training moves on: the proxy.
+"""How much the output layer's gradient changes as training proceeds: the proxy.
 
 Fudan project 2, section 2.4: the l2 distance between the loss gradient at step i and at
-step i - k of the same run, at the weight of the last linear layer; over the distance that
-the weight has moved meanwhile it is the brief's "effective" beta-smoothness. The two
+step i - k of the same run, at the weight of the last linear layer; divided by the distance
+that the weight has moved meanwhile, it is the brief's "effective" beta-smoothness. The two
 gradients are of different minibatches, which `along_gradient.py` avoids.
 """
 
 import torch
 from torch import Tensor
 
-LAGS = (1, 5, 20)  # measured too, where they are not the run's own
+LAGS = (1, 5, 20)  # measured as well, unless one is the run's own
 
 
 class GradientChange:
@@ -38,7 +38,7 @@ class GradientChange:
 
     @torch.no_grad()
     def measure(self) -> list[Tensor]:
-        """The values of `names`, 0-d; a distance is NaN until there is so long a past."""
+        """The values of `names`, 0-d; a distance is NaN until there is that long a past."""
         gradient = self.weight.grad
         distances = [self.distance("gradient", gradient, self.lag)]
         distances.append(self.distance("weight", self.weight, self.lag))
@@ -52,7 +52,7 @@ class GradientChange:
         return distances
 
     def slot(self, lag: int) -> Tensor:
-        """Where the value of so many steps before is: a mask, which a graph can read."""
+        """Where the value from that many steps before is: a mask, which a graph can read."""
         return self.slots == (self.memory["steps_done"] - lag) % self.depth
 
     def distance(self, name: str, value: Tensor, lag: int) -> Tensor:

@@ -1,9 +1,9 @@
-"""Which GPU: the first that no other run of this machine holds.
+"""Which GPU: the first that no other run on this machine holds.
 
-Snakemake counts GPUs but does not say which is whose, so that every job would land on
-device 0. Each run takes a lock file of a GPU for as long as it lives; the kernel lets go
-of it with the process, however that ends. A scheduler that hands GPUs out itself (Slurm)
-has the last word: there nothing is locked.
+Snakemake counts GPUs but does not assign them, so every job would land on device 0. Each
+run holds a GPU's lock file for as long as it lives; the kernel releases it with the
+process, however that ends. A scheduler that assigns GPUs itself (Slurm) has the last word:
+there nothing is locked.
 """
 
 import fcntl
@@ -21,8 +21,8 @@ RUNS_PER_GPU = "GRADSCAPE_RUNS_PER_GPU"
 def lease(names: list[str], folder: Path | None = None) -> int:
     """Index of the first of `names` (GPUs) with a free slot; waits until there is one.
 
-    A GPU has as many slots as GRADSCAPE_RUNS_PER_GPU in the environment says, by default
-    one. The lock is held until the process ends: asked again, it gets the same GPU.
+    A GPU has as many slots as GRADSCAPE_RUNS_PER_GPU in the environment says, one by
+    default. The lock is held until the process ends; if asked again, it gets the same GPU.
     """
     if "SLURM_JOB_ID" in os.environ:
         return 0
@@ -46,7 +46,7 @@ def lease(names: list[str], folder: Path | None = None) -> int:
         time.sleep(RETRY_SECONDS)
 
 
-HELD = {}  # lock files by path, open: closing one would let go of its GPU
+HELD = {}  # open lock files by path: closing one would release its GPU
 
 
 def hold(path: Path) -> bool:

@@ -1,8 +1,8 @@
 """Optimisers by name, fused where torch has a fused kernel.
 
 One of your own, `path/file.py:function`, is a function like these: it takes the list of
-parameters that train, the run's settings, and whether its steps have to be capturable in
-a CUDA graph (nothing read from the device, the rate in its groups' `lr` as a tensor), and
+trainable parameters, the run's settings, and whether its steps have to be capturable in a
+CUDA graph (nothing read from the device, the rate a tensor in its groups' `lr`), and
 returns a `torch.optim.Optimizer` whose state starts from zeros. The schedule then sets
 the rate of all its groups.
 """

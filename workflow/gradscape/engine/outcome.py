@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def step_arrays(history: History) -> dict[str, np.ndarray]:
-    """What was kept of every step; the names are explained in config/README.md."""
+    """What was kept of every step; config/README.md explains the names."""
     kept = [name for name in history.steps[0] if name != "accuracy"]
     arrays = {
         name: torch.cat([epoch[name] for epoch in history.steps]).numpy() for name in kept
@@ -44,13 +44,13 @@ def step_arrays(history: History) -> dict[str, np.ndarray]:
 
 
 def stacked(measured: tuple[torch.Tensor, ...]) -> np.ndarray:
-    """Of all probes; a step so far that something overflowed went to infinity."""
+    """All probes' values; where a step was so long that it overflowed, they are infinite."""
     return np.nan_to_num(torch.stack(measured).numpy(), nan=np.inf, posinf=np.inf)
 
 
 def test_scores(training: "Training") -> list[dict]:
-    """Loss and accuracy on the test images: of the epoch that validated best, as the
-    courses ask, and of the last, where that is another."""
+    """Loss and accuracy on the test images: of the epoch with the best validation accuracy,
+    as the courses ask, and of the last if that is another."""
     images, scores, history = training.test(), [], training.history
     best, last = history.best["epoch"], history.epoch
     if best != last:

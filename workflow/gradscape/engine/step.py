@@ -1,7 +1,7 @@
 """One training step: minibatch, forward, backward, update, and what is kept of it.
 
 On CUDA the step is captured by hand as a graph, once for each minibatch size, and
-replayed: the host then issues one call a step. Nothing in a step reads from the device.
+replayed: the host then issues one call per step. Nothing in a step reads from the device.
 """
 
 import time
@@ -27,12 +27,12 @@ WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 
 
 class TrainingStep:
-    """Trains on the epoch that `minibatches` has drawn, one minibatch a call.
+    """Trains on the epoch that `minibatches` has drawn, one minibatch per call.
 
     `epoch` [names, steps] holds, on the device, what was minimised (`loss`), the fraction
     of the minibatch that was right (`accuracy`) and, with a `gradient_lag`, how far the
-    output layer's gradient and weight went in that many steps. `memory` is all that a kill
-    must not lose, `index` in it the next minibatch.
+    output layer's gradient and weight moved in that many steps. `memory` is all that a kill
+    must not lose; its `index` is the next minibatch.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TrainingStep:
         self.update(size)
 
     def gradient(self, size: int) -> None:
-        """Loss, accuracy and gradient of the minibatch where the weights stand."""
+        """Loss, accuracy and gradient of the minibatch at the current weights."""
         images, labels = self.minibatches.take(self.index, size)
         self.optimiser.zero_grad(set_to_none=self.anew)
         logits = self.forward(images)
@@ -93,7 +93,7 @@ class TrainingStep:
         torch.stack([loss.detach(), accuracy], out=self.now[:2])
 
     def update(self, size: int) -> None:
-        """Move the weights along that gradient and keep what the step was."""
+        """Move the weights along that gradient and keep a record of the step."""
         if self.change is not None:
             torch.stack(self.change.measure(), out=self.now[2:])
         self.optimiser.step()
@@ -102,11 +102,11 @@ class TrainingStep:
         self.index.add_(1)
 
     def probed(self, size: int, step_sizes: list[float]) -> tuple[list[Tensor], float]:
-        """A step that also measures the loss along its gradient, and ends in the same bits.
+        """A step that also measures the loss along its gradient; it ends in the same bits.
 
-        Returns what `along` measured, and the seconds that it took: along the gradient at
-        the wanted step sizes and, with `landscape_step`, along the step that the optimiser
-        took, and that step's length.
+        Returns what `along` measured, and how many seconds it took: along the gradient at
+        these step sizes and, with `landscape_step`, along the step that the optimiser took,
+        and that step's length.
         """
         gradient, update = self.part("gradient", size), self.part("update", size)
         random_state = self.backend.random_state()
@@ -152,7 +152,7 @@ class TrainingStep:
     def capture(self) -> None:
         """Capture graphs for every minibatch size, leaving training where it was.
 
-        A run that is probed between the halves of a step has graphs of these, too.
+        A run that is probed between the halves of a step has graphs of those as well.
 
         Needs an epoch to have been drawn. Warm-up trains for real, so weights, running
         statistics, optimiser state, random state and `memory` are put back afterwards.

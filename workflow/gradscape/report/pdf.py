@@ -1,4 +1,4 @@
-"""LaTeX to PDF, and to an archive of its sources."""
+"""From LaTeX to the PDF, and to an archive of its sources."""
 
 import gzip
 import io
@@ -21,9 +21,9 @@ APT = (
 def compile_pdf(results: Results, document: str = REPORT) -> None:
     """Compile `results/report/<document>.tex` to `results/<document>.pdf`.
 
-    Without shell escape. The same sources give the same bytes. Also packs the sources,
-    with the bibliography as LaTeX wants it, into `results/<document>-source.tar.gz`.
-    Raises `GradscapeError` without latexmk, and with LaTeX's first error.
+    Without shell escape. The same sources give the same bytes. Also packs the sources, with
+    the finished bibliography, into `results/<document>-source.tar.gz`. Raises
+    `GradscapeError` if latexmk is missing, or with LaTeX's first error.
     """
     if shutil.which("latexmk") is None:
         raise GradscapeError(f"latexmk is missing, so there is no PDF; {APT}")
@@ -48,7 +48,7 @@ def compile_pdf(results: Results, document: str = REPORT) -> None:
 
 
 def pack_sources(folder: Path, document: str, archive: Path) -> None:
-    """A source archive as arXiv takes it; the same files give the same bytes."""
+    """A source archive as arXiv accepts it; the same files give the same bytes."""
     source = folder / f"{document}.tex"
     files = [source, *(folder / "build").glob(f"{document}.bbl")]
     text = source.read_text()

@@ -1,4 +1,4 @@
-"""Finished runs, read back from their directories; what figures and tables start from."""
+"""Finished runs, read back from their directories: what figures and tables start from."""
 
 import json
 from functools import cached_property
@@ -22,8 +22,8 @@ from gradscape.study import (
 
 
 class FinishedRun:
-    """One run's directory. Tables are read when they are asked for, and not kept: there
-    may be thousands of runs."""
+    """One run's directory. Tables are read on demand and not kept: there may be thousands
+    of runs."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -33,7 +33,7 @@ class FinishedRun:
             raise GradscapeError(f"{self.path}: not a finished run") from None
         except json.JSONDecodeError as error:
             raise GradscapeError(f"{self.path / RECORD}: damaged ({error})") from None
-        # A setting that is younger than the run had its default.
+        # A setting newer than the run had its default value.
         self.settings: dict = DEFAULTS | self.record["settings"]
         known = "varied" in self.record
         self.varied: dict = self.record["varied"] if known else varied_before(self.record)
@@ -43,7 +43,7 @@ class FinishedRun:
 
     @property
     def variant(self) -> str:
-        """What the study varies beside model, rate and seed; empty if nothing."""
+        """What the study varies besides model, rate and seed; empty if nothing."""
         return varied_label(self.varied)
 
     @property
@@ -58,7 +58,7 @@ class FinishedRun:
 
     @property
     def diverged(self) -> int | None:
-        """The epoch whose loss left the finite numbers, if one did."""
+        """The epoch in which the run diverged, if it did."""
         return self.record["diverged"]
 
     @property
@@ -68,17 +68,17 @@ class FinishedRun:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """A row an epoch; accuracies as fractions."""
+        """One row per epoch; accuracies as fractions."""
         return self._csv("metrics.csv")
 
     @cached_property
     def test(self) -> pd.Series:
-        """Loss and accuracy on the test images, of the epoch that validated best."""
+        """Loss and accuracy on the test images, with the best epoch's weights."""
         return self._csv("test.csv").iloc[0]
 
     @cached_property
     def last_test(self) -> pd.Series:
-        """The same of the last epoch; NaN in runs older than this row."""
+        """The same for the last epoch; NaN in runs older than this row."""
         table = self._csv("test.csv").set_index("epoch", drop=False)
         return table.reindex([len(self.metrics)]).iloc[0]
 
@@ -93,7 +93,7 @@ class FinishedRun:
 
     @property
     def gradients(self) -> pd.DataFrame:
-        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth."""
+        """Mean absolute gradient: a row per epoch, a column per weight tensor, by depth."""
         arrays = self._arrays("gradients.npz")
         return pd.DataFrame(
             arrays["mean_absolute_gradient"], columns=arrays["layer"].tolist()
@@ -101,17 +101,17 @@ class FinishedRun:
 
     @property
     def steps(self) -> dict[str, np.ndarray]:
-        """What was kept of every step; explained in config/README.md."""
+        """What was kept of every step; config/README.md explains it."""
         return self._arrays("steps.npz")
 
     def probe(self, name: str) -> pd.DataFrame | None:
-        """A probe's table, None where the run was not probed."""
+        """A probe's table, or None if the run was not probed."""
         file = probe_file(self.path, name)
         return pd.read_csv(file) if file.exists() else None
 
     @cached_property
     def best(self) -> pd.Series:
-        """The epoch with the best validation accuracy; the first of equals."""
+        """The epoch with the best validation accuracy; of equals, the first."""
         metrics = self.metrics
         return metrics.loc[metrics["val_accuracy"].idxmax()]
 
@@ -124,8 +124,8 @@ class FinishedRun:
 
 
 def varied_before(record: dict) -> dict:
-    """What a run varies whose record is older than `varied`: of its name, what its
-    settings account for, and the rest as the variant."""
+    """What a run varies whose record is older than `varied`: the settings that are in its
+    name, and the rest of the name as the variant."""
     settings = DEFAULTS | record["settings"]
     known = {name: value for name, value in settings.items() if name in SETTINGS}
     rest = record["run"].removeprefix(run_name(Settings(**known)))
@@ -138,7 +138,7 @@ def varied_before(record: dict) -> dict:
 
 
 def finished_runs(study: Study, results: Results) -> list[FinishedRun]:
-    """The study's runs that have come to their end, in the order of its grid."""
+    """The study's finished runs, in the order of its grid."""
     folders = [results.run(run.study, run.name) for run in study.runs]
     return [FinishedRun(folder) for folder in folders if (folder / RECORD).exists()]
 
@@ -158,7 +158,7 @@ UNCHANGED = "(unchanged)"
 
 
 def variant_label(model: str, variant: str, models: set[str]) -> str:
-    """A variant's name beside the others of its study; with the model if those differ."""
+    """A variant's name within its study; with the model if the models differ."""
     words = [model_label(model)] if len(models) > 1 else []
     return " ".join([*words, variant or UNCHANGED])
 
