@@ -207,6 +207,11 @@ class Dag:
         runs = self._possible(self._runs(wildcards))
         return self._probe_files(self.experiment.probed(runs))
 
+    def files(self, runs: list[Run]) -> list[str]:
+        """What runs and their probes write last."""
+        probes = self.experiment.probed(self._possible(runs))
+        return self._records(runs) + self._probe_files(probes)
+
     def _runs(self, wildcards) -> list[Run]:
         studies = self.experiment.documents(document(wildcards))
         return [run for study in studies for run in study.runs]

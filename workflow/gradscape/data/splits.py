@@ -14,8 +14,12 @@ may read `train`, the number of training images, and `labels`, and returns both 
 indices.
 """
 
+from functools import cache
+from types import SimpleNamespace
+
 import numpy as np
 
+from gradscape.data.datasets import facts
 from gradscape.data.store import Dataset
 from gradscape.registry import find
 
@@ -67,3 +71,11 @@ def split(
         "validation": np.asarray(validation)[:validation_items],
         "test": np.arange(dataset.train, len(dataset.labels)),
     }
+
+
+@cache
+def count_training_images(dataset: str, name: str, train_items: int | None) -> int:
+    """How many images of a dataset a split trains on, without reading them."""
+    known = facts(dataset)
+    sizes = SimpleNamespace(train=known.train, labels=np.zeros(known.train + known.test))
+    return len(split(sizes, name, train_items)["train"])
