@@ -173,9 +173,9 @@ def turns(settings: Settings, options) -> Iterator[tuple[str, float, float]]:
 
 
 def measure(options, path: Path) -> None:
-    """Write a row a turn, when it is made, with its ratio to the plain loop just before.
+    """Write one row per turn, once measured, with its ratio to the plain loop just before.
 
-    All networks once, then all again: whoever has to stop it early has something of each.
+    All networks once, then all again, so that stopping early leaves something of each.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     path.parent.mkdir(parents=True, exist_ok=True)
