@@ -2,6 +2,7 @@
 #   data ── train ── probe ─┬─ figure ─┬─ tex ── pdf
 #                           └─ table ──┘
 
+import re
 import sys
 
 sys.path.insert(0, f"{workflow.current_basedir}/workflow")
@@ -23,7 +24,7 @@ dag = jobs.Dag(experiment)
 
 
 wildcard_constraints:
-    dataset="|".join(experiment.datasets),
+    dataset="|".join(map(re.escape, experiment.datasets)),
     study="|".join(experiment.studies),
     run=r"[^/]+",
     figure=r"[a-z0-9-]+",

@@ -12,6 +12,8 @@ from gradscape.models import pretrained_files
 from gradscape.registry import names
 from gradscape.settings import SETTINGS
 
+MOST_THREADS = 1024
+
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """One option per setting, as its line in `settings.py` describes it."""
@@ -33,6 +35,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
                 metavar=option.type.__name__.upper(),
                 help=text,
             )
+
+
+def threads(text: str) -> int:
+    if not 1 <= int(text) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MOST_THREADS:,}")
+    return int(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--study", default="command-line")
     added.add_argument("--name", help="default: from model, learning rate and seed")
     added.add_argument("--varied", default="{}", help="what tells it apart, as JSON")
-    added.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    added.add_argument(
+        "--threads", type=threads, default=1, help="CPU threads (default: 1)"
+    )
     added.add_argument("--checkpoint-seconds", type=float, default=20.0, help="default: 20")
     added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
     added.add_argument("--weights", type=Path, help=f"pretrained (default: in {WEIGHTS})")
@@ -78,12 +88,14 @@ def parser() -> argparse.ArgumentParser:
     add_data(added)
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--options", default="{}", help="as in the config, as JSON")
-    added.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    added.add_argument(
+        "--threads", type=threads, default=1, help="CPU threads (default: 1)"
+    )
 
     added = command(commands.test)
     added.add_argument("--run", type=Path, required=True, help="the run's directory")
     add_data(added)
-    added.add_argument("--threads", type=int, default=2, help="default: 2")
+    added.add_argument("--threads", type=threads, default=2, help="default: 2")
 
     added = command(commands.figure)
     added.add_argument("--spec", required=True, help="the figure, as JSON")

@@ -4,16 +4,24 @@ One run is one (study, model, learning rate, seed, …). Everything that can cha
 outcome is in its `Settings`; everything else (titles, captions, threads) is not.
 """
 
+import math
+import re
 from pathlib import Path
 
 from gradscape import registry
 from gradscape.errors import GradscapeError, suggest
-from gradscape.layout import REPORT, WEIGHTS, Results, locate
+from gradscape.layout import DATA_LOGS, REPORT, WEIGHTS, Results, locate
 from gradscape.models import pretrained_file
+from gradscape.plain import check_plain
 from gradscape.reading import read_yaml
 from gradscape.schema import validate
 from gradscape.study import Figure, Run, Study, matches
 from gradscape.unfold import unfold_study
+
+FOLDER = re.compile(r"[^-./{}\n][^/{}\n]{0,99}")  # of a dataset
+RESERVED = {DATA_LOGS, WEIGHTS.name}
+LONGEST_CHAIN = 100  # of files that extend each other
+MOST_RUNS = 20_000  # of a study, unless the configuration says another number
 
 
 class Experiment:
@@ -24,13 +32,16 @@ class Experiment:
     """
 
     def __init__(self, config: dict, results: Path | None = None):
+        check_plain(config, "config")
         self.config = resolve(config)
         validate(self.config)
+        check_count(self.config)
         self.title = self.config["title"]
         self.author = self.config.get("author", "")
         self.results = Results(results or Path(self.config["results"]))
+        validate(str(self.results), "results", "path")
         self.data_dir = self.config.get("data_dir")
-        self.threads = self.config.get("threads", 1)
+        self.threads = int(self.config.get("threads", 1))
         defaults = self.config.get("defaults", {})
         self.studies = {
             name: unfold_study(name, fewer_seeds(study, self.config.get("seeds")), defaults)
@@ -94,6 +105,19 @@ class Experiment:
         return [self.studies[document]]
 
 
+def check_count(config: dict) -> None:
+    """Raise `GradscapeError` for more runs than are meant, before they are unfolded."""
+    most = config.get("most_runs", MOST_RUNS)
+    for name, study in config["studies"].items():
+        values = study.get("grid", {}).values()
+        count = math.prod(map(len, values)) * (1 + len(study.get("variants", {})))
+        if count > most:
+            raise GradscapeError(
+                f"config: studies.{name}.grid: has {count:,} runs, above most_runs "
+                f"({most:,}); raise that, if so many are meant"
+            )
+
+
 def downloaded_weights(model: str) -> Path:
     """Where a model's pretrained weights are downloaded to."""
     return WEIGHTS / pretrained_file(model)
@@ -108,6 +132,8 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
         return config
     if not isinstance(config["extends"], str):
         raise GradscapeError("config: extends: must be the name of a file")
+    if len(above) >= LONGEST_CHAIN:
+        raise GradscapeError(f"{above[-1]}: extends a chain of over {LONGEST_CHAIN} files")
     path = locate(config["extends"])
     if path.resolve() in above:
         raise GradscapeError(f"{path}: extends itself, in a circle of {len(above)} files")
@@ -140,7 +166,13 @@ def named_datasets(runs: list[Run]) -> dict[str, str]:
     datasets: dict[str, str] = {}
     for run in runs:
         name = run.settings.dataset
-        other = datasets.setdefault(registry.short(name), name)
+        folder = registry.short(name)
+        if not FOLDER.fullmatch(folder) or folder in RESERVED:
+            raise GradscapeError(
+                f"config: the dataset {name!r} cannot have the folder "
+                f"results/data/{folder}: rename it"
+            )
+        other = datasets.setdefault(folder, name)
         if other != name:
             raise GradscapeError(
                 f"config: the datasets {other!r} and {name!r} would share one folder, "

@@ -2,11 +2,15 @@
 
 import fcntl
 import os
+import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from gradscape.errors import GradscapeError
 
 
 @contextmanager
@@ -17,12 +21,52 @@ def whole(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
+    partial.unlink(missing_ok=True)  # it might be a link to another file
     try:
         yield partial
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, which appears whole and never through a link that lies at `target`."""
+    with whole(target) as partial:
+        shutil.copyfile(source, partial)
+
+
+def regular(path: Path) -> Path:
+    """The path, if it is a file and no link, pipe or device, which a folder from somebody
+    else may hold."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        raise GradscapeError(f"{path}: cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(mode):
+        raise GradscapeError(f"{path}: is a link or no file; a file is needed here")
+    return path
+
+
+def sized(path: Path, most: int) -> Path:
+    """The path, if it leads to a file of at most so many bytes: no pipe, which nobody may
+    ever fill, and no `/dev/zero`, which has no end. Raises `FileNotFoundError` for none."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise GradscapeError(f"{path}: is no file that can be read as a whole")
+    if status.st_size > most:
+        raise GradscapeError(f"{path}: has {status.st_size:,} bytes, above {most:,}")
+    return path
+
+
+def refuse_links(*folders: Path) -> None:
+    """Raise `GradscapeError` for folders to write in that are links to somewhere else."""
+    for folder in folders:
+        if folder.is_symlink():
+            raise GradscapeError(
+                f"{folder}: is a link to {folder.readlink()}; what is written here must "
+                "stay here, so remove the link"
+            )
 
 
 @contextmanager

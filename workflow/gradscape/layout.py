@@ -26,6 +26,7 @@ CONFIGS = HOME / "config"
 PUBLISHED = HOME / "results" / "published"
 
 DATA = Path("results/data")
+DATA_LOGS = "logs"  # beside the datasets
 WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
 
 RECORD = "run.json"  # what a run writes last

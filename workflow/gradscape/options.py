@@ -8,7 +8,7 @@ are keywords of its function. The JSON schema, the command line and the tables i
 """
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from types import NoneType, UnionType
@@ -170,6 +170,19 @@ def evaluate(node: ast.expr | None) -> Any:
         return ast.literal_eval(node) if node is not None else None
     except ValueError:
         return None
+
+
+def settled(values: dict, options: Mapping[str, Option]) -> dict:
+    """The values, with `1` for `1.0` where a whole number is wanted; a schema takes it."""
+
+    def whole(value: Any) -> Any:
+        if isinstance(value, list):
+            return [whole(item) for item in value]
+        is_whole = isinstance(value, float) and value.is_integer()
+        return int(value) if is_whole else value
+
+    wanted = {name for name, option in options.items() if option.type is int}
+    return {k: whole(v) if k in wanted else v for k, v in values.items()}
 
 
 def table(options: Iterable[Option]) -> str:

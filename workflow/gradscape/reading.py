@@ -6,21 +6,48 @@ from pathlib import Path
 import yaml
 
 from gradscape.errors import GradscapeError
+from gradscape.files import sized
+
+MOST_BYTES = 2**22
+MOST_VALUES = 200_000  # that a file unfolds to: a few anchors can stand for billions
+# What YAML raises for text that is none, beside its own errors.
+NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 
 
-def load_yaml(text: str):
-    # By C where PyYAML was built with it: ten times as fast.
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # by C, ten times as fast
+    """Plain data, of which no more than `MOST_VALUES`, however they are written."""
+
+    def get_single_node(self):
+        node = super().get_single_node()
+        if count(node, {}) > MOST_VALUES:
+            raise ValueError(f"its anchors unfold to more than {MOST_VALUES:,} values")
+        return node
+
+
+def count(node: yaml.Node | None, known: dict[int, float]) -> float:
+    """How many values a node unfolds to; endless where it contains itself."""
+    if isinstance(node, yaml.ScalarNode) or node is None:
+        return 1
+    if id(node) not in known:
+        known[id(node)] = float("inf")  # as long as it is counted
+        mapping = isinstance(node, yaml.MappingNode)
+        inner = [n for pair in node.value for n in pair] if mapping else node.value
+        known[id(node)] = 1 + sum(count(n, known) for n in inner)
+    return known[id(node)]
 
 
 def read_yaml(path: Path) -> dict:
-    # JSON by its own reader: to YAML, the 1e-05 that JSON writes is text.
-    read = json.loads if path.suffix == ".json" else load_yaml
     try:
-        content = read(path.read_text())
+        text = sized(path, MOST_BYTES).read_text()
+        # JSON by its own reader: to YAML, the 1e-05 that JSON writes is text.
+        content = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader)
     except OSError as error:
         raise GradscapeError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except RecursionError:
+        raise GradscapeError(
+            f"{path}: cannot be parsed (it is nested too deeply)"
+        ) from None
+    except NOT_YAML as error:
         reason = " ".join(str(error).split())
         raise GradscapeError(f"{path}: cannot be parsed ({reason})") from None
     if not isinstance(content, dict):

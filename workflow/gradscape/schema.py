@@ -10,6 +10,7 @@ from jsonschema.exceptions import ValidationError
 from gradscape import layout
 from gradscape.errors import GradscapeError, suggest
 from gradscape.options import Option
+from gradscape.plain import check_plain, place
 from gradscape.reading import read_yaml
 from gradscape.settings import SETTINGS
 
@@ -57,6 +58,7 @@ def validate_options(given: Mapping, options: dict[str, Option] | None, at: str)
 
 
 def hold(rules: Draft202012Validator, config: Any, at: str) -> None:
+    check_plain(config, at)
     errors = sorted(rules.iter_errors(config), key=str)
     if errors:
         error = min(errors, key=lambda e: len(e.path))
@@ -75,16 +77,19 @@ def closest(error: ValidationError) -> ValidationError:
 
 
 def describe(error: ValidationError, at: str) -> str:
-    """One sentence for a JSON-schema error, naming the key."""
-    path = ".".join(str(part) for part in error.absolute_path)
-    key = f"{at}: {path}" if path and at == "config" else f"{at}.{path}" if path else at
+    """One sentence for a JSON-schema error, naming the key where it stands."""
+    key = place(at, tuple(error.absolute_path))
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
         unknown = [name for name in error.instance if name not in known]
         hint = suggest(unknown[0], known) if known else " (there are no options)"
         return f"{key}: unknown key {unknown[0]!r}{hint}"
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
-        return f"{key}: {error.instance!r} is not a name: use a-z, 0-9 and '-'"
+        return f"{key}: {error.instance!r} is not a name: use up to 64 of a-z, 0-9 and '-'"
+    if error.validator == "pattern":
+        return (
+            f"{key}: {error.instance!r} cannot be used: it has braces, or starts with '-'"
+        )
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"{key}: the key {missing[0]!r} is missing"

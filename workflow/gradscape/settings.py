@@ -23,7 +23,7 @@ class Settings:
 
     model: A[str, Named("model", own=True), "a name that `gradscape models` lists, or `path/file.py:constructor` of your own"]
     dataset: A[str, Named("dataset", own=True), "`cifar10`, `cifar100`, `svhn`, `fashion-mnist`, `generated10`, `generated100`, or your own images: a folder of class folders, an `.npz`, or `path/file.py:function`"]
-    width: A[int | None, Range(1), MODEL, MODELS_OWN, "filters of the first convolution, for models that let you choose (`resnet-small`)"] = None
+    width: A[int | None, Range(1, 4096), MODEL, MODELS_OWN, "filters of the first convolution, for models that let you choose (`resnet-small`)"] = None
     activation: A[str | None, Named("activation"), MODEL, MODELS_OWN, "`relu`, `leaky_relu`, `elu`, `gelu`, `tanh` or `sigmoid`, likewise"] = None
     dropout: A[float | None, Range(0, below=1), MODEL, MODELS_OWN, "probability of dropping a unit, likewise"] = None
     batch_norm: A[bool | None, MODEL, MODELS_OWN, "with or without batch normalisation, likewise"] = None
@@ -34,10 +34,10 @@ class Settings:
     label_smoothing: A[float, Range(0, below=1), "of the cross entropy"] = 0.0
     l1: A[float, Range(0), "factor of the sum of absolute weights added to the loss"] = 0.0
     learning_rate: A[float, Range(above=0), "base rate"] = 1e-3
-    seed: A[int, Range(0), "of initialisation, order and augmentation, but not of the split"] = 0
-    epochs: A[int, Range(1), "passes over the training images"] = 100
+    seed: A[int, Range(0, 10**13), "of initialisation, order and augmentation, but not of the split"] = 0
+    epochs: A[int, Range(1, 10**6), "passes over the training images"] = 100
     patience: A[int | None, Range(1), Unset("never"), "early stopping: stop after this many epochs without a better validation accuracy"] = None
-    batch_size: A[int, Range(2), "images per minibatch; the last of an epoch may be smaller"] = 100
+    batch_size: A[int, Range(2, 10**6), "images per minibatch; the last of an epoch may be smaller"] = 100
     split: A[str, Named("split", own=True), "which images validate: `edinburgh` (a random 5 %), `fudan` (the test images), `alberta` (the last 10 %), `sapienza` (2 % after the first 98 %)"] = "edinburgh"
     train_items: A[int | None, Range(2), Unset("all"), "use only this many training images of the split, the first"] = None
     validation_items: A[int | None, Range(1), Unset("all"), "likewise for validation"] = None
@@ -56,9 +56,9 @@ class Settings:
     device: A[str, OneOf(("auto", "cpu", "cuda")), "`cpu`, `cuda`, or CUDA where there is one"] = "auto"
     precision: A[str, OneOf(("auto", "fp32", "tf32", "bf16")), "`fp32`, `tf32` or `bf16`; `auto` is bf16 where the device computes it natively, else fp32, and fp32 with `landscape_every`"] = "auto"
     deterministic: A[bool, "use only algorithms that give the same bits every time"] = True
-    gradient_lag: A[int | None, Range(1), Unset("off"), "record, at every step, how far the output layer's gradient and weight are from those this many steps before, the gradient's norm, and its distance over 1, 5 and 20 steps"] = None
+    gradient_lag: A[int | None, Range(1, 10**6), Unset("off"), "record, at every step, how far the output layer's gradient and weight are from those this many steps before, the gradient's norm, and its distance over 1, 5 and 20 steps"] = None
     landscape_every: A[int | None, Range(1), Unset("off"), "measure the loss along the gradient every this many steps; changes no byte of the training"] = None
-    landscape_points: A[int, Range(1), "step sizes of that measurement, evenly from 1/2 to 4 times the learning rate; each costs a forward and a backward pass"] = 8
+    landscape_points: A[int, Range(1, 1000), "step sizes of that measurement, evenly from 1/2 to 4 times the learning rate; each costs a forward and a backward pass"] = 8
     landscape_step: A[bool, "measure it along the optimiser's own step as well, from 1/2 to 4 times its length, at as many points"] = False
     landscape_cap: A[float, Range(above=0), "the largest of those step sizes"] = 0.4
 # fmt: on

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import itertools
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from typing import Any
 from gradscape import registry
 from gradscape.data.datasets import facts
 from gradscape.data.normalisation import check_normalises
+from gradscape.data.store import Facts
 from gradscape.errors import GradscapeError
 from gradscape.layout import SECTIONS, locate
 from gradscape.models import check_takes, pretrained_file
-from gradscape.options import Named
+from gradscape.options import Named, settled
 from gradscape.reading import read_yaml
 from gradscape.schema import validate, validate_options
 from gradscape.settings import SETTINGS, Settings
@@ -33,13 +35,17 @@ from gradscape.study import (
     traits,
 )
 
+LONGEST_NAME = 200  # bytes of a run's folder, to which logs append
 NAMED = {
     name: rule
     for name, option in SETTINGS.items()
     for rule in option.rules
     if isinstance(rule, Named)
 }
-# The columns that every file of published numbers has.
+# Of published numbers, the columns of numbers, and those that every file has.
+PUBLISHED_NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
+PUBLISHED_NUMBERS += [f"{part}_loss" for part in ("train", "val", "test")]
+PUBLISHED_NUMBERS += [f"{part}_accuracy" for part in ("train", "val", "test")]
 PUBLISHED_COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]
 
 
@@ -84,8 +90,9 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
     """Unfold a study's variants and grid, less its exceptions, into runs."""
     at = f"config: studies.{name}"
     shared = defaults | {k: v for k, v in study.items() if k in SETTINGS}
+    shared = settled(shared, SETTINGS)
     check_names(shared, at)
-    grid = study.get("grid", {})
+    grid = settled(study.get("grid", {}), SETTINGS)
     for key in ("model", "dataset"):
         if key not in shared and key not in grid:
             raise GradscapeError(f"{at}: the key {key!r} is missing")
@@ -100,12 +107,13 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
         chosen = dict(zip(grid, values, strict=True))
         varied = {k: v for k, v in chosen.items() if k not in COMMON}
         varied |= {VARIANT: label} if label else {}
-        settings = Settings(**(shared | changed | chosen))
+        settings = Settings(**(shared | settled(changed, SETTINGS) | chosen))
         skipped = False
         for exception in study.get("exceptions", []):
             if matches(traits(vars(settings), varied), exception["where"]):
                 skipped |= exception.get("skip", False)
-                settings = dataclasses.replace(settings, **exception.get("set", {}))
+                corrected = settled(exception.get("set", {}), SETTINGS)
+                settings = dataclasses.replace(settings, **corrected)
         if not skipped:
             runs.append(Run(name, run_name(settings, varied), settings, varied))
     if not runs:
@@ -116,6 +124,8 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
             f"{at}: two runs are called {twice}: a value stands twice in its grid"
         )
     for run in runs:
+        if len(run.name.encode()) > LONGEST_NAME:
+            raise GradscapeError(f"{at}: the name {run.name[:40]}… of a run is too long")
         check_settings(run.settings, at)
     return runs
 
@@ -129,8 +139,26 @@ def check_settings(settings: Settings, at: str) -> None:
         if settings.pretrained:
             pretrained_file(settings.model)  # raises where there are none
         check_takes(settings.model, settings, known)
+        check_together(settings, known)
     except GradscapeError as error:
         raise GradscapeError(f"{at}: {error}") from None
+
+
+def check_together(settings: Settings, known: Facts) -> None:
+    """Raise `GradscapeError` for two values of which each is right, but not both."""
+    items, lag = settings.train_items or 0, settings.gradient_lag or 0
+    images = min(items or known.train, known.train)
+    steps = settings.epochs * math.ceil(images / settings.batch_size)
+    sgd = settings.optimiser == "sgd"
+    wrong = {
+        "nesterov: needs a momentum": sgd and settings.nesterov and not settings.momentum,
+        "warmup_epochs: more than epochs": settings.warmup_epochs > settings.epochs,
+        f"train_items: there are {known.train:,} images": items > known.train,
+        f"gradient_lag: there are {steps:,} steps": lag >= steps,
+    }
+    for sentence, applies in wrong.items():
+        if applies:
+            raise GradscapeError(sentence)
 
 
 def check_names(values: dict, at: str) -> None:
@@ -172,12 +200,29 @@ def section_file(section: str, at: str) -> Path:
 
 
 def check_columns(path: Path) -> None:
-    """Does a file of published numbers have the columns that every such file needs?"""
-    with path.open(newline="") as file:
-        columns = next(csv.reader(file), [])
+    """Does a file of published numbers have the columns that every such file has?"""
+    at = f"published: {path}"
+    try:
+        with path.open(newline="") as file:
+            table = csv.DictReader(file)
+            rows, columns = list(table), table.fieldnames or []
+    except (ValueError, csv.Error) as error:
+        raise GradscapeError(f"{at}: cannot be parsed ({error})") from None
     for column in PUBLISHED_COLUMNS:
         if column not in columns:
-            raise GradscapeError(f"published: {path}: the column {column} is missing")
+            raise GradscapeError(f"{at}: the column {column} is missing")
+    for number, row in enumerate(rows, start=2):
+        for column, value in row.items():
+            empty = not value and column in PUBLISHED_COLUMNS
+            if empty or (column in PUBLISHED_NUMBERS and not is_number(value)):
+                raise GradscapeError(f"{at}: line {number}: {column} is {value!r}")
+
+
+def is_number(text: str | None) -> bool:
+    try:
+        return not text or math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def check_claims(claims: dict[str, dict], at: str) -> None:
@@ -197,7 +242,9 @@ def unfold_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:
         measure, where = spec.get("measure", name), spec.get("where", {})
         options = {k: v for k, v in spec.items() if k not in ("measure", "where")}
         look_up("probe", measure, at)
-        validate_options(options, registry.options("probe", measure), f"{at}.{name}")
+        known = registry.options("probe", measure)
+        validate_options(options, known, f"{at}.{name}")
+        options = settled(options, known or {})
         require_match(runs, where, f"{at}.{name}")
         unfolded[name] = Probe(name, measure, where, options)
     return unfolded
@@ -216,6 +263,7 @@ def unfold_figures(
         look_up("figure", figure.draw, at)
         options = registry.options("figure", figure.draw)
         validate_options(figure.options, options, f"{at}.options")
+        figure.options.update(settled(figure.options, options or {}))
         missing = [option for option in (options or {}).values() if option.required]
         for option in missing:
             if option.name not in figure.options:

@@ -57,7 +57,7 @@ rule table:
     message:
         "Gathering {wildcards.study}: {wildcards.table}"
     shell:
-        "python -m gradscape table {wildcards.table}"
+        "python -m gradscape table {wildcards.table:q}"
         " --out {output:q}"
         " --runs {params.runs:q}"
         " > {log:q} 2>&1"

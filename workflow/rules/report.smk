@@ -44,7 +44,7 @@ rule tex:
     message:
         "Writing {wildcards.document}"
     shell:
-        "python -m gradscape tex {wildcards.document}"
+        "python -m gradscape tex {wildcards.document:q}"
         " --config {input.config:q}"
         " --results {params.results:q}"
         " > {log:q} 2>&1"
@@ -72,7 +72,7 @@ rule pdf:
     message:
         "Compiling {wildcards.document}"
     shell:
-        "python -m gradscape pdf {wildcards.document}"
+        "python -m gradscape pdf {wildcards.document:q}"
         " --results {params.results:q}"
         " > {log:q} 2>&1"
 

@@ -44,7 +44,7 @@ rule train:
     shell:
         "python -m gradscape train"
         " {params.settings:q}"
-        " --study {wildcards.study}"
+        " --study {wildcards.study:q}"
         " --name {wildcards.run:q}"
         " --data {params.data:q}"
         " --out {params.out:q}"

@@ -110,8 +110,8 @@ def load(folder: Path, name: str | None = None) -> Dataset:
     """
     try:
         record = json.loads((folder / "dataset.json").read_text())
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        labels = np.load(folder / "labels.npy", mmap_mode="r")
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / "labels.npy", mmap_mode="r", allow_pickle=False)
         keys = ("name", "source", "classes", "train")
         dataset = Dataset(
             **{key: record[key] for key in keys}, images=images, labels=labels

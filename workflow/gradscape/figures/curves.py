@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from gradscape.figures import style
 from gradscape.layout import locate
 from gradscape.results.runs import FinishedRun, by_setting
+from gradscape.results.stored import METRICS, read_table
 from gradscape.study import Figure
 
 LINES = ["-", "--", ":", "-."]
@@ -65,7 +66,7 @@ def curves(
     if many and len(rates) > 1:
         picture.colorbar(shades, ax=axes, pad=0.01, label="learning rate")
     if reference is not None:
-        published = pd.read_csv(locate(reference)).set_index("epoch")
+        published = read_table(locate(reference), METRICS).set_index("epoch")
         for column, axis in panels.items():
             line = "--" if together and column.startswith("val") else "-"
             axis.plot(published[column], color="black", ls=line, lw=0.7)

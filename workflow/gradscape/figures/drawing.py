@@ -1,5 +1,7 @@
 """Drawing one figure into files."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -7,7 +9,7 @@ import matplotlib.pyplot as plt
 from gradscape.errors import GradscapeError
 from gradscape.figures import style
 from gradscape.files import whole
-from gradscape.registry import declared, find
+from gradscape.registry import declared, find, is_own
 from gradscape.results.runs import FinishedRun, best_setting
 from gradscape.study import Figure
 
@@ -24,12 +26,29 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     if not runs:
         raise GradscapeError(f"figure {figure.name}: none of its runs is finished")
     chosen = best_setting(runs) if figure.best else runs
-    with style.applied():
-        picture, facts = find("figure", figure.draw)(figure, chosen, **figure.options)
+    function = find("figure", figure.draw)
+    with style.applied(), tables_of(figure):
+        picture, facts = function(figure, chosen, **figure.options)
         for output in outputs:
             if output.suffix == ".txt":
                 with whole(output) as partial:
                     partial.write_text(facts + "\n")
             else:
                 style.save(picture, output)
-        plt.close(picture)  # a report draws dozens
+    plt.close("all")  # a report draws dozens
+
+
+@contextmanager
+def tables_of(figure: Figure) -> Iterator[None]:
+    """Tables that can be read, and still do not hold together (rows that are missing or
+    there twice), as one sentence. Of a drawing of the user's own, as it is raised."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        plt.close("all")
+        if is_own(figure.draw):
+            raise
+        raise GradscapeError(
+            f"figure {figure.name}: cannot be drawn from the tables of its runs, of which "
+            f"one may be damaged ({type(error).__name__}: {' '.join(str(error).split())})"
+        ) from error

@@ -47,6 +47,8 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
 
 
 def power(value: float) -> str:
+    if not np.isfinite(value):
+        return "no finite gradient"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 

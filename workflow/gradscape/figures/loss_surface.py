@@ -11,6 +11,7 @@ from gradscape.study import Figure
 PROBES = ["surface", "hessian"]  # what it draws; only the first is required
 LEVELS = 14
 CEILING = 2  # times the loss of a uniform guess; walls higher than this are cut
+FLAT = 1e-3  # the least height that is drawn
 TICKS = [-1, 0, 1]  # times the span
 
 
@@ -23,10 +24,14 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
     drawn = [run for run in runs if run.seed == seed]
     tables = [grid(run.probe("surface")) for run in drawn]
     ceiling = CEILING * drawn[0].chance_loss
-    cut = sum(int((~(table <= ceiling)).to_numpy().sum()) for table in tables)
-    tables = [table.fillna(ceiling).clip(upper=ceiling) for table in tables]
+    inside = [np.isfinite(table) & (table <= ceiling) for table in tables]
+    cut = sum(int((~part).to_numpy().sum()) for part in inside)
+    tables = [
+        table.where(part, ceiling) for table, part in zip(tables, inside, strict=True)
+    ]
     smallest = min(table.to_numpy().min() for table in tables)
     largest = max(table.to_numpy().max() for table in tables)
+    largest = max(largest, smallest + FLAT)
     levels = np.linspace(smallest, largest, LEVELS)
     width, count = style.width(figure.wide), 2 * len(drawn)
     picture = plt.figure(figsize=(width, width / count + 0.5))

@@ -5,14 +5,12 @@ The rules do it job by job, `gradscape report` in one process; the steps are the
 its sources: a number links to the run or the table that it comes from.
 """
 
-import shutil
-
 import jinja2
 
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw, drawable
-from gradscape.files import whole
+from gradscape.files import copy, refuse_links, say, whole
 from gradscape.layout import FIGURE_KINDS, REPORT, TEMPLATES, locate
 from gradscape.report import tex
 from gradscape.report.pdf import compile_pdf
@@ -27,6 +25,8 @@ def build(experiment: Experiment) -> None:
     """Draw, write and compile everything from the finished runs: the report, and each
     study's own document."""
     results, documents = experiment.results, [REPORT]
+    for folder in (results.root / "figures", results.root / "tables"):
+        refuse_links(folder, *folder.glob("*"))
     for study in experiment.studies.values():
         finished = finished_runs(study, results)
         if not finished:
@@ -38,7 +38,13 @@ def build(experiment: Experiment) -> None:
             chosen = [r for r in finished if matches(r.traits, figure.where)]
             if drawable(figure, chosen):
                 name = (study.name, figure.name)
-                draw(figure, chosen, [results.figure(*name, k) for k in FIGURE_KINDS])
+                outputs = [results.figure(*name, kind) for kind in FIGURE_KINDS]
+                try:
+                    draw(figure, chosen, outputs)
+                except GradscapeError as error:
+                    say(f"{study.name}: {error}; it is left out")
+                    for output in outputs:  # of another time, perhaps
+                        output.unlink(missing_ok=True)
     for document in documents:
         write_tex(experiment, document)
         compile_pdf(results, document)
@@ -62,6 +68,7 @@ def latex(text: str) -> Tex:
 def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     """Render the template into a document's `.tex`, and put what it needs beside it."""
     results, chosen = experiment.results, experiment.documents(document)
+    refuse_links(results.sources, results.sources / "figures")
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
         block_start_string="((*",
@@ -95,6 +102,7 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
         missing=sum(view.missing for view in studies.values()),
+        damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
         revision=", ".join(sorted(commit[:10] for commit in commits)),
         published=any(view.published_rows for view in studies.values()),
@@ -102,4 +110,4 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     )
     with whole(results.tex(document)) as partial:
         partial.write_text(text)
-    shutil.copyfile(TEMPLATES / "references.bib", results.sources / "references.bib")
+    copy(TEMPLATES / "references.bib", results.sources / "references.bib")

@@ -1,12 +1,12 @@
 """One study as the templates see it: its numbers, tables and figures as LaTeX."""
 
 import math
-import shutil
 from functools import cached_property
 
 import pandas as pd
 
 from gradscape.errors import GradscapeError
+from gradscape.files import copy, regular
 from gradscape.layout import Results
 from gradscape.report import tex
 from gradscape.report.published import Comparison, compare, read_published
@@ -44,6 +44,9 @@ class StudyView:
         self.finished = finished_runs(study, results)
         done = {run.path.name for run in self.finished}
         unfinished = [run for run in study.runs if run.name not in done]
+        self.damaged = [
+            run.id for run in unfinished if results.record(study.name, run.name).exists()
+        ]
         self.without_weights = [run for run in unfinished if run.settings.pretrained]
         self.missing = len(unfinished) - len(self.without_weights)
 
@@ -91,6 +94,11 @@ class StudyView:
         for run in self.finished:
             value = run.record
             for key in keys:
+                if not isinstance(value, dict) or key not in value:
+                    raise GradscapeError(
+                        f"section {self.study.section}: {run.path.name} has not recorded "
+                        f"{'.'.join(keys)}"
+                    )
                 value = value[key]
             values[f"{value:,}" if isinstance(value, int) else str(value)] = None
         return tex.listing(list(values))
@@ -147,9 +155,8 @@ class StudyView:
         if not source.exists():
             return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
         copied = f"figures/{self.name}-{spec.name}.pdf"
-        (self.results.sources / copied).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, self.results.sources / copied)
-        facts = source.with_suffix(".txt").read_text().strip()
+        copy(regular(source), self.results.sources / copied)
+        facts = regular(source.with_suffix(".txt")).read_text().strip()
         environment = "figure*" if spec.wide else "figure"
         return Tex(
             "\n".join(
@@ -214,6 +221,8 @@ class StudyView:
 
     def _published_cell(self, model: str, rate: float, metric: str) -> str:
         table = self.published
+        if "learning_rate" not in table:
+            return DASH
         row = table[(table.model == model) & (table.learning_rate == rate)]
         if row.empty or metric not in row:
             return DASH

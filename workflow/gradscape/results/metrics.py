@@ -56,7 +56,8 @@ def curvature(quantity: str):
         table = only(runs).probe("hessian")
         if table is None:
             return None
-        return abs(float(table.set_index("quantity")["value"][quantity]))
+        values = table[table["quantity"] == quantity]["value"]
+        return abs(float(values.iloc[0])) if len(values) else None
 
     return metric
 
@@ -76,6 +77,8 @@ def gradient_decades(column: str):
         if table is None:
             return None
         squares = table[table.moment == "initialisation"][column].to_numpy()
+        if len(squares) < 2:
+            return None
         return float(np.log10(squares[-2] / squares[1]))
 
     return metric
@@ -83,10 +86,13 @@ def gradient_decades(column: str):
 
 METRICS = {
     "final_train_loss": lambda runs: only(runs).metrics["train_loss"].iloc[-1],
-    "worst_final_train_loss": lambda runs: max(
-        run.metrics["train_loss"].iloc[-1] for run in runs
+    # Not a number is the worst loss, and never the best accuracy.
+    "worst_final_train_loss": lambda runs: np.max(
+        [run.metrics["train_loss"].iloc[-1] for run in runs]
     ),
-    "best_val_accuracy": lambda runs: max(run.best["val_accuracy"] for run in runs),
+    "best_val_accuracy": lambda runs: np.fmax.reduce(
+        [run.best["val_accuracy"] for run in runs]
+    ),
     "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
     "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
     "final_gap": lambda runs: final_gap(only(runs)),

@@ -1,14 +1,15 @@
 """Finished runs, read back from their directories: what figures and tables start from."""
 
-import json
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from gradscape.errors import GradscapeError
+from gradscape.files import say
 from gradscape.layout import RECORD, Results, probe_file
+from gradscape.results import stored
 from gradscape.settings import DEFAULTS, SETTINGS, Settings
 from gradscape.study import (
     COMMON,
@@ -27,13 +28,10 @@ class FinishedRun:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        try:
-            self.record = json.loads((self.path / RECORD).read_text())
-        except FileNotFoundError:
-            raise GradscapeError(f"{self.path}: not a finished run") from None
-        except json.JSONDecodeError as error:
-            raise GradscapeError(f"{self.path / RECORD}: damaged ({error})") from None
-        # A setting newer than the run had its default value.
+        if not (self.path / RECORD).exists():
+            raise GradscapeError(f"{self.path}: not a finished run")
+        self.record = stored.read_record(self.path / RECORD)
+        # A setting that is younger than the run had its default.
         self.settings: dict = DEFAULTS | self.record["settings"]
         known = "varied" in self.record
         self.varied: dict = self.record["varied"] if known else varied_before(self.record)
@@ -68,18 +66,18 @@ class FinishedRun:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row per epoch; accuracies as fractions."""
-        return self._csv("metrics.csv")
+        """A row an epoch; accuracies as fractions."""
+        return stored.read_table(self.path / "metrics.csv", stored.METRICS)
 
     @cached_property
     def test(self) -> pd.Series:
-        """Loss and accuracy on the test images, with the best epoch's weights."""
-        return self._csv("test.csv").iloc[0]
+        """Loss and accuracy on the test images, of the epoch that validated best."""
+        return self._tests.iloc[0]
 
     @cached_property
     def last_test(self) -> pd.Series:
-        """The same for the last epoch; NaN in runs older than this row."""
-        table = self._csv("test.csv").set_index("epoch", drop=False)
+        """The same of the last epoch; NaN in runs older than this row."""
+        table = self._tests.set_index("epoch", drop=False)
         return table.reindex([len(self.metrics)]).iloc[0]
 
     @property
@@ -93,34 +91,41 @@ class FinishedRun:
 
     @property
     def gradients(self) -> pd.DataFrame:
-        """Mean absolute gradient: a row per epoch, a column per weight tensor, by depth."""
-        arrays = self._arrays("gradients.npz")
-        return pd.DataFrame(
-            arrays["mean_absolute_gradient"], columns=arrays["layer"].tolist()
-        )
+        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth.
+
+        Not a number where a run ended before any was recorded.
+        """
+        return stored.read_gradients(self.path / "gradients.npz")
 
     @property
     def steps(self) -> dict[str, np.ndarray]:
-        """What was kept of every step; config/README.md explains it."""
-        return self._arrays("steps.npz")
+        """What was kept of every step; explained in config/README.md."""
+        return stored.read_steps(self.path / "steps.npz")
 
     def probe(self, name: str) -> pd.DataFrame | None:
         """A probe's table, or None if the run was not probed."""
         file = probe_file(self.path, name)
-        return pd.read_csv(file) if file.exists() else None
+        return stored.read_probe(file, name) if file.exists() else None
 
     @cached_property
     def best(self) -> pd.Series:
-        """The epoch with the best validation accuracy; of equals, the first."""
+        """The epoch with the best validation accuracy; the first of equals, and where none
+        is a number."""
         metrics = self.metrics
-        return metrics.loc[metrics["val_accuracy"].idxmax()]
+        return metrics.loc[metrics["val_accuracy"].fillna(-np.inf).idxmax()]
 
-    def _csv(self, name: str) -> pd.DataFrame:
-        return pd.read_csv(self.path / name)
+    @cached_property
+    def _tests(self) -> pd.DataFrame:
+        return stored.read_table(self.path / "test.csv", stored.TEST)
 
-    def _arrays(self, name: str) -> dict[str, np.ndarray]:
-        with np.load(self.path / name) as arrays:
-            return {key: arrays[key] for key in arrays.files}
+    def check(self) -> None:
+        """Read all of it once. Raises `Damaged` for the first file that is not sound."""
+        steps, _ = self.steps, (self.metrics, self.last_test, self.gradients)
+        if self.settings["gradient_lag"] and "gradient_distance" not in steps:
+            file = self.path / "steps.npz"
+            raise stored.Damaged(f"{file}: the array gradient_distance is missing")
+        for file in sorted((self.path / "probes").glob("[!.]*.csv")):
+            stored.read_probe(file, file.stem)
 
 
 def varied_before(record: dict) -> dict:
@@ -138,9 +143,28 @@ def varied_before(record: dict) -> dict:
 
 
 def finished_runs(study: Study, results: Results) -> list[FinishedRun]:
-    """The study's finished runs, in the order of its grid."""
+    """The study's runs that have come to their end, in the order of its grid, without the
+    damaged ones, each of which is said once."""
     folders = [results.run(run.study, run.name) for run in study.runs]
-    return [FinishedRun(folder) for folder in folders if (folder / RECORD).exists()]
+    finished = [folder for folder in folders if (folder / RECORD).exists()]
+    return [FinishedRun(f) for f in finished if not damage(f, stamp(f))]
+
+
+def stamp(folder: Path) -> tuple:
+    """Changes with the files of a run."""
+    stats = [path.stat() for path in sorted(folder.rglob("[!.]*")) if path.exists()]
+    return tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
+
+
+@cache
+def damage(folder: Path, stamp: tuple) -> str:
+    """What is wrong with a finished run's files; empty if nothing."""
+    try:
+        FinishedRun(folder).check()
+    except stored.Damaged as error:
+        say(f"{error}; the run is left out")
+        return str(error)
+    return ""
 
 
 PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
@@ -181,4 +205,5 @@ def best_setting(runs: list[FinishedRun]) -> list[FinishedRun]:
 
 def mean_accuracy(runs: list[FinishedRun]) -> float:
     """The best epoch's validation accuracy, mean over the runs."""
-    return float(np.mean([run.best["val_accuracy"] for run in runs]))
+    mean = float(np.mean([run.best["val_accuracy"] for run in runs]))
+    return -np.inf if np.isnan(mean) else mean  # which no comparison would find the lowest

@@ -1,0 +1,106 @@
+"""Finished runs whose numbers are none, and tables of every probe, for the fault tests."""
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from conftest import write_run
+from gradscape.layout import RECORD, Results
+from gradscape.results.runs import FinishedRun
+
+SIDE = range(2)
+WRONG = {"nan": np.nan, "infinity": np.inf, "minus infinity": -np.inf}
+
+
+def table(columns: str, *keys, **values) -> pd.DataFrame:
+    """A row for each combination of `keys`, and the same `values` in each."""
+    rows = pd.DataFrame(list(itertools.product(*keys)), columns=columns.split())
+    return rows.assign(**values)
+
+
+def probes(value: float) -> dict[str, pd.DataFrame]:
+    """A table of each probe, everything measured in it being `value`."""
+    moments = ["initialisation", "best"]
+    squares = ["activation_mean_square", "activation_variance", "gradient_mean_square"]
+    squares += [f"predicted_{name}" for name in (squares[0], squares[2])]
+    images = {"label": "cat", "predicted": "dog", "confidence": value}
+    colours = dict.fromkeys(("red", "green", "blue"), 0.5)
+    maps = {"grad_cam": value, "occlusion": value}
+    return {
+        "explanations": table("image row column", SIDE, SIDE, SIDE, **images)
+        .assign(**colours)
+        .assign(**maps),
+        "feature_maps": table(
+            "layer channel row column",
+            ["input", "entry"],
+            range(3),
+            SIDE,
+            SIDE,
+            value=value,
+        ).assign(depth=0),
+        "filters": table(
+            "moment filter channel row column",
+            moments,
+            SIDE,
+            range(3),
+            SIDE,
+            SIDE,
+            weight=value,
+        ),
+        "hessian": table("quantity", ["largest_eigenvalue", "trace"], value=value),
+        "predictions": table("image", range(4), **images),
+        "signal": table("moment depth", moments, range(3), layer="x").assign(
+            **dict.fromkeys(squares, value)
+        ),
+        "surface": table("alpha beta", [-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], loss=value),
+    }
+
+
+def write_broken(folder: Path, value: float, gradients=None, epochs: int = 1) -> list:
+    """Two runs in which every number that was measured is `value`, each probed."""
+    runs = []
+    for rate in (1e-3, 1e-2):
+        run = write_run(
+            folder,
+            "vgg08",
+            rate,
+            losses=(value,) * epochs,
+            accuracies=(value,) * epochs,
+            gradients=(value, value) if gradients is None else gradients,
+            steps=np.full(4 * epochs, value),
+            diverged=None if np.isfinite(value) else epochs,
+            varied={"gradient_lag": 1},
+        )
+        steps = run.steps | {
+            "gradient_distance": np.full(4, value),
+            "weight_distance": np.full(4, value),
+            "probed_step": np.array([1, 3]),
+            "probed_size": np.full((2, 3), 0.1),
+            "probed_gradient_norm": np.full(2, value),
+            "probed_gradient_distance": np.full((2, 3), value),
+            "probed_loss": np.full((2, 3), value),
+        }
+        np.savez(run.path / "steps.npz", **steps)
+        (run.path / "probes").mkdir()
+        for name, rows in probes(value).items():
+            rows.to_csv(run.path / "probes" / f"{name}.csv", index=False)
+        runs.append(FinishedRun(run.path))
+    return runs
+
+
+def stand_in(runs: list, source: Path, results: Results) -> None:
+    """Have the files of one finished run stand for each of these."""
+    record = json.loads((source / RECORD).read_text())
+    for run in runs:
+        folder = results.run(run.study, run.name)
+        folder.mkdir(parents=True)
+        for path in source.iterdir():
+            (folder / path.name).symlink_to(path)
+        (folder / RECORD).unlink()
+        own = {"settings": dataclasses.asdict(run.settings), "varied": run.varied}
+        own |= {"study": run.study, "run": run.name}
+        (folder / RECORD).write_text(json.dumps(record | own))

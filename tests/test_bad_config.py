@@ -1,0 +1,259 @@
+"""Configurations that no one should run: each is refused at the start, in one sentence."""
+
+import datetime
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, needs_tex
+from gradscape import cli
+from gradscape.config import Experiment
+from gradscape.errors import GradscapeError
+from gradscape.layout import Results
+from gradscape.options import settled
+from gradscape.reading import read_yaml
+from gradscape.report import tex
+from gradscape.report.pdf import compile_pdf
+from gradscape.settings import SETTINGS
+
+LONGEST_SENTENCE = 400
+
+
+def config(**study) -> dict:
+    """One run, and whatever is wrong with it."""
+    study = {"title": "One", "model": "vgg08", "dataset": "generated10"} | study
+    return {"title": "T", "results": "results/t", "studies": {"one": study}}
+
+
+@contextmanager
+def refused(sentence: str):
+    with pytest.raises(GradscapeError, match=sentence) as caught:
+        yield
+    assert len(str(caught.value)) < LONGEST_SENTENCE and "\n" not in str(caught.value)
+
+
+# What is read
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    {
+        b"\xff\xfe\x00": "cannot be parsed",
+        b"[" * 10**4: "nested too deeply",
+        b"a: !!timestamp x": "cannot be parsed",
+        b"a: !!python/object/apply:os.system [ls]": "cannot be parsed",
+        b"a: &a [*a]": "its anchors unfold to more than",
+        b"- 1": "is not a mapping",
+    }.items(),
+)
+def test_a_file_that_is_no_configuration_is_said(text, sentence, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(text)
+    with refused(sentence):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("merge", [False, True])
+def test_anchors_that_unfold_to_billions_are_refused_at_once(merge, tmp_path):
+    lines = ["a0: &a0 {k: v}"]
+    for level in range(1, 12):
+        nine = ", ".join([f"*a{level - 1}"] * 9)
+        value = f"{{<<: [{nine}]}}" if merge else f"[{nine}]"
+        lines.append(f"a{level}: &a{level} {value}")
+    path = tmp_path / "config.yaml"
+    path.write_text("\n".join(lines))
+    with refused("its anchors unfold to more than 200,000 values"):
+        read_yaml(path)
+
+
+def test_pipes_and_devices_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with refused("is no file that can be read"):
+            Experiment.from_file(path)
+    with (tmp_path / "huge.yaml").open("wb") as file:
+        file.truncate(2**40)
+    with refused("has 1,099,511,627,776 bytes"):
+        Experiment.from_file(tmp_path / "huge.yaml")
+
+
+def test_a_chain_of_files_that_extend_each_other_has_an_end(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(300):
+        Path(f"{number}.yaml").write_text(f"extends: {number + 1}.yaml")
+    with refused("extends a chain of over 100 files"):
+        Experiment.from_file("0.yaml")
+
+
+@pytest.mark.parametrize("wrong", [1, 1.5, ["a.yaml"], {"a": 1}, True])
+def test_extends_names_a_file(wrong):
+    with refused("extends: the name of a file is needed"):
+        Experiment({"extends": wrong})
+
+
+# What is in it
+
+BAD = {
+    "inf": (config(learning_rate=float("inf")), r"learning_rate: inf is no finite number"),
+    "nan": (
+        config(grid={"learning_rate": [float("nan")]}),
+        r"grid.learning_rate.0: nan is",
+    ),
+    "times": (
+        config(
+            claims={
+                "c": {
+                    "statement": "s",
+                    "source": "s",
+                    "left": float("nan"),
+                    "is": "above",
+                    "right": 1,
+                }
+            }
+        ),
+        "claims.c.left: nan",
+    ),
+    "large": (config(seed=10**30), "seed: is too large a number"),
+    "seed": (config(seed=2**62), "seed: .* is greater than the maximum"),
+    "batch": (
+        config(batch_size=10**9),
+        "batch_size: .* greater than the maximum of 1000000",
+    ),
+    "key 1": ({"title": "T", "results": "r", "studies": {1: {}}}, "the key 1 is no text"),
+    "key null": ({"title": "T", "results": "r", "studies": {None: {}}}, "the key None is"),
+    "date": (
+        config(
+            figures={"f": {"draw": "curves", "options": {"a": datetime.date(2026, 1, 1)}}}
+        ),
+        "options.a: 2026-01-01 is a date to YAML",
+    ),
+    "bytes": (config(variants={"v": {"loss": b"x"}}), "v.loss: b'x' is a bytes to YAML"),
+    "set": (config(tables={"results"}), "tables: {'results'} is a set"),
+    "grid": (
+        config(
+            grid={
+                "seed": list(range(10**4)),
+                "learning_rate": [n + 1.0 for n in range(10**4)],
+            }
+        ),
+        r"one.grid: has 100,000,000 runs, above most_runs \(20,000\)",
+    ),
+    "newline": (
+        config() | {"studies": {"a\n": config()["studies"]["one"]}},
+        "is not a name",
+    ),
+    "long": (config() | {"studies": {"a" * 300: {}}}, "is no name"),
+    "away": (config(variants={"../../x": {"seed": 1}}), "'../../x' is not a name"),
+    "figure": (config(figures={"a\n": {"draw": "curves"}}), "is not a name"),
+    "braces": (config() | {"results": "a{b}"}, "config: results: 'a{b}' cannot be used"),
+    "line": (config() | {"results": "a\nb"}, "config: results: 'a.nb' cannot be used"),
+    "option": (config() | {"results": "-rf"}, "config: results: '-rf' cannot be used"),
+    "nul": (config() | {"extends": "a\0b"}, "extends: the report cannot print"),
+    "nesterov": (
+        config(optimiser="sgd", nesterov=True, momentum=0.0),
+        "nesterov: needs a momentum",
+    ),
+    "warm-up": (config(epochs=2, warmup_epochs=3), "warmup_epochs: more than epochs"),
+    "items": (config(train_items=10**6), "train_items: there are 10,000 images"),
+    "lag": (
+        config(gradient_lag=10, epochs=1, train_items=100, batch_size=10),
+        "gradient_lag: there are 10 steps",
+    ),
+    "threads": (
+        config() | {"threads": 10**6},
+        "threads: .* greater than the maximum of 1024",
+    ),
+    "window": (
+        config(figures={"f": {"draw": "loss_band", "options": {"window": 0}}}),
+        "options.window: 0 is less than the minimum of 1",
+    ),
+    "device": (config(published="/dev/null"), "there is no file /dev/null"),
+    "emoji": (config(title="a 🔥"), r"one.title: .* print '.U0001f525' \(fire\)"),
+    "Chinese": (config() | {"author": "漢"}, "config: author: the report cannot print"),
+    "right to left": (config(title="a\u202eb"), r"right-to-left override"),
+    "control": (config(title="a\x07b"), "a control character"),
+    "surrogate": (config(title="a\udc80b"), "title: the report cannot print"),
+    "endless": (config(title="a" * 300_000), "title: has 300,000 characters, above 10,000"),
+    "folder": (config(dataset="photos/{x}"), "dataset"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_run_is_refused_with_its_key(name):
+    bad, sentence = BAD[name]
+    with refused(sentence):
+        Experiment(bad)
+
+
+def test_a_large_grid_can_be_meant():
+    many = config(grid={"seed": list(range(30))})
+    with refused("has 30 runs, above most_runs"):
+        Experiment(many | {"most_runs": 29})
+    assert len(Experiment(many | {"most_runs": 30}).runs) == 30
+
+
+def test_whole_numbers_with_a_point_are_taken_as_such():
+    probed = {"surface": {"images": 20.0}}
+    wanted = config(epochs=1.0, grid={"seed": [3.0]}, variants={"v": {"batch_size": 50.0}})
+    wanted["studies"]["one"]["probes"] = probed
+    experiment = Experiment(wanted | {"threads": 2.0})
+    for found in experiment.runs:
+        assert found.name.startswith("vgg08_lr1e-3_seed3")
+        values = [getattr(found.settings, n) for n in ("epochs", "seed", "batch_size")]
+        assert [type(value) for value in values] == [int, int, int]
+    assert type(experiment.threads) is int
+    images = experiment.studies["one"].probes["surface"].options["images"]
+    assert type(images) is int
+    assert settled({"momentum": 1.0}, SETTINGS) == {"momentum": 1.0}
+
+
+def test_every_number_of_a_run_is_finite():
+    for name, option in SETTINGS.items():
+        if option.type in (int, float):
+            for value in (float("nan"), float("inf"), -float("inf")):
+                with refused(f"{name}: {value} is no finite number"):
+                    Experiment(config(**{name: value}))
+
+
+def test_the_command_line_takes_no_nan(capsys):
+    words = ["train", "--model", "vgg08", "--dataset", "generated10", "--out", "x"]
+    for flag, value in (("--learning-rate", "nan"), ("--threads", "1000000")):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([*words, flag, value])
+        assert stopped.value.code == 2
+        assert len(capsys.readouterr().err.splitlines()[-1]) < LONGEST_SENTENCE
+
+
+# What the report prints
+
+
+@needs_tex
+def test_all_that_is_taken_as_text_is_printed(tmp_path):
+    """Every character, in a title, a caption and a cell; none stops LaTeX."""
+    characters = sorted(tex.PRINTED - set("\n\t"))
+    text = tex.escape(" ".join(characters) + "\n \n end\u0308 ☃")
+    assert "\n \n" not in text and text.endswith("?")
+    body = "\n".join(
+        [
+            rf"\section{{{text}}}\begin{{table}}\caption{{{text}}}\begin{{tabular}}{{l}}",
+            *(rf"{tex.escape(f'{c} x')} \\" for c in characters if c.strip()),
+            r"\end{tabular}\end{table}",
+        ]
+    )
+    template = (ROOT / "report" / "main.tex.j2").read_text()
+    head = template[template.index(r"\documentclass") : template.index(r"\hypersetup")]
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.tex").write_text(
+        rf"{head}\begin{{document}}{body}\end{{document}}"
+    )
+    compile_pdf(Results(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "title", ["αβγδελμπσ ≤≥×≈∞√", "“Größe” – it’s\u00a0fine\u200b…", "Łódź"]
+)
+def test_signs_and_letters_of_science_are_taken(title):
+    assert Experiment(config(title=title)).studies["one"].title == title
+    assert "?" not in tex.escape(title)

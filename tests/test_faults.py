@@ -1,0 +1,299 @@
+"""Bad luck and bad will: torn files, hostile folders, numbers that are none.
+
+Each ends in the wanted result or in one sentence, never in a traceback, a lost result or
+a program that somebody else's folder chose. `tests/faults.py` does it at random.
+"""
+
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, needs_tex, write_run
+from gradscape import registry
+from gradscape.config import Experiment
+from gradscape.errors import GradscapeError
+from gradscape.figures.drawing import draw
+from gradscape.files import whole
+from gradscape.layout import PACKAGE, Results
+from gradscape.report.build import write_tex
+from gradscape.report.pdf import compile_pdf
+from gradscape.report.verdicts import decide
+from gradscape.results.runs import FinishedRun
+from gradscape.results.tables import write_table
+from gradscape.study import Figure
+from gradscape.unfold import check_columns
+from hostile import WRONG, probes, stand_in, write_broken
+
+DOCUMENT = r"""
+\documentclass{article}
+\usepackage{booktabs}
+\begin{document}
+Text. %s
+\end{document}
+"""
+
+
+def written(folder: Path, body: str = "") -> Results:
+    """A results folder with the LaTeX of a report."""
+    (folder / "report").mkdir(parents=True)
+    (folder / "report" / "report.tex").write_text(DOCUMENT % body)
+    return Results(folder)
+
+
+@needs_tex
+def test_nothing_that_lies_in_a_results_folder_is_run_or_taken_for_tex(tmp_path):
+    results, canary = written(tmp_path / "sent"), tmp_path / "canary"
+    for name in ("latexmkrc", ".latexmkrc"):
+        (results.sources / name).write_text(f"system('touch {canary}');")
+    (results.sources / "booktabs.sty").write_text(r"\input{/etc/hostname}\undefined")
+    (results.sources / "build").mkdir()
+    for torn in ("report.aux", "report.fdb_latexmk", "report.fls"):
+        (results.sources / "build" / torn).write_text(r"\relax \gdef{")
+    compile_pdf(results)
+    assert results.pdf("report").read_bytes().startswith(b"%PDF")
+    assert not canary.exists()
+
+
+@needs_tex
+def test_latex_reads_and_writes_nothing_outside_its_folder(tmp_path):
+    outside = tmp_path / "outside"
+    for body in (
+        rf"\input{{{tmp_path}/secret}}",
+        rf"\newwrite\x\immediate\openout\x={outside}",
+        rf"\immediate\write18{{touch {outside}}}\undefined",
+    ):
+        results = written(tmp_path / f"sent{len(body)}", body)
+        (tmp_path / "secret.tex").write_text("secret")
+        with pytest.raises(GradscapeError, match=r"report\.tex: LaTeX stopped: .+"):
+            compile_pdf(results)
+    assert not list(tmp_path.glob("outside*"))
+
+
+@needs_tex
+def test_a_killed_compilation_does_not_stop_the_next(tmp_path):
+    results = written(tmp_path / "results")
+    command = [
+        sys.executable,
+        "-m",
+        "gradscape",
+        "pdf",
+        "--results",
+        str(tmp_path / "results"),
+    ]
+    started = subprocess.Popen(command)
+    time.sleep(0.6)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    compile_pdf(results)
+    assert results.pdf("report").exists()
+
+
+@needs_tex
+def test_a_home_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/proc/nobody")
+    results = written(tmp_path / "results", r"\fontencoding{T1}\texttt{a}")
+    compile_pdf(results)
+    assert results.pdf("report").exists()
+
+
+def test_no_folder_for_temporary_files_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(GradscapeError, match="set TMPDIR"):
+        compile_pdf(written(tmp_path / "results"))
+
+
+def test_nothing_is_written_or_read_through_a_link(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    (tmp_path / "elsewhere").mkdir()
+    results = Results(tmp_path / "results")
+    results.root.mkdir()
+    results.sources.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(GradscapeError, match="report: is a link to"):
+        compile_pdf(results)
+    results.sources.unlink()
+    results.sources.mkdir()
+    results.tex("report").symlink_to("/etc/hostname")
+    with pytest.raises(GradscapeError, match=r"report\.tex: is a link or no file"):
+        compile_pdf(results)
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / ".new").symlink_to(victim)
+    with whole(tmp_path / "new") as partial:
+        partial.write_text("new")
+    assert (victim.read_text(), (tmp_path / "new").read_text()) == ("mine", "new")
+
+
+# Numbers that are none
+
+
+@pytest.fixture(scope="module", params=[*WRONG, "no epoch"])
+def broken(request, tmp_path_factory) -> list:
+    """Runs that diverged before anything was measured, each in another way."""
+    folder = tmp_path_factory.mktemp("broken")
+    if request.param != "no epoch":
+        return write_broken(folder, WRONG[request.param])
+    runs = write_broken(folder, np.nan)
+    for run in runs:  # as a run that diverges in its first epoch may leave it
+        np.savez(run.path / "gradients.npz", mean_absolute_gradient=[], layer=["a", "b"])
+    return runs
+
+
+@pytest.mark.parametrize("name", registry.names("figure"))
+def test_every_figure_is_drawn_of_numbers_that_are_none(broken, name, tmp_path):
+    options = {"x": "parameters"} if name == "against" else {}
+    outputs = [tmp_path / "figure.pdf", tmp_path / "figure.txt"]
+    draw(Figure("s", name, name, options=options, wide=True), broken, outputs)
+    assert outputs[0].read_bytes().startswith(b"%PDF") and outputs[1].read_text().strip()
+
+
+@pytest.mark.parametrize("name", registry.names("table"))
+def test_every_table_is_made_of_numbers_that_are_none(broken, name, tmp_path):
+    write_table(name, broken, tmp_path / "table.csv")
+    assert len((tmp_path / "table.csv").read_text().splitlines()) > 1
+
+
+@pytest.mark.parametrize("name", registry.names("metric"))
+def test_every_metric_of_numbers_that_are_none_decides_nothing(broken, name):
+    where = (
+        {} if name.startswith(("mean_band", "median_proxy")) else {"learning_rate": 1e-3}
+    )
+    claim = {"left": {"metric": name, "where": where}, "is": "above", "right": 0.5}
+    verdict = decide("c", claim | {"statement": "s", "source": "s"}, broken)
+    if name != "parameters":
+        assert not verdict.holds or np.isposinf(verdict.left).all()
+
+
+@pytest.mark.parametrize("study", Experiment.from_file(ROOT / "config/config.yaml").studies)
+def test_every_section_is_written_of_numbers_that_are_none(broken, study, tmp_path):
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    results = experiment.results
+    stand_in(experiment.studies[study].runs, broken[0].path, results)
+    write_tex(experiment, study)
+    text = results.tex(study).read_text()
+    assert not re.search(r"\b(nan|NaN|inf|None)\b", text), text
+
+
+# Damaged results
+
+
+def packed(**arrays) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def bomb() -> bytes:
+    """An array of 3 GB in 3 MB; the header alone says so, which is what must be read."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("loss.npy", b"small")
+    data = bytearray(content.getvalue())
+    directory = data.rindex(b"PK\x01\x02")
+    data[directory + 24 : directory + 28] = (3 * 10**9).to_bytes(4, "little")
+    return bytes(data)
+
+
+class Evil:
+    """What an unpickling reader would run."""
+
+    def __reduce__(self):
+        return (Path.touch, (Path("unpickled"),))
+
+
+DAMAGE = {
+    "empty record": ("run.json", b"", "damaged"),
+    "record is a list": ("run.json", b"[]", "study is missing"),
+    "record nests": ("run.json", b"[" * 10**5, "damaged"),
+    "record of bytes": ("run.json", b"\xff\xfe\x00", "damaged"),
+    "no classes": ("run.json", {"data": {"classes": None}}, "data.name is missing"),
+    "rate is text": ("run.json", {"settings": {"model": "a"}}, "learning_rate is missing"),
+    "varied is a list": ("run.json", {"varied": [1]}, r"varied is '\[1\]'"),
+    "no seconds": ("run.json", {"seconds_training": "fast"}, "seconds_training is 'fast'"),
+    "NaN parameters": ("run.json", {"parameters": np.nan}, "parameters is 'nan'"),
+    "empty metrics": ("metrics.csv", b"", "metrics.csv: damaged"),
+    "no rows": ("metrics.csv", b"epoch,train_loss\n", "train_accuracy is missing"),
+    "binary metrics": ("metrics.csv", bytes(range(256)), "metrics.csv: damaged"),
+    "words": (
+        "metrics.csv",
+        b"epoch,train_loss,train_accuracy,val_loss,val_accuracy\n1,a,b,c,d\n",
+        "train_loss does not hold numbers",
+    ),
+    "epochs twice": ("test.csv", b"epoch,test_loss,test_accuracy\n1,1,1\n1,1,1\n", "epoch"),
+    "torn steps": ("steps.npz", packed(loss=np.ones(9))[:-30], "steps.npz: damaged"),
+    "no loss": ("steps.npz", packed(steps_per_epoch=1), "loss is missing"),
+    "a bomb": ("steps.npz", bomb(), "it unpacks to 3,000,000,000 bytes"),
+    "a pickle": (
+        "gradients.npz",
+        packed(layer=np.array([Evil()])),
+        "gradients.npz: damaged",
+    ),
+    "no layers": (
+        "gradients.npz",
+        packed(layer=np.array([], str), mean_absolute_gradient=np.ones(0)),
+        "layer is empty",
+    ),
+    "a probe": ("probes/predictions.csv", b"image\n1\n", "confidence is missing"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_run_is_named_and_left_out(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    study = experiment.studies["regularisation"]
+    sound = write_run(tmp_path / "made", "vgg08", losses=(1.0,), accuracies=(0.5,))
+    stand_in(study.runs[:2], sound.path, experiment.results)
+    file, content, sentence = DAMAGE[name]
+    damaged = experiment.directory(study.runs[1]) / file
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(damaged.read_text()) | content).encode()
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.unlink(missing_ok=True)
+    damaged.write_bytes(content)
+    write_tex(experiment, study.name)
+    write_tex(experiment, study.name)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and re.search(sentence, said[0]) and str(damaged) in said[0]
+    text = experiment.results.tex(study.name).read_text()
+    assert "Left out, because files of theirs are damaged: regularisation/" in text
+    assert not Path("unpickled").exists()
+
+
+def test_no_reader_unpickles():
+    for path in PACKAGE.rglob("*.py"):
+        for call in re.findall(r"np\.load\([^)]*\)", path.read_text()):
+            assert "allow_pickle=False" in call, (path, call)
+
+
+def test_a_table_that_does_not_hold_together_costs_its_figure_only(tmp_path, capsys):
+    run = write_broken(tmp_path, 1.0)[0]
+    rows = probes(1.0)["filters"].iloc[1:]
+    rows.to_csv(run.path / "probes" / "filters.csv", index=False)
+    with pytest.raises(GradscapeError, match="figure f: cannot be drawn from the tables"):
+        draw(Figure("s", "f", "filters"), [FinishedRun(run.path)], [tmp_path / "f.pdf"])
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    {
+        b"": "model is missing",
+        b"\xff\x00\n": "cannot be parsed",
+        b"model,source,dataset,epochs,train_images\na,b,c,many,1\n": "epochs is 'many'",
+        b"model,source,dataset,epochs,train_images\na,,c,1,1\n": "line 2: source is ''",
+    }.items(),
+)
+def test_damaged_published_numbers_are_named(content, sentence, tmp_path):
+    path = tmp_path / "published.csv"
+    path.write_bytes(content)
+    with pytest.raises(GradscapeError, match=sentence):
+        check_columns(path)

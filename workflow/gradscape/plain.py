@@ -1,0 +1,84 @@
+"""Is a configuration plain data: text that the report prints, finite numbers, and not too
+much of either? YAML reads more than that: dates, sets, bytes, infinities."""
+
+import math
+import unicodedata
+from typing import Any
+
+from gradscape.errors import GradscapeError
+from gradscape.reading import MOST_VALUES
+from gradscape.registry import short
+from gradscape.report.tex import unprintable
+
+MOST_LETTERS = 10_000  # of a text
+MOST_LETTERS_OF_KEY = 200
+DEEPEST = 30
+# Texts that the report does not print: files and folders.
+UNPRINTED = {"results", "data_dir", "weights", "extends", "section", "claims", "published"}
+NAMED = {"model", "dataset"}  # of these the last part
+
+
+def check_plain(value: Any, at: str) -> None:
+    """Raise `GradscapeError` for the first value that is no plain data, with its key."""
+    waiting: list[tuple[Any, tuple]] = [(value, ())]
+    seen = 0
+    while waiting:
+        value, path = waiting.pop()
+        seen += 1
+        if seen > MOST_VALUES or len(path) > DEEPEST:
+            raise GradscapeError(f"{at}: holds too many values, or too many in each other")
+        try:
+            if isinstance(value, dict):
+                for key in value:
+                    check_key(key)
+                waiting += [(inner, (*path, key)) for key, inner in value.items()]
+            elif isinstance(value, list | tuple):
+                waiting += [(inner, (*path, n)) for n, inner in enumerate(value)]
+            elif isinstance(value, str):
+                keys = [key for key in path if isinstance(key, str)]
+                check_text(value, keys[-1] if keys else "")
+            else:
+                check_value(value)
+        except GradscapeError as error:
+            raise GradscapeError(f"{place(at, path)}: {error}") from None
+
+
+def place(at: str, path: tuple) -> str:
+    """Where a value stands: `config: studies.mine.title`."""
+    key = ".".join(map(str, path))
+    return at if not key else f"{at}: {key}" if at == "config" else f"{at}.{key}"
+
+
+def check_key(key: Any) -> None:
+    if not isinstance(key, str):
+        raise GradscapeError(f"the key {key!r} is no text to YAML; put it in quotes")
+    if len(key) > MOST_LETTERS_OF_KEY or control(key):
+        raise GradscapeError(f"the key {key[:30]!r}… is no name")
+
+
+def check_text(text: str, key: str) -> None:
+    if len(text) > MOST_LETTERS:
+        raise GradscapeError(f"has {len(text):,} characters, above {MOST_LETTERS:,}")
+    odd = control(text)
+    if not odd and key not in UNPRINTED:
+        odd = unprintable(short(text) if key in NAMED else text)
+    if odd:
+        name = unicodedata.name(odd, "a control character")
+        raise GradscapeError(f"the report cannot print {odd!a} ({name.lower()})")
+
+
+def control(text: str) -> str:
+    """The first character that no text has; empty if it has none."""
+    kinds = ("Cc", "Cs", "Cn")
+    odd = (c for c in text if unicodedata.category(c) in kinds and c not in "\n\t")
+    return next(odd, "")
+
+
+def check_value(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise GradscapeError(f"{value} is no finite number")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise GradscapeError("is too large a number")
+    if not isinstance(value, int | float | bool | None):
+        kind = type(value).__name__
+        raise GradscapeError(f"{str(value)[:60]} is a {kind} to YAML; put it in quotes")
