@@ -220,6 +220,10 @@ def test_everything_of_ones_own_with_the_installed_wheel(elsewhere, installed):
 
     (elsewhere / "mine" / "figure.py").write_text(FIGURE + "# a comment\n")
     assert "train" not in planned(succeed(*command, "-n", cwd=elsewhere, **environment))
+    np.savez(elsewhere / "shapes.npz", images=images[::-1], labels=labels[::-1])
+    again = planned(succeed(*command, "-n", cwd=elsewhere, **environment))
+    assert {"data", "train"} <= again.keys()
+    np.savez(elsewhere / "shapes.npz", images=images, labels=labels)
     (elsewhere / "mine" / "optimiser.py").write_text(OPTIMISER + "# a comment\n")
     assert "train" in planned(succeed(*command, "-n", cwd=elsewhere, **environment))
 

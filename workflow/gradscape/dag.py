@@ -70,7 +70,11 @@ class Dag:
 
     def own_data(self, wildcards) -> list[str]:
         """The user's file that the dataset is made from; a folder is not watched."""
-        path = self.source(wildcards).rpartition(":")[0] or self.source(wildcards)
+        return self._own_file(self.source(wildcards))
+
+    @staticmethod
+    def _own_file(dataset: str) -> list[str]:
+        path = dataset.rpartition(":")[0] or dataset
         return [path] if Path(path).is_file() else []
 
     # rule train
@@ -90,7 +94,9 @@ class Dag:
         return [f"{folder}/{file}" for file in DATA_FILES]
 
     def training_code(self, wildcards) -> list[str]:
-        return code.of("engine/train", *called(self._run(wildcards), CALLED))
+        run = self._run(wildcards)
+        own = self._own_file(run.settings.dataset)  # the store is ancient(): not watched
+        return [*code.of("engine/train", *called(run, CALLED)), *own]
 
     def say_what_is_left_out(self) -> None:
         runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
