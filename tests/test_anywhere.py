@@ -257,7 +257,8 @@ def test_a_model_that_cannot_take_the_images_is_named_before_anything_runs(
 ):
     np.savez("small.npz", images=np.zeros((60, 28, 28), np.uint8), labels=np.arange(60) % 3)
     config = yaml.safe_load(TINY)
-    config["studies"]["tiny"] |= {"dataset": "small.npz", "probes": {}, "figures": {}}
+    study = {"dataset": "small.npz", "probes": {}, "figures": {}, "train_items": 40}
+    config["studies"]["tiny"] |= study | {"validation_items": 2}
     config["studies"]["tiny"]["grid"] = {"model": ["vgg08", "convnet"]}
     Path("config.yaml").write_text(yaml.dump(config))
     with pytest.raises(SystemExit):

@@ -10,7 +10,7 @@ from gradscape import code
 from gradscape.config import Experiment
 from gradscape.files import say
 from gradscape.layout import DATA, PACKAGE, RECORD, REPORT, TEMPLATES, nearby
-from gradscape.registry import short
+from gradscape.registry import names, short
 from gradscape.settings import flags
 from gradscape.study import Figure, Probe, Run
 from gradscape.unfold import NAMED, drawn_probes
@@ -45,7 +45,7 @@ def results(wildcards, input) -> str:
 
 
 def data_folder(wildcards, input) -> str:
-    return str(Path(input.data[0]).parents[1])
+    return str(Path([*input.data, *input.own][0]).parents[1])
 
 
 def run_folders(wildcards, input) -> list[str]:
@@ -68,13 +68,9 @@ class Dag:
         folder = self.experiment.data_dir
         return ["--data-dir", folder] if folder else []
 
-    def own_data(self, wildcards) -> list[str]:
+    def own_file(self, wildcards) -> list[str]:
         """The user's file that the dataset is made from; a folder is not watched."""
-        return self._own_file(self.source(wildcards))
-
-    @staticmethod
-    def _own_file(dataset: str) -> list[str]:
-        path = dataset.rpartition(":")[0] or dataset
+        path = self.source(wildcards).rpartition(":")[0] or self.source(wildcards)
         return [path] if Path(path).is_file() else []
 
     # rule train
@@ -90,13 +86,21 @@ class Dag:
         return [str(weights)] if weights and weights.exists() else []
 
     def dataset(self, wildcards) -> list[str]:
+        """The dataset's files, unless it is the user's own."""
+        return [] if self._is_own(wildcards) else self._store(wildcards)
+
+    def own_dataset(self, wildcards) -> list[str]:
+        return self._store(wildcards) if self._is_own(wildcards) else []
+
+    def _is_own(self, wildcards) -> bool:
+        return self._run(wildcards).settings.dataset not in names("dataset")
+
+    def _store(self, wildcards) -> list[str]:
         folder = DATA / short(self._run(wildcards).settings.dataset)
         return [f"{folder}/{file}" for file in DATA_FILES]
 
     def training_code(self, wildcards) -> list[str]:
-        run = self._run(wildcards)
-        own = self._own_file(run.settings.dataset)  # the store is ancient(): not watched
-        return [*code.of("engine/train", *called(run, CALLED)), *own]
+        return code.of("engine/train", *called(self._run(wildcards), CALLED))
 
     def say_what_is_left_out(self) -> None:
         runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
