@@ -5,9 +5,11 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
 
-from conftest import ROOT, needs_tex
+from conftest import ROOT, needs_tex, succeed
 from gradscape import cli
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
@@ -257,3 +259,63 @@ def test_all_that_is_taken_as_text_is_printed(tmp_path):
 def test_signs_and_letters_of_science_are_taken(title):
     assert Experiment(config(title=title)).studies["one"].title == title
     assert "?" not in tex.escape(title)
+
+
+# What a shell could run
+
+NASTY = "a$(touch x); touch x `touch x` 'b\" ü & | > <"
+
+
+def test_no_text_of_a_configuration_is_run_by_a_shell(tmp_path, monkeypatch):
+    """A dry run of everything with its commands, and the two rules that train nothing."""
+    images = np.random.RandomState(0).randint(0, 256, (40, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / f"{NASTY}.npz", images=images, labels=np.arange(40) % 2)
+    study = {"title": NASTY, "dataset": f"{NASTY}.npz", "model": "convnet", "epochs": 1}
+    study |= {"figures": {"f": {"draw": "curves", "caption": NASTY}}}
+    wanted = {"title": NASTY, "author": NASTY, "results": f"results/{NASTY}"}
+    wanted |= {"data_dir": NASTY, "weights": NASTY, "studies": {"one": study}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(wanted, allow_unicode=True))
+    before = {path.name for path in tmp_path.iterdir()}
+    snakemake = [
+        "snakemake",
+        "-s",
+        ROOT / "Snakefile",
+        "--configfile",
+        "config.yaml",
+        "-c1",
+    ]
+    snakemake += ["--nolock", "--quiet", "all"]
+    folder = f"results/data/{NASTY}"
+    made = [f"results/{NASTY}/config.json", f"{folder}/images.npy"]
+    listed = succeed(*snakemake[:-2], "-n", "-p", cwd=tmp_path)
+    for command in ("data", "train", "figure", "table", "tex", "pdf"):
+        assert f"python -m gradscape {command} " in listed
+    succeed(*snakemake[:-2], *made, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    kept = Experiment.from_file(tmp_path / made[0])
+    assert kept.title == NASTY and kept.studies["one"].figures[0].caption == NASTY
+    assert np.load(tmp_path / made[1]).shape == images.shape
+    assert {p.name for p in tmp_path.rglob("*")} >= before
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith("x")]
+
+
+@pytest.mark.parametrize("name", ["a{b}", "a\nb", "..", "logs", "weights", "a" * 120])
+def test_a_folder_of_images_that_could_be_taken_for_another_is_refused(
+    name, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    path = Path("photos") / f"{name}.npz" if name != ".." else Path("photos/..npz/...npz")
+    path.parent.mkdir(parents=True)
+    images = np.zeros((40, 32, 32, 3), np.uint8)
+    np.savez(path, images=images, labels=np.arange(40) % 2)
+    with refused("cannot have the folder|cannot print"):
+        Experiment(config(dataset=str(path), model="convnet"))
+
+
+def test_a_network_whose_name_is_no_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("nets.py").write_text("def wide(classes): ...")
+    for name in ("$(touch x)", "wide; touch x", "wide\n", "../wide"):
+        with refused("nets.py"):
+            Experiment(config(model=f"nets.py:{name}"))
+    assert not Path("x").exists()

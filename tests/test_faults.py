@@ -13,12 +13,13 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from conftest import ROOT, needs_tex, write_run
-from gradscape import registry
+from gradscape import cli, registry
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
@@ -297,3 +298,104 @@ def test_damaged_published_numbers_are_named(content, sentence, tmp_path):
     path.write_bytes(content)
     with pytest.raises(GradscapeError, match=sentence):
         check_columns(path)
+
+
+# The command line
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["probe", "surface", "--run", "r", "--out", "o", "--options", "{"], "--options: "),
+        (
+            ["probe", "surface", "--run", "r", "--out", "o", "--options", "[]"],
+            "--options: ",
+        ),
+        (
+            ["probe", "surface", "--run", "r", "--out", "o", "--options", '{"imges": 1}'],
+            "--options: unknown key 'imges' (did you mean 'images'?)",
+        ),
+        (
+            ["probe", "srface", "--run", "r", "--out", "o"],
+            "unknown probe 'srface' (did you mean 'surface'?)",
+        ),
+        (
+            ["figure", "--out", "o", "--spec", "nonsense"],
+            "--spec: cannot be parsed as JSON",
+        ),
+        (["figure", "--out", "o", "--spec", "{}"], "--spec: the key 'draw' is missing"),
+        (
+            [
+                *("figure", "--out", "o", "--spec"),
+                '{"study": "", "name": "", "draw": "loss_band", "options": {"window": 0}}',
+            ],
+            "--spec.options.window: 0 is less than the minimum of 1",
+        ),
+        (
+            [
+                *("figure", "--out", "o", "--spec"),
+                '{"draw": "curves", "study": "s", "name": "n", "wide": "yes"}',
+            ],
+            "--spec.wide: 'yes' is not of type 'boolean'",
+        ),
+        (
+            ["submission", "fudan", "--config", "config/demo.yaml", "--student", "../../x"],
+            "--student: '../../x' cannot name an archive",
+        ),
+        (
+            ["submission", "fudan", "--config", "config/demo.yaml", "--student", ""],
+            "--student: '' cannot name an archive",
+        ),
+    ],
+)
+def test_bad_arguments_are_one_sentence(words, sentence, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(words)
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"gradscape: {sentence}") and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "another.pdf"),
+        OSError("1024 requested and 0 written"),  # numpy's
+        RuntimeError("PytorchStreamWriter failed writing file"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_and_loses_nothing(
+    error, tmp_path, monkeypatch, capsys
+):
+    path = tmp_path / "images.npy"
+    path.write_text("before")
+
+    def write(arguments) -> None:
+        with whole(path) as partial:
+            partial.write_text("half")
+            raise error
+
+    full = SimpleNamespace(free=0)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: full)
+    monkeypatch.setattr("gradscape.commands.data", write)
+    write.__name__ = "data"
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["data", "generated10"])
+    assert stopped.value.code == 2
+    assert f"{path}: No space left on device; make room" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["images.npy"]
+    assert path.read_text() == "before"
+
+
+def test_an_interruption_while_a_training_starts_is_one_line(generated, tmp_path):
+    command = [sys.executable, "-m", "gradscape", "train", "--model", "vgg08"]
+    command += ["--dataset", "generated10", "--data", generated, "--out", tmp_path / "run"]
+    for seconds in (0.3, 0.8, 1.5):
+        started = subprocess.Popen(
+            list(map(str, command)), stderr=subprocess.PIPE, text=True
+        )
+        time.sleep(seconds)
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=60)
+        assert "Traceback" not in said
+        assert started.returncode in (130, -signal.SIGINT)

@@ -1,4 +1,8 @@
-from gradscape.cli import main
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command line deals with it
+
+from gradscape.cli import main  # noqa: E402
 
 if __name__ == "__main__":
     main()

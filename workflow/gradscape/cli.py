@@ -2,7 +2,11 @@
 
 import argparse
 import errno
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gradscape import __version__, commands
@@ -159,7 +163,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run one command; bad input ends in one sentence on stderr and exit code 2."""
     arguments = parser().parse_args(argv)
     try:
-        arguments.function(arguments)
+        with interruptible():
+            arguments.function(arguments)
     except GradscapeError as error:
         sys.exit(fail(str(error)))
     except OSError as error:
@@ -174,6 +179,31 @@ def main(argv: list[str] | None = None) -> None:
         raise
 
 
-def fail(sentence: str) -> int:
+def fail(sentence: str, code: int = 2) -> int:
     print(f"gradscape: {sentence}", file=sys.stderr)
-    return 2
+    return code
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """An interruption ends in one line, whatever the library that was just being loaded
+    makes of it."""
+    interrupted: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        interrupted.append(number)
+        raise KeyboardInterrupt
+
+    in_charge = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, note) if in_charge else None
+    try:
+        yield
+    except SystemExit:
+        raise
+    except BaseException:
+        if not interrupted:
+            raise
+        sys.exit(fail("interrupted", 128 + signal.SIGINT))
+    finally:
+        if in_charge:
+            signal.signal(signal.SIGINT, before)

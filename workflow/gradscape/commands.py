@@ -5,13 +5,17 @@ Imports are inside the commands, so that a command loads only what it needs.
 
 import dataclasses
 import json
+import re
 import shlex
 from pathlib import Path
 
 from gradscape.config import Experiment, downloaded_weights
+from gradscape.errors import GradscapeError
 from gradscape.layout import DATA, RECORD, Results
-from gradscape.registry import find, names, short
-from gradscape.schema import validate
+from gradscape.options import Option, settled
+from gradscape.registry import check, find, names, short
+from gradscape.registry import options as options_of
+from gradscape.schema import validate, validate_options
 from gradscape.settings import SETTINGS, Settings, flags
 from gradscape.study import Figure, Run, run_name
 from gradscape.unfold import check_settings
@@ -62,7 +66,7 @@ def train(arguments) -> None:
         if waited and recorded_settings(arguments.out) == dataclasses.asdict(settings):
             return  # the other process has trained this run
         train_run(
-            Run(arguments.study, name, settings, json.loads(arguments.varied)),
+            Run(arguments.study, name, settings, mapping(arguments.varied, "--varied")),
             load(arguments.data / short(settings.dataset), settings.dataset),
             arguments.out,
             threads=arguments.threads,
@@ -74,8 +78,12 @@ def train(arguments) -> None:
 
 def recorded_settings(folder: Path) -> dict | None:
     """The settings of the finished run in `folder`; None if there is none."""
-    path = folder / RECORD
-    return json.loads(path.read_text())["settings"] if path.exists() else None
+    from gradscape.results.stored import Damaged, read_record
+
+    try:
+        return read_record(folder / RECORD)["settings"]
+    except Damaged:
+        return None
 
 
 def probe(arguments) -> None:
@@ -83,9 +91,12 @@ def probe(arguments) -> None:
     from gradscape.engine.record import write_csv
     from gradscape.probes.trained import Trained
 
+    options = mapping(arguments.options, "--options")
+    known = option_lines("probe", arguments.name)
+    validate_options(options, known, "--options")
     measure = find("probe", arguments.name)
     run = Trained(arguments.run, arguments.data, arguments.threads)
-    write_csv(arguments.out, measure(run, **json.loads(arguments.options)))
+    write_csv(arguments.out, measure(run, **settled(options, known or {})))
 
 
 def test(arguments) -> None:
@@ -104,7 +115,11 @@ def figure(arguments) -> None:
     from gradscape.figures.drawing import draw
     from gradscape.results.runs import FinishedRun
 
-    spec = Figure(**json.loads(arguments.spec))
+    given = mapping(arguments.spec, "--spec")
+    validate(given, "--spec", "figure")
+    spec = Figure(**given)
+    known = option_lines("figure", spec.draw)
+    validate_options(spec.options, known, "--spec.options")
     draw(spec, [FinishedRun(path) for path in arguments.runs], arguments.out)
 
 
@@ -151,6 +166,11 @@ def submission(arguments) -> None:
     """pack what a course wants handed in"""
     from gradscape.courses.archive import write_submission
 
+    if not re.fullmatch(r"\w[\w.-]{0,99}", arguments.student):
+        raise GradscapeError(
+            f"--student: {arguments.student!r} cannot name an archive: use letters, "
+            "digits, '_', '-' and '.'"
+        )
     print(write_submission(experiment(arguments), arguments.course, arguments.student))
 
 
@@ -199,6 +219,23 @@ def plan(arguments) -> None:
     from gradscape.plan import plan as plan_costs
 
     print(plan_costs(experiment(arguments), arguments.on))
+
+
+def mapping(text: str, flag: str) -> dict:
+    """An argument that is a JSON object."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GradscapeError(f"{flag}: cannot be parsed as JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise GradscapeError(f"{flag}: is no JSON object")
+    return content
+
+
+def option_lines(kind: str, name: str) -> dict[str, Option] | None:
+    """What a probe or a figure takes. Raises `GradscapeError` where there is no such."""
+    check(kind, name)
+    return options_of(kind, name)
 
 
 def settings_from(arguments) -> Settings:

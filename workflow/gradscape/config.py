@@ -170,7 +170,7 @@ def named_datasets(runs: list[Run]) -> dict[str, str]:
         if not FOLDER.fullmatch(folder) or folder in RESERVED:
             raise GradscapeError(
                 f"config: the dataset {name!r} cannot have the folder "
-                f"results/data/{folder}: rename it"
+                f"{folder!r} in results/data: rename it"
             )
         other = datasets.setdefault(folder, name)
         if other != name:

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and folders that one process at a time writes."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,12 +13,16 @@ from typing import IO
 
 from gradscape.errors import GradscapeError
 
+LITTLE = 2**20  # bytes: a disk with less is full
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path to write to, which becomes `path` when the block ends without error.
 
-    Creates the folder if it is missing; after an error `path` is as it was before.
+    Creates the folder if it is missing; after an error `path` is as it was before. On a
+    full disk, which numpy and torch report in words of their own, raises the `OSError` of
+    one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
@@ -25,9 +30,23 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
-    except BaseException:
+    except BaseException as error:
+        full = is_full(error, path.parent)
         partial.unlink(missing_ok=True)
+        if full:
+            reason = os.strerror(errno.ENOSPC)
+            raise OSError(errno.ENOSPC, reason, str(path)) from error
         raise
+
+
+def is_full(error: BaseException, folder: Path) -> bool:
+    """Is a full disk the reason? numpy and torch say so in errors of no number."""
+    if not isinstance(error, OSError | RuntimeError):
+        return False
+    number = getattr(error, "errno", None)
+    if number is not None:
+        return number in (errno.ENOSPC, errno.EDQUOT)
+    return "free space" in str(error) or shutil.disk_usage(folder).free < LITTLE
 
 
 def copy(source: Path, target: Path) -> None:

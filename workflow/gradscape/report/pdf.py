@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from gradscape.errors import GradscapeError
-from gradscape.files import refuse_links, regular, whole
+from gradscape.files import LITTLE, refuse_links, regular, whole
 from gradscape.layout import REPORT, Results
 
 APT = (
@@ -33,7 +33,6 @@ ALWAYS |= {"openin_any": "p", "openout_any": "p", "shell_escape": "f"}
 PICTURE = re.compile(
     r"\\includegraphics(?:\[[^]{}]*\])?\{((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.(?:pdf|png|jpg))\}"
 )
-LITTLE = 2**20  # bytes, less than what a document needs
 
 
 def compile_pdf(results: Results, document: str = REPORT) -> None:
