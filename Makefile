@@ -1,6 +1,7 @@
 # make demo      set up, then the whole chain on generated images: results/demo/report.pdf
 # make test      set up, then every test and check
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
+# make test-faults  set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
 # make published the published reports again from their tables, without training
 # make docs      the tables of config/README.md again from the code
 # make rulegraph the picture of the rules in docs/architecture.md (as root: it installs graphviz)
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell nproc)
 
-.PHONY: demo test test-cluster published docs rulegraph setup tex lock clean
+.PHONY: demo test test-cluster test-faults published docs rulegraph setup tex lock clean
 
 demo: setup tex
 	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml --logger gradscape
@@ -25,6 +26,10 @@ test: setup tex
 
 test-cluster: setup tex
 	$(BIN)/python -m pytest tests/cluster --durations 0
+
+test-faults: setup tex
+	$(BIN)/python -W ignore tests/faults.py --seconds $(or $(SECONDS_OF_FAULTS),300) \
+	  --seed $(or $(SEED),0)
 
 published: setup tex
 	for folder in results/published/*/; do \

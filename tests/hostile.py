@@ -76,8 +76,8 @@ def write_broken(folder: Path, value: float, gradients=None, epochs: int = 1) ->
             varied={"gradient_lag": 1},
         )
         steps = run.steps | {
-            "gradient_distance": np.full(4, value),
-            "weight_distance": np.full(4, value),
+            "gradient_distance": np.full(4 * epochs, value),
+            "weight_distance": np.full(4 * epochs, value),
             "probed_step": np.array([1, 3]),
             "probed_size": np.full((2, 3), 0.1),
             "probed_gradient_norm": np.full(2, value),

@@ -13,11 +13,13 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from shutil import which
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import faults
 from conftest import ROOT, needs_tex, write_run
 from gradscape import cli, registry
 from gradscape.config import Experiment
@@ -399,3 +401,14 @@ def test_an_interruption_while_a_training_starts_is_one_line(generated, tmp_path
         _, said = started.communicate(timeout=60)
         assert "Traceback" not in said
         assert started.returncode in (130, -signal.SIGINT)
+
+
+# At random
+
+
+def test_nothing_is_lost_or_run_and_nothing_raises_at_random(capsys):
+    """A short campaign; `make test-faults` is a long one."""
+    kinds = ["configurations", "files", "folders"] + ["kills"] * bool(which("latexmk"))
+    tallies = faults.campaign(seed=0, seconds=20, kinds=kinds)
+    said = capsys.readouterr().err
+    assert all(tally.tried == tally.survived > 0 for tally in tallies.values()), said

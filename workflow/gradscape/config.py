@@ -32,7 +32,6 @@ class Experiment:
     """
 
     def __init__(self, config: dict, results: Path | None = None):
-        check_plain(config, "config")
         self.config = resolve(config)
         validate(self.config)
         check_count(self.config)
@@ -128,6 +127,7 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
 
     `above` are the files that led here.
     """
+    check_plain(config, str(above[-1]) if above else "config")
     if "extends" not in config:
         return config
     if not isinstance(config["extends"], str):

@@ -3,9 +3,18 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 500  # letters of a sentence; a value in it may be a whole book
+LINE = str.maketrans(dict.fromkeys("\n\r\x0b\x0c\x85\u2028\u2029", " "))
+
 
 class GradscapeError(Exception):
     """Bad input, described in one sentence that names the key, the file or the value."""
+
+    def __init__(self, sentence: str):
+        sentence = sentence.translate(LINE)
+        if len(sentence) > LONGEST:
+            sentence = f"{sentence[: LONGEST // 2]} … {sentence[-LONGEST // 2 :]}"
+        super().__init__(sentence)
 
 
 def suggest(word: object, known: Iterable[str]) -> str:

@@ -3,6 +3,7 @@ much of either? YAML reads more than that: dates, sets, bytes, infinities."""
 
 import math
 import unicodedata
+from pathlib import Path
 from typing import Any
 
 from gradscape.errors import GradscapeError
@@ -59,6 +60,8 @@ def check_key(key: Any) -> None:
 def check_text(text: str, key: str) -> None:
     if len(text) > MOST_LETTERS:
         raise GradscapeError(f"has {len(text):,} characters, above {MOST_LETTERS:,}")
+    if key in UNPRINTED | NAMED and any(len(part) > 100 for part in Path(text).parts):
+        raise GradscapeError("has a name of more than 100 characters in it")
     odd = control(text)
     if not odd and key not in UNPRINTED:
         odd = unprintable(short(text) if key in NAMED else text)

@@ -136,7 +136,9 @@ def load(folder: Path, name: str | None = None) -> Dataset:
         raise GradscapeError(
             f"{error.filename}: missing; make it with `gradscape data {folder.name}`"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
+    except GradscapeError:
+        raise
+    except Exception as error:  # whatever a torn file makes its reader raise
         raise GradscapeError(f"{folder}: damaged: {error}; delete it") from None
     if SEAL in record:
         vars(dataset)["moments"] = record["mean"], record["deviation"]
