@@ -12,7 +12,7 @@ from gradscape.config import Experiment
 
 jobs.set_job_environment()
 
-# A configuration given on the command line stands instead of the default, not on top.
+# A configuration given on the command line replaces the default; it is not laid over it.
 if not {"studies", "extends"} & set(config):
 
     configfile: f"{workflow.current_basedir}/config/config.yaml"

@@ -1,12 +1,12 @@
-"""The whole of a configuration on this machine's GPU, in pieces that end by themselves.
+"""All of a configuration on this machine's GPU, in pieces that end by themselves.
 
     python benchmarks/full_run.py results/published/h200 --seconds 540
 
-Trains and probes the studies in the configuration's order, the most telling first, until
-all is done or the seconds are over. Then call it again: a training that was cut off goes
-on. After each call the finished runs' tables are in the given folder, without weights;
-on another machine a call goes on from that folder alone. Nothing is drawn here: `make
-published` draws, and writes the PDFs.
+Trains and probes the most informative runs first, until all is done or the time is up. Then
+call it again: a training that was cut off resumes. After each call the finished runs'
+tables are in the given folder, without weights; on another machine that folder alone is
+enough to continue. Nothing is drawn here: `make published` draws the figures and writes the
+PDFs.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 from gradscape.config import Experiment
 from gradscape.dag import Dag
@@ -24,14 +23,24 @@ from gradscape.engine.lease import RUNS_PER_GPU
 from gradscape.layout import CONFIGS, HOME, Results
 from gradscape.plan import records
 from gradscape.report.publish import copy_run, publish
+from gradscape.study import matches
 
+# The most telling runs first: a study, and which of its runs. The others follow.
+ORDER = [
+    ("degradation", {"seed": 0}),
+    ("landscape", {}),
+    ("accuracy", {"variant": "long"}),
+    ("degradation", {}),
+    ("landscape-paper", {}),
+    ("regularisation", {}),
+]
 GRACE = 30  # seconds for the trainings to save and for Snakemake to end
 
 
-def missing(dag: Dag, study: str) -> list[str]:
-    """The files that a study's runs and probes still have to make."""
-    wildcards = SimpleNamespace(document=study)
-    files = dag.runs(wildcards) + dag.probes(wildcards)
+def missing(dag: Dag, study: str, where: dict) -> list[str]:
+    """The files that a study's runs and their probes still have to make."""
+    runs = dag.experiment.studies[study].runs
+    files = dag.files([run for run in runs if matches(run.traits, where)])
     return [file for file in files if not Path(file).exists()]
 
 
@@ -69,14 +78,17 @@ def main() -> None:
         if not experiment.is_finished(run):
             copy_run(out.run(run.study, run.name), experiment.directory(run))
     dag = Dag(experiment)
-    for study in experiment.studies:
-        files, left = missing(dag, study), end - time.monotonic()
+    order = [*ORDER, *((study, {}) for study in experiment.studies)]
+    for study, where in order:
+        if study not in experiment.studies:
+            continue
+        files, left = missing(dag, study, where), end - time.monotonic()
         if files and left > 0:
             make(files, options, left)
     count = publish(experiment, out)
     seconds = sum(record["seconds_training"] for record in records([options.out]))
     print(f"{count} runs are in {options.out}, {seconds / 60:.1f} minutes of training")
-    rest = sum(len(missing(dag, study)) for study in experiment.studies)
+    rest = sum(len(missing(dag, study, {})) for study in experiment.studies)
     sys.exit(f"{rest} runs and probes are missing: call again" if rest else 0)
 
 

@@ -1,6 +1,6 @@
-"""The loop that the courses' users run, written from its description: the yardstick.
+"""The loop that course participants usually run, from its description: the yardstick.
 
-A Dataset with torchvision transforms a sample, a DataLoader with worker processes, fp32,
+A Dataset with torchvision transforms per sample, a DataLoader with workers, fp32,
 eager steps, and the loss and accuracy read by the host after every step.
 """
 
@@ -12,9 +12,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from gradscape.config import Settings
 from gradscape.data.normalisation import moments
 from gradscape.models import build
+from gradscape.settings import Settings
 
 
 class Images(Dataset):

@@ -2,8 +2,8 @@
 
     python benchmarks/scale.py --out docs/scale.csv --figure docs/scale.svg
 
-Nothing is trained: every run gets the tables of a published one. Beside it stands what
-Snakemake takes by itself for a Snakefile of as many jobs and files. Minutes on two cores.
+Nothing is trained: every run gets the tables of a published one. For comparison, what
+Snakemake alone takes for a Snakefile with as many jobs and files. Minutes on two cores.
 """
 
 import argparse

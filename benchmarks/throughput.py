@@ -5,14 +5,16 @@
 For each network the plain loop and the engine (in fp32 and in the device's best precision)
 train in turn, `--repeats` times, each turn in a process of its own that warms up and is
 then timed for `--seconds`. Prints images/s, the median of the ratios within a turn, and the
-share of a floor: on CUDA the counted time of a step, on a CPU the network's convolutions
-alone, timed in the same turn. Start-up (imports, device, data, first step) is told apart.
-`--pair` also times two one-thread trainings at once, as `--cores 2` runs them; `--probe`
-training with the landscape measured along the gradient, against the passes counted for it.
-Writes throughput.csv and throughput.svg.
+share of a limit: on CUDA the calculated time of a step, on a CPU that of the network's
+convolutions alone, timed in the same turn. Start-up (imports, device, data, first step) is
+listed separately. `--pair` also times two one-thread trainings at once, as `--cores 2` runs
+them; `--probe` training with the landscape measured along the gradient, against the passes
+counted for it.
+Writes throughput.csv, each row as soon as it is measured, and throughput.svg.
 """
 
 import argparse
+import csv
 import multiprocessing
 import os
 import statistics
@@ -26,7 +28,6 @@ import pandas as pd
 import torch
 
 import plain_loop
-from gradscape.config import Settings
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset, load
 from gradscape.engine.device import configure, has_fast_bf16
@@ -34,6 +35,7 @@ from gradscape.engine.lease import RUNS_PER_GPU
 from gradscape.engine.train import Training
 from gradscape.figures import style
 from gradscape.models import build
+from gradscape.settings import Settings
 
 NETWORKS = {
     "vgg08": Settings("vgg08", "cifar100"),
@@ -45,6 +47,7 @@ NETWORKS = {
 
 ITEMS = 10_000  # training images, fewer than the split's to start sooner
 WARMUP = 5  # steps before the clock starts
+START_UP_LIMIT = 240  # seconds
 
 # Counted µs a step of one H200 with ideal fusion: bytes and FLOP at the card's rates.
 FLOOR_MICROSECONDS = {
@@ -95,7 +98,7 @@ def engine_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator
     backend = configure(settings.device, settings.precision, True, threads)
     training = Training(replace(settings, train_items=ITEMS), dataset, backend)
     while True:
-        training.train.draw(settings.seed, training.epoch)
+        training.train.draw(settings.seed, training.history.epoch)
         if backend.is_cuda and not training.step.graphs:
             training.step.capture()
         training.step.index.zero_()
@@ -139,47 +142,55 @@ def timed(kind: str, settings: Settings, options, at_once: int = 1) -> tuple[flo
     processes = [context.Process(target=turn, args=arguments) for _ in range(at_once)]
     for process in processes:
         process.start()
-    rates, start_ups = zip(*(results.get() for _ in processes), strict=True)
+    limit = options.seconds + START_UP_LIMIT  # a turn that fails leaves nothing to get
+    rates, start_ups = zip(*(results.get(timeout=limit) for _ in processes), strict=True)
     for process in processes:
         process.kill()  # the plain loop's workers go with it
         process.join()
     return sum(rates), max(start_ups)
 
 
-def measure(options) -> pd.DataFrame:
-    """A row a turn, with its ratio to the plain loop's turn just before."""
+COLUMNS = "network", "what", "repeat", "images_per_second", "ratio", "start_up_seconds"
+
+
+def turns(settings: Settings, options) -> Iterator[tuple[str, float, float]]:
+    """What is timed of one network, the plain loop first: name, images/s, start-up."""
+    best = "bf16" if has_fast_bf16(settings.device) else "fp32"
+    precisions = list(dict.fromkeys(["fp32", best]))
+    yield "plain loop", *timed("plain", settings, options)
+    for precision in precisions:
+        chosen = replace(settings, precision=precision)
+        yield f"engine {precision}", *timed("engine", chosen, options)
+    if options.pair:
+        chosen = replace(settings, precision=best)
+        yield f"two at once {best}", *timed("engine", chosen, options, 2)
+    if options.probe:
+        chosen = replace(settings, precision="fp32", **PROBED)
+        yield "engine fp32, probed", *timed("engine", chosen, options)
+    for precision in precisions if settings.device == "cpu" else []:
+        chosen = replace(settings, precision=precision)
+        yield f"convolutions alone {precision}", *timed("floor", chosen, options)
+
+
+def measure(options, path: Path) -> None:
+    """Write one row per turn, once measured, with its ratio to the plain loop just before.
+
+    All networks once, then all again, so that stopping early leaves something of each.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    best = "bf16" if has_fast_bf16(device) else "fp32"
-    rows = []
-    for name in options.networks:
-        settings = replace(NETWORKS[name], device=device)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", buffering=1) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
         for repeat in range(options.repeats):
-            turns = {"plain loop": timed("plain", settings, options)}
-            for precision in dict.fromkeys(["fp32", best]):
-                chosen = replace(settings, precision=precision)
-                turns[f"engine {precision}"] = timed("engine", chosen, options)
-            if options.pair:
-                chosen = replace(settings, precision=best)
-                turns[f"two at once {best}"] = timed("engine", chosen, options, 2)
-            if options.probe:
-                chosen = replace(settings, precision="fp32", **PROBED)
-                turns["engine fp32, probed"] = timed("engine", chosen, options)
-            for precision in dict.fromkeys(["fp32", best] if device == "cpu" else []):
-                chosen = replace(settings, precision=precision)
-                turns[f"convolutions alone {precision}"] = timed("floor", chosen, options)
-            plain = turns["plain loop"][0]
-            for what, (speed, start_up) in turns.items():
-                rows.append((name, what, repeat, speed, speed / plain, start_up))
-                print(f"{name} {what}: {speed:,.0f} images/s, {start_up:.1f} s", flush=True)
-    columns = [
-        "network",
-        "what",
-        "repeat",
-        "images_per_second",
-        "ratio",
-        "start_up_seconds",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+            for name in options.networks:
+                settings = replace(NETWORKS[name], device=device)
+                plain = None
+                for what, speed, start_up in turns(settings, options):
+                    plain = plain or speed
+                    writer.writerow([name, what, repeat, speed, speed / plain, start_up])
+                    said = f"{name} {what}: {speed:,.0f} images/s, {start_up:.1f} s"
+                    print(said, flush=True)
 
 
 def report(table: pd.DataFrame) -> None:
@@ -227,14 +238,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("results/data"))
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--pair", action="store_true")
     parser.add_argument("--probe", action="store_true")
     options = parser.parse_args()
-    table = measure(options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    table.to_csv(options.out / "throughput.csv", index=False)
+    measure(options, options.out / "throughput.csv")
+    table = pd.read_csv(options.out / "throughput.csv")
     draw(table, options.out / "throughput.svg")
     report(table)
 

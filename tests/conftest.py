@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,25 @@ def copy_repository(folder: Path) -> Path:
             shutil.copy2(ROOT / name, folder / name)
     (folder / "config" / "tiny.yaml").write_text(TINY)
     return folder
+
+
+def pytest_configure(config) -> None:
+    config.addinivalue_line("markers", "limit(seconds): the time that a test may take")
+
+
+@pytest.fixture(autouse=True)
+def limit(request):
+    """A test that waits for ever, for a lock say, fails instead."""
+
+    def over(number, frame):
+        raise TimeoutError(f"not done after {seconds} s")
+
+    marker = request.node.get_closest_marker("limit")
+    seconds = marker.args[0] if marker else 1800
+    signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
 
 
 @pytest.fixture

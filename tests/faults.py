@@ -201,7 +201,7 @@ def files(chance: random.Random, folder: Path) -> None:
         write_table(table, sound, results.table("s", table))
     figure = chance.choice(study.figures)
     with sentences():
-        if drawable(figure, sound):
+        if chance.random() < 0.3 and drawable(figure, sound):
             outputs = [results.figure("s", figure.name, kind) for kind in ("pdf", "txt")]
             draw(figure, sound, outputs)
     write_tex(experiment)

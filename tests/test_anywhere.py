@@ -220,6 +220,10 @@ def test_everything_of_ones_own_with_the_installed_wheel(elsewhere, installed):
 
     (elsewhere / "mine" / "figure.py").write_text(FIGURE + "# a comment\n")
     assert "train" not in planned(succeed(*command, "-n", cwd=elsewhere, **environment))
+    np.savez(elsewhere / "shapes.npz", images=images[::-1], labels=labels[::-1])
+    again = planned(succeed(*command, "-n", cwd=elsewhere, **environment))
+    assert {"data", "train"} <= again.keys()
+    np.savez(elsewhere / "shapes.npz", images=images, labels=labels)
     (elsewhere / "mine" / "optimiser.py").write_text(OPTIMISER + "# a comment\n")
     assert "train" in planned(succeed(*command, "-n", cwd=elsewhere, **environment))
 
@@ -253,8 +257,8 @@ def test_a_model_that_cannot_take_the_images_is_named_before_anything_runs(
 ):
     np.savez("small.npz", images=np.zeros((60, 28, 28), np.uint8), labels=np.arange(60) % 3)
     config = yaml.safe_load(TINY)
-    config["studies"]["tiny"] |= {"dataset": "small.npz", "probes": {}, "figures": {}}
-    config["studies"]["tiny"]["train_items"] = 40
+    study = {"dataset": "small.npz", "probes": {}, "figures": {}, "train_items": 40}
+    config["studies"]["tiny"] |= study | {"validation_items": 2}
     config["studies"]["tiny"]["grid"] = {"model": ["vgg08", "convnet"]}
     Path("config.yaml").write_text(yaml.dump(config))
     with pytest.raises(SystemExit):

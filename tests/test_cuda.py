@@ -1,18 +1,32 @@
 """CUDA: what can be shown without a GPU, and, where there is one, that graphs are exact."""
 
+import copy
+import importlib
+import os
+import sys
+from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
+import pandas as pd
 import pytest
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.functional import conv2d
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from conftest import ROOT, make, same, succeed
 from conftest import SMALL as SMALL_ON_CPU
-from conftest import make, same
 from gradscape.data.store import load
-from gradscape.engine.device import Backend
+from gradscape.engine.device import Backend, allow_tf32
+from gradscape.engine.dry_run import dry_run
+from gradscape.engine.forward import Forward
+from gradscape.engine.step import WARMUP_RUNS
 from gradscape.engine.train import Stopped, Training, train
+from gradscape.models import build
 from gradscape.settings import Settings
 from gradscape.study import Run
 
@@ -25,6 +39,7 @@ EVERY_PATH = [
     replace(SMALL, model="resnet-small", width=8, optimiser="muon", label_smoothing=0.1),
     replace(SMALL, model="vgg-a-light", optimiser="adamw", loss="focal"),
 ]
+pytestmark = pytest.mark.limit(300)
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
@@ -79,6 +94,192 @@ def test_a_step_on_cuda_never_touches_the_host(settings, dataset, monkeypatch):
                 training.step(size)
     assert watched.operations > 100
     assert watched.host == []
+
+
+def test_capture_takes_the_largest_minibatch_first_and_moves_nothing(dataset, monkeypatch):
+    """A stand-in runs what it is to capture, so gradients, draws and updates happen."""
+    for stand_in in ("Stream", "CUDAGraph", "current_stream", "stream", "graph"):
+        monkeypatch.setattr(torch.cuda, stand_in, MagicMock())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=None))
+    settings = replace(SMALL_ON_CPU, model="resnet-small", width=8, dropout=0.5)
+    plain, captured = make(settings, dataset), make(settings, dataset)
+    seen, cut, zero = [], captured.train.take, captured.optimiser.zero_grad
+
+    def take(index, size):
+        seen.append([size])
+        return cut(index, size)
+
+    def zero_grad(set_to_none):
+        seen[-1].append(set_to_none)
+        zero(set_to_none)
+
+    monkeypatch.setattr(captured.train, "take", take)
+    monkeypatch.setattr(captured.optimiser, "zero_grad", zero_grad)
+    captured.train.draw(settings.seed, 0)
+    captured.step.capture()
+    accumulating = [[16, False], [8, False]] * (WARMUP_RUNS - 1)
+    warm_up = [[16, True], [8, True], *accumulating]
+    assert seen == [*warm_up, [16, True], [8, False]]
+    for training in (plain, captured):
+        while not training.finished:
+            training.run_epoch(lambda images: None)
+    assert_same(plain, captured)
+    with pytest.raises(AssertionError):  # its tensors would be other ones
+        captured.restore(plain.state())
+
+
+# Fewer kernels, the same bits
+
+# A step in bf16, as the README counts them: what is neither a view nor memory alone.
+OPERATIONS = {
+    "vgg08": 77,
+    "vgg08-bn": 89,
+    "vgg38": 197,
+    "vgg38-bn": 269,
+    "vgg38-bn-rc": 299,
+    "vgg-a": 92,
+    "vgg-a-bn": 109,
+    "convnet": 68,
+    "resnet-small": 129,
+}
+
+
+class Operations(TorchDispatchMode):
+    """Counts what a GPU would start kernels for."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        name, free = str(operation), ("empty", "detach", "profiler")
+        if not (operation.is_view or any(word in name for word in free)):
+            self.names.append(name)
+        return operation(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("model", OPERATIONS)
+def test_a_step_has_no_more_operations_than_were_counted(model, dataset):
+    settings = replace(SMALL_ON_CPU, model=model, precision="bf16")
+    training = make(settings, dataset)
+    training.train.draw(settings.seed, 0)
+    training.step(16)
+    with Operations() as counted:
+        training.step(16)
+    assert len(counted.names) <= OPERATIONS[model], Counter(counted.names)
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return conv2d(x, weight, self.bias)
+
+
+class Odd(nn.Module):
+    """A network of one's own, with all that may not be cast or counted together."""
+
+    def __init__(self):
+        super().__init__()
+        self.twice = nn.Conv2d(3, 3, 3, padding=1)
+        self.frozen = nn.Conv2d(3, 8, 3).requires_grad_(False)
+        self.derived = Standardised(8, 8, 3)
+        self.norm, self.cumulative = nn.BatchNorm2d(8), nn.BatchNorm2d(8, momentum=None)
+        self.still = nn.BatchNorm2d(8)
+        self.unused, self.ignored = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.one, self.other = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.other.weight = self.one.weight
+        self.flat, self.head = nn.BatchNorm1d(8), nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.norm(self.derived(self.frozen(self.twice(self.twice(x)))))
+        x = self.still.eval()(self.cumulative(x)).mean((2, 3))
+        self.ignored(x)
+        return self.head(self.flat(self.other(self.one(x))))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+@pytest.mark.parametrize("model", ["odd", "vgg08-bn-rc", "resnet-small"])
+def test_layers_taken_together_give_the_bits_of_each_by_itself(model, precision):
+    torch.manual_seed(0)
+    network = Odd() if model == "odd" else build(model, 10)
+    calls = dry_run(network, 10).calls
+    network.train().to(memory_format=torch.channels_last)
+    backend = Backend("cpu", "none", precision, True, 1, "none")
+    alone, together = network, copy.deepcopy(network)
+    pairs = zip(alone.modules(), together.modules(), strict=True)
+    twins = Counter({twin: calls[module] for module, twin in pairs})
+    forward = Forward(together, backend, twins)
+
+    def by_itself(images):
+        with backend.autocast():
+            return alone(images)
+
+    logits = []
+    for call, parts in ((by_itself, alone), (forward, together)):
+        torch.manual_seed(1)
+        for _ in range(2):  # gradients are added up
+            images = torch.randn(6, 3, 32, 32)
+            logits.append(call(images))
+            weights = [p for p in parts.parameters() if p.ndim > 1 and p.requires_grad]
+            penalty = sum(weight.abs().sum() for weight in weights)
+            (logits[-1].float().square().sum() + 1e-3 * penalty).backward()
+    assert torch.equal(logits[0], logits[2]) and torch.equal(logits[1], logits[3])
+    state = together.state_dict()
+    assert all(torch.equal(alone.state_dict()[key], state[key]) for key in state)
+    gradients = {key: p.grad for key, p in together.named_parameters()}
+    for key, parameter in alone.named_parameters():
+        assert (parameter.grad is None) == (gradients[key] is None), key
+        if parameter.grad is not None:
+            assert torch.equal(parameter.grad, gradients[key]), key
+
+
+STARTS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from conftest import SMALL
+from gradscape.data.store import load
+from gradscape.engine.train import train
+from gradscape.study import Run
+
+data, out = load(Path(sys.argv[1])), Path(sys.argv[2])
+for name in ("adam", "adamw", "sgd", "rmsprop", "muon"):
+    settings = replace(SMALL, optimiser=name, epochs=1, precision="auto")
+    train(Run("study", name, settings), data, out / name, checkpoint_seconds=0)
+assert not {"torch._dynamo", "sympy"} & set(sys.modules)
+"""
+
+
+def test_training_loads_no_compiler(generated, tmp_path):
+    folder = generated / "generated10"
+    command = (sys.executable, "-c", STARTS, folder, tmp_path)
+    path = os.pathsep.join([str(ROOT / "workflow"), str(ROOT / "tests")])
+    succeed(*command, PYTHONPATH=path)
+
+
+def test_both_of_torchs_switches_for_tf32_agree():
+    for allowed in (True, False):
+        allow_tf32(allowed)
+        assert torch.backends.cudnn.allow_tf32 == allowed
+        assert torch.backends.cuda.matmul.allow_tf32 == allowed
+        assert (torch.backends.cudnn.conv.fp32_precision == "tf32") == allowed
+        assert (torch.backends.cuda.matmul.fp32_precision == "tf32") == allowed
+
+
+def test_a_benchmark_that_is_cut_off_keeps_what_it_measured(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    throughput = importlib.import_module("throughput")
+    measured = iter([(100.0, 1.0), (200.0, 2.0)])
+    monkeypatch.setattr(throughput, "timed", lambda *arguments: next(measured))
+    options = SimpleNamespace(networks=["vgg08"], repeats=1, pair=True, probe=False)
+    with pytest.raises(RuntimeError):
+        throughput.measure(options, tmp_path / "new" / "rows.csv")
+    rows = pd.read_csv(tmp_path / "new" / "rows.csv")
+    assert rows["images_per_second"].tolist() == [100, 200]
+    assert rows["ratio"].tolist() == [1, 2]
+
+
+# On a GPU
 
 
 def trained(settings: Settings, dataset, eager: bool = False) -> Training:

@@ -20,9 +20,10 @@ from torchvision.datasets import CIFAR100, SVHN, FashionMNIST
 
 from gradscape.data import official
 from gradscape.data.datasets import acquire, facts, facts_of_own
+from gradscape.data.facts import Facts
 from gradscape.data.normalisation import moments
 from gradscape.data.splits import split
-from gradscape.data.store import Dataset, Facts, load, save
+from gradscape.data.store import Dataset, load, save
 from gradscape.engine.augmentation import POLICIES
 from gradscape.engine.minibatches import Minibatches
 from gradscape.errors import GradscapeError

@@ -340,8 +340,8 @@ def test_explanations_of_one_kind_only(right, trained, tmp_path):
     (tmp_path / "run.json").write_text((finished.path / "run.json").read_text())
     out = [tmp_path / "figure.pdf", tmp_path / "facts.txt"]
     draw(Figure("s", "f", "explanations", wide=True), [FinishedRun(tmp_path)], out)
-    missing = "wrongly" if right else "rightly"
-    assert f"No image was classified {missing}." in out[1].read_text()
+    missing = "misclassified" if right else "classified correctly"
+    assert f"No image was {missing}." in out[1].read_text()
 
 
 def test_a_study_names_them_and_bad_options_are_named():

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gradscape.data.store import Facts
+from gradscape.data.facts import Facts
+from gradscape.engine.dry_run import dry_run
 from gradscape.errors import GradscapeError
 from gradscape.models import build, check_takes, takes
-from gradscape.models.blocks import forward_flops, layer_counts, parameter_count, weights
+from gradscape.models.blocks import layer_counts, parameter_count, weights
 from gradscape.registry import names
 from gradscape.settings import Settings
 
@@ -52,13 +53,13 @@ def test_images_become_logits_at_the_edges_of_what_a_network_takes(name):
             model = build(name, 10, channels=channels, size=size)
             images = torch.zeros(2, channels, size, size)
         assert model.train()(images).shape == (2, 10), (channels, size)
-        assert forward_flops(model, 10, channels, size) > 0
+        assert dry_run(model, 10, channels, size).flops > 0
     known = takes(name)
     for size in (known.smallest - 1, known.largest and known.largest + 1):
         if size is not None:
             shape = f"3x{size}x{size}"
             with pytest.raises(GradscapeError, match=f"does not take images of {shape}"):
-                forward_flops(build(name, 10, size=size), 10, 3, size)
+                dry_run(build(name, 10, size=size), 10, 3, size)
 
 
 def test_what_a_network_does_not_take_is_said_before_it_is_built():
@@ -90,7 +91,7 @@ def test_ones_own_network_is_told_the_shape_if_it_asks(tmp_path):
     )
     for constructor in ("asks", "asks_not"):
         name = f"{file}:{constructor}"
-        assert forward_flops(build(name, 3, channels=1, size=5), 3, 1, 5) == 2 * 25 * 3
+        assert dry_run(build(name, 3, channels=1, size=5), 3, 1, 5).flops == 2 * 25 * 3
         with pytest.raises(GradscapeError, match="takes images of 4x4 to 9x9"):
             check_takes(name, Settings(name, "x.npz"), Facts(1, 10, 3, 60, 10))
 

@@ -12,7 +12,7 @@ from conftest import SMALL, make
 from gradscape import cli
 from gradscape.courses.alberta import Mark
 from gradscape.data.store import load
-from gradscape.engine.along_gradient import along_gradient, step_sizes
+from gradscape.engine.along_gradient import along, step_sizes
 from gradscape.engine.gradient_change import GradientChange
 from gradscape.engine.outcome import step_arrays
 from gradscape.engine.train import train
@@ -70,9 +70,9 @@ def test_along_the_gradient_of_a_quadratic():
     weight, gradient = quadratic.weight.detach().clone(), quadratic.weight.grad.clone()
     sizes = step_sizes(0.01, 8, 0.4)
     assert sizes[0] == 0.005 and sizes[-1] == 0.04
-    loss, distance = along_gradient(
-        [quadratic.weight], here, quadratic.backward, sizes
-    ).numpy()
+    downhill = [-size for size in sizes]
+    measured = along([quadratic.weight], [gradient], downhill, here, quadratic.backward)
+    loss, distance = measured.numpy()
     curved = gradient @ quadratic.matrix @ gradient
     expected = [here - s * gradient @ gradient + s**2 / 2 * curved for s in sizes]
     np.testing.assert_allclose(loss, [here, *expected], rtol=1e-12)
@@ -86,7 +86,8 @@ def test_along_the_gradient_of_a_quadratic():
 def test_a_step_that_overflows_is_infinite_and_the_bits_come_back():
     quadratic = Quadratic([1.0, 2.0])
     here, weight = quadratic.backward(), quadratic.weight.detach().clone()
-    losses, _ = along_gradient([quadratic.weight], here, quadratic.backward, [1e200])
+    gradient = quadratic.weight.grad.clone()
+    losses, _ = along([quadratic.weight], [gradient], [-1e200], here, quadratic.backward)
     assert losses[1] == np.inf and torch.equal(quadratic.weight, weight)
 
 
@@ -99,10 +100,30 @@ def test_gradient_change_is_the_distance_over_the_lag():
         weight.grad = torch.tensor([gradient], dtype=torch.float32)
         with torch.no_grad():
             weight.copy_(torch.tensor([value]))
-        change.measure()
-        seen.append([float(v) for v in change.now.values()])
-    assert np.isnan(seen[:2]).all()
-    assert seen[2:] == [[5.0, 2.0], [1.0, 5.0]]
+        seen.append([float(v) for v in change.measure()])
+    names = ["gradient_norm", *(f"gradient_distance_lag{n}" for n in (1, 5, 20))]
+    assert change.names[2:] == names
+    own, norm, one, later = np.split(np.array(seen), [2, 3, 4], axis=1)
+    assert np.isnan(own[:2]).all() and np.isnan(one[0]).all() and np.isnan(later).all()
+    assert own[2:].tolist() == [[5.0, 2.0], [1.0, 5.0]]
+    assert norm.ravel().tolist() == [3.0, 0.0, 4.0, 1.0]
+    np.testing.assert_allclose(one[1:].ravel(), [3.0, 4.0, np.sqrt(17)])
+
+
+def test_the_step_of_plain_sgd_is_along_the_gradient(dataset, tmp_path):
+    """So both measurements agree; that of Adam's step is another."""
+    plain = replace(PROBED, epochs=1, landscape_step=True, optimiser="sgd", momentum=0)
+    for optimiser in ("sgd", "adam"):
+        settings = replace(plain, optimiser=optimiser)
+        train(Run("s", "r", settings), dataset, tmp_path / optimiser)
+    sgd, adam = (FinishedRun(tmp_path / name).steps for name in ("sgd", "adam"))
+    length = settings.learning_rate * sgd["probed_gradient_norm"]
+    np.testing.assert_allclose(sgd["stepped_length"], length, rtol=1e-3)
+    np.testing.assert_allclose(sgd["stepped_loss"], sgd["probed_loss"], rtol=1e-5)
+    distances = (sgd["stepped_gradient_distance"], sgd["probed_gradient_distance"])
+    np.testing.assert_allclose(*distances, rtol=0.05)
+    assert (adam["stepped_length"] > 10 * length).all()
+    assert (adam["stepped_loss"][:, -1] < adam["probed_loss"][:, -1]).any()
 
 
 def test_the_surface_of_a_quadratic_is_the_quadratic():
@@ -173,7 +194,7 @@ def at_initialisation(settings: Settings, data, folder) -> pd.DataFrame:
 
 @pytest.mark.parametrize("model", ["vgg08", "vgg-a-bn", "vgg-a-dropout"])
 def test_probing_changes_no_byte(model, dataset, tmp_path):
-    settings = replace(PROBED, model=model, train_items=72)
+    settings = replace(PROBED, model=model, train_items=72, landscape_step=True)
     plain = replace(settings, landscape_every=None, gradient_lag=None)
     for name, wanted in (("probed", settings), ("plain", plain)):
         train(Run("s", "r", wanted), dataset, tmp_path / name)
@@ -218,7 +239,7 @@ def test_both_kinds_of_measures(probed_run):
 def test_overflow_is_counted_under_the_figure(dataset, tmp_path):
     training = make(PROBED, dataset)
     training.run_epoch(lambda images: None)
-    training.history.probes[1]["measured"][:, 2] = torch.nan
+    training.history.probes[1]["measured"][0][:, 2] = torch.nan
     arrays = step_arrays(training.history)
     assert arrays["probed_loss"][1, 1] == np.inf
     out = tmp_path / "run"

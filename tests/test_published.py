@@ -75,7 +75,7 @@ def test_the_readmes_numbers_are_the_runs():
         return f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
 
     for sentence, values in (
-        ("its loss is {} in three of three seeds", "4.60"),
+        ("its loss is {} in all three seeds", "4.60"),
         ("VGG08's is {}.", spread("vgg08", 1e-3, "final_train_loss", 1, 2)),
         ("VGG38 {} %,", spread("vgg38", 1e-3, "val_accuracy", 100, 1)),
         ("batch normalisation {} %,", spread("vgg38-bn", 1e-3, "val_accuracy", 100, 1)),

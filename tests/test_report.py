@@ -128,7 +128,7 @@ def test_a_single_rate_has_no_band_and_says_so(tmp_path):
     runs = [write_run(tmp_path, "vgg-a")]
     facts = tmp_path / "facts.txt"
     draw(Figure("s", "band", "loss_band"), runs, [facts, tmp_path / "band.pdf"])
-    assert "ran at one learning rate only and has no band" in facts.read_text()
+    assert "ran at only one learning rate and has no band" in facts.read_text()
 
 
 def test_figures_repeat_to_the_byte(tmp_path):

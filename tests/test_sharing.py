@@ -10,6 +10,7 @@ from conftest import BIN
 from gradscape import cli
 from gradscape.files import exclusive
 
+pytestmark = pytest.mark.limit(600)
 TRAIN = ["train", "--model", "vgg08", "--dataset", "generated10", "--device", "cpu"]
 TRAIN += ["--epochs", "1", "--train-items", "100", "--validation-items", "20"]
 

@@ -19,10 +19,10 @@ from gradscape.courses.archive import write_submission
 from gradscape.dag import Dag
 from gradscape.data.store import load
 from gradscape.engine.augmentation import Colour, Geometric, grey
+from gradscape.engine.dry_run import dry_run
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
 from gradscape.models import build, pretrained_files
-from gradscape.models.blocks import forward_flops
 from gradscape.models.pretrained import load_backbone
 from gradscape.report.build import write_tex
 from gradscape.results.runs import FinishedRun
@@ -161,12 +161,12 @@ def test_operations_are_counted_and_other_shapes_refused():
         torch.nn.Flatten(),
         torch.nn.Linear(10, 10),
     )
-    assert forward_flops(model, 10) == 2 * (10 * 27 * 32 * 32 + 100)
+    assert dry_run(model, 10).flops == 2 * (10 * 27 * 32 * 32 + 100)
     with pytest.raises(GradscapeError, match=r"into \[1, 10\] where \[1, 100\] is needed"):
-        forward_flops(model, 100)
+        dry_run(model, 100)
     large = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 10))
     with pytest.raises(GradscapeError, match="does not take images of 3x32x32"):
-        forward_flops(large, 10)
+        dry_run(large, 10)
 
 
 # Transfer
@@ -304,7 +304,10 @@ def test_a_section_says_what_its_runs_say(study, tmp_path):
     text = (tmp_path / "report" / f"{study}.tex").read_text()
     assert "70.0" in text and "50.0" in text and " & 5 & " in text
     if study == "accuracy":
-        assert "so are the skip connections" in text and "gives full marks" not in text
+        assert (
+            "skip connections are worth more than a point" in text
+            and "gives full marks" not in text
+        )
     if study == "transfer":
         assert "worth less than the same network trained from scratch" in text
 

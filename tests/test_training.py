@@ -436,12 +436,15 @@ def test_bf16_learns_what_fp32_learns(dataset):
     assert abs(np.mean(ends["fp32"]) - np.mean(ends["bf16"])) < 2 * spread
 
 
+@pytest.mark.limit(60)
 def test_each_run_leases_a_gpu_of_its_own(tmp_path):
-    """Two runs get two GPUs; a third waits until one of them ends."""
+    """Two runs get two GPUs, and each the same again when it asks again; a third waits
+    until one of them ends."""
     code = (
         "import sys, time; from pathlib import Path;"
         "from gradscape.engine.lease import lease;"
-        "print(lease(['a', 'b'], Path(sys.argv[1])), flush=True); time.sleep(60)"
+        "held = [lease(['a', 'b'], Path(sys.argv[1])) for _ in range(2)];"
+        "print(*held, flush=True); time.sleep(60)"
     )
 
     def start():
@@ -450,12 +453,12 @@ def test_each_run_leases_a_gpu_of_its_own(tmp_path):
 
     environment = os.environ.pop("SLURM_JOB_ID", None)
     first, second = start(), start()
-    assert {first.stdout.readline(), second.stdout.readline()} == {"0\n", "1\n"}
+    assert {first.stdout.readline(), second.stdout.readline()} == {"0 0\n", "1 1\n"}
     third = start()
     time.sleep(2)
     assert third.poll() is None
     second.kill()
-    assert third.stdout.readline() in ("0\n", "1\n")
+    assert third.stdout.readline() in ("0 0\n", "1 1\n")
     for process in (first, second, third):
         process.kill()
         process.wait()

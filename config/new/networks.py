@@ -1,6 +1,6 @@
-"""Networks of your own: a function of the number of classes that returns a module.
+"""Networks of your own: functions from the number of classes to a module.
 
-Keywords called `channels` and `size` are told the images' shape; those called `width`,
+Keywords called `channels` and `size` receive the images' shape; those called `width`,
 `activation`, `dropout`, `batch_norm`, `skip` or `freeze` become settings of that name.
 """
 

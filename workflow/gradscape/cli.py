@@ -20,7 +20,7 @@ MOST_THREADS = 1024
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """One option a setting, as its line in `settings.py` has it."""
+    """One option per setting, as its line in `settings.py` describes it."""
     group = parser.add_argument_group("settings")
     for name, option in SETTINGS.items():
         flag = f"--{name.replace('_', '-')}"

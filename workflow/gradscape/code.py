@@ -1,12 +1,12 @@
-"""Which files of code a job's result depends on: what its module imports, and so on.
+"""Which code files a job's result depends on: its module, what that imports, and so on.
 
-They are inputs of the job, judged by content, so that a change in a network trains its
-runs again and a change in a figure draws that figure. Read from the source text, because
-importing takes seconds. Whatever cannot change a result is left out, or a better progress
-bar would cost weeks of training.
+They are inputs of the job, compared by content, so that a change in a network trains its
+runs again and a change in a figure draws that figure again. They are read from the source
+text, because importing takes seconds. Whatever cannot change a result is left out, or a
+better progress bar would cost weeks of training.
 """
 
-import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +15,10 @@ from gradscape.layout import PACKAGE, nearby
 
 # Modules that a result does not depend on, or only through what is an input by itself.
 WITHOUT_EFFECT = {
-    "__init__",  # the version
+    "__init__",  # of the package, and of rooms that only say what they hold
+    "engine/__init__",
+    "figures/__init__",
+    "report/__init__",
     "errors",  # sentences
     "files",  # writing whole files, locking
     "registry",  # finds modules, which are listed by themselves
@@ -24,36 +27,38 @@ WITHOUT_EFFECT = {
     "study",
     "layout",  # paths, likewise
     "data/datasets",  # the data itself is an input, checked by its checksum
+    "data/facts",
     "data/store",
     "engine/checkpoint",  # resuming ends in the same bytes
     "engine/lease",
     "engine/progress",
     "engine/record",
+    "engine/sealed",
 }
+
+
+IMPORT = re.compile(
+    rf"^ *(?:import ({PACKAGE.name}[\w.]*)"
+    rf"|from ({PACKAGE.name}[\w.]*) import (?:\(([\w\s,]*)\)|([\w ,]*)))",
+    re.MULTILINE,
+)
 
 
 @cache
 def imports(path: Path) -> frozenset[Path]:
     """The package's modules that a file imports, also inside its functions."""
     found = set()
-    for node in ast.walk(registry.tree(path)):
-        if isinstance(node, ast.Import):
-            wanted = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            wanted = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-        else:
-            continue
-        for name in wanted:
-            first, *rest = name.split(".")
-            if first == PACKAGE.name:
-                below = PACKAGE.joinpath(*rest)
-                found |= {below.with_suffix(".py"), below / "__init__.py"}
+    for whole, module, several, some in IMPORT.findall(path.read_text()):
+        names = re.findall(r"\w+", several or some)
+        for name in [whole or module, *(f"{module}.{name}" for name in names)]:
+            below = PACKAGE.joinpath(*name.split(".")[1:])
+            found |= {below.with_suffix(".py"), below / "__init__.py"}
     return frozenset(path for path in found if path.is_file())
 
 
-def closure(*starts: Path) -> list[Path]:
+def closure(starts: list[Path]) -> list[Path]:
     """These files and all that they import, without what has no effect on results."""
-    found, waiting = set(), list(starts)
+    found, waiting = set(), starts
     while waiting:
         path = waiting.pop()
         if path not in found and not has_no_effect(path):
@@ -68,11 +73,12 @@ def has_no_effect(path: Path) -> bool:
     return path.relative_to(PACKAGE).with_suffix("").as_posix() in WITHOUT_EFFECT
 
 
-def modules(*names: str) -> list[str]:
-    """The closure of the package's modules `engine/train`, …, as a rule's input."""
-    return [nearby(p) for p in closure(*(PACKAGE / f"{name}.py" for name in names))]
-
-
-def named(kind: str, *names: str) -> list[str]:
-    """The closure of what the names of that kind stand for, as a rule's input."""
-    return [nearby(p) for p in closure(*(registry.source(kind, name) for name in names))]
+@cache
+def of(*parts: str | tuple[str, str]) -> list[str]:
+    """The code of modules (`"engine/train"`), and of what names stand for (`("model",
+    "vgg08")`), as the input of a rule."""
+    starts = [
+        PACKAGE / f"{part}.py" if isinstance(part, str) else registry.source(*part)
+        for part in parts
+    ]
+    return [nearby(path) for path in closure(starts)]

@@ -1,6 +1,6 @@
 """Every step of the workflow as a function of its command-line arguments.
 
-Imports stand inside the commands, so that a command loads only what it needs.
+Imports are inside the commands, so that a command loads only what it needs.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from gradscape.unfold import check_settings
 
 
 def experiment(arguments) -> Experiment:
-    """The configuration that a command names, and the results it is to use."""
+    """The configuration that a command names, with the results folder to use."""
     return Experiment.from_file(arguments.config, arguments.results)
 
 
@@ -52,7 +52,7 @@ def weights(arguments) -> None:
 
 
 def train(arguments) -> None:
-    """train one run, or go on where it was stopped"""
+    """train one run, or resume it where it stopped"""
     settings = settings_from(arguments)
 
     from gradscape.data.store import load
@@ -77,7 +77,7 @@ def train(arguments) -> None:
 
 
 def recorded_settings(folder: Path) -> dict | None:
-    """The settings of the run that is finished in `folder`; None where none is."""
+    """The settings of the finished run in `folder`; None if there is none."""
     from gradscape.results.stored import Damaged, read_record
 
     try:
@@ -133,14 +133,14 @@ def table(arguments) -> None:
 
 
 def report(arguments) -> None:
-    """draw, write and compile the report from the runs that are finished"""
+    """draw, write and compile the report from the finished runs"""
     from gradscape.report.build import build
 
     build(experiment(arguments))
 
 
 def tex(arguments) -> None:
-    """write a document's LaTeX from figures and tables that are drawn"""
+    """write a document's LaTeX from finished figures and tables"""
     from gradscape.report.build import write_tex
 
     write_tex(experiment(arguments), arguments.document)
@@ -154,7 +154,7 @@ def pdf(arguments) -> None:
 
 
 def publish(arguments) -> None:
-    """keep the finished runs as tables, without weights, where a report can use them"""
+    """save the finished runs as tables, without weights, for reports to use"""
     from gradscape.report.publish import publish as publish_runs
 
     chosen = experiment(arguments)
@@ -215,7 +215,7 @@ def runs(arguments) -> None:
 
 
 def plan(arguments) -> None:
-    """say what a configuration will cost: device-hours, disk, the longest chain"""
+    """estimate what a configuration will cost: device-hours, disk, the longest chain"""
     from gradscape.plan import plan as plan_costs
 
     print(plan_costs(experiment(arguments), arguments.on))
@@ -239,7 +239,7 @@ def option_lines(kind: str, name: str) -> dict[str, Option] | None:
 
 
 def settings_from(arguments) -> Settings:
-    """The settings on the command line, held against the schema like a config's."""
+    """The settings on the command line, checked against the schema like a config's."""
     values = {name: getattr(arguments, name) for name in SETTINGS}
     given = {k: v for k, v in values.items() if v is not None}
     validate(given, "command line", "settings")

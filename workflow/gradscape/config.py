@@ -27,8 +27,8 @@ MOST_RUNS = 20_000  # of a study, unless the configuration says another number
 class Experiment:
     """A validated configuration, with the studies' runs laid out.
 
-    `results` is the folder to use instead of the configuration's own. Raises
-    `GradscapeError` with one sentence naming the key for anything wrong in it.
+    `results` is the folder to use instead of the configuration's own. If anything is wrong,
+    raises `GradscapeError` with one sentence that names the key.
     """
 
     def __init__(self, config: dict, results: Path | None = None):
@@ -41,8 +41,9 @@ class Experiment:
         validate(str(self.results), "results", "path")
         self.data_dir = self.config.get("data_dir")
         self.threads = int(self.config.get("threads", 1))
+        defaults = self.config.get("defaults", {})
         self.studies = {
-            name: unfold_study(name, study, self.config.get("defaults", {}))
+            name: unfold_study(name, fewer_seeds(study, self.config.get("seeds")), defaults)
             for name, study in self.config["studies"].items()
         }
         self.runs = [run for study in self.studies.values() for run in study.runs]
@@ -64,7 +65,7 @@ class Experiment:
         return [run for run in runs if matches(run.traits, figure.where)]
 
     def probed(self, runs: list[Run], names=None) -> list[tuple[Run, str]]:
-        """The probes (all, or those in `names`) that the config wants of these runs."""
+        """The probes (all, or those in `names`) that the config wants for these runs."""
         return [
             (run, probe.name)
             for run in runs
@@ -73,13 +74,13 @@ class Experiment:
         ]
 
     def pretrained(self, run: Run) -> Path | None:
-        """The file that a run takes its first weights from, if it does."""
+        """The file that a run takes its first weights from, if it starts from one."""
         if not run.settings.pretrained:
             return None
         return Path(self.config.get("weights", downloaded_weights(run.settings.model)))
 
     def left_out(self, run: Run) -> bool:
-        """Is the run not to be had, because its pretrained weights are not there?"""
+        """Can the run not be made, because its pretrained weights are missing?"""
         weights = self.pretrained(run)
         if weights is None or weights.exists():
             return False
@@ -89,11 +90,11 @@ class Experiment:
         return self.results.run(run.study, run.name)
 
     def is_finished(self, run: Run) -> bool:
-        """Has the run come to its end? Its record is written last."""
+        """Is the run finished? Its record is written last."""
         return self.results.record(run.study, run.name).exists()
 
     def documents(self, document: str = REPORT) -> list[Study]:
-        """The studies of a document: of `report` all, else the one it is named after."""
+        """The studies of a document: all for `report`, else the one it is named after."""
         if document == REPORT:
             return list(self.studies.values())
         if document not in self.studies:
@@ -130,7 +131,7 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
     if "extends" not in config:
         return config
     if not isinstance(config["extends"], str):
-        raise GradscapeError("config: extends: the name of a file is needed")
+        raise GradscapeError("config: extends: must be the name of a file")
     if len(above) >= LONGEST_CHAIN:
         raise GradscapeError(f"{above[-1]}: extends a chain of over {LONGEST_CHAIN} files")
     path = locate(config["extends"])
@@ -138,6 +139,14 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
         raise GradscapeError(f"{path}: extends itself, in a circle of {len(above)} files")
     base = resolve(read_yaml(path), (*above, path.resolve()))
     return merge(base, {k: v for k, v in config.items() if k != "extends"})
+
+
+def fewer_seeds(study: dict, seeds: int | None) -> dict:
+    """A study with only the first `seeds` of the seeds in its grid."""
+    grid = study.get("grid", {})
+    if seeds is None or "seed" not in grid:
+        return study
+    return study | {"grid": grid | {"seed": grid["seed"][:seeds]}}
 
 
 def merge(base: dict, over: dict) -> dict:
@@ -153,7 +162,7 @@ def merge(base: dict, over: dict) -> dict:
 
 
 def named_datasets(runs: list[Run]) -> dict[str, str]:
-    """By the name of its folder, each dataset as the configuration calls it."""
+    """Each dataset as the configuration calls it, by the name of its folder."""
     datasets: dict[str, str] = {}
     for run in runs:
         name = run.settings.dataset

@@ -1,4 +1,4 @@
-"""What each rule reads, answered from the configuration; the rules hold no functions."""
+"""What each rule reads, according to the configuration; the rules contain no functions."""
 
 import dataclasses
 import json
@@ -10,21 +10,21 @@ from gradscape import code
 from gradscape.config import Experiment
 from gradscape.files import say
 from gradscape.layout import DATA, PACKAGE, RECORD, REPORT, TEMPLATES, nearby
-from gradscape.registry import short
+from gradscape.registry import names, short
 from gradscape.settings import flags
 from gradscape.study import Figure, Probe, Run
 from gradscape.unfold import NAMED, drawn_probes
 
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
-# Settings whose functions a training calls; all others are values.
+# Settings whose functions a training calls; all others are plain values.
 CALLED = ["model", "loss", "optimiser", "schedule", "split"]
 
 
 def set_job_environment() -> None:
-    """Have the jobs find this package and this Python.
+    """Let the jobs find this package and this Python.
 
-    PYTHONPATH reaches jobs inside conda environments too; PATH makes `python` the one that
-    runs Snakemake, activated or not, and a conda environment's own goes before it.
+    PYTHONPATH also reaches jobs inside conda environments. PATH makes `python` the one that
+    runs Snakemake, activated or not; a conda environment's own comes before it.
     """
     for variable, folder in (
         ("PYTHONPATH", str(PACKAGE.parent)),
@@ -35,17 +35,17 @@ def set_job_environment() -> None:
 
 
 def folder(wildcards, output) -> str:
-    """Of a run, from what it writes: where a `module` with a prefix puts it."""
+    """A run's folder, from what it writes: a `module` with a prefix puts it elsewhere."""
     return str(Path(output[0]).parent)
 
 
 def results(wildcards, input) -> str:
-    """The results folder, from the configuration that is kept in it, likewise."""
+    """The results folder, likewise from the configuration that is kept in it."""
     return str(Path(input.config).parent)
 
 
 def data_folder(wildcards, input) -> str:
-    return str(Path(input.data[0]).parents[1])
+    return str(Path([*input.data, *input.own][0]).parents[1])
 
 
 def run_folders(wildcards, input) -> list[str]:
@@ -68,7 +68,7 @@ class Dag:
         folder = self.experiment.data_dir
         return ["--data-dir", folder] if folder else []
 
-    def own_data(self, wildcards) -> list[str]:
+    def own_file(self, wildcards) -> list[str]:
         """The user's file that the dataset is made from; a folder is not watched."""
         path = self.source(wildcards).rpartition(":")[0] or self.source(wildcards)
         return [path] if Path(path).is_file() else []
@@ -86,19 +86,21 @@ class Dag:
         return [str(weights)] if weights and weights.exists() else []
 
     def dataset(self, wildcards) -> list[str]:
+        """The dataset's files, unless it is the user's own."""
+        return [] if self._is_own(wildcards) else self._store(wildcards)
+
+    def own_dataset(self, wildcards) -> list[str]:
+        return self._store(wildcards) if self._is_own(wildcards) else []
+
+    def _is_own(self, wildcards) -> bool:
+        return self._run(wildcards).settings.dataset not in names("dataset")
+
+    def _store(self, wildcards) -> list[str]:
         folder = DATA / short(self._run(wildcards).settings.dataset)
         return [f"{folder}/{file}" for file in DATA_FILES]
 
     def training_code(self, wildcards) -> list[str]:
-        return self._code(self._run(wildcards), "engine/train", CALLED)
-
-    def _code(self, run: Run, module: str, called: list[str]) -> list[str]:
-        """A module's code, with that of the functions that the run names for it."""
-        files = set(code.modules(module))
-        for setting in called:
-            name = getattr(run.settings, setting)
-            files |= set(code.named(NAMED[setting].kind, name))
-        return sorted(files)
+        return code.of("engine/train", *called(self._run(wildcards), CALLED))
 
     def say_what_is_left_out(self) -> None:
         runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
@@ -124,10 +126,9 @@ class Dag:
         return json.dumps(self._probe(wildcards).options)
 
     def probe_code(self, wildcards) -> list[str]:
-        own = code.named("probe", self._probe(wildcards).measure)
-        return sorted(
-            {*own, *self._code(self._run(wildcards), "probes/trained", ["model", "split"])}
-        )
+        measure = ("probe", self._probe(wildcards).measure)
+        run = called(self._run(wildcards), ["model", "split"])
+        return code.of("probes/trained", measure, *run)
 
     def _probe(self, wildcards) -> Probe:
         return self.experiment.studies[wildcards.study].probes[wildcards.probe]
@@ -147,24 +148,23 @@ class Dag:
         return self._figure(wildcards).caption
 
     def figure_code(self, wildcards) -> list[str]:
-        own = code.named("figure", self._figure(wildcards).draw)
-        return sorted({*own, *code.modules("figures/drawing")})
+        return code.of("figures/drawing", ("figure", self._figure(wildcards).draw))
 
     def study_runs(self, wildcards) -> list[str]:
         return self._records(self.experiment.studies[wildcards.study].runs)
 
     def table_code(self, wildcards) -> list[str]:
-        return code.named("table", wildcards.table)
+        return code.of(("table", wildcards.table))
 
     def _figure(self, wildcards) -> Figure:
         return self.experiment.figure(wildcards.study, wildcards.figure)
 
     def _possible(self, runs) -> list[Run]:
-        """Without those whose pretrained weights are missing: the rest goes on."""
+        """The runs without those whose pretrained weights are missing."""
         return [run for run in runs if not self.experiment.left_out(run)]
 
     def _records(self, runs) -> list[str]:
-        """What each run writes last; it stands for the run's tables, a fifth of the DAG."""
+        """What each run writes last, in place of all it writes: a fifth of the DAG."""
         results = self.experiment.results
         return [str(results.record(r.study, r.name)) for r in self._possible(runs)]
 
@@ -191,7 +191,7 @@ class Dag:
         ]
 
     def template(self, wildcards) -> list[str]:
-        """What a document is written from, beside what was measured."""
+        """What a document is written from, besides what was measured."""
         studies = self.experiment.documents(document(wildcards))
         own = {nearby(Path(file)) for study in studies for file in study.files}
         shared = [TEMPLATES / "references.bib", *sorted(TEMPLATES.glob("*.j2"))]
@@ -204,8 +204,8 @@ class Dag:
             if isinstance(claim[side], dict)
         }
         files = own | {nearby(path) for path in shared}
-        files |= set(code.modules("report/build")) | set(code.named("metric", *metrics))
-        return sorted(files)
+        used = [("metric", metric) for metric in sorted(metrics)]
+        return sorted(files | set(code.of("report/build", *used)))
 
     def configuration(self) -> str:
         return json.dumps(self.experiment.config)
@@ -217,9 +217,19 @@ class Dag:
         runs = self._possible(self._runs(wildcards))
         return self._probe_files(self.experiment.probed(runs))
 
+    def files(self, runs: list[Run]) -> list[str]:
+        """What runs and their probes write last."""
+        probes = self.experiment.probed(self._possible(runs))
+        return self._records(runs) + self._probe_files(probes)
+
     def _runs(self, wildcards) -> list[Run]:
         studies = self.experiment.documents(document(wildcards))
         return [run for study in studies for run in study.runs]
+
+
+def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
+    """What these settings of a run name, as kinds and names of the registry."""
+    return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
 
 
 def document(wildcards) -> str:

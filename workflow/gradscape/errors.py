@@ -1,4 +1,4 @@
-"""The one exception that is meant for the user's eyes, and what its sentences share."""
+"""The one exception meant for the user's eyes, and what its sentences share."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ LINE = str.maketrans(dict.fromkeys("\n\r\x0b\x0c\x85\u2028\u2029", " "))
 
 
 class GradscapeError(Exception):
-    """Bad input, said in one sentence that names the key, the file or the value."""
+    """Bad input, described in one sentence that names the key, the file or the value."""
 
     def __init__(self, sentence: str):
         sentence = sentence.translate(LINE)
@@ -18,7 +18,7 @@ class GradscapeError(Exception):
 
 
 def suggest(word: object, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word: the likeliest one, or all.
+    """The end of a sentence about an unknown word: the likeliest known one, or all.
 
     >>> suggest("vgg39", ["vgg38", "vgg-a"]), suggest("x", ["on", "off"])
     (" (did you mean 'vgg38'?)", ' (known: on, off)')

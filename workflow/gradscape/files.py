@@ -20,7 +20,7 @@ LITTLE = 2**20  # bytes: a disk with less is full
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path to write to, which becomes `path` when the block ends without error.
 
-    Makes the folder where it is missing; after an error `path` is as it was before. On a
+    Creates the folder if it is missing; after an error `path` is as it was before. On a
     full disk, which numpy and torch report in words of their own, raises the `OSError` of
     one.
     """
@@ -92,11 +92,10 @@ def refuse_links(*folders: Path) -> None:
 def exclusive(folder: Path) -> Iterator[bool]:
     """Wait until no other process, on any node, is in a block for the same folder.
 
-    Gives whether there was one to wait for. The kernel lets go of the lock when a process
-    ends, however it does. Where a file system has no locks (Lustre mounted without
-    `flock`) that is said, and nothing is locked. The package `filelock` does otherwise: it
-    leaves its file behind, and without `flock` takes a file that outlives a killed process
-    for a lock.
+    Yields whether it had to wait. The kernel releases the lock when a process ends, however
+    that happens. If the file system has no locks (Lustre mounted without `flock`), a
+    message says so and nothing is locked. The package `filelock` would leave its file
+    behind, and without `flock` takes a file that outlives a killed process for a lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, waited = folder / ".lock", False
@@ -114,7 +113,7 @@ def exclusive(folder: Path) -> Iterator[bool]:
                 )
                 yield False
                 return
-            if is_at(file, path):  # and not removed by the one that was waited for
+            if is_at(file, path):  # and not removed by the process that held it
                 try:
                     yield waited
                 finally:
@@ -123,7 +122,7 @@ def exclusive(folder: Path) -> Iterator[bool]:
 
 
 def is_at(file: IO, path: Path) -> bool:
-    """Is an open file the one that `path` names now?"""
+    """Is an open file still the one that `path` names?"""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Where everything lies: results from where the user stands, gradscape's files by its code.
+"""Where everything is: results below the working directory, gradscape's files by its code.
 
     results/data/<dataset>/                     images, labels, class names, checksums
     results/<config>/config.json                the configuration as it ran
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-# Beside the package in a clone; in an installed wheel, within it.
+# Beside the package in a clone; inside it in an installed wheel.
 HOME = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parents[1]
 SNAKEFILE = HOME / "Snakefile"
 TEMPLATES = HOME / "report"
@@ -84,16 +84,16 @@ class Results:
 
 
 def probe_file(run: Path, probe: str) -> Path:
-    """Where a probe of the run in the directory `run` writes its table."""
+    """Where a probe writes its table for the run in the directory `run`."""
     return run / "probes" / f"{probe}.csv"
 
 
 def locate(path: str | Path) -> Path:
-    """A file that a configuration names: from where the user stands, else gradscape's."""
+    """A file that a configuration names: from the working directory, else gradscape's."""
     return Path(path) if Path(path).exists() else HOME / path
 
 
 def nearby(path: Path) -> str:
-    """A path as short as it can be named from here, so that a clone may be moved."""
+    """A path relative to the working directory, if possible: a clone may be moved."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,4 +1,4 @@
-"""A project of one's own, laid out to start from."""
+"""A new project of the user's own, laid out to start from."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from gradscape.layout import CONFIGS, HOME
 def lay_out(folder: Path) -> str:
     """Copy a small project into a new or empty folder; return what to type next.
 
-    Raises `GradscapeError` for a folder that holds anything.
+    Raises `GradscapeError` if the folder is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise GradscapeError(f"{folder}: is not empty; name a new folder")

@@ -2,8 +2,8 @@
 
     learning_rate: Annotated[float, Range(above=0), "base rate"] = 1e-3
 
-Settings of a run are fields of a dataclass written so; options of a probe or a figure are
-keywords of its function. The JSON schema, the command line and the tables of
+A run's settings are fields of a dataclass written like this; options of a probe or figure
+are keywords of its function. The JSON schema, the command line and the tables in
 `config/README.md` are made from these lines.
 """
 
@@ -16,12 +16,12 @@ from typing import Annotated, Any, get_args, get_origin
 
 import yaml
 
-REQUIRED = object()  # stands for a default that there is none of
+REQUIRED = object()  # in place of a default where there is none
 
 
 @dataclass(frozen=True)
 class Range:
-    """Which numbers are taken."""
+    """Which numbers are accepted."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -40,7 +40,7 @@ class Range:
 
 @dataclass(frozen=True)
 class OneOf:
-    """Which words are taken."""
+    """Which words are accepted."""
 
     words: tuple[str, ...]
 
@@ -56,18 +56,18 @@ class Named:
     own: bool = False
 
     def schema(self) -> dict:
-        return {}  # the registry checks it, and knows what was meant
+        return {}  # the registry checks it, and can suggest a name
 
 
 @dataclass(frozen=True)
 class Unset:
-    """What it means that the option is left out."""
+    """What it means if the option is left out."""
 
     means: str
 
 
 class Mark(Enum):
-    """What else is to be known of a setting."""
+    """What else there is to know about a setting."""
 
     MODEL = auto()  # a keyword of the model's constructor
 
@@ -90,7 +90,7 @@ class Option:
 
     @property
     def type(self) -> type | None:
-        """The one type that a value has; None where it may be anything."""
+        """The type of its values; None if that may be anything."""
         return next((t for t in self.types if t is not NoneType), None)
 
     def schema(self) -> dict:
@@ -127,8 +127,8 @@ def option(name: str, annotation: Any, default: Any = REQUIRED) -> Option:
 
 
 def options_of(function: ast.FunctionDef) -> dict[str, Option]:
-    """What a function that is there as text only takes by keyword: its parameters with
-    defaults, and those behind a `*`."""
+    """What a function takes by keyword, from its source text: its parameters with defaults,
+    and those after a `*`."""
     arguments = function.args
     plain = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(plain) - len(arguments.defaults)) + arguments.defaults

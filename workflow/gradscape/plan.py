@@ -1,38 +1,35 @@
-"""What a configuration will cost before it runs: device-hours, disk and the longest chain.
+"""What a configuration will cost, before it runs: device-hours, disk and the longest chain.
 
-The times are measured ones: of the configuration's own finished runs and of those kept in
-`results/published/`. What was never measured on a kind of device is not guessed.
+The times were measured, on the configuration's own finished runs and on those kept in
+`results/published/`. For a GPU that has none, they are estimates and are marked as such.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from statistics import median
-from types import SimpleNamespace
 
-import numpy as np
 import torch
 
 from gradscape.config import Experiment
 from gradscape.data.datasets import facts
-from gradscape.data.splits import split
-from gradscape.data.store import Facts
+from gradscape.data.facts import Facts
+from gradscape.data.splits import count_training_images
 from gradscape.engine.device import device_kind
+from gradscape.engine.estimate import estimated_seconds, network_of
 from gradscape.errors import GradscapeError
 from gradscape.layout import PUBLISHED, RECORD
-from gradscape.models import build
-from gradscape.settings import MODEL_SETTINGS, Settings
+from gradscape.settings import Settings
 
 
 @dataclass(frozen=True)
 class Measured:
     """What finished runs took on one kind of device.
 
-    `seconds_per_image` by model, its width, channels and size of the images, precision
-    asked for and CPU threads; `overhead` is what a run takes beside its training steps:
-    start, validation, test.
+    `seconds_per_image` is by model, its width, channels and size of the images, requested
+    precision and CPU threads; `overhead` is what a run takes besides its training steps:
+    start-up, validation, test.
     """
 
     kind: str
@@ -40,14 +37,15 @@ class Measured:
     overhead: float
 
     def seconds(self, settings: Settings, threads: int) -> float | None:
-        """How long a run will take; None where its like was never measured."""
+        """How long a run will take; None if nothing like it was ever measured."""
         threads = threads if self.kind.startswith("CPU") else 0
         key = measured_by(vars(settings), facts(settings.dataset), threads)
         if key not in self.seconds_per_image:
             return None
         passes = settings.epochs * training_images(settings)
         if settings.landscape_every is not None:
-            passes *= 1 + settings.landscape_points / settings.landscape_every
+            directions = 1 + settings.landscape_step
+            passes *= 1 + directions * settings.landscape_points / settings.landscape_every
         return self.overhead + passes * self.seconds_per_image[key]
 
 
@@ -58,14 +56,14 @@ def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
 
 
 def records(folders: list[Path]) -> Iterator[dict]:
-    """The records of the runs that are finished below these results folders."""
+    """The records of all finished runs below these results folders."""
     for folder in folders:
         for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
             yield json.loads(path.read_text())
 
 
 def measure(kind: str, folders: list[Path]) -> Measured:
-    """What was measured on a kind of device."""
+    """Gather what was measured on a kind of device."""
     times: dict[tuple, list[float]] = {}
     overheads = []
     for record in records(folders):
@@ -91,28 +89,16 @@ def training_images(settings: Settings) -> int:
     return count_training_images(settings.dataset, settings.split, settings.train_items)
 
 
-@cache
-def count_training_images(dataset: str, division: str, train_items: int | None) -> int:
-    known = facts(dataset)
-    sizes = SimpleNamespace(train=known.train, labels=np.zeros(known.train + known.test))
-    return len(split(sizes, division, train_items)["train"])
-
-
-@cache
-def model_bytes(model: str, known: Facts, *options) -> int:
-    """Size of a network's weights and statistics, with the values of its settings."""
-    settings = SimpleNamespace(**dict(zip(MODEL_SETTINGS, options, strict=True)))
-    with torch.device("meta"):
-        network = build(model, known.classes, settings, known.channels, known.size)
-    tensors = network.state_dict().values()
+def model_bytes(settings: Settings) -> int:
+    """Size of a network's weights and statistics."""
+    tensors = network_of(settings, facts(settings.dataset)).state_dict().values()
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def disk_bytes(settings: Settings) -> int:
-    """What a run leaves: its best and its last weights, and the loss of every step."""
+    """What a run leaves on disk: its best and last weights, and the loss of every step."""
     steps = settings.epochs * -(-training_images(settings) // settings.batch_size)
-    options = [getattr(settings, option) for option in MODEL_SETTINGS]
-    return 2 * model_bytes(settings.model, facts(settings.dataset), *options) + 4 * steps
+    return 2 * model_bytes(settings) + 4 * steps
 
 
 def dataset_bytes(known: Facts) -> int:
@@ -120,7 +106,7 @@ def dataset_bytes(known: Facts) -> int:
 
 
 def plan(experiment: Experiment, kind: str | None = None) -> str:
-    """The costs of the runs that are not finished yet, as a text of a few lines."""
+    """The cost of the runs that are not finished yet, as a few lines of text."""
     if kind is None:
         cuda = torch.cuda.is_available()
         needs = {run.settings.device for run in experiment.runs}
@@ -128,7 +114,7 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
     measured = measure(kind, [experiment.results.root, *PUBLISHED.glob("*")])
 
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
-    seconds, unmeasured, disk = {}, set(), 0
+    seconds, unmeasured, estimated, disk = {}, set(), set(), 0
     for name, study in experiment.studies.items():
         missing = [
             run
@@ -138,6 +124,13 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
         times = {
             run.id: measured.seconds(run.settings, experiment.threads) for run in missing
         }
+        if not kind.startswith("CPU"):
+            guesses = {r.id: r.settings for r in missing if times[r.id] is None}
+            estimated |= guesses.keys()
+            times |= {
+                run: estimated_seconds(settings, facts(settings.dataset))
+                for run, settings in guesses.items()
+            }
         unmeasured |= {run.settings.model for run in missing if times[run.id] is None}
         known = {run: time for run, time in times.items() if time is not None}
         seconds |= known
@@ -159,6 +152,12 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
             f"longest chain: data, train {longest} ({seconds[longest] / 60:.0f} min), "
             "figure, tex, pdf; more devices do not shorten it",
         ]
+    if estimated:
+        lines.append(
+            f"{len(estimated)} runs were never measured on {kind}: their times are "
+            "estimates for an H200, from counted kernels and operations, and may be off "
+            "by a third"
+        )
     if unmeasured:
         lines.append(
             f"not measured on {kind} in this precision and with these threads: "

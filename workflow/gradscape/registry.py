@@ -1,4 +1,4 @@
-"""What a configuration may call by name, found without importing any of it.
+"""What a configuration may name, found without importing any of it.
 
 Reading a configuration or drawing a figure must not load torch, so names and options are
 read from the source text. A name is a key of a table that a module spells out, or a file
@@ -9,7 +9,7 @@ whose function has the file's name:
     engine/optimisers.py    OPTIMISERS      courses/<name>.py   def <name>(…)
     …
 
-Wherever such a name stands, `path/file.py:function` names one of the user's own.
+In place of most of these names, `path/file.py:function` names one of the user's own.
 """
 
 import ast
@@ -24,7 +24,7 @@ from gradscape.errors import GradscapeError, suggest
 from gradscape.layout import PACKAGE
 from gradscape.options import Option, options_of
 
-# Of each kind: the files, and the table in them; without one the file names the function.
+# For each kind, the files and the table in them; without one, the file names the function.
 TABLES = {
     "model": ("models/*.py", "MODELS"),
     "dataset": ("data/datasets.py", "DATASETS"),
@@ -70,10 +70,12 @@ def names(kind: str) -> dict[str, Path]:
     pattern, table = TABLES[kind]
     found: dict[str, Path] = {}
     for path in sorted(PACKAGE.glob(pattern)):
+        text = path.read_text()
         if table is None:
-            if path.stem in definitions(path):
+            if f"\ndef {path.stem}(" in text:
                 found[path.stem] = path
-        elif isinstance(entries := constants(path).get(table), ast.Dict):
+        elif f"\n{table} = {{" in text:  # parsing takes longer
+            entries = constants(path)[table]
             found |= {key.value: path for key in entries.keys}
     return found
 
@@ -88,7 +90,7 @@ def is_own(name: str) -> bool:
 
 
 def short(name: str) -> str:
-    """A name as it stands in a file's name: of the user's own, the function's.
+    """A name as it is used in file names: for the user's own, the function's.
 
     >>> short("mine/nets.py:wide"), short("photos/"), short("a/shapes.npz"), short("vgg08")
     ('wide', 'photos', 'shapes', 'vgg08')
@@ -149,7 +151,7 @@ def own_module(path: Path) -> ModuleType:
 
 @cache
 def options(kind: str, name: str) -> dict[str, Option] | None:
-    """What a name's function takes by keyword; None where the text does not tell."""
+    """What a name's function takes by keyword; None if the source text does not tell."""
     path = source(kind, name)
     table = TABLES[kind][1]
     if is_own(name) or table is None:

@@ -1,10 +1,9 @@
-"""Is a configuration well formed? If not, one sentence that names the key."""
+"""Is a configuration well formed? If not, one sentence names the key."""
 
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
@@ -12,13 +11,14 @@ from gradscape import layout
 from gradscape.errors import GradscapeError, suggest
 from gradscape.options import Option
 from gradscape.plain import check_plain, place
+from gradscape.reading import read_yaml
 from gradscape.settings import SETTINGS
 
 
 @cache
 def schema() -> dict:
-    """The schema of a configuration, with every setting wherever one may stand."""
-    whole = yaml.safe_load(layout.SCHEMA.read_text())
+    """The schema of a configuration, with every setting wherever one is allowed."""
+    whole = read_yaml(layout.SCHEMA)
     one = {name: option.schema() for name, option in SETTINGS.items()}
     many = {
         name: {"type": "array", "minItems": 1, "items": spec} for name, spec in one.items()
@@ -37,7 +37,7 @@ def schema() -> dict:
 
 @cache
 def validator(part: str = "") -> Draft202012Validator:
-    """Of a whole configuration, or of a part that has a name in its `$defs`."""
+    """For a whole configuration, or for a part that has a name in its `$defs`."""
     whole = schema()
     if part:
         whole = {"$ref": f"#/$defs/{part}", "$defs": whole["$defs"]}
@@ -45,12 +45,12 @@ def validator(part: str = "") -> Draft202012Validator:
 
 
 def validate(config: Any, at: str = "config", part: str = "") -> None:
-    """Raise `GradscapeError` with the most telling error in `config`, if it has any."""
+    """Raise `GradscapeError` with the most telling error in `config`, if any."""
     hold(validator(part), config, at)
 
 
 def validate_options(given: Mapping, options: dict[str, Option] | None, at: str) -> None:
-    """Hold the options of a probe or a figure against what its function takes."""
+    """Check a probe's or a figure's options against what its function takes."""
     if options is not None:
         properties = {name: option.schema() for name, option in options.items()}
         rules = {"type": "object", "additionalProperties": False, "properties": properties}
@@ -66,8 +66,8 @@ def hold(rules: Draft202012Validator, config: Any, at: str) -> None:
 
 
 def closest(error: ValidationError) -> ValidationError:
-    """Of several forms that a value might have: what is wrong with the one it is most
-    like, judged by its type."""
+    """If a value may have several forms, what is wrong with the one it resembles most,
+    judged by its type."""
     wrong_types = {e.schema_path[0] for e in error.context or [] if e.validator == "type"}
     wrong_types |= {e.schema_path[0] for e in error.context or [] if e.validator == "const"}
     inside = [e for e in error.context or [] if e.schema_path[0] not in wrong_types]

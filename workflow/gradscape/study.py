@@ -13,8 +13,8 @@ VARIANT = "variant"
 class Run:
     """One training: its study, its directory's name, its settings, and what of them varies.
 
-    `varied` holds what tells the run from the others of its study beside model, learning
-    rate and seed: settings that the grid varies, and under `variant` the variant's name.
+    `varied` is what distinguishes the run from the others of its study besides model,
+    learning rate and seed: settings that the grid varies, and as `variant` its name.
     """
 
     study: str
@@ -33,10 +33,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a study: which drawing function, of which runs, with what to say.
+    """One figure of a study: which drawing function, of which runs, with what caption.
 
-    `where` chooses runs (setting → value or list of values); `best` keeps, of those,
-    the model and learning rate with the highest validation accuracy.
+    `where` selects runs (setting → value or list of values); `best` keeps only the model
+    and learning rate with the highest validation accuracy among them.
     """
 
     study: str
@@ -72,16 +72,16 @@ class Study:
     tables: list[str]
     claims: dict[str, dict]
     published: str | None
-    files: list[str]  # of the user's or gradscape's own that its report is made from
+    files: list[str]  # the user's or gradscape's, that its report is made from
 
 
 def traits(settings: dict, varied: dict) -> dict:
-    """What a `where` chooses runs by: the settings, and `variant`."""
+    """What a `where` selects runs by: the settings, and `variant`."""
     return settings | {VARIANT: varied_label(varied)}
 
 
 def varied_label(varied: dict) -> str:
-    """What a run varies, as one text: of a variant its name, of settings name and value.
+    """What a run varies, as one text: a variant's name, a setting's name and value.
 
     >>> varied_label({"schedule": "constant", "variant": "long"}), varied_label({})
     ('schedule-constant_long', '')
@@ -94,7 +94,7 @@ def varied_label(varied: dict) -> str:
 
 
 def printed(value: object) -> str:
-    """A setting's value as it can stand in the name of a directory."""
+    """A setting's value as it can be part of a directory's name."""
     is_path = isinstance(value, str) and ("/" in value or is_own(value))
     return short(value) if is_path else str(value)
 

@@ -1,6 +1,6 @@
 """A study's mapping unfolded into runs, probes and figures, every name in it looked up.
 
-Whatever is misspelt, missing or does not fit together is said here, before the first job.
+Whatever is misspelt, missing or does not fit together is reported here, before any job.
 """
 
 import csv
@@ -50,7 +50,7 @@ PUBLISHED_COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]
 
 
 def unfold_study(name: str, study: dict, defaults: dict) -> Study:
-    """A study with everything that belongs to it, each name in it looked up."""
+    """A study with everything that belongs to it, every name in it looked up."""
     at = f"config: studies.{name}"
     runs = unfold_runs(name, study, defaults)
     section, claims, published = study.get("section", "study"), {}, study.get("published")
@@ -131,7 +131,7 @@ def unfold_runs(name: str, study: dict, defaults: dict) -> list[Run]:
 
 
 def check_settings(settings: Settings, at: str) -> None:
-    """Look up every name that a run's settings use, and what its model takes."""
+    """Look up every name that a run's settings use, and check what its model takes."""
     check_names(vars(settings), at)
     try:
         known = facts(settings.dataset)
@@ -188,7 +188,7 @@ def existing(path: str, at: str) -> Path:
 
 
 def section_file(section: str, at: str) -> Path:
-    """The template of a section: one of gradscape's by name, or a file of the user's."""
+    """The template of a section: one of gradscape's by name, or the user's own file."""
     if section.endswith(".j2"):
         return existing(section, at)
     path = SECTIONS / f"{section}.tex.j2"
@@ -226,7 +226,7 @@ def is_number(text: str | None) -> bool:
 
 
 def check_claims(claims: dict[str, dict], at: str) -> None:
-    """Look up the metrics, models, … that claims name."""
+    """Look up the metrics, models and so on that claims name."""
     for name, claim in claims.items():
         if "same" in claim and claim["same"] not in SETTINGS:
             raise GradscapeError(f"{at}.{name}.same: there is no setting {claim['same']!r}")
@@ -279,7 +279,7 @@ def unfold_figures(
 
 
 def drawn_probes(figure: Figure) -> list[str]:
-    """The probes that a drawing reads; it cannot do without the first."""
+    """The probes that a drawing reads; only the first is required."""
     return registry.declared("figure", figure.draw, "PROBES", [])
 
 
@@ -289,7 +289,7 @@ def require_match(runs: list[Run], where: dict, at: str) -> None:
 
 
 def default_figures() -> dict[str, dict[str, Any]]:
-    """What a study shows when it does not say: all curves, the best run's gradients."""
+    """What a study shows by default: all curves, and the best run's gradients."""
     return {
         "curves": {
             "draw": "curves",

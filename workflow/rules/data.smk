@@ -5,7 +5,7 @@
 
 rule data:
     input:
-        dag.own_data,
+        dag.own_file,
     output:
         "results/data/{dataset}/images.npy",
         "results/data/{dataset}/labels.npy",

@@ -1,4 +1,4 @@
-# Figures and tables, from the runs' tables alone; nothing here can cause a training.
+# Figures and tables, from the runs' tables alone; nothing here can start a training.
 #   needs  finished runs
 #   makes  results/<config>/figures/<study>/<figure>.pdf, .svg and the facts for its caption
 #          results/<config>/tables/<study>/<table>.csv

@@ -6,6 +6,7 @@
 rule probe:
     input:
         data=ancient(dag.dataset),
+        own=dag.own_dataset,
         weights=f"{RUN}/model.pt",
         code=dag.probe_code,
     output:

@@ -1,11 +1,11 @@
 # The report: configuration, template, figures and tables to LaTeX, LaTeX to PDF.
 #   needs  latexmk and a small TeX, for the PDF only
 #   makes  results/<config>/report.pdf, of one study <study>.pdf; beside it the sources as
-#          an archive and, before LaTeX, report/
+#          an archive and, as LaTeX reads them, in report/
 
 
-# The configuration as it ran, with the command line's changes: provenance, and what
-# writes the report again without Snakemake.
+# The configuration as it ran, with the command line's changes: for provenance, and to
+# write the report again without Snakemake.
 rule configuration:
     output:
         results.config,
@@ -22,8 +22,8 @@ rule configuration:
         "printf '%s\\n' {params.content:q} > {output:q} 2> {log:q}"
 
 
-# The configuration by its path, not as `rules.configuration.output`: with that, Snakemake
-# compares every one of the other inputs with all of them.
+# The configuration by its path, not as `rules.configuration.output`: that would make
+# Snakemake compare each of the other inputs with all of them.
 rule tex:
     input:
         config=results.config,
@@ -77,7 +77,7 @@ rule pdf:
         " > {log:q} 2>&1"
 
 
-# From the runs that are there, whatever is missing: draws, writes, compiles, trains nothing.
+# From the runs that are finished, whatever is missing; trains nothing.
 rule report:
     input:
         config=results.config,

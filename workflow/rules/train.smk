@@ -2,9 +2,10 @@
 #   needs  the dataset, and pretrained weights where a run starts from them
 #   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
 #
-# Dataset and weights are ancient(): checked by checksum, not by date. The checkpoint
-# in the run's folder is no output, because Snakemake would delete it with a failed
-# attempt; the training itself removes it at the end.
+# Dataset and weights are ancient(): checked by checksum, not by date. A dataset of the
+# user's own is not, because it may change. The checkpoint in the run's folder is not an
+# output, because Snakemake would delete it after a failed attempt; the training itself
+# removes it at the end.
 
 RUN = results.run("{study}", "{run}")
 
@@ -16,6 +17,7 @@ onstart:
 rule train:
     input:
         data=ancient(dag.dataset),
+        own=dag.own_dataset,
         weights=ancient(dag.weights),
         code=dag.training_code,
     output:

@@ -1,12 +1,12 @@
 """A progress bar for a grid of runs, and the command line that people write.
 
-`snakemake --logger gradscape …` shows one bar over all jobs, with a line for each job
-that starts or fails. A failure on a cluster whose reason is known is that one sentence.
+`snakemake --logger gradscape …` shows one bar for all jobs, and a line for each job that
+starts or fails. A failure on a cluster is one sentence, if its reason is known.
 
-Snakemake imports its logger plugins before it reads its arguments. That is used to make
-`snakemake --cores 1 --resources gpu=1 all` work as written: `--resources` takes several
-values and would swallow the target, so targets behind it are moved to the front. Nothing
-inside Snakemake is touched, nor the command line of any other project's Snakefile.
+Snakemake imports its logger plugins before it reads its arguments. This makes it possible
+to have `snakemake --cores 1 --resources gpu=1 all` work as written: `--resources` takes
+several values and would swallow the target, so targets after it are moved to the front.
+Nothing inside Snakemake is touched, nor the command line of any other Snakefile.
 """
 
 import sys
@@ -25,7 +25,7 @@ DEFAULT_SNAKEFILES = ["Snakefile", "snakefile", "workflow/Snakefile", "workflow/
 
 
 def targets_first(arguments: list[str]) -> list[str]:
-    """Move what is no NAME=VALUE behind `--resources` to the front.
+    """Move whatever follows `--resources` and is not NAME=VALUE to the front.
 
     >>> targets_first(["--cores", "1", "--resources", "gpu=1", "all"])
     ['all', '--cores', '1', '--resources', 'gpu=1']
@@ -44,7 +44,7 @@ def is_snakemake(program: str) -> bool:
 
 
 def names_gradscape(arguments: list[str]) -> bool:
-    """Does the Snakefile that these arguments choose speak of gradscape?"""
+    """Does the Snakefile that these arguments select mention gradscape?"""
     chosen = [*DEFAULT_SNAKEFILES]
     for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
         option, _, value = word.partition("=")

@@ -1,4 +1,4 @@
-"""What went wrong with a job on a cluster, in one sentence, and what to do."""
+"""What went wrong with a job on a cluster and what to do, in one sentence."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from pathlib import Path
 
 TAIL = 4000  # characters of a log that are looked at
 
-# What schedulers, kernels and Snakemake write, and what it means. The first match counts.
+# What schedulers, kernels and Snakemake write, and what it means; the first match counts.
 ADVICE = {
     r"No such file or directory: '(sacct|sinfo|sbatch)'|sbatch: (command )?not found": (
         "there is no Slurm on this machine (no sbatch on PATH); "
@@ -24,22 +24,22 @@ ADVICE = {
         "yours, slurm_account in the profile names one"
     ),
     r"exceeded memory limit|status is: 'OUT_OF_MEMORY'|oom[-_ ]kill": (
-        "the job was killed for memory; it is tried once more with twice as much, "
-        "after that raise mem_mb in the profile"
+        "the job was killed for memory; it is tried once more with twice as much; "
+        "if that fails, raise mem_mb in the profile"
     ),
     r"DUE TO TIME LIMIT|status is: '(TIMEOUT|DEADLINE)'": (
-        "the job ran into its time limit; it goes on from its checkpoint once more with "
-        "twice the time, after that call again or raise runtime in the profile"
+        "the job ran into its time limit; it resumes from its checkpoint once more with "
+        "twice the time; after that, call again or raise runtime in the profile"
     ),
     r"status is: 'NODE_FAIL'|DUE TO NODE FAILURE": (
-        "the job's node failed; it goes on from its checkpoint when it is sent again"
+        "the job's node failed; the job resumes from its checkpoint when resubmitted"
     ),
     r"Disk quota exceeded|No space left on device": (
         "the disk or the quota is full; make room and call again, what is finished is kept"
     ),
     r"clock skew": (
-        "the clocks of this machine and of a node disagree; have them set (NTP) and call "
-        "again, nothing that is finished is run again"
+        "the clocks of this machine and of a node disagree; have them synchronised (NTP) "
+        "and call again, finished jobs are not repeated"
     ),
     r"status is: 'CANCELLED'|CANCELLED AT": (
         "the job was cancelled; call again to run what is missing"
@@ -61,7 +61,7 @@ def advice(text: str) -> str | None:
 
 
 def tails(paths: Iterable[str]) -> str:
-    """The ends of those logs that are there."""
+    """The ends of those logs that exist."""
     ends = []
     for path in map(Path, paths):
         if path.is_file():

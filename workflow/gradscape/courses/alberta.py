@@ -1,7 +1,7 @@
-"""Alberta CMPUT 328, assignment 6: section D, what is handed in, and how it is marked.
+"""Alberta CMPUT 328, assignment 6: section D, what is handed in and how it is marked.
 
-The saved model is loaded without training and tested on the CPU with batch size 1; its
-accuracy earns nothing up to 0.65 and full marks from 0.80.
+The saved model is loaded without training and tested on the CPU with batch size 1. Its
+accuracy earns no marks up to 0.65 and full marks from 0.80.
 """
 
 import time
@@ -13,7 +13,7 @@ from gradscape.results.runs import FinishedRun
 
 STUDIES = ["accuracy"]
 ARCHIVE = "Assignment6-{}.zip"
-NOTHING, FULL = 0.65, 0.80  # accuracy, with marks in proportion in between
+NOTHING, FULL = 0.65, 0.80  # accuracies, with marks in proportion in between
 
 
 def alberta(runs: list[FinishedRun], report: bytes, student: str) -> dict[str, bytes]:
@@ -27,7 +27,7 @@ def alberta(runs: list[FinishedRun], report: bytes, student: str) -> dict[str, b
 
 @dataclass(frozen=True)
 class Mark:
-    """Accuracy on `images` test images as a fraction, and the seconds that they took."""
+    """Accuracy on `images` test images, as a fraction, and the seconds they took."""
 
     accuracy: float
     images: int
@@ -41,7 +41,7 @@ class Mark:
 
 
 def mark(run) -> Mark:
-    """Classify every official test image with the weights that validated best.
+    """Classify every official test image with the best epoch's weights.
 
     `run` is a `Trained` on the CPU.
     """

@@ -18,9 +18,9 @@ CODE += ["report/main.tex.j2", "report/parts", "report/sections"]
 def write_submission(experiment: Experiment, course: str, student: str) -> Path:
     """Write the archive of `course` into the results folder and return its path.
 
-    The report is the study's own where the course is about one and it is there, else that
-    of all studies.
-    Raises `GradscapeError` without the course's studies, their runs or the report.
+    If the course is about one study and that study's own report exists, it is taken, else
+    the report on all studies. Raises `GradscapeError` if the course's studies, their runs
+    or the report are missing.
     """
     results, wanted = experiment.results, declared("course", course, "STUDIES")
     studies = [name for name in wanted if name in experiment.studies]

@@ -8,9 +8,9 @@ ARCHIVE = "{}.zip"
 
 
 def edinburgh(runs: list[FinishedRun], report: bytes, student: str) -> dict[str, bytes]:
-    """A folder of the student's number.
+    """A folder named after the student's number.
 
-    `summary.csv` has the course's own columns, as fractions, a row an epoch.
+    `summary.csv` has the course's own columns, as fractions, one row per epoch.
     """
     content = {
         f"{student}/{student}_report.pdf": report,

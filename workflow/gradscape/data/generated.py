@@ -1,14 +1,17 @@
 """Generated images of CIFAR's shape, for machines without CIFAR: oriented gratings.
 
 The class is a grating's tilt and spatial frequency, and with 100 classes also its colour
-axis; the side it tilts to (so that a horizontal flip keeps the class), phase, contrast,
-background, colours where they do not decide, and pixel noise are nuisance.
+axis. The side it tilts to (so that a horizontal flip keeps the class), phase, contrast,
+background, pixel noise, and colours where they do not decide, are nuisances.
 """
+
+from pathlib import Path
 
 import numpy as np
 
-from gradscape.data.store import Dataset, Facts
+from gradscape.data.store import Dataset
 
+SEED = 2020
 TRAIN, TEST = 10_000, 1_000
 SIZE = 32
 TILTS = (0.0, 22.5, 45.0, 67.5, 90.0)  # degrees between the stripes' normal and x
@@ -16,13 +19,13 @@ FREQUENCIES = (3.0, 6.0)  # periods across an image
 NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the lightest 1
 
 
-def facts(classes: int) -> Facts:
-    return Facts(3, SIZE, classes, TRAIN, TEST)
+def generate(name: str, folder: Path | None = None) -> Dataset:
+    """10,000 training and 1,000 test images in 10 or 100 balanced classes.
 
-
-def generate(classes: int, seed: int = 2020) -> Dataset:
-    """10,000 training and 1,000 test images in 10 or 100 balanced classes."""
-    random = np.random.RandomState(seed)
+    `name` ends with the number of classes; `folder`, where other datasets' files
+    are, is not used.
+    """
+    classes, random = int(name.removeprefix("generated")), np.random.RandomState(SEED)
     labels = np.concatenate(
         [random.permutation(np.arange(n) % classes) for n in (TRAIN, TEST)]
     ).astype(np.uint8)
@@ -36,11 +39,11 @@ def generate(classes: int, seed: int = 2020) -> Dataset:
         for frequency in FREQUENCIES
         for tilt in TILTS
     ]
-    return Dataset(f"generated{classes}", "generated", names, TRAIN, images, labels)
+    return Dataset(name, "generated", names, TRAIN, images, labels)
 
 
 def gratings(labels: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """uint8 [n, 32, 32, 3], one grating a label: shape label % 10, colour label // 10."""
+    """uint8 [n, 32, 32, 3], one grating per label: shape label % 10, colour label // 10."""
     n = len(labels)
     shape, colour = labels % 10, labels // 10
     tilt = np.asarray(TILTS)[shape % len(TILTS)] + random.uniform(-4.5, 4.5, n)

@@ -1,10 +1,14 @@
-"""By which mean and deviation images are normalised, of pixels scaled to [0, 1]."""
+"""The mean and deviation that images are normalised by, for pixels scaled to [0, 1]."""
 
-from gradscape.data.store import Dataset
+from typing import TYPE_CHECKING
+
 from gradscape.errors import GradscapeError
 from gradscape.registry import find
 
-# Mean and deviation, a number a channel; one number alone is for any channel.
+if TYPE_CHECKING:
+    from gradscape.data.store import Dataset
+
+# Mean and deviation, one number per channel; a single number is for any channel.
 NORMALISATIONS = {
     "dataset": None,  # the dataset's own, of its training images
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
@@ -14,7 +18,7 @@ NORMALISATIONS = {
 
 
 def check_normalises(name: str, channels: int) -> None:
-    """Raise `GradscapeError` where a normalisation is not for so many channels."""
+    """Raise `GradscapeError` if a normalisation is not for that many channels."""
     known = find("normalisation", name)
     if known is not None and len(known[0]) not in (1, channels):
         raise GradscapeError(
@@ -23,10 +27,10 @@ def check_normalises(name: str, channels: int) -> None:
         )
 
 
-def moments(name: str, dataset: Dataset) -> tuple[list[float], list[float]]:
-    """Mean and deviation for a dataset's images, a number a channel.
+def moments(name: str, dataset: "Dataset") -> tuple[list[float], list[float]]:
+    """Mean and deviation for a dataset's images, one number per channel.
 
-    Raises `GradscapeError` where they are not for so many channels.
+    Raises `GradscapeError` if they are not for that many channels.
     """
     channels = dataset.facts.channels
     check_normalises(name, channels)

@@ -1,7 +1,7 @@
 """CIFAR, SVHN and Fashion-MNIST from their official files, local or downloaded.
 
-torchvision knows their names, addresses and md5s; nothing is unpacked, unpickled or read
-before its md5 is right.
+torchvision knows their names, addresses and md5s. Nothing is unpacked, unpickled or read
+before its md5 has been checked.
 """
 
 import tempfile
@@ -18,7 +18,7 @@ from gradscape.errors import GradscapeError
 
 DOWNLOAD_ATTEMPTS = 3
 
-Files = dict[str, tuple[str, str]]  # by name, where a file lies in the net, and its md5
+Files = dict[str, tuple[str, str]]  # by name, a file's address and its md5
 
 
 def check(path: Path, md5: str) -> None:
@@ -30,7 +30,7 @@ def check(path: Path, md5: str) -> None:
 
 @contextmanager
 def files_of(name: str, files: Files, folder: Path | None) -> Iterator[Path]:
-    """A folder that holds the official files, checked: the user's, or for a while ours."""
+    """A folder with the official files, checked: the user's, or a temporary one."""
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="gradscape-") as scratch:
             download(name, files, scratch)
@@ -109,7 +109,7 @@ def read_cifar(name: str, kind, folder: Path, source: str) -> Dataset:
 
 
 def svhn(name: str, folder: Path | None) -> Dataset:
-    """Street View House Numbers, cropped digits (Netzer et al. 2011); not the extra ones.
+    """Street View House Numbers, cropped digits (Netzer et al. 2011), without the extras.
 
     `folder` holds `train_32x32.mat` and `test_32x32.mat`.
     """
@@ -132,8 +132,8 @@ def svhn(name: str, folder: Path | None) -> Dataset:
 def fashion_mnist(name: str, folder: Path | None) -> Dataset:
     """Fashion-MNIST (Xiao et al. 2017): one channel, 28 × 28.
 
-    `folder` holds the four `.gz` files, or `FashionMNIST/raw/` with them, as torchvision
-    leaves them.
+    `folder` holds the four `.gz` files, or has them in `FashionMNIST/raw/`, where
+    torchvision puts them.
     """
     from torchvision.datasets import FashionMNIST
 
@@ -149,7 +149,7 @@ def fashion_mnist(name: str, folder: Path | None) -> Dataset:
         raw.mkdir(parents=True)
         for file in files:
             (raw / file).symlink_to((checked / file).resolve())
-        # What is there with the right md5 is unpacked, not downloaded.
+        # Files with the right md5 are unpacked, not downloaded.
         train, test = (FashionMNIST(scratch, train=t, download=True) for t in (True, False))
     return Dataset(
         name=name,

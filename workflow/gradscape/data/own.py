@@ -1,14 +1,14 @@
-"""One's own images: a folder, an `.npz` file or a function.
+"""The user's own images: a folder, an `.npz` file or a function.
 
-    photos/                  a folder a class; or train/ and test/, each with these
+    photos/                  one folder per class; or train/ and test/, each with these
     shapes.npz               images [n, h, w] or [n, h, w, c] uint8 and labels [n] from 0;
-                             test_images, test_labels and the names in classes if there are
+                             test_images, test_labels and the names in classes are optional
     mine/data.py:function    returns a `gradscape.data.store.Dataset`
 
-Images are square, of one size, of one channel or three. Where there are no test images,
-the last sixth of a permutation by `RandomState(0)` is set aside as such. The images of a
-folder are put in that permutation's order in any case: sorted by class they would be split
-by class. Paths start from where the user stands.
+Images are square, all of one size, with one channel or three. If there are no test images,
+the last sixth of a permutation by `RandomState(0)` is set aside for testing. A folder's
+images are always put in that permutation's order: sorted by class, they would be split by
+class. Paths start from the working directory.
 """
 
 import zipfile
@@ -21,13 +21,14 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from gradscape import registry
-from gradscape.data.store import Dataset, Facts
+from gradscape.data.facts import Facts
+from gradscape.data.store import Dataset
 from gradscape.errors import GradscapeError
 
 GREY = ("1", "L", "LA")  # Pillow's modes of one channel
-DEEP = ("I", "F")  # first letters of those with more than 8 bits
+DEEP = ("I", "F")  # first letters of the modes with more than 8 bits
 Part = tuple[np.ndarray, np.ndarray]  # images and labels
-HELD_OUT = 6  # one of so many images tests, where nothing else does
+HELD_OUT = 6  # one image in six is for testing, where nothing else is
 
 
 def facts(name: str) -> Facts:
@@ -43,7 +44,7 @@ def facts(name: str) -> Facts:
 
 
 def read(name: str) -> Dataset:
-    """One's own dataset, whole and checked."""
+    """The user's own dataset, complete and checked."""
     if registry.is_own(name):
         return from_function(name)
     path = located(name)
@@ -60,11 +61,11 @@ def located(name: str) -> Path:
     return path
 
 
-# What all must be
+# What all images must be
 
 
 def shape_of_pixels(where: str, shape: tuple, dtype: np.dtype) -> tuple[int, int]:
-    """Channels and size of images, or why they are none."""
+    """Channels and size of images; raises `GradscapeError` if they are no images."""
     if dtype != np.uint8:
         raise GradscapeError(f"{where}: {dtype}, where uint8 is needed")
     if len(shape) not in (3, 4) or shape[1] != shape[2]:
@@ -83,7 +84,7 @@ def shape_of_pixels(where: str, shape: tuple, dtype: np.dtype) -> tuple[int, int
 def check_labels(
     where: str, labels: np.ndarray, images: int, classes: int | None = None
 ) -> None:
-    """Refuse labels that are not whole numbers from 0, one an image, one of the classes."""
+    """Refuse all but whole numbers from 0, one per image, each a known class."""
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise GradscapeError(
             f"{where}: {labels.dtype} {list(labels.shape)}, where [n] whole numbers are "
@@ -128,9 +129,9 @@ def assembled(
     train: Part,
     test: Part | None = None,
 ) -> Dataset:
-    """A dataset from its parts; without one to test with, some images are set aside.
+    """A dataset from its parts; without a test part, some images are set aside.
 
-    Labels have a byte each where that is enough.
+    Labels take one byte each where that is enough.
     """
     if test is None:
         images, labels = shuffled(*train)
@@ -174,7 +175,7 @@ BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.erro
 
 @contextmanager
 def opened(path: Path) -> Iterator[NpzFile]:
-    """The arrays of an `.npz` file, none of which is ever unpickled."""
+    """The arrays of an `.npz` file; nothing in it is ever unpickled."""
     try:
         with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
             yield arrays
@@ -185,7 +186,7 @@ def opened(path: Path) -> Iterator[NpzFile]:
 
 
 def header(path: Path, arrays: NpzFile, key: str) -> tuple[tuple, np.dtype]:
-    """Shape and type of an array, of which nothing else is read."""
+    """Shape and type of an array; nothing else of it is read."""
     if key not in arrays.files:
         known = ", ".join(arrays.files) or "nothing"
         raise GradscapeError(f"{path}: has no `{key}` (it has: {known})")
@@ -233,7 +234,7 @@ def layout(path: Path, arrays: NpzFile) -> tuple[Facts, list[str], list[np.ndarr
 
 
 def numbered(path: Path, labels: np.ndarray) -> list[str]:
-    """The classes by number, where they have no names: each must have an image."""
+    """The classes by number, if they have no names; each must have an image."""
     found = np.unique(labels)
     empty = np.flatnonzero(found != np.arange(len(found)))
     if len(empty):
@@ -281,13 +282,13 @@ def listing(folder: Path) -> tuple[list[str], Listed, Listed]:
 
 
 def visible(folder: Path, folders: bool = False) -> list[Path]:
-    """What a folder holds, by name, without hidden files; or only the folders in it."""
+    """What is in a folder, by name, without hidden files; or only the folders in it."""
     inside = [path for path in folder.iterdir() if not path.name.startswith(".")]
     return sorted(path for path in inside if path.is_dir() or not folders)
 
 
 def pixels_of(path: Path) -> np.ndarray:
-    """An image, uint8 [h, w, channels]: grey if it has no colours in its file."""
+    """An image, uint8 [h, w, channels]: one channel if the file is grey."""
     from PIL import Image
 
     try:
@@ -304,7 +305,7 @@ def pixels_of(path: Path) -> np.ndarray:
 
 
 def shape_of(path: Path) -> tuple[int, int]:
-    """Channels and size of an image, which has to be square."""
+    """Channels and size of an image, which must be square."""
     height, width, channels = pixels_of(path).shape
     if height != width:
         raise GradscapeError(f"{path}: {width}x{height} pixels, where a square is needed")
@@ -329,7 +330,7 @@ def from_folder(name: str, folder: Path) -> Dataset:
                 )
             if pixels.shape[2] > channels:
                 raise GradscapeError(f"{path}: in colours, where {first} is grey")
-            image[:] = pixels  # a grey one among coloured ones: the same in each channel
+            image[:] = pixels  # a grey image among colour ones: the same in each channel
         read.append((images, labels))
     if len(read) == 2:
         read = [shuffled(*part) for part in read]

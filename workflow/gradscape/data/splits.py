@@ -8,13 +8,18 @@
 | `sapienza`  | the first 98 %, in order          | the next 2 %              |
 
 On CIFAR's 50,000 that is 47,500 + 2,500, 50,000 + 10,000, 45,000 + 5,000 and 49,000 +
-1,000. The test images are always all the official ones. One's own split is a function
-`path/file.py:function` like those below: of a dataset, of which it may read `train`, the
-number of training images, and `labels`, it returns both lists of indices.
+1,000. The test images are always all the official ones. A split of your own,
+`path/file.py:function`, is a function like those below: it takes a dataset, of which it
+may read `train`, the number of training images, and `labels`, and returns both lists of
+indices.
 """
+
+from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 
+from gradscape.data.datasets import facts
 from gradscape.data.store import Dataset
 from gradscape.registry import find
 
@@ -58,7 +63,7 @@ def split(
 ) -> dict[str, np.ndarray]:
     """Indices into a dataset's images for `train`, `validation` and `test`.
 
-    `train_items` and `validation_items` keep only the first so many of each.
+    `train_items` and `validation_items` keep only that many of each, the first.
     """
     train, validation = find("split", name)(dataset)
     return {
@@ -66,3 +71,11 @@ def split(
         "validation": np.asarray(validation)[:validation_items],
         "test": np.arange(dataset.train, len(dataset.labels)),
     }
+
+
+@cache
+def count_training_images(dataset: str, name: str, train_items: int | None) -> int:
+    """How many images of a dataset a split trains on, without reading them."""
+    known = facts(dataset)
+    sizes = SimpleNamespace(train=known.train, labels=np.zeros(known.train + known.test))
+    return len(split(sizes, name, train_items)["train"])

@@ -14,22 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape.data.facts import Facts
 from gradscape.errors import GradscapeError
 from gradscape.files import whole
 
 AT_ONCE = 4096  # images whose pixels are counted together
 SEAL = "record_sha256"  # of the other lines of dataset.json
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a dataset without reading it: shape, classes, numbers of images."""
-
-    channels: int
-    size: int
-    classes: int
-    train: int
-    test: int
 
 
 @dataclass(frozen=True)
@@ -63,8 +53,8 @@ class Dataset:
     def moments(self) -> tuple[list[float], list[float]]:
         """Mean and deviation of each channel of the training images, in [0, 1].
 
-        From sums of whole numbers, and so to the last bit the same on every machine. The
-        deviation of a channel that never changes is 1, by which it can be divided.
+        Computed from sums of integers, so the same to the last bit on every machine. The
+        deviation of a channel that never changes is 1, so that one can divide by it.
         """
         images, values = self.images[: self.train], np.arange(256)
         means, deviations = [], []

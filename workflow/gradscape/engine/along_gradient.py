@@ -1,9 +1,11 @@
-"""The loss and its gradient along the direction that a training step takes.
+"""The loss and its gradient along the gradient, and along the optimiser's own step.
 
 Santurkar et al. 2018, section 3.2 and Figure 4: at a step of training, on the same
 minibatch, move from the weights w along the gradient g by several step sizes s, and
 measure (a) the loss L(w - s g), (b) the distance |g(w - s g) - g(w)| over all parameters,
-and (c) that distance over the distance moved, s |g|: "effective" beta-smoothness.
+and (c) that distance over the distance moved, s |g|: "effective" beta-smoothness. The
+same is measured along the step that the optimiser takes, which is another for all but
+plain SGD, from 1/2 to 4 times its length.
 """
 
 from collections.abc import Callable
@@ -20,31 +22,36 @@ def step_sizes(rate: float, points: int, cap: float) -> list[float]:
     >>> step_sizes(0.1, 3, 0.3)
     [0.05, 0.225, 0.3]
     """
+    return [min(factor * rate, cap) for factor in factors(points)]
+
+
+def factors(points: int) -> list[float]:
     low, high = REACH
-    factors = [low + (high - low) * i / max(points - 1, 1) for i in range(points)]
-    return [min(factor * rate, cap) for factor in factors]
+    return [low + (high - low) * i / max(points - 1, 1) for i in range(points)]
 
 
 @torch.no_grad()
-def along_gradient(
+def along(
     parameters: list[Tensor],
+    direction: list[Tensor],
+    sizes: list[float],
     loss_here: Tensor,
     loss: Callable[[], Tensor],
-    sizes: list[float],
 ) -> Tensor:
-    """Measure at `sizes` along the gradient that the parameters hold in `.grad`.
+    """Measure at w + s d for each of the `sizes` s along the direction d.
 
-    `loss()` computes the loss (0-d) and leaves its gradient, for wherever the parameters
-    stand; afterwards parameters and gradients have their bits again. Returns [2, 1 +
-    points]: the loss here and at each size; the gradient's norm here and each distance
-    from it. Costs one forward and backward pass a size.
+    The parameters are at w and hold their gradient there. `loss()` computes the loss (0-d)
+    and leaves its gradient, for wherever they are; afterwards they and their gradients are
+    bit for bit what they were. Returns [2, 1 + points]: the loss here and at each size; the
+    gradient's norm here and each distance from it. Costs one forward and backward pass per
+    size.
     """
     start = [parameter.clone() for parameter in parameters]
     gradient = [parameter.grad.clone() for parameter in parameters]
     losses, distances = [loss_here.clone()], [norm(gradient)]
     for size in sizes:
         torch._foreach_copy_(parameters, start)
-        torch._foreach_add_(parameters, gradient, alpha=-size)
+        torch._foreach_add_(parameters, direction, alpha=size)
         with torch.enable_grad():
             losses.append(loss().clone())
         there = [parameter.grad for parameter in parameters]

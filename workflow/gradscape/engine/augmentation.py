@@ -2,9 +2,9 @@
 
 A run's `augmentation` is one of the policies below. A crop moves by whole pixels (He et
 al. 2016, section 4.2) and is cut by `minibatches`; colour and geometric changes compute
-new pixels. Each draws a row of parameters an image for a whole epoch; `strength` scales
-their ranges, 0 leaves the images as they are. Colour comes first, so that the black from
-outside stays black.
+new pixels. Each draws one row of parameters per image for a whole epoch; `strength`
+scales their ranges, and 0 leaves the images as they are. Colour comes first, so that the
+black from outside stays black.
 """
 
 import math
@@ -60,7 +60,7 @@ class Geometric:
 class Colour:
     """Brightness, contrast, saturation and hue, in this order, each kept in [0, 255].
 
-    Of one channel only the first two: grey has no saturation and no hue. Hue turns the
+    With one channel only the first two: grey has no saturation and no hue. Hue turns the
     colours about the grey axis, in the plane of I and Q of the YIQ space.
     """
 
@@ -98,6 +98,6 @@ def grey(pixels: Tensor) -> Tensor:
     """[b, c, s, s] → [b, 1, s, s]."""
     if pixels.shape[1] == 1:
         return pixels
-    # By numbers: a CUDA graph cannot be captured with a copy of a tensor from the host.
+    # As numbers: a CUDA graph cannot be captured with a tensor copied from the host.
     parts = zip(GREY, pixels.split(1, dim=1), strict=True)
     return sum(weight * colour for weight, colour in parts)

@@ -1,4 +1,4 @@
-"""Checkpoints: saved by time, whole or not at all, and only used where they belong."""
+"""Checkpoints: saved at intervals, whole or not at all, and used only where they belong."""
 
 import hashlib
 import json
@@ -15,8 +15,8 @@ SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 
 
 def fingerprint(settings: Settings, *checksums: str | None) -> str:
-    """A hash of all that decides a run: settings, data, pretrained weights, and the files
-    of the user's own that the settings name."""
+    """A hash of everything that decides a run: settings, data, pretrained weights, and the
+    user's own files that the settings name."""
     own = [value for value in vars(settings).values() if is_own(str(value))]
     code = [Path(name.rpartition(":")[0]).read_text() for name in own]
     content = json.dumps([asdict(settings), *checksums, *code], sort_keys=True)
@@ -24,7 +24,7 @@ def fingerprint(settings: Settings, *checksums: str | None) -> str:
 
 
 class Checkpoint:
-    """The place in training of one run, at `path`, for runs with `fingerprint` only."""
+    """How far one run has come, kept at `path`; for runs with this `fingerprint` only."""
 
     def __init__(self, path: Path, fingerprint: str, seconds: float = SECONDS_BETWEEN):
         self.path = path
@@ -36,7 +36,7 @@ class Checkpoint:
         return time.monotonic() - self.saved_at >= self.seconds
 
     def save(self, state: dict) -> None:
-        """Write `state`; on a full disk say so, keep the previous one and go on."""
+        """Write `state`; if the disk is full, say so and keep the previous one."""
         try:
             sealed.save(self.path, state | {"fingerprint": self.fingerprint})
         except (OSError, RuntimeError) as error:  # torch wraps a failed write
@@ -44,7 +44,7 @@ class Checkpoint:
         self.saved_at = time.monotonic()
 
     def load(self) -> dict | None:
-        """The saved state, or None where there is none for this run."""
+        """The saved state, or None if there is none for this run."""
         try:
             state = sealed.load(self.path)
         except FileNotFoundError:

@@ -1,11 +1,12 @@
-"""Which device, in which precision, how exactly: chosen once, written into the record.
+"""Which device, which precision, how exact: chosen once and written to the record.
 
 bf16 has fp32's range, so vanished gradients stay visible; fp16 is not offered because
-VGG38's (1e-12) would fall below its range and the gradient-flow plot would lie.
+VGG38's (1e-12) would fall below its range, and the gradient-flow plot would be wrong.
 """
 
 import ctypes
 import os
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
@@ -32,11 +33,11 @@ class Backend:
         return self.device == "cuda"
 
     def key(self) -> dict:
-        """What has to agree for results to be equal to the bit."""
+        """What has to agree for results to be equal bit for bit."""
         return asdict(self)
 
     def synchronise(self) -> None:
-        """Wait until the device has done what it was given."""
+        """Wait until the device has finished its work."""
         if self.is_cuda:
             torch.cuda.synchronize()
 
@@ -47,7 +48,7 @@ class Backend:
         (torch.cuda.set_rng_state if self.is_cuda else torch.set_rng_state)(state)
 
     def autocast(self) -> AbstractContextManager:
-        # No cache: each weight is used once a pass, and a graph must hold its own casts.
+        # No cache: each weight is used once per pass, and a graph must hold its own casts.
         return torch.autocast(
             self.device,
             dtype=torch.bfloat16,
@@ -57,12 +58,12 @@ class Backend:
 
 
 def configure(device: str, precision: str, deterministic: bool, threads: int) -> Backend:
-    """Set torch up for a run and say what was set.
+    """Set torch up for a run and return what was set.
 
     Raises `GradscapeError` for a device that is not there and for a precision that the
     device does not have.
     """
-    # cuBLAS reads this when CUDA starts, so it comes before the first question to CUDA.
+    # cuBLAS reads this when CUDA starts, so it is set before anything asks CUDA.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     if device == "auto":
@@ -84,9 +85,7 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
     if device == "cpu":
         keep_freed_memory()
     else:
-        mode = "tf32" if precision == "tf32" else "ieee"
-        torch.backends.cuda.matmul.fp32_precision = mode
-        torch.backends.cudnn.conv.fp32_precision = mode
+        allow_tf32(precision == "tf32")
         torch.backends.cudnn.deterministic = deterministic
         # The autotuner may pick another kernel on another day.
         torch.backends.cudnn.benchmark = not deterministic
@@ -100,6 +99,18 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
     )
 
 
+def allow_tf32(allowed: bool) -> None:
+    """In matrix products and convolutions.
+
+    torch has two sets of switches for it. The older, deprecated one also sets the newer
+    one; if only the newer one is set, the two differ, and whatever reads the older one,
+    such as inductor, gets an error.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
 def gpu_names() -> list[str]:
     """The visible GPUs' UUIDs, which name the same card in every process."""
     count = torch.cuda.device_count()
@@ -109,13 +120,13 @@ def gpu_names() -> list[str]:
 def keep_freed_memory() -> None:
     """Have glibc reuse freed feature maps instead of returning them to the kernel.
 
-    Otherwise every step takes its feature maps from fresh pages and a third of its time
-    goes into page faults. Where the C library is another one, nothing changes.
+    Otherwise every step takes its feature maps from fresh pages and spends a third of its
+    time on page faults. With another C library nothing changes.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         trim_threshold, mmap_threshold = -1, -3  # glibc's malloc.h
-        mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc takes
+        mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc accepts
         mallopt(trim_threshold, 2**31 - 1)
 
 

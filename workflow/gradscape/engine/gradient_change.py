@@ -1,45 +1,61 @@
-"""How much the output layer's gradient changes while training moves on: the proxy.
+"""How much the output layer's gradient changes as training proceeds: the proxy.
 
 Fudan project 2, section 2.4: the l2 distance between the loss gradient at step i and at
-step i - k of the same run, at the weight of the last linear layer; over the distance that
-the weight has moved meanwhile it is the brief's "effective" beta-smoothness. The two
-gradients are of different minibatches, which `along_gradient` avoids.
+step i - k of the same run, at the weight of the last linear layer; divided by the distance
+that the weight has moved meanwhile, it is the brief's "effective" beta-smoothness. The two
+gradients are of different minibatches, which `along_gradient.py` avoids.
 """
 
 import torch
 from torch import Tensor
 
+LAGS = (1, 5, 20)  # measured as well, unless one is the run's own
+
 
 class GradientChange:
-    """Measured at every step, on the device, before the update.
+    """Measured at every step, on the device, before the update: `names`.
 
-    `now` holds the two distances as 0-d tensors, NaN in the first `lag` steps; `memory`
-    holds the last `lag` gradients and weights [lag, *weight.shape] and the steps done.
+    The gradient's and the weight's distance over the run's own lag, the gradient's norm,
+    and its distance over the other lags. `memory` holds the gradients and weights of the
+    last `depth` steps, [depth, *weight.shape], and the number of steps done.
     """
 
     def __init__(self, weight: Tensor, lag: int):
         self.weight = weight
         self.lag = lag
-        self.slots = torch.arange(lag, device=weight.device)
+        self.others = [other for other in LAGS if other != lag]
+        self.depth = max(lag, *self.others)
+        self.names = ["gradient_distance", "weight_distance", "gradient_norm"]
+        self.names += [f"gradient_distance_lag{other}" for other in self.others]
+        self.slots = torch.arange(self.depth, device=weight.device)
         self.slots = self.slots.reshape(-1, *[1] * weight.ndim)
         zeros = weight.new_zeros
-        self.now = {"gradient_distance": zeros(()), "weight_distance": zeros(())}
         self.memory = {
-            "past_gradient": zeros(lag, *weight.shape),
-            "past_weight": zeros(lag, *weight.shape),
+            "past_gradient": zeros(self.depth, *weight.shape),
+            "past_weight": zeros(self.depth, *weight.shape),
             "steps_done": zeros((), dtype=torch.int64),
         }
 
     @torch.no_grad()
-    def measure(self) -> None:
-        done = self.memory["steps_done"]
-        slot = self.slots == done % self.lag  # a mask: a graph can read it
-        values = {"gradient": self.weight.grad, "weight": self.weight}
-        for name, value in values.items():
+    def measure(self) -> list[Tensor]:
+        """The values of `names`, 0-d; a distance is NaN until there is that long a past."""
+        gradient = self.weight.grad
+        distances = [self.distance("gradient", gradient, self.lag)]
+        distances.append(self.distance("weight", self.weight, self.lag))
+        distances.append(torch.linalg.vector_norm(gradient))
+        distances += [self.distance("gradient", gradient, other) for other in self.others]
+        slot = self.slot(0)
+        for name, value in (("gradient", gradient), ("weight", self.weight)):
             past = self.memory[f"past_{name}"]
-            oldest = torch.where(slot, past, 0).sum(dim=0)
-            distance = torch.linalg.vector_norm(value - oldest)
-            known = torch.where(done >= self.lag, distance, torch.nan)
-            self.now[f"{name}_distance"].copy_(known)
             past.copy_(torch.where(slot, value, past))
-        done.add_(1)
+        self.memory["steps_done"].add_(1)
+        return distances
+
+    def slot(self, lag: int) -> Tensor:
+        """Where the value from that many steps before is: a mask, readable by a graph."""
+        return self.slots == (self.memory["steps_done"] - lag) % self.depth
+
+    def distance(self, name: str, value: Tensor, lag: int) -> Tensor:
+        earlier = torch.where(self.slot(lag), self.memory[f"past_{name}"], 0).sum(dim=0)
+        distance = torch.linalg.vector_norm(value - earlier)
+        return torch.where(self.memory["steps_done"] >= lag, distance, torch.nan)

@@ -1,7 +1,7 @@
 """Gradient flow: how much gradient reaches each layer's weights.
 
 Edinburgh MLP coursework 2, section 4.1 (`plot_grad_flow`): after an epoch, the mean
-absolute gradient that its last minibatch left in each weight tensor. Depth of the fall
+absolute gradient that its last minibatch left in each weight tensor. How far it falls
 from the last layer to the first is the vanishing gradient of Glorot & Bengio (2010).
 """
 

@@ -1,4 +1,4 @@
-"""What a run has been through so far, apart from the tensors that are its network."""
+"""What a run has been through so far, apart from the tensors of its network."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass
 class History:
-    """All fields are in a checkpoint, so they hold what `torch.load` takes as data alone:
+    """All fields go into a checkpoint, so they hold only what `torch.load` accepts as data:
     numbers, text, lists, dictionaries and tensors on the host.
     """
 
@@ -18,18 +18,20 @@ class History:
     resumed: int = 0
     metrics: list[dict] = field(default_factory=list)  # rows of metrics.csv
     timing: list[dict] = field(default_factory=list)  # rows of timing.csv
-    gradients: list[list[float]] = field(default_factory=list)  # an epoch each
-    steps: list[dict[str, Tensor]] = field(default_factory=list)  # what steps kept, too
+    gradients: list[list[float]] = field(default_factory=list)  # one list per epoch
+    steps: list[dict[str, Tensor]] = field(
+        default_factory=list
+    )  # what the steps kept, likewise
     probes: list[dict] = field(default_factory=list)  # the landscapes along gradients
-    best: dict | None = None  # epoch, val_accuracy and weights where that was highest
+    best: dict | None = None  # epoch, val_accuracy and weights of the best epoch
 
     @property
     def diverged(self) -> bool:
-        """Did the last epoch's loss leave the finite numbers?"""
+        """Is the last epoch's loss infinite or not a number?"""
         return bool(self.metrics) and not math.isfinite(self.metrics[-1]["train_loss"])
 
     def out_of_patience(self, patience: int | None) -> bool:
-        """Have so many epochs gone by without a better validation accuracy?"""
+        """Have this many epochs gone by without a better validation accuracy?"""
         return (
             patience is not None
             and self.best is not None

@@ -1,4 +1,4 @@
-"""What training minimises, by name. Validation and test losses are cross entropy always.
+"""What training minimises, by name. Validation and test losses are always cross entropy.
 
 A loss of your own, `path/file.py:function`, is a function like these: it takes logits
 [b, classes] in fp32, labels [b] and the run's settings, and returns the minibatch's mean,
@@ -29,7 +29,7 @@ def squared_error(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
 
 
 def focal(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
-    """Lin et al. 2017: turns down what is already right."""
+    """Lin et al. 2017: weights down what is already right."""
     log_probabilities = log_softmax(logits, dim=1)
     log_right = torch.where(one_hot(labels, logits), log_probabilities, 0).sum(dim=1)
     return -((1 - log_right.exp()) ** FOCUS * log_right).mean()

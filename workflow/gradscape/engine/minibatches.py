@@ -1,8 +1,8 @@
 """Minibatches cut from a split that lives on the device as one uint8 tensor.
 
 Order and augmentation are drawn on the CPU from a generator seeded by (seed, epoch)
-alone: any epoch can be drawn again after a kill, every model and learning rate of a seed
-sees the same minibatches, and no device is faster or slower in a way that shows.
+alone: any epoch can be drawn again after a kill, and every model and learning rate of a
+seed sees the same minibatches, on every device.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Minibatches:
 
     `draw` lays out an epoch; `take` cuts one minibatch from it, augmented and normalised,
     as float32 [b, channels, s, s] in channels-last memory. `moments` are the mean and the
-    deviation to normalise by, a number a channel, of pixels scaled to [0, 1].
+    deviation to normalise by, one number per channel, of pixels scaled to [0, 1].
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Minibatches:
         at = self.rows[:size] + step * self.batch_size
         chosen = self.order[at]
         images = self.images[chosen]
-        if self.flipped:  # so does every policy that crops
+        if self.flipped:  # as in every policy that crops
             top, left = self.offsets[:, at]
             forth, back = self.ramp.expand(size, -1), self.ramp.flip(0)
             across = torch.where(self.flips[at, None], back, forth) + left[:, None]

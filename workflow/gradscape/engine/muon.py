@@ -1,13 +1,13 @@
 """Muon: momentum whose matrices are made orthogonal before they are applied.
 
 Jordan et al. 2024: the update of a weight matrix is its momentum with all singular values
-brought near one (between 0.7 and 1.2) by Newton-Schulz iterations, which need matrix
-products only. That is steepest descent under the spectral norm (Bernstein & Newhouse
+brought near one (between 0.7 and 1.2) by Newton-Schulz iterations, which need only matrix
+products. That is steepest descent under the spectral norm (Bernstein & Newhouse
 2024).
 
-`torch.optim.Muon` takes matrices only: no convolutions, no vectors. It and the published
-recipe leave vectors and the first and last layer to AdamW at a rate of its own; here one
-optimiser and one rate serve the whole network. So this one departs from them in
+`torch.optim.Muon` takes only matrices: no convolutions, no vectors. It and the published
+recipe leave vectors and the first and last layer to AdamW with a rate of its own; here one
+optimiser and one rate serve the whole network. So this one differs from them in
 
 - vectors, biases and normalisations: the same idea under the root-mean-square norm, which
   is the momentum divided by its own size;
@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 # Coefficients of the quintic iteration, Jordan et al. 2024: steep at zero.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-TINY = 1e-30  # a gradient of zero is no direction
+TINY = 1e-30  # a zero gradient has no direction
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:

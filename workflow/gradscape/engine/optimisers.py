@@ -1,11 +1,13 @@
 """Optimisers by name, fused where torch has a fused kernel.
 
 One of your own, `path/file.py:function`, is a function like these: it takes the list of
-parameters that train, the run's settings, and whether its steps have to be capturable in
-a CUDA graph (nothing read from the device, the rate in its groups' `lr` as a tensor), and
+trainable parameters, the run's settings, and whether its steps have to be capturable in a
+CUDA graph (nothing read from the device, the rate a tensor in its groups' `lr`), and
 returns a `torch.optim.Optimizer` whose state starts from zeros. The schedule then sets
 the rate of all its groups.
 """
+
+import inspect
 
 import torch
 from torch.nn import Parameter
@@ -17,24 +19,27 @@ from gradscape.settings import Settings
 
 
 def adam(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return Adam(parameters, **shared(settings), fused=True, capturable=capturable)
+    options = {"fused": True, "capturable": capturable}
+    return light(Adam)(parameters, **shared(settings), **options)
 
 
 def adamw(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return AdamW(parameters, **shared(settings), fused=True, capturable=capturable)
+    options = {"fused": True, "capturable": capturable}
+    return light(AdamW)(parameters, **shared(settings), **options)
 
 
 def rmsprop(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return RMSprop(parameters, **shared(settings), foreach=True, capturable=capturable)
+    options = {"foreach": True, "capturable": capturable}
+    return light(RMSprop)(parameters, **shared(settings), **options)
 
 
 def muon(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return Muon(parameters, **shared(settings), momentum=settings.momentum)
+    return light(Muon)(parameters, **shared(settings), momentum=settings.momentum)
 
 
 def sgd(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
     momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov}
-    return SGD(parameters, **shared(settings), **momentum, fused=True)
+    return light(SGD)(parameters, **shared(settings), **momentum, fused=True)
 
 
 OPTIMISERS = {
@@ -44,6 +49,18 @@ OPTIMISERS = {
     "rmsprop": rmsprop,
     "muon": muon,
 }
+
+
+def light(kind: type[Optimizer]) -> type[Optimizer]:
+    """The same optimiser without torch's compiler.
+
+    torch wraps these methods for the compiler's sake and so loads it, for a second or
+    more, also where nothing is compiled.
+    """
+    names = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    methods["step"] = torch.no_grad()(methods["step"])
+    return type(kind.__name__, (kind,), methods)
 
 
 def shared(settings: Settings) -> dict:

@@ -20,28 +20,37 @@ if TYPE_CHECKING:
 
 
 def step_arrays(history: History) -> dict[str, np.ndarray]:
-    """What was kept of every step; the names are explained in config/README.md."""
+    """What was kept of every step; config/README.md explains the names."""
     kept = [name for name in history.steps[0] if name != "accuracy"]
     arrays = {
         name: torch.cat([epoch[name] for epoch in history.steps]).numpy() for name in kept
     }
     arrays["steps_per_epoch"] = np.array(len(history.steps[0]["loss"]))
     if history.probes:
-        measured = torch.stack([probe["measured"] for probe in history.probes]).numpy()
-        # A step so far that something overflowed went to infinity.
-        measured = np.nan_to_num(measured, nan=np.inf, posinf=np.inf)
+        measurements = [probe["measured"] for probe in history.probes]
+        along = [stacked(parts) for parts in zip(*measurements, strict=True)]
+        measured = along[0]
         arrays["probed_step"] = np.array([probe["step"] for probe in history.probes])
         arrays["probed_size"] = np.array([probe["sizes"] for probe in history.probes])
         arrays["probed_loss"] = measured[:, 0, 1:]
         arrays["probed_loss_here"] = measured[:, 0, 0]
         arrays["probed_gradient_distance"] = measured[:, 1, 1:]
         arrays["probed_gradient_norm"] = measured[:, 1, 0]
+        if len(along) > 1:
+            arrays["stepped_loss"] = along[1][:, 0, 1:]
+            arrays["stepped_gradient_distance"] = along[1][:, 1, 1:]
+            arrays["stepped_length"] = along[2]
     return arrays
 
 
+def stacked(measured: tuple[torch.Tensor, ...]) -> np.ndarray:
+    """All probes' values, infinite where a step was so long that it overflowed."""
+    return np.nan_to_num(torch.stack(measured).numpy(), nan=np.inf, posinf=np.inf)
+
+
 def test_scores(training: "Training") -> list[dict]:
-    """Loss and accuracy on the test images: of the epoch that validated best, as the
-    courses ask, and of the last, where that is another."""
+    """Loss and accuracy on the test images: of the epoch with the best validation accuracy,
+    as the courses ask, and of the last if that is another."""
     images, scores, history = training.test(), [], training.history
     best, last = history.best["epoch"], history.epoch
     if best != last:

@@ -1,4 +1,4 @@
-"""How a training shows itself: a bar on a terminal, a line an epoch in a log."""
+"""How a training reports its progress: a bar on a terminal, one line per epoch in a log."""
 
 import sys
 
@@ -10,7 +10,7 @@ from gradscape.errors import GradscapeError
 class Progress:
     """`step` after each minibatch, `epoch` after each epoch.
 
-    With `tensorboard`, a folder, the epoch's figures also go there as event files.
+    If `tensorboard` names a folder, each epoch's numbers also go there as event files.
     """
 
     def __init__(self, epochs: int, images: int, tensorboard: str | None = None):

@@ -55,7 +55,7 @@ def read_weights(path: Path) -> dict:
 def revision(here: Path = Path(__file__).parent) -> dict:
     """The git commit of the code, and whether its tracked files were changed.
 
-    Results do not count: published ones are tracked, too.
+    Results do not count, because published ones are tracked as well.
     """
 
     def git(*arguments: str) -> str:

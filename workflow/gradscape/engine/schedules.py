@@ -5,11 +5,11 @@
 | `constant`             | the base rate                                                 |
 | `cosine`               | cosine to the final rate, stepped once an epoch               |
 | `cosine_per_iteration` | the same formula stepped once a minibatch with the period     |
-|                        | still in epochs: the rate swings, and does not anneal         |
-| `exponential`          | × `decay` an epoch                                            |
+|                        | still in epochs: the rate swings and never anneals            |
+| `exponential`          | × `decay` every epoch                                         |
 | `staircase`            | × `decay` every `decay_epochs` epochs                         |
 
-`warmup_epochs` raises the rate linearly, minibatch by minibatch, in front of any of them.
+Before any of them, `warmup_epochs` raises the rate linearly, minibatch by minibatch.
 Cosine: Loshchilov & Hutter 2017, equation 5, without restarts.
 
 A schedule of your own, `path/file.py:function`, is a function like these: it takes the

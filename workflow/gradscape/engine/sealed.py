@@ -1,7 +1,7 @@
 """Tensors on disk under a seal, so that no damaged byte is taken for a number.
 
-A sealed file is what `torch.save` writes, with the SHA-256 of all before it at its end.
-The digest is the comment of the zip archive that it is, so `torch.load` reads it, too.
+A sealed file is what `torch.save` writes, followed by the SHA-256 of all that. The digest
+is a comment of the zip archive, so `torch.load` can read the file too.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ class Damaged(Exception):
 
 
 def save(path: Path, content: dict) -> None:
-    """Write numbers, text and tensors; they appear whole, on the disk, or not at all."""
+    """Write numbers, text and tensors; they reach the disk whole or not at all."""
     with whole(path) as partial, partial.open("wb+") as file:
         torch.save(content, file)
         file.seek(-2, os.SEEK_END)  # an archive ends with the length of its comment
@@ -37,8 +37,8 @@ def save(path: Path, content: dict) -> None:
 def load(path: Path, unsealed: bool = False) -> dict:
     """Read it back, with the tensors on the host.
 
-    Raises `Damaged` for other bytes, and for none of this project's seal unless the file
-    may be `unsealed`, from before there were seals; `OSError` for a file not to be read.
+    Raises `Damaged` for changed bytes, and for a missing seal unless the file may be
+    `unsealed`, from before there were seals; `OSError` for an unreadable file.
     """
     content = path.read_bytes()
     if content[-SIZE:].startswith(SEAL):
@@ -49,5 +49,5 @@ def load(path: Path, unsealed: bool = False) -> dict:
         raise Damaged("cut short, or not one of gradscape's")
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a torn file makes the reader raise
+    except Exception as error:  # whatever the reader raises for a torn file
         raise Damaged(type(error).__name__) from error

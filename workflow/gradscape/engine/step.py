@@ -1,7 +1,7 @@
 """One training step: minibatch, forward, backward, update, and what is kept of it.
 
 On CUDA the step is captured by hand as a graph, once for each minibatch size, and
-replayed: the host then issues one call a step. Nothing in a step reads from the device.
+replayed: the host then issues one call per step. Nothing in a step reads from the device.
 """
 
 import time
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from gradscape.engine.along_gradient import along_gradient
+from gradscape.engine.along_gradient import along, factors, norm
 from gradscape.engine.device import Backend
+from gradscape.engine.forward import Forward
 from gradscape.engine.gradient_change import GradientChange
 from gradscape.engine.losses import l1_penalty
 from gradscape.engine.minibatches import Minibatches
@@ -26,23 +27,24 @@ WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 
 
 class TrainingStep:
-    """Trains on the epoch that `minibatches` has drawn, one minibatch a call.
+    """Trains on the epoch that `minibatches` has drawn, one minibatch per call.
 
-    `epoch` holds a value a step, [steps], on the device: what was minimised (`loss`), the
-    fraction of the minibatch that was right (`accuracy`) and, with a `gradient_lag`, how
-    far the output layer's gradient and weight went in that many steps. `memory` is all
-    that a kill must not lose, `index` in it the next minibatch.
+    `epoch` [names, steps] holds, on the device, what was minimised (`loss`), the fraction
+    of the minibatch that was right (`accuracy`) and, with a `gradient_lag`, how far the
+    output layer's gradient and weight moved in that many steps. `memory` is all that a kill
+    must not lose; its `index` is the next minibatch.
     """
 
     def __init__(
         self,
-        model: nn.Module,
+        forward: Forward,
         optimiser: Optimizer,
         minibatches: Minibatches,
         backend: Backend,
         settings: Settings,
     ):
-        self.model = model
+        self.forward = forward
+        self.model = forward.model
         self.optimiser = optimiser
         self.minibatches = minibatches
         self.backend = backend
@@ -51,17 +53,21 @@ class TrainingStep:
         steps, device = len(minibatches.sizes), backend.device
         self.index = torch.zeros((), dtype=torch.int64, device=device)
         self.steps = torch.arange(steps, device=device)
-        self.now = {name: torch.zeros((), device=device) for name in ("loss", "accuracy")}
+        self.names = ["loss", "accuracy"]
         self.change = None
         if settings.gradient_lag is not None:
-            weight = output_layer(model).weight
+            weight = output_layer(self.model).weight
             self.change = GradientChange(weight, settings.gradient_lag)
-            self.now |= self.change.now
-        self.epoch = {name: torch.zeros(steps, device=device) for name in self.now}
-        self.memory = {"index": self.index} | self.epoch
+            self.names += self.change.names
+        self.now = torch.zeros(len(self.names), device=device)
+        self.epoch = torch.zeros(len(self.names), steps, device=device)
+        self.memory = {"index": self.index, "epoch": self.epoch}
         if self.change is not None:
             self.memory |= self.change.memory
         self.graphs: dict[tuple[str, int], Callable] = {}
+        self.anew = (
+            True  # gradients are new tensors each time, not set to zero and added to
+        )
 
     def __call__(self, size: int) -> None:
         self.part("whole", size)()
@@ -75,34 +81,32 @@ class TrainingStep:
         self.update(size)
 
     def gradient(self, size: int) -> None:
-        """Loss, accuracy and gradient of the minibatch where the weights stand."""
+        """Loss, accuracy and gradient of the minibatch at the current weights."""
         images, labels = self.minibatches.take(self.index, size)
-        # The first graph makes the gradients, all others write where it put them.
-        self.optimiser.zero_grad(set_to_none=not self.graphs)
-        with self.backend.autocast():
-            logits = self.model(images)
+        self.optimiser.zero_grad(set_to_none=self.anew)
+        logits = self.forward(images)
         loss = self.loss(logits.float(), labels, self.settings)
         if self.settings.l1 > 0:
             loss = loss + l1_penalty(self.model, self.settings.l1)
         loss.backward()
-        self.now["loss"].copy_(loss.detach())
-        self.now["accuracy"].copy_((logits.argmax(1) == labels).float().mean())
+        accuracy = (logits.argmax(1) == labels).mean(dtype=torch.float32)
+        torch.stack([loss.detach(), accuracy], out=self.now[:2])
 
     def update(self, size: int) -> None:
-        """Move the weights along that gradient and keep what the step was."""
+        """Move the weights along that gradient and keep a record of the step."""
         if self.change is not None:
-            self.change.measure()
+            torch.stack(self.change.measure(), out=self.now[2:])
         self.optimiser.step()
         here = self.steps == self.index
-        for name, kept in self.epoch.items():
-            kept.copy_(torch.where(here, self.now[name], kept))
+        torch.where(here, self.now[:, None], self.epoch, out=self.epoch)
         self.index.add_(1)
 
-    def probed(self, size: int, step_sizes: list[float]) -> tuple[Tensor, float]:
-        """A step that also measures the loss along its gradient, and ends in the same bits.
+    def probed(self, size: int, step_sizes: list[float]) -> tuple[list[Tensor], float]:
+        """A step that also measures the loss along its gradient; it ends in the same bits.
 
-        Returns what `along_gradient` measured at the wanted step sizes, and the seconds
-        that it took.
+        Returns what `along` measured, and how many seconds it took: along the gradient at
+        these step sizes and, with `landscape_step`, along the step that the optimiser took,
+        and that step's length.
         """
         gradient, update = self.part("gradient", size), self.part("update", size)
         random_state = self.backend.random_state()
@@ -110,27 +114,45 @@ class TrainingStep:
         self.backend.synchronise()
         start = time.perf_counter()
         buffers = list(self.model.buffers())  # running statistics
-        now = [self.now["loss"], self.now["accuracy"]]
-        before = [tensor.clone() for tensor in buffers + now]
+        kept = [*buffers, self.now]
+        before = [tensor.clone() for tensor in kept]
 
         def loss() -> Tensor:
             self.backend.set_random_state(random_state)  # the same units are dropped
             gradient()
-            return self.now["loss"]
+            return self.now[0]
+
+        def measure(direction: list[Tensor], sizes: list[float]) -> Tensor:
+            measured = along(parameters, direction, sizes, self.now[0], loss)
+            for tensor, old in zip(kept, before, strict=True):
+                tensor.copy_(old)
+            self.backend.synchronise()
+            return measured
 
         parameters = trainable(self.model)
-        measured = along_gradient(parameters, self.now["loss"], loss, step_sizes)
-        for tensor, kept in zip(buffers + now, before, strict=True):
-            tensor.copy_(kept)
-        self.backend.synchronise()
+        here = [parameter.detach().clone() for parameter in parameters]
+        downhill = [-size for size in step_sizes]
+        measured = [measure([p.grad.clone() for p in parameters], downhill)]
         seconds = time.perf_counter() - start
         update()
+        if self.settings.landscape_step:
+            start = time.perf_counter()
+            there = [parameter.detach().clone() for parameter in parameters]
+            step = torch._foreach_sub(there, here)
+            self.index.sub_(1)  # the same minibatch again
+            with torch.no_grad():
+                torch._foreach_copy_(parameters, here)
+                measured.append(measure(step, factors(len(step_sizes))))
+                torch._foreach_copy_(parameters, there)
+            self.index.add_(1)
+            measured.append(norm(step))
+            seconds += time.perf_counter() - start
         return measured, seconds
 
     def capture(self) -> None:
         """Capture graphs for every minibatch size, leaving training where it was.
 
-        A run that is probed between the halves of a step has graphs of these, too.
+        A run that is probed between the halves of a step has graphs of those as well.
 
         Needs an epoch to have been drawn. Warm-up trains for real, so weights, running
         statistics, optimiser state, random state and `memory` are put back afterwards.
@@ -141,17 +163,22 @@ class TrainingStep:
         optimiser_before = {
             key: tensor.clone() for key, tensor in self.optimiser_tensors().items()
         }
-        sizes = sorted(set(self.minibatches.sizes))
+        # The first graph makes the gradients, all others write where it put them, for which
+        # they need more kernels: so the first is that of nearly all steps.
+        sizes = sorted(set(self.minibatches.sizes), reverse=True)
+        halves = () if self.settings.landscape_every is None else ("gradient", "update")
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for size in sizes * WARMUP_RUNS:
-                self.index.zero_()
-                self(size)
+            for run in range(WARMUP_RUNS):
+                self.anew = run == 0
+                for size in sizes:
+                    self.index.zero_()
+                    self(size)
         torch.cuda.current_stream().wait_stream(side)
-        halves = () if self.settings.landscape_every is None else ("gradient", "update")
         for size in sizes:
             for name in ("whole", *halves):
+                self.anew = not self.graphs
                 graph = torch.cuda.CUDAGraph()
                 with torch.cuda.graph(graph):
                     getattr(self, name)(size)

@@ -1,4 +1,4 @@
-"""Train one run from its settings to its directory, or go on where it was stopped."""
+"""Train one run from its settings to its directory, or resume it where it stopped."""
 
 import signal
 import time
@@ -13,6 +13,8 @@ from gradscape.data.store import Dataset
 from gradscape.engine.along_gradient import step_sizes
 from gradscape.engine.checkpoint import SECONDS_BETWEEN, Checkpoint, fingerprint
 from gradscape.engine.device import Backend, configure
+from gradscape.engine.dry_run import dry_run
+from gradscape.engine.forward import Forward
 from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.history import History
 from gradscape.engine.minibatches import Minibatches
@@ -25,7 +27,7 @@ from gradscape.errors import GradscapeError
 from gradscape.files import say
 from gradscape.layout import CHECKPOINT
 from gradscape.models import build
-from gradscape.models.blocks import forward_flops, trainable
+from gradscape.models.blocks import trainable
 from gradscape.models.pretrained import load_backbone
 from gradscape.settings import Settings
 from gradscape.study import Run
@@ -34,7 +36,7 @@ EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
 
 
 class Training:
-    """The state of one run between two steps, and how to move it on.
+    """The state of one run between two steps, and how to advance it.
 
     Everything that a kill must not lose is in `state()`: the network, its optimiser, the
     random state, what steps keep, and `history`. Everything else (order of the images,
@@ -76,11 +78,13 @@ class Training:
         shape = (facts.channels, facts.size)
         model = build(settings.model, facts.classes, settings, *shape)
         self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
-        self.flops = forward_flops(model, facts.classes, *shape)
+        dry = dry_run(model, facts.classes, *shape)
+        self.flops = dry.flops
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
         parameters = trainable(self.model)
         self.optimiser = build_optimiser(parameters, settings, backend.device)
-        self.step = TrainingStep(self.model, self.optimiser, self.train, backend, settings)
+        forward = Forward(self.model, backend, dry.calls)
+        self.step = TrainingStep(forward, self.optimiser, self.train, backend, settings)
         self.learning_rate = learning_rate(settings)
         self.history = History()
 
@@ -98,14 +102,15 @@ class Training:
         }
 
     def weights_now(self) -> dict[str, torch.Tensor]:
-        """A copy on the host, where a resumed run's are too: a file says where they lay."""
+        """A copy on the host, like a resumed run's: files record their tensors' device."""
         return {
             name: tensor.to("cpu", copy=True)
             for name, tensor in self.model.state_dict().items()
         }
 
     def restore(self, state: dict) -> None:
-        """Go on from what `state()` gave; an error leaves a training of no use."""
+        """Continue from what `state()` returned; an error leaves this object unusable."""
+        assert not self.step.graphs  # they would keep using the optimiser's old tensors
         self.model.load_state_dict(state["model"])
         groups = self.optimiser.state_dict()["param_groups"]
         saved = {"state": state["optimiser"], "param_groups": groups}
@@ -120,7 +125,7 @@ class Training:
         if state["backend"] != self.backend.key():
             say(
                 "the checkpoint was saved on another device, precision, thread count or "
-                "torch version: training goes on, but not to the same bytes"
+                "torch version: training continues, but will not end with the same bytes"
             )
 
     @property
@@ -132,15 +137,15 @@ class Training:
         )
 
     def run_epoch(self, between_steps) -> None:
-        """Train to the end of the current epoch and score it.
+        """Train to the end of the current epoch and evaluate it.
 
-        `between_steps(images)` is called when `state()` is whole: between two steps, but
-        not behind the last, whose gradients the end of the epoch still needs.
+        `between_steps(images)` is called when `state()` is consistent: between two steps,
+        but not after the last, whose gradients the end of the epoch still needs.
         """
         history, sizes = self.history, self.train.sizes
         self.train.draw(self.settings.seed, history.epoch)
         first = int(self.step.index)
-        if first == 0:  # mid-epoch, the checkpoint's own state stands
+        if first == 0:  # mid-epoch, the checkpoint's own state applies
             torch.manual_seed(self.settings.seed * 1_000_003 + history.epoch)
         if self.backend.is_cuda and not self.step.graphs:
             self.step.capture()
@@ -159,7 +164,8 @@ class Training:
             if at + 1 < len(sizes):
                 between_steps(sizes[at])
         # The epoch's one read, which waits for the device.
-        steps = {name: kept.cpu().clone() for name, kept in self.step.epoch.items()}
+        kept = self.step.epoch.to("cpu", copy=True)
+        steps = dict(zip(self.step.names, kept, strict=True))
         history.seconds = earlier + time.perf_counter() - start
         self.end_epoch(steps, rate)
 
@@ -174,7 +180,7 @@ class Training:
         sizes = step_sizes(rate, settings.landscape_points, settings.landscape_cap)
         measured, seconds = self.step.probed(self.train.sizes[at], sizes)
         step = self.history.epoch * len(self.train.sizes) + at + 1
-        landscape = {"step": step, "sizes": sizes, "measured": measured.cpu()}
+        landscape = {"step": step, "sizes": sizes, "measured": [m.cpu() for m in measured]}
         self.history.probes.append(landscape)
         self.history.seconds_probing += seconds
 
@@ -210,7 +216,7 @@ class Training:
 
 
 def probed_precision(settings: Settings) -> str:
-    """The run's precision: fp32 where the landscape along the gradient is measured.
+    """The run's precision: fp32 if the landscape along the gradient is measured.
 
     A step of a hundredth of a percent of a weight is lost in bf16's eight bits.
     """
@@ -241,14 +247,14 @@ def train(
 
     `pretrained` is the file that a run with that setting takes its first weights from.
 
-    A run that was stopped, by whatever means, goes on from its checkpoint (a hidden file
-    in `out`) and ends with the bytes of one that was not, on the same backend. SIGTERM and
-    SIGINT save first. A run that diverges ends there and is a result like any other.
+    A run that was stopped, by whatever means, resumes from its checkpoint (a hidden file in
+    `out`) and ends with the same bytes as one that was not, on the same backend. SIGTERM
+    and SIGINT save first. A run that diverges ends there and is a result like any other.
 
     Raises `GradscapeError` for a device or a precision that is not there.
     """
     start = time.perf_counter()
-    out.mkdir(parents=True, exist_ok=True)  # better found out now than after training
+    out.mkdir(parents=True, exist_ok=True)  # better to find out now than after training
     settings = run.settings
     precision = probed_precision(settings)
     backend = configure(settings.device, precision, settings.deterministic, threads)
@@ -260,7 +266,7 @@ def train(
     if saved is not None:
         try:
             training.restore(saved)
-        except Exception as error:  # of another version of gradscape, of a network …
+        except Exception as error:  # from another version of gradscape, of a network …
             checkpoint.set_aside(f"fits no longer ({type(error).__name__})")
             training = Training(settings, dataset, backend, pretrained)
     history = training.history

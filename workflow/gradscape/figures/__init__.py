@@ -1,6 +1,6 @@
 """The figures: one file each, from finished runs to matplotlib. No torch here.
 
-The file's function takes a `Figure`, its finished runs and its options; it returns the
-picture and one or more sentences of facts about it (seeds, rates, smoothing), which the
-report adds to the caption. `PROBES` names the probes that it draws.
+The file's function takes a `Figure`, its finished runs and its options. It returns the
+picture and a few sentences of facts about it (seeds, rates, smoothing), which the report
+adds to the caption. `PROBES` names the probes that it draws.
 """

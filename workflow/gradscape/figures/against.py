@@ -1,4 +1,4 @@
-"""Accuracy against a number that varies in a study: a setting, or the parameters."""
+"""Accuracy against a number that a study varies: a setting, or the parameters."""
 
 from typing import Annotated
 

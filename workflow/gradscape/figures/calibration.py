@@ -1,4 +1,4 @@
-"""Reliability diagrams: how often a network is right when so sure (Guo et al. 2017)."""
+"""Reliability diagrams: accuracy by confidence (Guo et al. 2017, section 2)."""
 
 import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
@@ -12,7 +12,7 @@ PROBES = ["predictions"]
 
 
 def calibration(figure: Figure, runs: list[FinishedRun]):
-    """Above: accuracy by confidence, a line a run. Below: each bin's share of images."""
+    """Above: accuracy by confidence, a line per run. Below: each bin's share of images."""
     drawn, seed = style.smallest_seed(runs)
     picture, (above, below) = plt.subplots(
         *(2, 1),

@@ -1,4 +1,4 @@
-"""One change at a time: accuracy of each variant of a study beside the study's own."""
+"""One change at a time: accuracy of each of a study's variants beside the study's own."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,9 +9,9 @@ from gradscape.study import Figure
 
 
 def comparison(figure: Figure, runs: list[FinishedRun]):
-    """A row a setting, the best above: mean test accuracy ± one deviation over seeds.
+    """One row per setting, the best on top: mean test accuracy ± one deviation over seeds.
 
-    Each is named after its variant; the study's own setting has another colour, and a line.
+    Each is named after its variant; the study's own setting has its own colour and a line.
     """
     groups = by_setting(runs)
     models = {model for model, _, _ in groups}
@@ -39,8 +39,10 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
 
 
 def spread(runs: list[FinishedRun]) -> str:
-    """How large the chance error of a test accuracy is: the binomial's deviation."""
+    """The statistical uncertainty of a test accuracy: the binomial's deviation."""
     accuracy = np.mean([run.test["test_accuracy"] for run in runs])
     images = runs[0].record["data"]["test"]
     deviation = 100 * np.sqrt(accuracy * (1 - accuracy) / images)
-    return f"The {images:,} test images alone leave ± {deviation:.1f} points."
+    return (
+        f"The {images:,} test images alone make this uncertain by ± {deviation:.1f} points."
+    )

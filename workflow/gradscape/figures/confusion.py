@@ -1,4 +1,4 @@
-"""Which classes are taken for which: the confusion matrix of the test images."""
+"""Which classes are mistaken for which: the confusion matrix of the test images."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -9,11 +9,11 @@ from gradscape.study import Figure
 
 PROBES = ["predictions"]
 NAMED = 3  # pairs, in the caption
-SMALLEST = 3  # points; smaller numbers cannot be read and are left out
+SMALLEST = 3  # points; smaller numbers are unreadable and left out
 
 
 def confusion(figure: Figure, runs: list[FinishedRun]):
-    """A panel a run: of each class's images (row), the percentage put into each column."""
+    """One panel per run: the percentage of each class's images (row) put in each column."""
     drawn, seed = style.smallest_seed(runs)
     width = style.width(figure.wide) / len(drawn)
     picture, axes = plt.subplots(

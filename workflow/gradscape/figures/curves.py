@@ -20,7 +20,7 @@ from gradscape.study import Figure
 LINES = ["-", "--", ":", "-."]
 TOGETHER = 2  # settings up to which training and validation share a panel
 NAMED = 24  # settings up to which each has its colour, its band and a place in the legend
-MOST_DIVERGED = 10  # runs that the caption names
+MOST_DIVERGED = 10  # runs that the caption names one by one
 
 
 def curves(
@@ -28,7 +28,7 @@ def curves(
     runs: list[FinishedRun],
     reference: Annotated[str | None, "a CSV of published curves"] = None,
 ):
-    """Up to two settings: loss and accuracy panels, validation dashed. More: a panel
+    """Up to two settings: a loss and an accuracy panel, validation dashed. More: one panel
     each for training loss, validation loss, training and validation accuracy. Very many:
     thin lines without names, coloured by learning rate.
 
@@ -108,7 +108,7 @@ def facts(runs: list[FinishedRun], lines: int | None = None) -> str:
     sentences = [style.seeds_sentence([run.seed for run in runs], bands=lines is None)]
     if lines is not None:
         models = len({run.model for run in runs})
-        sentences.insert(0, f"{lines:,} settings of {models} models, a line each.")
+        sentences.insert(0, f"{lines:,} settings of {models} models, one line each.")
     sentences.append("Dotted: the loss of a uniform guess.")
     diverged = [run for run in runs if run.diverged]
     if len(diverged) > MOST_DIVERGED:

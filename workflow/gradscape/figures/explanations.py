@@ -1,4 +1,4 @@
-"""Where the network looks, on test images that it classifies rightly and wrongly."""
+"""Where the network looks, on test images that it gets right and wrong."""
 
 import textwrap
 
@@ -11,17 +11,17 @@ from gradscape.results.runs import FinishedRun
 from gradscape.study import Figure
 
 PROBES = ["explanations"]
-LEAST = 4  # images beside each other that there is room for
+LEAST = 4  # images side by side, for which there is always room
 OPACITY = 0.6  # of a map over the image in greys
-LETTER = 3.2  # points, the mean width of a letter of a title
-KINDS = {True: "classified rightly", False: "classified wrongly"}
+LETTER = 3.2  # points, the mean width of a letter in a title
+KINDS = {True: "classified correctly", False: "misclassified"}
 ROWS = ["image", "Grad-CAM", "occlusion"]
 
 
 def explanations(figure: Figure, runs: list[FinishedRun]):
-    """A column an image: itself, Grad-CAM and occlusion. Draws one run.
+    """One column per image: itself, Grad-CAM and occlusion. Draws one run.
 
-    Right and wrong ones side by side across the page, one below the other in a column.
+    Right and wrong ones are side by side across the page, stacked in a single column.
     """
     drawn, seed = style.smallest_seed(runs)
     table = drawn[0].probe("explanations")
@@ -52,14 +52,14 @@ def explanations(figure: Figure, runs: list[FinishedRun]):
             axis.set_ylabel(name, fontsize=6)
     facts = [
         f"{drawn[0].label}. {seed} In brackets: the probability of the predicted class, "
-        "which the maps explain. Grad-CAM: brighter speaks more for it. Occlusion: where "
-        "it is red, hiding the place lowers that probability, where blue, raises it.",
-        "Each map has its own scale; below it, the largest fall.",
+        "which the maps explain. Grad-CAM: the brighter a place, the more it speaks for "
+        "that class. Occlusion: hiding a red place lowers the probability, hiding a blue "
+        "one raises it. Each map has its own scale; below it, the largest drop.",
     ]
     if False not in kinds:
-        facts.append("No image was classified wrongly.")
+        facts.append("No image was misclassified.")
     if True not in kinds:
-        facts.append("No image was classified rightly.")
+        facts.append("No image was classified correctly.")
     return picture, " ".join(facts)
 
 
@@ -70,7 +70,7 @@ def is_right(image: pd.DataFrame) -> bool:
 def title(image: pd.DataFrame, panel: float, lines: int = 1) -> str:
     """`cat (0.98)` or `cat, predicted dog (0.91)`, broken to a panel's inches.
 
-    Filled up above to so many lines, which keeps panels side by side in one row.
+    Padded above to `lines` lines, which keeps the panels of a row level.
     """
     first = image.iloc[0]
     guess = "" if is_right(image) else f", predicted {first['predicted']}"

@@ -1,4 +1,4 @@
-"""One test image, and what convolutions over the network's depth make of it."""
+"""One test image, and what convolutions at different depths make of it."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,7 @@ TITLE = 0.15  # inches
 
 
 def feature_maps(figure: Figure, runs: list[FinishedRun]):
-    """The image, and right of it a row a layer, a map a channel. Draws one run."""
+    """The image, and to its right one row per layer, one map per channel. Draws one run."""
     drawn, seed = style.smallest_seed(runs)
     table = drawn[0].probe("feature_maps")
     # In the table's order: layers by depth, channels by how much they vary.
@@ -21,7 +21,7 @@ def feature_maps(figure: Figure, runs: list[FinishedRun]):
     image = layers.pop("input")
     across = max(map(len, layers.values()))
     width = style.width(figure.wide)
-    panel = width / (across + 2)  # inches; the image is as large as two
+    panel = width / (across + 2)  # inches; the image is as wide as two
     height = len(layers) * (panel + TITLE)
     # By hand: constrained layout would make room for a title wider than its panel.
     picture = plt.figure(figsize=(width, height), layout="none")

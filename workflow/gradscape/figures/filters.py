@@ -14,7 +14,7 @@ MOMENTS = {"initialisation": "before training", "best": "after training"}
 
 
 def filters(figure: Figure, runs: list[FinishedRun]):
-    """A row of panels a run: all filters at initialisation, and at the best weights."""
+    """One row of panels per run: all filters at initialisation, and at the best weights."""
     drawn, seed = style.smallest_seed(runs)
     tables = [arrays(run.probe("filters")) for run in drawn]
     rows = [-(-len(weights["best"]) // ACROSS) for weights in tables]
@@ -52,7 +52,7 @@ def arrays(table: pd.DataFrame) -> dict[str, np.ndarray]:
 def montage(weights: np.ndarray) -> np.ndarray:
     """Filters [n, h, w, 3] side by side, scaled jointly to 0 … 1, white between them.
 
-    Of one channel, [n, h, w, 1], they are grey.
+    With one channel, [n, h, w, 1], they are grey.
     """
     count, height, width, _ = weights.shape
     low, high = weights.min(), weights.max()

@@ -1,4 +1,4 @@
-"""Gradient flow: mean absolute gradient of each weight tensor, a line an epoch."""
+"""Gradient flow: mean absolute gradient of each weight tensor, one line per epoch."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,7 +37,7 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
     zeros = int((gradients == 0).to_numpy().sum())
     facts = [
         f"{run.label}, seed {run.seed}, {gradients.shape[1]} weight tensors; after each "
-        "epoch, the gradient left by its last minibatch.",
+        "epoch, the gradient of its last minibatch.",
         f"In the last epoch the first layer gets {power(last.iloc[0])}, the last "
         f"{power(last.iloc[-1])}.",
     ]

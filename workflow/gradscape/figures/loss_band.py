@@ -1,7 +1,7 @@
 """The courseworks' loss landscape: the band of losses over learning rates, by step.
 
 Fudan project 2, section 2.3.1: at each step the largest and the smallest minibatch loss
-among the learning rates, filled between, one band a model.
+among the learning rates, with the space between filled: one band per model.
 """
 
 from typing import Annotated
@@ -21,7 +21,7 @@ def loss_band(
     runs: list[FinishedRun],
     window: Annotated[int, Range(1), "steps of the moving average"] = 20,
 ):
-    """All models' bands on one picture, of the first seed; a single rate has no band."""
+    """The bands of all models in one picture, for the first seed; one rate has no band."""
     seed = min(run.seed for run in runs)
     runs = [run for run in runs if run.seed == seed]
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
@@ -32,7 +32,7 @@ def loss_band(
         group = [run for run in runs if run.model == model]
         name, colour = model_label(model), style.colour(number)
         if len(group) == 1:
-            facts.append(f"{name} ran at one learning rate only and has no band.")
+            facts.append(f"{name} ran at only one learning rate and has no band.")
             continue
         low, high = band([run.step_losses for run in group])
         low, high = smooth(low, window), smooth(high, window)

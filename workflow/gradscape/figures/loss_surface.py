@@ -8,7 +8,7 @@ from gradscape.figures import style
 from gradscape.results.runs import FinishedRun
 from gradscape.study import Figure
 
-PROBES = ["surface", "hessian"]  # that it draws; it cannot do without the first
+PROBES = ["surface", "hessian"]  # what it draws; only the first is required
 LEVELS = 14
 CEILING = 2  # times the loss of a uniform guess; walls higher than this are cut
 FLAT = 1e-3  # the least height that is drawn
@@ -18,7 +18,7 @@ TICKS = [-1, 0, 1]  # times the span
 def loss_surface(figure: Figure, runs: list[FinishedRun]):
     """The surface and its contours, side by side for each run, in the same colours.
 
-    The Hessian's numbers stand under the name where they were measured.
+    The Hessian's numbers are under the name, where they were measured.
     """
     seed = min(run.seed for run in runs)
     drawn = [run for run in runs if run.seed == seed]
@@ -65,14 +65,14 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
     )
     points = len(tables[0])
     facts = [
-        f"Seed {seed}, weights that validated best (+), {points} x {points} points, "
-        "evaluation mode; both directions scaled filter by filter to the weights."
+        f"Seed {seed}, weights with the best validation accuracy (+), {points} x {points} "
+        "points, evaluation mode; both directions scaled filter by filter to the weights."
     ]
     if cut:
         facts.append(f"Points above {ceiling:.1f} ({cut}) are cut off there.")
     if any(run.probe("hessian") is not None for run in drawn):
         facts.append(
-            "Under the names: the Hessian's eigenvalue of largest size, and its trace."
+            "Under the names: the Hessian's eigenvalue of largest magnitude, and its trace."
         )
     return picture, " ".join(facts)
 

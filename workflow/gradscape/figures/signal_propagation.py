@@ -18,8 +18,8 @@ PANELS = [
 
 
 def signal_propagation(figure: Figure, runs: list[FinishedRun]):
-    """Points: each layer, a point a seed. Lines: the law at initialisation, where the
-    network is plain; elsewhere the geometric mean over seeds."""
+    """Points: one per layer and seed. Lines: the law at initialisation, where the network
+    is plain; elsewhere the geometric mean over seeds."""
     models = list(dict.fromkeys(run.model for run in runs))
     picture, axes = plt.subplots(1, 3, figsize=(style.width(figure.wide), 2.4))
     handles, predicted_any = [], False
@@ -50,8 +50,6 @@ def signal_propagation(figure: Figure, runs: list[FinishedRun]):
     axes[0].set_ylabel("mean square")
     if predicted_any:
         handles.append(Line2D([], [], color="black", ls="--", label="predicted"))
-        facts.append(
-            "Dashed: the law of the text, with no constant fitted; points: measured."
-        )
+        facts.append("Dashed: the law in the text, with nothing fitted; points: measured.")
     style.legend_below(picture, handles, 5)
     return picture, " ".join(facts)

@@ -36,7 +36,7 @@ def smoothness(
     """Rows of three panels, logarithmic; all models of the first seed in each.
 
     A proxy is drawn where a model has several learning rates. The definition is drawn at
-    `learning_rate`, else at the first that was probed.
+    `learning_rate`, or else at the first that was probed.
     """
     seed = min(run.seed for run in runs)
     runs = [run for run in runs if run.seed == seed]
@@ -60,7 +60,7 @@ def smoothness(
         if len(group) > 1:
             draw_row(axes[0], proxy(group), window, colour)
         elif rows == 2:
-            facts.append(f"{name} ran at one learning rate only and has no proxy.")
+            facts.append(f"{name} ran at only one learning rate and has no proxy.")
         for run in group:
             measures = definition(run) if run.learning_rate == rate else None
             if measures is not None:
@@ -69,7 +69,7 @@ def smoothness(
                     facts.append(
                         f"{infinite} values of {name} overflowed; drawn at the top."
                     )
-    for axis in axes.flat:  # plain numbers; the less there is of a decade, the more
+    for axis in axes.flat:  # plain numbers, more of them where less of a decade shows
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.yaxis.set_minor_formatter(between_powers(*axis.get_ylim()))
     for column, measure in enumerate(MEASURES):
@@ -113,7 +113,7 @@ def between_powers(low: float, high: float) -> Formatter:
 
 
 def draw_row(axes, measures: dict, window: int, colour: str) -> int:
-    """Draw bands, and beta's largest value as a line; returns how many were infinite."""
+    """Draw bands, and beta's largest value as a line; return the number of infinities."""
     infinite = 0
     for axis, name in zip(axes, MEASURES, strict=True):
         axis.set_yscale("log")

@@ -17,7 +17,7 @@ from gradscape.results.runs import FinishedRun
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.35, 6.9  # inches
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers.
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
 MOST_LISTED = 20  # seeds or learning rates that a caption names one by one
@@ -64,7 +64,7 @@ def save(picture: Picture, path: Path) -> None:
 def show_pixels(axis, pixels: np.ndarray, **look) -> None:
     """A small picture, [h, w] or [h, w, 3], without ticks and with sharp pixels.
 
-    Viewers smooth an enlarged picture; one that is enlarged already they need not.
+    Viewers smooth a picture that they enlarge, so this one is enlarged already.
     """
     sharp = pixels.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
     axis.imshow(sharp, interpolation="none", **look)
@@ -100,7 +100,7 @@ def listing(words: list, last: str = ", ") -> str:
 
 
 def seeds_sentence(seeds: list[int], bands: bool = True) -> str:
-    """`Seed 0.` or `Mean over seeds 0, 1 and 2; the band is ± one standard deviation.`"""
+    """`Seed 0.` or `Mean over seeds 0, 1 and 2; bands: ± one standard deviation.`"""
     seeds = sorted(set(seeds))
     if len(seeds) == 1:
         return f"Seed {seeds[0]}."

@@ -1,20 +1,20 @@
-"""The networks. A new one is a file here whose `MODELS` names it, or a file of the user's
-own, which a config names as `path/file.py:constructor`.
+"""The networks. A new one is a file here whose `MODELS` names it, or the user's own file,
+which a configuration names as `path/file.py:constructor`.
 
-A constructor takes the number of classes, and by keyword what it lets be chosen, and
+A constructor takes the number of classes, and by keyword whatever can be chosen, and
 returns a module that maps images [n, channels, size, size] to logits [n, classes]. If it
-takes the keywords `channels` and `size` it is told the images' shape. Its file says as
-plain constants what images it takes: `SIZES`, the smallest and the largest side (`None`:
-any), `SIZES_OF` for single names, and `CHANNELS`.
+has the keywords `channels` and `size`, it is told the images' shape. Its file says in plain
+constants which images it takes: `SIZES`, the smallest and the largest side (`None`: any),
+`SIZES_OF` for single names, and `CHANNELS`.
 
-Only `build` imports torch: a configuration is checked without.
+Only `build` imports torch; a configuration is checked without it.
 """
 
 import inspect
 from dataclasses import dataclass
 from functools import cache, partial
 
-from gradscape.data.store import Facts
+from gradscape.data.facts import Facts
 from gradscape.errors import GradscapeError
 from gradscape.registry import declared, find, names, options
 from gradscape.settings import MODEL_SETTINGS, Settings
@@ -41,7 +41,7 @@ def pretrained_file(name: str) -> str:
 
 @dataclass(frozen=True)
 class Takes:
-    """What a network takes: keywords (None: the text does not tell) and images."""
+    """What a network takes: keywords (None: its source does not tell) and images."""
 
     keywords: frozenset[str] | None
     smallest: int
@@ -59,8 +59,8 @@ def takes(name: str) -> Takes:
 
 
 def check_takes(name: str, settings: Settings, facts: Facts) -> None:
-    """Raise `GradscapeError` where a network lacks a setting that is set, or does not take
-    the images of the settings' dataset. Reads text only."""
+    """Raise `GradscapeError` if a network lacks a setting that is set, or does not take the
+    images of the settings' dataset. Only reads source text."""
     known = takes(name)
     for setting in chosen(settings):
         if known.keywords is not None and setting not in known.keywords:
@@ -80,7 +80,7 @@ def check_takes(name: str, settings: Settings, facts: Facts) -> None:
 
 
 def chosen(settings: Settings | None) -> dict:
-    """The settings that change a network, as far as they are set."""
+    """Those of the settings that change a network which are set."""
     values = {name: getattr(settings, name, None) for name in MODEL_SETTINGS}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -94,8 +94,8 @@ def build(
 ):
     """Construct the network `name` for `classes` classes, initialised by torch's RNG.
 
-    Of `settings` those of the model that are set change it. Raises `GradscapeError` for
-    one that this network does not have, or that its name has decided.
+    Those of `settings` that are the model's and are set change it. Raises `GradscapeError`
+    for one that this network does not have, or that its name already decides.
     """
     make = find("model", name)
     wanted = chosen(settings)

@@ -1,10 +1,6 @@
 """What the networks share."""
 
-import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
-
-from gradscape.errors import GradscapeError
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -52,31 +48,6 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 def parameter_count(model: nn.Module) -> int:
     """Trainable parameters."""
     return sum(p.numel() for p in trainable(model))
-
-
-def forward_flops(model: nn.Module, classes: int, channels: int = 3, size: int = 32) -> int:
-    """Floating-point operations of one image's forward pass, multiply and add counted as
-    two; convolutions and linear layers only.
-
-    Raises `GradscapeError` for a network that does not turn [n, channels, size, size]
-    into [n, classes].
-    """
-    was_training = model.training
-    image = torch.zeros(1, channels, size, size, device=next(model.parameters()).device)
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            shape = list(model.eval()(image).shape)
-    except (RuntimeError, ValueError) as error:
-        raise GradscapeError(
-            f"the model does not take images of {channels}x{size}x{size}: "
-            f"{str(error).splitlines()[0]}"
-        ) from None
-    if shape != [1, classes]:
-        raise GradscapeError(
-            f"the model turns an image into {shape} where [1, {classes}] is needed"
-        )
-    model.train(was_training)
-    return counter.get_total_flops()
 
 
 def layer_counts(model: nn.Module) -> dict[str, int]:

@@ -39,4 +39,4 @@ class ConvNet(nn.Module):
 
 
 MODELS = {"convnet": ConvNet, "convnet-bn": partial(ConvNet, batch_norm=True)}
-SIZES = (32, 63)  # of which five halvings leave one position
+SIZES = (32, 63)  # five halvings leave one position

@@ -19,7 +19,7 @@ BACKBONE = "features."  # the prefix of the convolutional part's weights
 
 
 def download(model: str, path: Path) -> None:
-    """Fetch torchvision's ImageNet weights of `model`; they appear whole or not at all."""
+    """Fetch torchvision's ImageNet weights for `model`; they appear whole or not at all."""
     from torchvision.models import get_model_weights
 
     url = get_model_weights(model.replace("-", "_"))["IMAGENET1K_V1"].url
@@ -47,8 +47,8 @@ def digits(path: Path) -> str:
 def load_backbone(model: nn.Module, path: Path) -> str:
     """Give a network's convolutional part the weights in `path`; return their SHA-256.
 
-    Raises `GradscapeError` for a missing file, another hash than its name says, or
-    weights of other shapes.
+    Raises `GradscapeError` for a missing file, a hash other than its name says, or weights
+    of other shapes.
     """
     try:
         with path.open("rb") as file:
@@ -58,7 +58,7 @@ def load_backbone(model: nn.Module, path: Path) -> str:
     if not digest.startswith(digits(path)):
         raise GradscapeError(f"{path}: damaged: its SHA-256 begins with {digest[:8]}")
     saved = torch.load(path, map_location="cpu", weights_only=True)
-    # Running statistics' step counts are missing from files older than torch 0.4.
+    # Files older than torch 0.4 lack the running statistics' step counts.
     wanted = {
         name: tensor
         for name, tensor in model.state_dict().items()

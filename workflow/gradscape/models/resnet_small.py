@@ -5,7 +5,7 @@
     residual block (He et al. 2016, section 3.2); then the mean over positions, dropout
     and a linear layer.
 
-Every convolution but the first is normalised (Ioffe & Szegedy 2015), neither the input
+Every convolution but the first is normalised (Ioffe & Szegedy 2015); neither the input
 nor the output is. He initialisation (He et al. 2015) for the convolutions; each block's
 last normalisation starts at zero, so that a block starts as the identity (Goyal et al.
 2017, section 5.1). At width 56 it has 2,829,802 parameters for 10 classes.
@@ -19,7 +19,7 @@ STAGES = (1, 2, 4, 4)  # widths, as multiples of the first
 
 
 class Convolution(nn.Sequential):
-    """Convolution and normalisation; the bias stands in where nothing normalises."""
+    """Convolution and normalisation, or a bias in its place."""
 
     def __init__(self, inputs: int, outputs: int, batch_norm: bool):
         super().__init__(

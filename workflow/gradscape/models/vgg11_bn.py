@@ -14,9 +14,9 @@ HIDDEN = 256
 class VGG11(nn.Module):
     """Images [n, 3, s, s] → logits [n, classes].
 
-    `freeze` keeps the convolutional part from training: `weights` keeps its parameters
-    alone, `backbone` its normalisations' running statistics too, which then also serve in
-    training, as they do in evaluation.
+    `freeze` keeps the convolutional part from training: `weights` only its parameters,
+    `backbone` also its normalisations' running statistics, which are then used in training
+    as they are in evaluation.
     """
 
     def __init__(self, classes: int, freeze: str | None = None):
@@ -43,6 +43,6 @@ class VGG11(nn.Module):
 
 
 MODELS = {"vgg11-bn": VGG11}
-SIZES = (32, 63)  # of which five halvings leave one position
+SIZES = (32, 63)  # five halvings leave one position
 CHANNELS = 3
 PRETRAINED = {"vgg11-bn": "vgg11_bn-6002323d.pth"}  # as torchvision names the file

@@ -18,8 +18,8 @@ LIGHT = [16, POOL, 32, POOL]
 class VGG(nn.Module):
     """Images [n, channels, size, size] → logits [n, classes].
 
-    `layers` lists the widths of the convolutions with `POOL` between; `hidden` is the
-    width of the two hidden linear layers; `dropout` stands before each of those two.
+    `layers` lists the widths of the convolutions, with `POOL` in between; `hidden` is the
+    width of the two hidden linear layers; `dropout` comes before each of those two.
     """
 
     def __init__(

@@ -16,8 +16,8 @@ from gradscape.models.blocks import conv3x3, norm
 WIDTH = 32
 STAGES = 3
 
-# In place: neither a convolution nor a normalisation needs its own output again, and a
-# step of VGG38 is bound by such passes over memory. The bits are the same.
+# In place: neither a convolution nor a normalisation needs its own output again, and such
+# passes over memory limit a step of VGG38. The bits are the same.
 leaky_relu = partial(functional.leaky_relu, inplace=True)
 
 
@@ -58,7 +58,7 @@ class ReductionBlock(nn.Module):
 
 
 class EdinburghVGG(nn.Module):
-    """`blocks` processing blocks and one reduction block a stage, three stages.
+    """Three stages of `blocks` processing blocks and one reduction block each.
 
     Images [n, channels, s, s] → logits [n, classes].
     """

@@ -1,7 +1,7 @@
-"""Where the network looks: Grad-CAM and occlusion, on right and on wrong predictions.
+"""Where the network looks: Grad-CAM and occlusion, for right and wrong predictions.
 
-Of the first 1000 test images the surest are taken, as many rightly as wrongly classified,
-of different predicted classes first: sure and wrong is where an explanation teaches most.
+Of the first 1000 test images, those classified with most confidence are taken, as many
+right as wrong, different predicted classes first: confident mistakes teach most.
 """
 
 from typing import Annotated
@@ -23,7 +23,7 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     For images [n, c, s, s] and one class each [n]. The weight of a feature map is the
     class logit's gradient, averaged over positions (equation 1); the map is the ReLU of
     the weighted sum (equation 2), enlarged bilinearly. The feature maps are the last ones
-    of the last convolution's size: behind its normalisation and activation where those
+    of the last convolution's size: after its normalisation and activation, where those
     are modules.
     """
     kept: list[Tensor] = []
@@ -53,8 +53,8 @@ def occlusion(
     """Zeiler & Fergus 2014, section 4.2: [n, s, s], what hiding a pixel costs the class.
 
     A patch × patch square in the normalisation's mean colour, a grey, moves over the
-    images [n, c, s, s] by `stride` pixels. A pixel has the fall of the class's
-    probability, averaged over the squares that cover it.
+    images [n, c, s, s] by `stride` pixels. A pixel's value is how far the class's
+    probability falls, averaged over the squares that cover it.
     """
     size = images.shape[-1]
     places = sorted({*range(0, size - patch, stride), size - patch})
@@ -74,9 +74,10 @@ def occlusion(
 
 
 def surest(confidence: Tensor, predicted: Tensor, among: Tensor, count: int) -> list[int]:
-    """`count` images `among` all: the surest of each predicted class, then the others.
+    """`count` of the images `among`: the most confident of each predicted class, then the
+    others.
 
-    All [n], `among` true or false. By falling confidence, of equals the first.
+    All [n], `among` true or false. By falling confidence; of equals, the first.
     """
     order = confidence.argsort(descending=True, stable=True)
     order = order[among[order]].tolist()
@@ -89,15 +90,15 @@ def surest(confidence: Tensor, predicted: Tensor, among: Tensor, count: int) -> 
 
 def explanations(
     run: Trained,
-    images: Annotated[int, Range(1, 6), "the surest right and wrong predictions, each"] = 4,
+    images: Annotated[int, Range(1, 6), "how many right and how many wrong ones"] = 4,
     patch: Annotated[int, Range(1, 32), "side of the squares that occlude, in pixels"] = 8,
     stride: Annotated[int, Range(1, 32), "pixels from one square to the next"] = 4,
 ) -> list[dict]:
     """Rows `image,label,predicted,confidence,row,column,red,green,blue,grad_cam,occlusion`.
 
     `images` right ones first, then as many wrong ones (fewer where there are fewer),
-    explained for the predicted class. Weights that validated best, evaluation mode;
-    colours in 0 to 1, of a grey image all the same; `grad_cam` in logits, `occlusion` in
+    explained for the predicted class. Weights of the best epoch, evaluation mode; colours
+    from 0 to 1, all equal for a grey image; `grad_cam` in logits, `occlusion` in
     probability.
     """
     if stride > patch:

@@ -1,4 +1,4 @@
-"""What convolutions over the network's depth make of one test image."""
+"""What convolutions at different depths make of one test image."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ LAYERS = 4  # convolutions shown, evenly from the first to the last
 
 @torch.no_grad()
 def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """By name, of up to `LAYERS` convolutions [channels, s, s] for one image."""
+    """Outputs by name of up to `LAYERS` convolutions, [channels, s, s], for one image."""
     layers = list(convolutions(model).items())
     shown = np.linspace(0, len(layers) - 1, min(LAYERS, len(layers))).round().astype(int)
     outputs: dict[str, Tensor] = {}
@@ -41,14 +41,14 @@ def liveliest(maps: Tensor, count: int) -> list[int]:
 def feature_maps(
     run: Trained,
     image: Annotated[int, Range(0), "number of the test image"] = 0,
-    channels: Annotated[int, Range(1), "of each layer those that vary most"] = 8,
+    channels: Annotated[int, Range(1), "per layer, those that vary most"] = 8,
 ) -> list[dict]:
     """Rows `layer,depth,channel,row,column,value` for test image number `image`.
 
-    Outputs of convolutions, before normalisation and activation, with the weights that
-    validated best in evaluation mode; of each the `channels` that vary most. The layer
-    `input`, at depth -1, is the image itself: channels 0, 1 and 2 are red, green and
-    blue in 0 to 1, of a grey image all the same.
+    Outputs of convolutions, before normalisation and activation, with the weights of the
+    best epoch in evaluation mode; of each, the `channels` that vary most. The layer
+    `input`, at depth -1, is the image itself: channels 0, 1 and 2 are red, green and blue
+    from 0 to 1, all equal for a grey image.
     """
     last = run.dataset.facts.test - 1
     if image > last:

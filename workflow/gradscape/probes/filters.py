@@ -8,7 +8,7 @@ from gradscape.probes.trained import Trained, convolutions
 def filters(run: Trained) -> list[dict]:
     """Rows `moment,filter,channel,row,column,weight`, at initialisation and at the best.
 
-    Channels 0, 1 and 2 are red, green and blue; of grey images there is 0 only.
+    Channels 0, 1 and 2 are red, green and blue; grey images have only channel 0.
     """
     rows = []
     for moment in ("initialisation", "best"):

@@ -1,8 +1,8 @@
 """Curvature of the loss at trained weights: largest eigenvalue and trace of the Hessian.
 
-The numbers under a loss surface (Li et al. 2018, section 6). Eigenvalue by power
-iteration, trace by Hutchinson's estimator with random signs; both need products of the
-Hessian with a vector only, which differentiate the gradient once more.
+The numbers that go with a loss surface (Li et al. 2018, section 6). The eigenvalue is found
+by power iteration, the trace by Hutchinson's estimator with random signs; both need only
+products of the Hessian with a vector, which differentiate the gradient once more.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from gradscape.options import Range
 from gradscape.probes.trained import Trained
 
 SEED = 0  # of the starting vector and the signs
-Vector = list[Tensor]  # a tensor a parameter
+Vector = list[Tensor]  # one tensor per parameter
 
 
 def hessian_product(losses: list[Callable], parameters: Vector) -> Callable:
@@ -39,7 +39,7 @@ def dot(one: Vector, other: Vector) -> float:
 def largest_eigenvalue(
     product: Callable, parameters: Vector, iterations: int, tolerance: float = 1e-3
 ) -> tuple[float, float]:
-    """The eigenvalue of largest size, and the relative change of its last iteration."""
+    """The eigenvalue of largest magnitude, and its relative change at the end."""
     generator = torch.Generator().manual_seed(SEED)
     vector = [torch.randn(p.shape, generator=generator).to(p.device) for p in parameters]
     value, change = 0.0, float("inf")
@@ -76,11 +76,11 @@ def hessian(
     iterations: Annotated[int, Range(1), "of the power iteration, at most"] = 30,
     samples: Annotated[int, Range(1), "random vectors of the trace's estimate"] = 10,
 ) -> list[dict]:
-    """Rows `quantity,value,uncertainty` of the training loss where it validated best.
+    """Rows `quantity,value,uncertainty` of the training loss at the best epoch's weights.
 
-    The uncertainty is the relative change of the last iteration (`largest_eigenvalue`)
-    and the standard error (`trace`). Evaluation mode, `images` training images; costs a
-    product of about three training steps over them, iterations + samples times.
+    The uncertainty is the relative change in the last iteration (`largest_eigenvalue`) and
+    the standard error (`trace`). Evaluation mode, `images` training images. Costs
+    iterations + samples products, each about three training steps over the images.
     """
     model = run.network("best").eval()
     parameters = list(model.parameters())

@@ -1,4 +1,4 @@
-"""What the network says of every official test image, and how sure it is of it."""
+"""What the network takes every official test image for, and how confident it is."""
 
 from gradscape.probes.trained import Trained, probabilities
 
@@ -6,7 +6,7 @@ from gradscape.probes.trained import Trained, probabilities
 def predictions(run: Trained) -> list[dict]:
     """Rows `image,label,predicted,confidence`: classes by name, in the dataset's order.
 
-    Weights that validated best, evaluation mode, fp32. The confidence is the softmax's
+    Weights of the best epoch, evaluation mode, fp32. The confidence is the softmax's
     probability of the predicted class (Guo et al. 2017, section 2).
     """
     images, labels = run.test_images()

@@ -1,14 +1,14 @@
 """Signal propagation: how large activations and gradients are, layer by layer.
 
-At initialisation a plain network multiplies both by a known factor a layer (He et al.
+At initialisation a plain network multiplies both by a known factor per layer (He et al.
 2015, section 2.2). For a convolution of `fan_in` inputs with weights of variance
-1/(3 fan_in), which is PyTorch's default, behind a leaky ReLU of slope a, the mean square
+1/(3 fan_in), which is PyTorch's default, after a leaky ReLU of slope a, the mean square
 over weights of the pre-activations z obeys
 
     E[z_l²] = (1 + a²)/2 · 1/3 · E[z_(l-1)²] + Var[bias]
 
-where the mean on the right is over the taps, of which zero padding leaves fewer at the
-border: so each position has a mean square of its own. Gradients obey the same law from
+where the mean on the right is over the taps. Zero padding leaves fewer of them at the
+border, so each position has its own mean square. Gradients obey the same law from
 the last layer to the first, without the bias. The factor is 1/6 in the interior.
 """
 
@@ -24,12 +24,14 @@ from gradscape.options import Range
 from gradscape.probes.trained import Trained
 
 SLOPE = 0.01  # of the leaky ReLU
-HALF = (1 + SLOPE**2) / 2  # what a leaky ReLU leaves of a symmetric mean square
+HALF = (
+    1 + SLOPE**2
+) / 2  # the share of a symmetric mean square that a leaky ReLU lets through
 VARIANCE = 1 / 3  # fan_in times the variance of PyTorch's default weights
 
 
 class Layer:
-    """A convolution or linear layer while the network runs: input size, output, name."""
+    """A convolution or linear layer in a running network: input size, output, name."""
 
     def __init__(self, name: str, module: nn.Module):
         self.name, self.module = name, module
@@ -53,7 +55,7 @@ def layers(model: nn.Module) -> list[Layer]:
 
 
 def is_plain(model: nn.Module) -> bool:
-    """Does the law hold: convolutions and leaky ReLUs only, normalised at the entry?"""
+    """Does the law apply: only convolutions and leaky ReLUs, normalised at the entry?"""
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     residual = any(getattr(module, "residual", False) for module in model.modules())
     return hasattr(model, "entry_norm") and norms == 1 and not residual
@@ -67,8 +69,8 @@ def taps(squares: Tensor) -> Tensor:
 def predicted_activations(chain: list[Layer]) -> list[float]:
     """Mean square of each layer's pre-activations, from the entry's, normalised to 1.
 
-    Pooling is taken to average equal values: behind many layers that is what biases
-    leave. The law does not say what the entry is before its normalisation: NaN.
+    Pooling is taken to average equal values: after many layers that is what biases leave.
+    The law does not say what the entry is before its normalisation, so that is NaN.
     """
     squares = torch.ones(1, 1, chain[0].size, chain[0].size, dtype=torch.float64)
     means = [float("nan")]
@@ -93,7 +95,7 @@ def predicted_gradients(chain: list[Layer], classes: int, images: int) -> list[f
     means = [logits, float(squares.mean())]
     for before, layer in reversed(list(pairwise(chain[1:-1]))):
         squares = VARIANCE * taps(squares)
-        if before.size > layer.size:  # an average pool of 2 × 2 stands in between
+        if before.size > layer.size:  # there is an average pool of 2 × 2 in between
             squares = interpolate(squares, scale_factor=2) / 16
             # An odd last row or column is not pooled.
             squares = pad(squares, (0, before.size % 2) * 2)
@@ -103,8 +105,8 @@ def predicted_gradients(chain: list[Layer], classes: int, images: int) -> list[f
 
 
 def mean_squares(model: nn.Module, chain: list[Layer], loss) -> list[dict]:
-    """Of each layer: mean square of pre-activation and gradient, and the variance over
-    images that is left of the pre-activation."""
+    """For each layer, the mean squares of pre-activation and gradient, and what is left of
+    the pre-activation's variance over images."""
     model.zero_grad()
     loss().backward()
     return [
@@ -123,12 +125,12 @@ def mean_square(tensor: Tensor) -> float:
 
 def signal(
     run: Trained,
-    images: Annotated[int, Range(2), "training images, one minibatch"] = 100,
+    images: Annotated[int, Range(2), "training images, in one minibatch"] = 100,
 ) -> list[dict]:
     """Rows `moment,layer,depth,…`: mean squares at initialisation, best and last weights.
 
     One minibatch of `images` training images, in training mode as in a step. The
-    `predicted_…` columns follow the law above at initialisation of a plain network.
+    `predicted_…` columns follow the law above, for a plain network at initialisation.
     """
     rows = []
     ((pixels, labels),) = run.minibatches(images, images)

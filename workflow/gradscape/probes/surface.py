@@ -2,7 +2,7 @@
 
 Li et al. 2018, section 4: each filter of a direction is scaled to the norm of the
 network's own filter, so that networks whose weights differ in scale can be compared.
-Biases and the parameters of normalisations stay where they are.
+Biases and the parameters of normalisations stay as they are.
 """
 
 from typing import Annotated
@@ -17,7 +17,7 @@ SEED = 0  # of the directions
 
 
 def filter_normalised_direction(model: nn.Module, generator: torch.Generator) -> list:
-    """A random direction, a tensor a parameter, each filter as long as the network's."""
+    """A random direction, a tensor per parameter, each filter as long as the network's."""
     direction = []
     for parameter in model.parameters():
         if parameter.ndim <= 1:
@@ -63,7 +63,7 @@ def surface(
 ) -> list[dict]:
     """Rows `alpha,beta,loss`: the training loss on a grid of points × points, ± span.
 
-    Weights of the epoch that validated best, evaluation mode, `images` training images.
+    Weights of the best epoch, evaluation mode, `images` training images.
     Costs points² forward passes over them.
     """
     model = run.network("best").eval()

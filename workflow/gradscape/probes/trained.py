@@ -24,8 +24,8 @@ BATCH = 100  # images at a time
 class Trained:
     """The run in the directory `path`, read back: settings, weights, data.
 
-    On the device that the run was trained on, unless `device` names another.
-    Raises `GradscapeError` where its weights or its dataset are missing.
+    On the device that the run's settings name, unless `device` names another.
+    Raises `GradscapeError` if its weights or its dataset are missing.
     """
 
     def __init__(self, path: Path, data: Path, threads: int = 1, device: str = ""):
@@ -40,7 +40,7 @@ class Trained:
         self.backend = configure(device or self.settings.device, "fp32", True, threads)
 
     def network(self, moment: str) -> nn.Module:
-        """The network as at `initialisation`, with its `best` or its `last` weights.
+        """The network at `initialisation`, or with its `best` or its `last` weights.
 
         Raises `GradscapeError` for the initialisation of a run that had none of its own.
         """
@@ -78,7 +78,7 @@ class Trained:
         return self.cut(test, len(test)).take(torch.tensor(0), len(test))
 
     def test_colours(self, numbers: list[int]) -> np.ndarray:
-        """Some of these images to look at: red, green and blue in 0 to 1, [n, s, s, 3]."""
+        """Some of these images for display: red, green, blue from 0 to 1, [n, s, s, 3]."""
         pixels = self.dataset.images[self.dataset.train :][numbers]
         colours = (pixels / 255).round(3)
         return np.broadcast_to(colours, (*colours.shape[:3], 3))
@@ -93,7 +93,7 @@ class Trained:
         )
 
     def losses(self, model: nn.Module, count: int):
-        """Per minibatch of `minibatches(count)`, a call that gives its share of the loss.
+        """For each of `minibatches(count)`, a function that returns its share of the loss.
 
         The shares add up to the mean cross entropy over all `count` images.
         """

@@ -1,8 +1,8 @@
-"""The way to the PDF: figures and tables drawn, documents written, LaTeX compiled.
+"""From finished runs to the PDF: draw figures, write tables and documents, run LaTeX.
 
-The rules go it job by job, `gradscape report` in one process; the steps are the same.
-`results/<config>/report/` is self-contained, as an archive of sources wants it. The PDF
-names its sources: a number links to the run or the table that it comes from.
+The rules do it job by job, `gradscape report` in one process; the steps are the same.
+`results/<config>/report/` is self-contained, as a source archive has to be. The PDF names
+its sources: a number links to the run or the table that it comes from.
 """
 
 import jinja2
@@ -22,8 +22,8 @@ from gradscape.study import matches
 
 
 def build(experiment: Experiment) -> None:
-    """Draw, write and compile everything from the runs that are there: the report, and
-    each study's own document."""
+    """Draw, write and compile everything from the finished runs: the report, and each
+    study's own document."""
     results, documents = experiment.results, [REPORT]
     for folder in (results.root / "figures", results.root / "tables"):
         refuse_links(folder, *folder.glob("*"))
@@ -51,7 +51,7 @@ def build(experiment: Experiment) -> None:
 
 
 class OwnSections(jinja2.BaseLoader):
-    """Templates of the user's own, by their paths."""
+    """The user's own templates, by their paths."""
 
     def get_source(self, environment: jinja2.Environment, template: str) -> tuple:
         path = locate(template)
@@ -66,7 +66,7 @@ def latex(text: str) -> Tex:
 
 
 def write_tex(experiment: Experiment, document: str = REPORT) -> None:
-    """Render the template into a document's `.tex`, with what it needs beside it."""
+    """Render the template into a document's `.tex`, and put what it needs beside it."""
     results, chosen = experiment.results, experiment.documents(document)
     refuse_links(results.sources, results.sources / "figures")
     environment = jinja2.Environment(

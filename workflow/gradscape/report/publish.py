@@ -1,4 +1,4 @@
-"""Finished runs kept as tables: what the report needs of them, without weights."""
+"""Finished runs kept as tables: what the report needs, without weights."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ def publish(experiment: Experiment, out: Results) -> int:
     """Copy the tables of the finished runs to `out`, and the configuration.
 
     `gradscape report --config OUT/config.json --results OUT` writes the report from them.
-    Returns how many runs `out` holds of the configuration's.
+    Returns how many of the configuration's runs are in `out`.
     """
     for run in experiment.runs:
         copy_run(experiment.directory(run), out.run(run.study, run.name))
@@ -25,9 +25,9 @@ def publish(experiment: Experiment, out: Results) -> int:
 
 
 def copy_run(source: Path, target: Path) -> None:
-    """Copy a finished run's tables; one that is not finished is left alone.
+    """Copy a finished run's tables; leave an unfinished one alone.
 
-    The copies are new files by their date, or Snakemake would train the run again.
+    The copies get new dates, or Snakemake would train the run again.
     """
     if (source / RECORD).exists():
         shutil.copytree(

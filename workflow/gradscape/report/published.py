@@ -1,10 +1,10 @@
-"""What others published about the same networks, beside what the runs measured.
+"""What others published about the same networks, compared with what the runs measured.
 
-A study's `published` file has a row a network. `source`, `dataset`, `epochs` and
+A study's `published` file has one row per network. `source`, `dataset`, `epochs` and
 `train_images` say where it comes from and what was trained; `model`, and `learning_rate`
-and `variant` where they are given, which of our runs it is held against. `name` is what
-its authors call the network, `note` what else differs; all other columns are results,
-named as in the table of results, accuracies as fractions.
+and `variant` if given, which of our runs to compare it with. `name` is what its authors
+call the network, `note` says what else differs. All other columns are results, named as in
+the table of results, with accuracies as fractions.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from gradscape.results.runs import FinishedRun, model_label
 from gradscape.results.tables import results_table
 from gradscape.study import matches
 
-# What is compared: the first of these that a row has.
+# The first of these that a row has is compared.
 METRICS = {
     "final_test_accuracy": "test, last epoch",
     "test_accuracy": "test, best epoch",
@@ -27,8 +27,8 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published accuracy and those of our runs, as fractions; `differs` says how what
-    was trained is not the same."""
+    """A published accuracy and those of our runs, as fractions; `differs` says how the two
+    trainings differ."""
 
     network: str
     source: str
@@ -42,12 +42,12 @@ class Comparison:
 
 
 def read_published(path: str) -> pd.DataFrame:
-    """A `published` file; the configuration has seen to it that its columns are there."""
+    """A `published` file, whose columns the configuration has already checked."""
     return pd.read_csv(locate(path))
 
 
 def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Comparison]:
-    """A comparison for each published accuracy of which runs on its data are finished."""
+    """A comparison for each published accuracy that has finished runs on its data."""
     for row in table.to_dict("records"):
         row = {key: value for key, value in row.items() if not pd.isna(value)}
         where = {
@@ -73,7 +73,7 @@ def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Compar
 
 
 def differences(row: dict, run: FinishedRun) -> list[str]:
-    """How long and on how much the run trained, where the published one did otherwise."""
+    """How long and on how much the run trained, if the published one did otherwise."""
     epochs, images = len(run.metrics), run.record["data"]["train"]
     if (epochs, images) == (row["epochs"], row["train_images"]):
         return []

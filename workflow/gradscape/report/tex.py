@@ -52,7 +52,7 @@ PRINTED |= set("\n\tȘșȚț‐‑‒–—―‘’‚“”„†‡•…‰�
 
 
 class Tex(str):
-    """Text that is LaTeX already; every other text is escaped when it is printed."""
+    """Text that is LaTeX already; all other text is escaped when it is printed."""
 
 
 def escape(text: str) -> Tex:
@@ -74,7 +74,7 @@ def unprintable(text: str) -> str:
 
 
 def number(values, style: str = "loss") -> Tex:
-    """Mean of `values`, with ± their standard deviation where there are several.
+    """Mean of `values`, with ± their standard deviation if there are several.
 
     Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
     decimal), `significant` (three digits), `count` (a whole number, the same for all) and
@@ -116,7 +116,7 @@ MOST_LISTED = 20
 
 
 def listing(words: list[str]) -> Tex:
-    r"""`a, b and c`, each escaped; of very many the first and the last.
+    r"""`a, b and c`, each escaped; of very many, only the first and the last.
 
     >>> listing(["0", "1", "2"]), listing([str(seed) for seed in range(1000)])
     ('0, 1 and 2', '0 \\dots\\ 999 (1000 in all)')

@@ -1,14 +1,13 @@
-"""What a coursework or a paper asserts, decided on the measured runs.
+"""What a coursework or a paper asserts, decided by the measured runs.
 
-A study holds its claims as data: a statement, its source, and the comparison that decides
-it, made once a seed (and once for whatever else the grid varies):
+A study's claims are data: a statement, its source, and the comparison that decides it, made
+once per seed (and per value of whatever else the grid varies):
 
     left: {metric: best_val_accuracy, where: {model: vgg38-rc}}
-    is: above                # or below, near or apart
+    is: above                # or below, near, apart
     right: {metric: …, where: …}   # or a number, or chance_loss; `times: 2` scales it
-    margin: 0.05             # by how much, or for near: at most how far; else 0
-    relative_margin: 0.05    # the same as a share of the right side
-
+    margin: 0.05             # by how much; for near, how far apart at most; default 0
+    relative_margin: 0.05    # the same, as a share of the right side
     same: learning_rate      # a seed counts only if both sides have the same values of it
 
 With `is: near` and `margin: seed_noise` the two means over seeds may differ by as much as
@@ -32,7 +31,7 @@ SEED_NOISE = "seed_noise"
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and what the runs say of it: `left` and `right` hold a number a seed."""
+    """A claim and what the runs say: `left` and `right` hold one number per seed."""
 
     name: str
     statement: str
@@ -51,7 +50,7 @@ class Verdict:
         return self.verdict == FAILS
 
 
-Pair = tuple[int, str]  # a seed and a variant: what has to agree for a fair comparison
+Pair = tuple[int, str]  # a seed and a variant, which must agree for a fair comparison
 
 
 def measure(side, runs: list[FinishedRun]) -> dict[Pair, float]:
@@ -67,7 +66,7 @@ def measure(side, runs: list[FinishedRun]) -> dict[Pair, float]:
 
 
 def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]]:
-    """The runs that one side of a comparison is about."""
+    """The runs that one side of a comparison is about, by seed and variant."""
     pairs: dict[Pair, list[FinishedRun]] = {}
     for run in runs:
         if matches(run.traits, side["where"]):
@@ -77,7 +76,7 @@ def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]
 
 
 def varied_besides(where: dict, varied: dict) -> str:
-    """What a run varies, without the settings that the claim itself names.
+    """What a run varies, apart from the settings that the claim itself names.
 
     >>> varied_besides({"precision": "bf16"}, {"precision": "bf16", "schedule": "cosine"})
     'schedule-cosine'
@@ -134,7 +133,7 @@ def compare(left: float, relation: str, right: float, margin: float) -> bool:
 
 
 def within_seed_noise(left: list[float], right: list[float]) -> bool:
-    """Do the means differ by less than a seed does: the larger standard deviation?"""
+    """Do the means differ by no more than the larger standard deviation over seeds?"""
     noise = max(np.std(left, ddof=1), np.std(right, ddof=1))
     return bool(abs(np.mean(left) - np.mean(right)) <= noise)
 

@@ -24,17 +24,17 @@ from gradscape.results.runs import (
 from gradscape.results.tables import results_table, smoothness_table
 from gradscape.study import Figure, Study, matches, varied_label
 
-MOST_ROWS = 40  # of a table on a page; the CSV beside it has all
+MOST_ROWS = 40  # of a table in the PDF; its CSV has all
 DASH = "--"
 ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
 
-# A table is a list of rows, a row a list of cells, which report/parts/tables.tex.j2 sets.
-# A cell that is no Tex is escaped there; a row of one cell goes across the columns.
+# A table is a list of rows, a row a list of cells, which report/parts/tables.tex.j2
+# typesets. A cell that is not Tex is escaped there; a row of one cell spans columns.
 Row = list[str]
 
 
 class StudyView:
-    """One study as its section of the template sees it. All texts come back as LaTeX."""
+    """One study as its section's template sees it. All texts are returned as LaTeX."""
 
     def __init__(self, study: Study, results: Results):
         self.study = study
@@ -52,7 +52,7 @@ class StudyView:
 
     @property
     def template(self) -> str:
-        """The section's, for `include`: one of gradscape's, or the user's by its path."""
+        """The section's template: one of gradscape's by name, or the user's by its path."""
         section = self.study.section
         return section if section.endswith(".j2") else f"sections/{section}.tex.j2"
 
@@ -63,7 +63,7 @@ class StudyView:
     def claim(self, name: str) -> Verdict:
         if name not in self.claims:
             raise GradscapeError(
-                f"section {self.study.section}: speaks of the claim {name!r}, which the "
+                f"section {self.study.section}: mentions the claim {name!r}, which the "
                 f"study {self.name} does not make"
             )
         return self.claims[name]
@@ -104,7 +104,7 @@ class StudyView:
         return tex.listing(list(values))
 
     def value(self, metric: str, style: str = "", **where) -> Tex:
-        """A column of the results table: mean ± deviation over the runs that match."""
+        """A column of the results table: mean ± deviation over the matching runs."""
         runs = [run for run in self.finished if matches(run.traits, where)]
         return self._value(runs, metric, style) if runs else Tex("(not measured)")
 
@@ -126,7 +126,7 @@ class StudyView:
         return self.link(runs, tex.number(values, "power"))
 
     def link(self, runs: list[FinishedRun], text: Tex) -> Tex:
-        """A text that links to the run's metrics, or to the table where there are more."""
+        """A text that links to the run's metrics, or with several runs to the table."""
         target = f"tables/{self.name}/results.csv"
         if len(runs) == 1:
             target = f"runs/{self.name}/{runs[0].path.name}/metrics.csv"
@@ -144,7 +144,7 @@ class StudyView:
         return self._value(best_setting(self.finished), metric, "")
 
     def figure(self, name: str, placement: str = "t") -> Tex:
-        """A figure with its caption, or a sentence where none of its runs is finished."""
+        """A figure with its caption, or a sentence if none of its runs is finished."""
         spec = next((f for f in self.study.figures if f.name == name), None)
         if spec is None:
             return Tex("")
@@ -215,7 +215,7 @@ class StudyView:
         return rows
 
     def _cut(self, what: str, table: str) -> Row:
-        """The last row of a table that is too long for a page: where all of it is."""
+        """The last row of a table that is too long for a page: where to find all of it."""
         target = tex.escape(f"tables/{self.name}/{table}.csv")
         return [Tex(rf"{what}; all: \href{{{target}}}{{{target}}}")]
 

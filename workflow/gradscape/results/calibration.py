@@ -1,4 +1,4 @@
-"""How far a network's confidence can be believed (Guo et al. 2017, section 2)."""
+"""How far a network's confidence can be trusted (Guo et al. 2017, section 2)."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ BINS = 15  # equal widths, as in the paper's section 5
 
 
 def reliability(predictions: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
-    """A row a bin ((m-1)/bins, m/bins] that is not empty, indexed by its upper edge m/bins.
+    """One row per non-empty bin ((m-1)/bins, m/bins], indexed by its upper edge m/bins.
 
     From the probe's table of `label`, `predicted` and `confidence`: mean `confidence`,
     `accuracy` and `share` of the images.
@@ -27,7 +27,7 @@ def reliability(predictions: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
 def expected_calibration_error(predictions: pd.DataFrame, bins: int = BINS) -> float:
     """Equation 3: the gap between accuracy and confidence of a bin, mean over images.
 
-    Not a number where a diverged network's confidences are none.
+    NaN if a diverged network's confidences are NaN.
     """
     table = reliability(predictions, bins)
     gap = (table["accuracy"] - table["confidence"]).abs()

@@ -1,7 +1,7 @@
-"""What a claim compares: one number of the runs of a seed and variant that it is about.
+"""What a claim compares: one number for the runs of one seed and variant.
 
-A metric takes those runs and returns a number, or None where they were not measured for
-it. One of your own is named `path/file.py:function`.
+A metric takes those runs and returns a number, or None if they were not measured for it.
+One of your own is named `path/file.py:function`.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def final_gap(run: FinishedRun) -> float:
 
 
 def gradient_ratio(runs: list[FinishedRun]) -> float:
-    """First layer's average gradient over the last layer's, after the first epoch."""
+    """The first layer's average gradient over the last layer's, after the first epoch."""
     first_epoch = only(runs).gradients.iloc[0]
     return float(first_epoch.iloc[0] / first_epoch.iloc[-1])
 
@@ -63,14 +63,14 @@ def curvature(quantity: str):
 
 
 def calibration_error(runs: list[FinishedRun]) -> float | None:
-    """On the test images, from 0 (its confidences are true) to 1."""
+    """On the test images, from 0 (its confidences are right) to 1."""
     table = only(runs).probe("predictions")
     return None if table is None else expected_calibration_error(table)
 
 
 def gradient_decades(column: str):
     """Decades (in mean square) by which the gradient falls from the last convolution to
-    the first behind the entry, at initialisation."""
+    the first after the entry, at initialisation."""
 
     def metric(runs: list[FinishedRun]) -> float | None:
         table = only(runs).probe("signal")

@@ -1,4 +1,4 @@
-"""Finished runs, read back from their directories; what figures and tables start from."""
+"""Finished runs, read back from their directories: what figures and tables start from."""
 
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,8 +23,8 @@ from gradscape.study import (
 
 
 class FinishedRun:
-    """One run's directory. Tables are read when they are asked for, and not kept: there
-    may be thousands of runs."""
+    """One run's directory. Tables are read on demand and not kept: there may be thousands
+    of runs."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -41,7 +41,7 @@ class FinishedRun:
 
     @property
     def variant(self) -> str:
-        """What the study varies beside model, rate and seed; empty if nothing."""
+        """What the study varies besides model, rate and seed; empty if nothing."""
         return varied_label(self.varied)
 
     @property
@@ -56,7 +56,7 @@ class FinishedRun:
 
     @property
     def diverged(self) -> int | None:
-        """The epoch whose loss left the finite numbers, if one did."""
+        """The epoch in which the run diverged, if it did."""
         return self.record["diverged"]
 
     @property
@@ -103,7 +103,7 @@ class FinishedRun:
         return stored.read_steps(self.path / "steps.npz")
 
     def probe(self, name: str) -> pd.DataFrame | None:
-        """A probe's table, None where the run was not probed."""
+        """A probe's table, or None if the run was not probed."""
         file = probe_file(self.path, name)
         return stored.read_probe(file, name) if file.exists() else None
 
@@ -129,8 +129,8 @@ class FinishedRun:
 
 
 def varied_before(record: dict) -> dict:
-    """What a run varies whose record is older than `varied`: of its name, what its
-    settings account for, and the rest as the variant."""
+    """What a run varies whose record is older than `varied`: the settings that are in its
+    name, and the rest of the name as the variant."""
     settings = DEFAULTS | record["settings"]
     known = {name: value for name, value in settings.items() if name in SETTINGS}
     rest = record["run"].removeprefix(run_name(Settings(**known)))
@@ -182,7 +182,7 @@ UNCHANGED = "(unchanged)"
 
 
 def variant_label(model: str, variant: str, models: set[str]) -> str:
-    """A variant's name beside the others of its study; with the model if those differ."""
+    """A variant's name within its study; with the model if the models differ."""
     words = [model_label(model)] if len(models) > 1 else []
     return " ".join([*words, variant or UNCHANGED])
 

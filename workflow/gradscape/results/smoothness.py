@@ -1,6 +1,6 @@
 """How smooth the loss is for training: the courseworks' proxy and the paper's definition.
 
-Both give three measures, each as its smallest and largest value at a step:
+Both give three measures, each as its smallest and largest value at every step:
 
 - loss: proxy, the minibatch losses of runs that differ in the learning rate; definition,
   the losses L(w - s g) at the probed step sizes s along the gradient g at w;
@@ -9,7 +9,7 @@ Both give three measures, each as its smallest and largest value at a step:
 - beta: that distance over the distance moved; by definition over s times the norm of g.
 
 Proxy: Fudan project 2, sections 2.3 and 2.4. Definition: Santurkar et al. 2018, section
-3.2. What is not finite, or lost to a diverged run, counts as infinite.
+3.2. Values that are not finite, or missing after a run diverged, count as infinite.
 """
 
 import numpy as np
@@ -39,7 +39,7 @@ def proxy(runs: list[FinishedRun]) -> dict[str, Band]:
     measures = {"loss": (np.arange(1, len(low) + 1), low, high)}
     lags = {run.settings.get("gradient_lag") for run in runs}
     if len(lags) == 1 and None not in lags:
-        (lag,) = lags  # the first steps have nothing to be compared with
+        (lag,) = lags  # the first steps have nothing to compare with
         distances = [run.steps["gradient_distance"][lag:] for run in runs]
         moved = [run.steps["weight_distance"][lag:] for run in runs]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -51,7 +51,7 @@ def proxy(runs: list[FinishedRun]) -> dict[str, Band]:
 
 
 def definition(run: FinishedRun) -> dict[str, Band] | None:
-    """The paper's measures along the gradient of one run; None where it has none."""
+    """The paper's measures along one run's gradient; None if it has none."""
     steps = run.steps
     if "probed_step" not in steps:
         return None
@@ -81,7 +81,7 @@ def width(name: str, measure: Band) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean of the last `window` values, of fewer at the start."""
+    """Mean of the last `window` values; of fewer at the start."""
     window = min(window, len(values))
     kernel = np.ones(window)
     finite = np.nan_to_num(values, posinf=1e9)

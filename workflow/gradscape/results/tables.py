@@ -1,4 +1,4 @@
-"""The tables: tidy CSVs, one observation a row."""
+"""The tables: tidy CSVs, one observation per row."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,12 +39,12 @@ COLUMNS = [
 
 
 def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
-    """A row a run: losses and accuracies (fractions) at the epoch that validated best.
+    """One row per run: losses and accuracies (as fractions) at the best epoch.
 
-    The test columns are that epoch's weights on the official test images, as the courses
-    ask; the `final_…` columns are those of the last epoch. `flops` are one image's forward
-    pass, multiply and add counted as two. `diverged` is the epoch in which the loss left
-    the finite numbers, if it did.
+    That is the one with the best validation accuracy. The test columns are its weights'
+    scores on the official test images, as the courses ask; the `final_…` columns are those
+    of the last epoch. `flops` are one image's forward pass, multiply and add counted as
+    two. `diverged` is the epoch in which the run diverged, if it did.
     """
     rows = []
     for run in runs:
@@ -81,11 +81,11 @@ def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
 
 
 def smoothness_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
-    """A row a model, seed, kind (`proxy` or `definition`), measure and part of training.
+    """A row per model, seed, kind (`proxy` or `definition`), measure and part of training.
 
     Parts are the first epoch, the epochs after it, and the last. Of the loss's range and
-    of the others' largest values: mean and percentiles over the finite steps, and how many
-    steps were not finite. A proxy is over all learning rates and names none.
+    the others' largest values: mean and percentiles over the finite steps, and how many
+    steps were not finite. A proxy covers all learning rates and names none.
     """
     rows = []
     groups: dict[tuple[str, int], list[FinishedRun]] = {}
