@@ -43,7 +43,8 @@ def refused(sentence: str):
     ("text", "sentence"),
     {
         b"\xff\xfe\x00": "cannot be parsed",
-        b"[" * 10**4: "nested too deeply",
+        b"[" * 10**5 + b"]" * 10**5: "nested more than 100 deep",
+        b"- " * 10**5: "nested more than 100 deep",
         b"a: !!timestamp x": "cannot be parsed",
         b"a: !!python/object/apply:os.system [ls]": "cannot be parsed",
         b"a: &a [*a]": "its anchors unfold to more than",
