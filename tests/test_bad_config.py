@@ -92,7 +92,7 @@ def test_a_chain_of_files_that_extend_each_other_has_an_end(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("wrong", [1, 1.5, ["a.yaml"], {"a": 1}, True])
 def test_extends_names_a_file(wrong):
-    with refused("extends: the name of a file is needed"):
+    with refused("extends: must be the name of a file"):
         Experiment({"extends": wrong})
 
 
