@@ -263,16 +263,10 @@ def digests(paths: list[Path]) -> list[str]:
 
 def kills(chance: random.Random, folder: Path) -> None:
     """What a killed compilation leaves must not stop the next, nor change its bytes."""
+    wanted = compiled(folder / "whole")
     results = Results(folder / "results")
-    results.sources.mkdir(parents=True)
-    results.tex("report").write_text(
-        r"\documentclass{article}\usepackage{booktabs}\pdftrailerid{}\pdfinfoomitdate=1"
-        r"\pdfsuppressptexinfo=-1\begin{document}\tableofcontents\section{A}"
-        + "Words. " * 9999
-        + r"\end{document}"
-    )
-    compile_pdf(results)
-    wanted = results.pdf("report").read_bytes()
+    shutil.copytree(Results(folder / "whole").sources, results.sources)
+    shutil.rmtree(results.sources / "build", ignore_errors=True)
     command = [sys.executable, "-m", "gradscape", "pdf", "--results", str(results.root)]
     started = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
     time.sleep(chance.uniform(0.05, 1.2))
@@ -284,11 +278,25 @@ def kills(chance: random.Random, folder: Path) -> None:
     _, said = started.communicate(timeout=HANGS)
     if b"Traceback" in said:
         raise RuntimeError(said.decode())
-    if results.pdf("report").read_bytes() != wanted:
-        raise Lost("the killed compilation changed the PDF")
+    pdf = results.pdf("report")
+    if pdf.exists() and pdf.read_bytes() != wanted:
+        raise Lost("the killed compilation left half a PDF")
     compile_pdf(results)
-    if results.pdf("report").read_bytes() != wanted:
+    if pdf.read_bytes() != wanted:
         raise Lost("the next compilation gave another PDF")
+
+
+def compiled(folder: Path) -> bytes:
+    results = Results(folder)
+    results.sources.mkdir(parents=True)
+    results.tex("report").write_text(
+        r"\documentclass{article}\usepackage{booktabs}\pdftrailerid{}\pdfinfoomitdate=1"
+        r"\pdfsuppressptexinfo=-1\begin{document}\tableofcontents\section{A}"
+        + "Words. " * 9999
+        + r"\end{document}"
+    )
+    compile_pdf(results)
+    return results.pdf("report").read_bytes()
 
 
 # Folders from somebody else
