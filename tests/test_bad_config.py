@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, needs_tex, succeed
-from gradscape import cli
+from gradscape import cli, letters
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
 from gradscape.layout import Results
@@ -235,7 +235,7 @@ def test_the_command_line_takes_no_nan(capsys):
 @needs_tex
 def test_all_that_is_taken_as_text_is_printed(tmp_path):
     """Every character, in a title, a caption and a cell; none stops LaTeX."""
-    characters = sorted(tex.PRINTED - set("\n\t"))
+    characters = sorted(letters.PRINTED - set("\n\t"))
     text = tex.escape(" ".join(characters) + "\n \n end\u0308 ☃")
     assert "\n \n" not in text and text.endswith("?")
     body = "\n".join(

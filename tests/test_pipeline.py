@@ -238,6 +238,11 @@ def test_figures_tables_and_report_import_no_torch(modules):
     assert succeed(sys.executable, "-c", code) == "False\n"
 
 
+def test_a_dry_run_loads_neither_torch_nor_numpy():
+    code = "import sys, gradscape.dag; print({'torch', 'numpy'} & {*sys.modules})"
+    assert succeed(sys.executable, "-c", code) == "set()\n"
+
+
 def readme_commands() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]

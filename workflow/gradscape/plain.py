@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gradscape.errors import GradscapeError
+from gradscape.letters import unprintable
 from gradscape.reading import MOST_VALUES
 from gradscape.registry import short
-from gradscape.report.tex import unprintable
 
 MOST_LETTERS = 10_000  # of a text
 MOST_LETTERS_OF_KEY = 200

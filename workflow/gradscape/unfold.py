@@ -14,8 +14,8 @@ from typing import Any
 
 from gradscape import registry
 from gradscape.data.datasets import facts
+from gradscape.data.facts import Facts
 from gradscape.data.normalisation import check_normalises
-from gradscape.data.store import Facts
 from gradscape.errors import GradscapeError
 from gradscape.layout import SECTIONS, locate
 from gradscape.models import check_takes, pretrained_file

@@ -12,9 +12,9 @@ from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw, drawable
 from gradscape.files import copy, refuse_links, say, whole
 from gradscape.layout import FIGURE_KINDS, REPORT, TEMPLATES, locate
+from gradscape.letters import Tex
 from gradscape.report import tex
 from gradscape.report.pdf import compile_pdf
-from gradscape.report.tex import Tex
 from gradscape.report.view import StudyView
 from gradscape.results.runs import finished_runs, model_label
 from gradscape.results.tables import write_table

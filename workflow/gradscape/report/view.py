@@ -8,9 +8,9 @@ import pandas as pd
 from gradscape.errors import GradscapeError
 from gradscape.files import copy, regular
 from gradscape.layout import Results
+from gradscape.letters import Tex
 from gradscape.report import tex
 from gradscape.report.published import Comparison, compare, read_published
-from gradscape.report.tex import Tex
 from gradscape.report.verdicts import Verdict, decide_all
 from gradscape.results.runs import (
     FinishedRun,
