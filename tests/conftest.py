@@ -22,6 +22,9 @@ needs_tex = pytest.mark.skipif(
     shutil.which("latexmk") is None, reason="needs latexmk (make tex installs it)"
 )
 
+# As the page on clusters has it, for schedulers other than Slurm.
+GENERIC = "snakemake --workflow-profile profiles/cluster-generic all"
+
 # One study of two tiny runs: the whole chain in seconds.
 TINY = """
 title: A tiny grid

@@ -118,3 +118,8 @@ def test_only_training_probing_and_networks_import_torch():
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [n for n in names if n.split(".")[0] == "torch"], module
+
+
+def test_no_test_module_imports_another():
+    for path in Path(__file__).parent.rglob("test_*.py"):
+        assert "\nfrom test_" not in path.read_text(), path.name

@@ -14,9 +14,8 @@ import real_slurm
 import yaml
 from pypdf import PdfReader
 from real_slurm import HOST, slurm, states, wait_for
-from test_generic import COMMAND as GENERIC
 
-from conftest import BIN, ROOT, copy_repository, succeed
+from conftest import BIN, GENERIC, ROOT, copy_repository, succeed
 from gradscape.config import merge, read_yaml, resolve
 
 # What README.md and docs/cluster.md tell to type.
