@@ -3,7 +3,7 @@
 import os
 import sys
 
-from conftest import BIN, copy_repository, run
+from conftest import BIN, GENERIC, copy_repository, run
 
 # As the real ones do: qsub prints a number and returns while the job runs, qstat -x still
 # knows a job that has ended. The first job is killed as by a scheduler: it leaves no word.
@@ -29,7 +29,6 @@ if [ -f "$file" ]; then echo "job_state = F"; cat "$file"; else echo "job_state 
 """
 
 
-COMMAND = "snakemake --workflow-profile profiles/cluster-generic all"
 ONE = """
 extends: config/tiny.yaml
 defaults: {device: auto}
@@ -51,7 +50,7 @@ def test_a_grid_through_qsub(tmp_path):
         (pbs / name).write_text(text.format(python=sys.executable, folder=pbs))
         (pbs / name).chmod(0o755)
     done = run(
-        *COMMAND.split(),
+        *GENERIC.split(),
         *("--configfile", "config/one.yaml", "--seconds-between-status-checks", "2"),
         cwd=repository,
         PATH=os.pathsep.join([str(pbs), str(BIN), os.environ["PATH"]]),
