@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -167,9 +168,10 @@ def record(folder: Path) -> dict:
 def start_unstopped(config: str, run: str, data: Path, out: Path) -> subprocess.Popen:
     """Train a run of a config without Snakemake or Slurm, by the command it would get."""
     commands = succeed("gradscape", "runs", "--commands", "--config", config)
-    words = next(c for c in commands.splitlines() if run in c).split()
+    words = shlex.split(next(c for c in commands.splitlines() if run in c))
     assert words[words.index("--out") + 1].endswith(run)
-    words[words.index("--data") + 1], words[words.index("--out") + 1] = str(data), str(out)
+    words[words.index("--out") + 1] = str(out)
+    words += ["--data", str(data)]
     return subprocess.Popen([BIN / words[0], *words[1:]], stdout=subprocess.DEVNULL)
 
 
