@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 
 from gradscape.config import Experiment
-from gradscape.dag import Dag
+from gradscape.dag import DATA_FILES, Dag
 from gradscape.layout import DATA as DATASETS
 from gradscape.layout import RUN_FILES
 
@@ -132,8 +132,7 @@ def measure(command: str, folder: Path) -> tuple[float, float]:
 
 
 def benchmark(sizes: list[int], repository: Path) -> list[dict]:
-    files = ("images.npy", "labels.npy", "dataset.json")
-    data = [f"{DATASETS}/generated10/{name}" for name in files]
+    data = [f"{DATASETS}/generated10/{name}" for name in DATA_FILES]
     for file in data:
         (repository / file).parent.mkdir(parents=True, exist_ok=True)
         (repository / file).touch()

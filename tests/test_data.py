@@ -105,14 +105,19 @@ def change_record(folder: Path, **lines) -> None:
     file.write_text(json.dumps(record))
 
 
+def refused_edited(folder: Path, **lines) -> None:
+    """A copy of a store with these lines of its record changed is refused."""
+    edited = shutil.copytree(folder, folder / "edited")
+    change_record(edited, **lines)
+    with pytest.raises(GradscapeError, match=r"edited: damaged: .*; delete it"):
+        load(edited)
+    shutil.rmtree(edited)
+
+
 def test_a_record_edited_by_hand_is_refused(tmp_path):
     save(acquire("generated10"), tmp_path)
     for change in ({"train": 11_000, "test": 0}, {"mean": [0, 0, 0]}, {"classes": None}):
-        shutil.copytree(tmp_path, tmp_path / "edited")
-        change_record(tmp_path / "edited", **change)
-        with pytest.raises(GradscapeError, match=r"edited: damaged: .*; delete it"):
-            load(tmp_path / "edited")
-        shutil.rmtree(tmp_path / "edited")
+        refused_edited(tmp_path, **change)
 
 
 def test_a_store_of_before_is_taken_if_it_can_be_true(tmp_path):
@@ -122,11 +127,7 @@ def test_a_store_of_before_is_taken_if_it_can_be_true(tmp_path):
     change_record(tmp_path, **young)
     assert load(tmp_path).moments == dataset.moments
     for untrue in ({"train": 9_000}, {"train": 11_000, "test": 0}, {"classes": ["a"]}):
-        shutil.copytree(tmp_path, tmp_path / "edited")
-        change_record(tmp_path / "edited", **untrue)
-        with pytest.raises(GradscapeError, match=r"edited: damaged: .*; delete it"):
-            load(tmp_path / "edited")
-        shutil.rmtree(tmp_path / "edited")
+        refused_edited(tmp_path, **untrue)
 
 
 def test_missing_data_says_what_to_type(tmp_path):

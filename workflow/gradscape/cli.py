@@ -14,9 +14,8 @@ from gradscape.errors import GradscapeError
 from gradscape.layout import DATA, REPORT, WEIGHTS
 from gradscape.models import pretrained_files
 from gradscape.registry import names
+from gradscape.schema import schema
 from gradscape.settings import SETTINGS
-
-MOST_THREADS = 1024
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +41,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def threads(text: str) -> int:
-    if not 1 <= int(text) <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {MOST_THREADS:,}")
+    most = schema()["properties"]["threads"]["maximum"]
+    if not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and {most:,}")
     return int(text)
+
+
+def add_threads(parser: argparse.ArgumentParser, default: int = 1) -> None:
+    text = f"CPU threads (default: {default})"
+    parser.add_argument("--threads", type=threads, default=default, help=text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,9 +81,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--study", default="command-line")
     added.add_argument("--name", help="default: from model, learning rate and seed")
     added.add_argument("--varied", default="{}", help="what tells it apart, as JSON")
-    added.add_argument(
-        "--threads", type=threads, default=1, help="CPU threads (default: 1)"
-    )
+    add_threads(added)
     added.add_argument("--checkpoint-seconds", type=float, default=20.0, help="default: 20")
     added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
     added.add_argument("--weights", type=Path, help=f"pretrained (default: in {WEIGHTS})")
@@ -92,14 +95,12 @@ def parser() -> argparse.ArgumentParser:
     add_data(added)
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--options", default="{}", help="as in the config, as JSON")
-    added.add_argument(
-        "--threads", type=threads, default=1, help="CPU threads (default: 1)"
-    )
+    add_threads(added)
 
     added = command(commands.test)
     added.add_argument("--run", type=Path, required=True, help="the run's directory")
     add_data(added)
-    added.add_argument("--threads", type=threads, default=2, help="default: 2")
+    add_threads(added, 2)
 
     added = command(commands.figure)
     added.add_argument("--spec", required=True, help="the figure, as JSON")

@@ -12,8 +12,8 @@ from pathlib import Path
 from gradscape.config import Experiment, downloaded_weights
 from gradscape.errors import GradscapeError
 from gradscape.layout import DATA, RECORD, Results
-from gradscape.options import Option, settled
-from gradscape.registry import check, find, names, short
+from gradscape.options import settled
+from gradscape.registry import find, names, short
 from gradscape.registry import options as options_of
 from gradscape.schema import validate, validate_options
 from gradscape.settings import SETTINGS, Settings, flags
@@ -92,7 +92,7 @@ def probe(arguments) -> None:
     from gradscape.probes.trained import Trained
 
     options = mapping(arguments.options, "--options")
-    known = option_lines("probe", arguments.name)
+    known = options_of("probe", arguments.name)
     validate_options(options, known, "--options")
     measure = find("probe", arguments.name)
     run = Trained(arguments.run, arguments.data, arguments.threads)
@@ -118,7 +118,7 @@ def figure(arguments) -> None:
     given = mapping(arguments.spec, "--spec")
     validate(given, "--spec", "figure")
     spec = Figure(**given)
-    known = option_lines("figure", spec.draw)
+    known = options_of("figure", spec.draw)
     validate_options(spec.options, known, "--spec.options")
     draw(spec, [FinishedRun(path) for path in arguments.runs], arguments.out)
 
@@ -230,12 +230,6 @@ def mapping(text: str, flag: str) -> dict:
     if not isinstance(content, dict):
         raise GradscapeError(f"{flag}: is no JSON object")
     return content
-
-
-def option_lines(kind: str, name: str) -> dict[str, Option] | None:
-    """What a probe or a figure takes. Raises `GradscapeError` where there is no such."""
-    check(kind, name)
-    return options_of(kind, name)
 
 
 def settings_from(arguments) -> Settings:

@@ -10,10 +10,10 @@ from gradscape import code
 from gradscape.config import Experiment
 from gradscape.files import say
 from gradscape.layout import DATA, PACKAGE, RECORD, REPORT, TEMPLATES, nearby
-from gradscape.registry import names, short
+from gradscape.registry import is_own, names, short, source
 from gradscape.settings import flags
 from gradscape.study import Figure, Probe, Run
-from gradscape.unfold import NAMED, drawn_probes
+from gradscape.unfold import NAMED
 
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
 # Settings whose functions a training calls; all others are plain values.
@@ -70,8 +70,9 @@ class Dag:
 
     def own_file(self, wildcards) -> list[str]:
         """The user's file that the dataset is made from; a folder is not watched."""
-        path = self.source(wildcards).rpartition(":")[0] or self.source(wildcards)
-        return [path] if Path(path).is_file() else []
+        name = self.source(wildcards)
+        path = source("dataset", name) if is_own(name) else Path(name)
+        return [str(path)] if path.is_file() else []
 
     # rule train
 
@@ -138,7 +139,7 @@ class Dag:
     def figure_runs(self, wildcards) -> list[str]:
         figure = self._figure(wildcards)
         runs = self._possible(self.experiment.figure_runs(figure))
-        probes = self.experiment.probed(runs, drawn_probes(figure))
+        probes = self.experiment.probed(runs, figure.probes)
         return self._records(runs) + self._probe_files(probes)
 
     def figure_spec(self, wildcards) -> str:

@@ -4,7 +4,6 @@ The times were measured, on the configuration's own finished runs and on those k
 `results/published/`. For a GPU that has none, they are estimates and are marked as such.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,18 @@ import torch
 from gradscape.config import Experiment
 from gradscape.data.datasets import facts
 from gradscape.data.facts import Facts
-from gradscape.data.splits import count_training_images
 from gradscape.engine.device import device_kind
-from gradscape.engine.estimate import estimated_seconds, network_of
+from gradscape.engine.estimate import (
+    estimated_seconds,
+    network_of,
+    passes_per_step,
+    steps,
+    training_images,
+)
 from gradscape.errors import GradscapeError
+from gradscape.files import say
 from gradscape.layout import PUBLISHED, RECORD
+from gradscape.results.stored import Damaged, read_record
 from gradscape.settings import Settings
 
 
@@ -42,11 +48,8 @@ class Measured:
         key = measured_by(vars(settings), facts(settings.dataset), threads)
         if key not in self.seconds_per_image:
             return None
-        passes = settings.epochs * training_images(settings)
-        if settings.landscape_every is not None:
-            directions = 1 + settings.landscape_step
-            passes *= 1 + directions * settings.landscape_points / settings.landscape_every
-        return self.overhead + passes * self.seconds_per_image[key]
+        images = settings.epochs * training_images(settings) * passes_per_step(settings)
+        return self.overhead + images * self.seconds_per_image[key]
 
 
 def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
@@ -59,7 +62,10 @@ def records(folders: list[Path]) -> Iterator[dict]:
     """The records of all finished runs below these results folders."""
     for folder in folders:
         for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
-            yield json.loads(path.read_text())
+            try:
+                yield read_record(path)
+            except Damaged as error:
+                say(f"{error}; the run is left out")
 
 
 def measure(kind: str, folders: list[Path]) -> Measured:
@@ -84,11 +90,6 @@ def measure(kind: str, folders: list[Path]) -> Measured:
     return Measured(kind, typical, median(overheads or [0]))
 
 
-def training_images(settings: Settings) -> int:
-    """How many images an epoch trains on."""
-    return count_training_images(settings.dataset, settings.split, settings.train_items)
-
-
 def model_bytes(settings: Settings) -> int:
     """Size of a network's weights and statistics."""
     tensors = network_of(settings, facts(settings.dataset)).state_dict().values()
@@ -97,8 +98,7 @@ def model_bytes(settings: Settings) -> int:
 
 def disk_bytes(settings: Settings) -> int:
     """What a run leaves on disk: its best and last weights, and the loss of every step."""
-    steps = settings.epochs * -(-training_images(settings) // settings.batch_size)
-    return 2 * model_bytes(settings) + 4 * steps
+    return 2 * model_bytes(settings) + 4 * steps(settings)
 
 
 def dataset_bytes(known: Facts) -> int:

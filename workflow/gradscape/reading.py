@@ -16,7 +16,7 @@ DEEPEST = 100
 NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 
 
-class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # by C, ten times as fast
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """Plain data, of which no more than `MOST_VALUES`, however they are written."""
 
     def get_single_node(self):
@@ -27,8 +27,8 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # by C, ten times 
 
 
 def parse_yaml(text: str) -> Any:
-    """Text as data. The reader in C, ten times as fast, ends the process where what it
-    reads is nested deeply, so the depth is looked at before."""
+    """Text as data. The loader in C is ten times as fast, but crashes on deeply nested
+    text, so the depth is checked first."""
     depth = 0
     for event in yaml.parse(text, Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)

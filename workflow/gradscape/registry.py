@@ -151,7 +151,11 @@ def own_module(path: Path) -> ModuleType:
 
 @cache
 def options(kind: str, name: str) -> dict[str, Option] | None:
-    """What a name's function takes by keyword; None if the source text does not tell."""
+    """What a name's function takes by keyword; None if the source text does not tell.
+
+    Raises `GradscapeError` for an unknown name.
+    """
+    check(kind, name)
     path = source(kind, name)
     table = TABLES[kind][1]
     if is_own(name) or table is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from gradscape.registry import is_own, short
+from gradscape.registry import declared, is_own, short
 from gradscape.settings import Settings
 
 COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
@@ -47,6 +47,11 @@ class Figure:
     caption: str = ""
     wide: bool = False
     options: dict = field(default_factory=dict)
+
+    @property
+    def probes(self) -> list[str]:
+        """The probes that it draws; only the first is required."""
+        return declared("figure", self.draw, "PROBES", [])
 
 
 @dataclass(frozen=True)

@@ -268,7 +268,7 @@ def unfold_figures(
         for option in missing:
             if option.name not in figure.options:
                 raise GradscapeError(f"{at}.options: the key {option.name!r} is missing")
-        needed = drawn_probes(figure)[:1]
+        needed = figure.probes[:1]
         if not set(needed) <= set(probes):
             raise GradscapeError(
                 f"{at}: {figure.draw} draws the probe {needed[0]!r}, which the study's "
@@ -276,11 +276,6 @@ def unfold_figures(
             )
         require_match(runs, figure.where, at)
     return figures
-
-
-def drawn_probes(figure: Figure) -> list[str]:
-    """The probes that a drawing reads; only the first is required."""
-    return registry.declared("figure", figure.draw, "PROBES", [])
 
 
 def require_match(runs: list[Run], where: dict, at: str) -> None:

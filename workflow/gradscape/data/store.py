@@ -127,19 +127,17 @@ def load(folder: Path, name: str | None = None) -> Dataset:
             raise ValueError("dataset.json is not as it was written")
         if dataset.checksum != record["sha256"]:
             raise ValueError("its checksum is not the one in dataset.json")
-        if name is not None and dataset.name != name:
-            raise GradscapeError(
-                f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it or "
-                "rename one of the two"
-            )
     except FileNotFoundError as error:
         raise GradscapeError(
             f"{error.filename}: missing; make it with `gradscape data {folder.name}`"
         ) from None
-    except GradscapeError:
-        raise
     except Exception as error:  # whatever a torn file makes its reader raise
         raise GradscapeError(f"{folder}: damaged: {error}; delete it") from None
+    if name is not None and dataset.name != name:
+        raise GradscapeError(
+            f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it or "
+            "rename one of the two"
+        )
     if SEAL in record:
         vars(dataset)["moments"] = record["mean"], record["deviation"]
     return dataset

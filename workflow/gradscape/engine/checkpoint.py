@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gradscape.engine import sealed
 from gradscape.files import say
-from gradscape.registry import is_own
+from gradscape.registry import is_own, source
 from gradscape.settings import Settings
 
 SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
@@ -17,8 +17,8 @@ SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 def fingerprint(settings: Settings, *checksums: str | None) -> str:
     """A hash of everything that decides a run: settings, data, pretrained weights, and the
     user's own files that the settings name."""
-    own = [value for value in vars(settings).values() if is_own(str(value))]
-    code = [Path(name.rpartition(":")[0]).read_text() for name in own]
+    own = {key: value for key, value in vars(settings).items() if is_own(str(value))}
+    code = [source(key, name).read_text() for key, name in own.items()]
     content = json.dumps([asdict(settings), *checksums, *code], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 

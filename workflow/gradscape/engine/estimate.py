@@ -22,8 +22,7 @@ from gradscape.settings import MODEL_SETTINGS, Settings
 SECONDS_PER_KERNEL = 2.15e-6
 KERNELS, KERNELS_PER_LAYER = 50, 6
 KERNELS_PER_NORM = 12  # 8, and what their passes over memory take
-FLOPS_PER_SECOND = {"fp32": 25e12}  # of small convolutions; in bf16:
-FLOPS_PER_SECOND_BF16 = 100e12
+FLOPS_PER_SECOND, FLOPS_PER_SECOND_BF16 = 25e12, 100e12  # of small convolutions
 SECONDS_TO_START = 10.0
 PASSES = 3  # forward, and backward twice as much
 
@@ -41,19 +40,34 @@ def network_of(settings: Settings, known: Facts) -> nn.Module:
     return network(settings.model, known, *options)
 
 
+def training_images(settings: Settings) -> int:
+    """How many images an epoch trains on."""
+    return count_training_images(settings.dataset, settings.split, settings.train_items)
+
+
+def steps(settings: Settings) -> int:
+    """How many minibatches a run trains on."""
+    return settings.epochs * -(-training_images(settings) // settings.batch_size)
+
+
+def passes_per_step(settings: Settings) -> float:
+    """Forward and backward passes of a step, with those that measure the landscape."""
+    if settings.landscape_every is None:
+        return 1
+    directions = 1 + settings.landscape_step
+    return 1 + directions * settings.landscape_points / settings.landscape_every
+
+
 def estimated_seconds(settings: Settings, known: Facts) -> float:
+    """What a run should take, from its process's start."""
     model = network_of(settings, known)
     count = layer_counts(model)
     layers = count["convolutions"] + count["linear_layers"]
     kernels = KERNELS + KERNELS_PER_LAYER * layers
     kernels += KERNELS_PER_NORM * count["batch_normalisations"]
     flops = dry_run(model, known.classes, known.channels, known.size).flops
-    probed = settings.landscape_every is not None
-    rate = FLOPS_PER_SECOND.get("fp32" if probed else settings.precision)
-    work = PASSES * settings.batch_size * flops / (rate or FLOPS_PER_SECOND_BF16)
-    images = count_training_images(settings.dataset, settings.split, settings.train_items)
-    steps = settings.epochs * -(-images // settings.batch_size)
-    if settings.landscape_every is not None:
-        directions = 1 + settings.landscape_step
-        steps *= 1 + directions * settings.landscape_points / settings.landscape_every
-    return SECONDS_TO_START + steps * (SECONDS_PER_KERNEL * kernels + work)
+    is_fp32 = settings.precision == "fp32" or settings.landscape_every is not None
+    rate = FLOPS_PER_SECOND if is_fp32 else FLOPS_PER_SECOND_BF16
+    work = PASSES * settings.batch_size * flops / rate
+    passes = steps(settings) * passes_per_step(settings)
+    return SECONDS_TO_START + passes * (SECONDS_PER_KERNEL * kernels + work)

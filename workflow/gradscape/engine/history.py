@@ -19,9 +19,7 @@ class History:
     metrics: list[dict] = field(default_factory=list)  # rows of metrics.csv
     timing: list[dict] = field(default_factory=list)  # rows of timing.csv
     gradients: list[list[float]] = field(default_factory=list)  # one list per epoch
-    steps: list[dict[str, Tensor]] = field(
-        default_factory=list
-    )  # what the steps kept, likewise
+    steps: list[dict[str, Tensor]] = field(default_factory=list)  # one dict per epoch
     probes: list[dict] = field(default_factory=list)  # the landscapes along gradients
     best: dict | None = None  # epoch, val_accuracy and weights of the best epoch
 

@@ -65,9 +65,8 @@ class TrainingStep:
         if self.change is not None:
             self.memory |= self.change.memory
         self.graphs: dict[tuple[str, int], Callable] = {}
-        self.anew = (
-            True  # gradients are new tensors each time, not set to zero and added to
-        )
+        # Whether gradients are new tensors each time, not set to zero and added to.
+        self.anew = True
 
     def __call__(self, size: int) -> None:
         self.part("whole", size)()
@@ -130,14 +129,15 @@ class TrainingStep:
             return measured
 
         parameters = trainable(self.model)
-        here = [parameter.detach().clone() for parameter in parameters]
+        along_step = self.settings.landscape_step
+        here = [p.detach().clone() for p in parameters] if along_step else []
         downhill = [-size for size in step_sizes]
         measured = [measure([p.grad.clone() for p in parameters], downhill)]
         seconds = time.perf_counter() - start
         update()
-        if self.settings.landscape_step:
+        if along_step:
             start = time.perf_counter()
-            there = [parameter.detach().clone() for parameter in parameters]
+            there = [p.detach().clone() for p in parameters]
             step = torch._foreach_sub(there, here)
             self.index.sub_(1)  # the same minibatch again
             with torch.no_grad():

@@ -9,15 +9,14 @@ import matplotlib.pyplot as plt
 from gradscape.errors import GradscapeError
 from gradscape.figures import style
 from gradscape.files import whole
-from gradscape.registry import declared, find, is_own
+from gradscape.registry import find, is_own
 from gradscape.results.runs import FinishedRun, best_setting
 from gradscape.study import Figure
 
 
 def drawable(figure: Figure, runs: list[FinishedRun]) -> list[FinishedRun]:
     """Those of the runs that have been probed for this drawing, if it draws a probe."""
-    needed = declared("figure", figure.draw, "PROBES", [])[:1]
-    return [run for run in runs if all(run.probe(name) is not None for name in needed)]
+    return [run for run in runs if all(map(run.is_probed, figure.probes[:1]))]
 
 
 def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:

@@ -102,10 +102,14 @@ class FinishedRun:
         """What was kept of every step; explained in config/README.md."""
         return stored.read_steps(self.path / "steps.npz")
 
+    def is_probed(self, name: str) -> bool:
+        return probe_file(self.path, name).exists()
+
     def probe(self, name: str) -> pd.DataFrame | None:
         """A probe's table, or None if the run was not probed."""
-        file = probe_file(self.path, name)
-        return stored.read_probe(file, name) if file.exists() else None
+        if not self.is_probed(name):
+            return None
+        return stored.read_probe(probe_file(self.path, name), name)
 
     @cached_property
     def best(self) -> pd.Series:
