@@ -196,6 +196,22 @@ def check_distances(shapes: dict[str, tuple[int, ...]]) -> None:
             raise ValueError(f"the array {name} has not the shape {shape}")
 
 
+def read_predictions(path: Path, classes: int) -> pd.DataFrame:
+    """A row a test image: `predicted`, the class it is taken for; `confidence`, 0 to 1; and
+    whether it is `right`."""
+    arrays = read_arrays(path)
+    with reading(path):
+        kinds = {"predicted": "u", "confidence": "u", "right": "b"}
+        for name, kind in kinds.items():
+            array = look_up(arrays, name)
+            if array.dtype.kind != kind or array.ndim != 1:
+                raise ValueError(f"the array {name} does not hold an answer an image")
+        table = pd.DataFrame({name: arrays[name] for name in kinds})
+        if table.empty or table["predicted"].max() >= classes:
+            raise ValueError(f"the array predicted does not hold classes 0 to {classes - 1}")
+        return table.assign(confidence=table["confidence"] / 255)
+
+
 def read_gradients(path: Path) -> pd.DataFrame:
     """Mean absolute gradient, a row an epoch, a column a weight tensor by depth."""
     arrays = read_arrays(path)
