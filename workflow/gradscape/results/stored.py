@@ -57,12 +57,14 @@ PROBES = {
     "feature_maps": "layer channel row column value",
     "filters": "moment filter channel row column weight",
     "hessian": "quantity value",
+    "lesion": "block accuracy",
     "predictions": "label predicted confidence",
     "signal": "moment depth activation_mean_square gradient_mean_square "
     "predicted_activation_mean_square predicted_gradient_mean_square",
     "surface": "alpha beta loss",
+    "trainability": "moment quantity layer value",
 }
-WORDS = {"label", "predicted", "layer", "moment", "quantity"}
+WORDS = {"block", "label", "predicted", "layer", "moment", "quantity"}
 
 
 class Damaged(GradscapeError):
@@ -208,7 +210,7 @@ def read_predictions(path: Path, classes: int) -> pd.DataFrame:
                 raise ValueError(f"the array {name} does not hold an answer an image")
         table = pd.DataFrame({name: arrays[name] for name in kinds})
         if table.empty or table["predicted"].max() >= classes:
-            raise ValueError(f"the array predicted does not hold classes 0 to {classes - 1}")
+            raise ValueError(f"the array predicted does not hold {classes} classes")
         return table.assign(confidence=table["confidence"] / 255)
 
 
