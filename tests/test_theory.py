@@ -17,6 +17,7 @@ from gradscape.figures.drawing import draw
 from gradscape.models import build
 from gradscape.probes.hessian import filter_units, hessian_product, in_units
 from gradscape.probes.lesion import lesion, removable, without
+from gradscape.probes.predictions import predictions
 from gradscape.probes.trainability import (
     effective_rank,
     gradient_cosine,
@@ -242,6 +243,151 @@ def test_a_run_is_probed_for_what_trainability_needs(probed):
     assert -1 <= METRICS["gradient_cosine"]([finished]) <= 1
     assert 1 < METRICS["effective_rank"]([finished]) <= 20
     assert 0 < METRICS["relative_distance"]([finished]) < 1
+
+
+def test_each_test_image_is_kept_with_class_and_confidence(probed, tmp_path):
+    run, finished = probed
+    kept, probe = finished.predictions, pd.DataFrame(predictions(run))
+    assert kept["right"].mean() == finished.test["test_accuracy"]
+    assert (
+        kept["predicted"].map(dict(enumerate(run.class_names))).equals(probe["predicted"])
+    )
+    np.testing.assert_allclose(kept["confidence"], probe["confidence"], atol=0.6 / 255)
+    with np.load(finished.path / "predictions.npz") as arrays:
+        assert {a.dtype.name for a in arrays.values()} == {"uint8", "bool"}
+    assert write_run(tmp_path, "vgg38").predictions is None  # a run older than the file
+
+
+def test_training_images_are_scored_as_validation_images_are(probed, generated, tmp_path):
+    run, finished = probed
+    network = run.network("last").eval()
+    with torch.no_grad():
+        right = [network(x).argmax(1) == y for x, y in run.minibatches(20)]
+    clean = finished.metrics.iloc[-1]
+    assert clean["clean_train_accuracy"] == pytest.approx(
+        float(torch.cat(right).float().mean())
+    )
+    with torch.no_grad():
+        loss = sum(float(share()) for share in run.losses(network, 20))
+    assert clean["clean_train_loss"] == pytest.approx(loss, rel=1e-5)
+    assert finished.test["clean_train_loss"] == clean["clean_train_loss"]
+    gap = clean["clean_train_accuracy"] - clean["val_accuracy"]
+    assert METRICS["clean_gap"]([finished]) == pytest.approx(gap)
+    other = replace(SMALL, model="vgg08", epochs=2, augmentation="none")
+    runs = []
+    for name, wanted in (("off", None), ("on", 30)):
+        trained_once(replace(other, score_training=wanted), generated, tmp_path / name)
+        runs.append(FinishedRun(tmp_path / name))
+    off, on = (torch.load(r.path / "model.pt", weights_only=True) for r in runs)
+    assert all(torch.equal(off["last"][key], on["last"][key]) for key in off["last"])
+    assert runs[1].metrics[runs[0].metrics.columns].equals(runs[0].metrics)
+    assert METRICS["clean_gap"](runs[:1]) is None
+
+
+# Smoothness
+
+
+def along_loss(tmp_path, model: str, losses, change, rate=1e-3) -> FinishedRun:
+    """A run whose gradient has the norm `loss` and changes by `change(loss)` along itself
+    and twice that along its own step, of length 0.1."""
+    run = write_run(tmp_path, model, rate, losses=(2.3, 1.0), steps=losses)
+    losses = np.asarray(losses, dtype=float)
+    probes = {"step": np.arange(1, len(losses) + 1), "gradient_norm": losses}
+    probes["size"] = np.tile([0.5e-3, 4e-3], (len(losses), 1))
+    probes["loss"] = np.tile([1.0, 2.0], (len(losses), 1))
+    probes["gradient_distance"] = change(losses)[:, None] * [0.5, 1.0]
+    steps = run.steps | {f"probed_{name}": array for name, array in probes.items()}
+    steps["stepped_loss"] = probes["loss"]
+    steps["stepped_gradient_distance"] = 2 * probes["gradient_distance"]
+    steps["stepped_length"] = np.full(len(losses), 0.1)
+    np.savez(run.path / "steps.npz", **steps)
+    return run
+
+
+def test_smoothness_per_gradient_norm_and_along_the_own_step(tmp_path):
+    run = along_loss(tmp_path, "vgg-a", np.linspace(4, 2, 41), lambda loss: 6 * loss)
+    expected = {
+        "median_definition_gradient": 18,
+        "median_relative_definition_gradient": 6,
+        "median_step_gradient": 36,
+        "median_relative_step_gradient": 12,
+        "median_step_beta": 18 / 0.05,
+        "median_step_loss": 1,
+    }
+    for name, value in expected.items():
+        assert METRICS[name]([run]) == pytest.approx(value), name
+
+
+def test_two_networks_are_compared_where_their_losses_are_equal(tmp_path):
+    """The second is rougher by a half at every loss, but gets lower, where all is smooth:
+    over all steps it looks smoother."""
+    plain = along_loss(tmp_path, "vgg-a", np.linspace(2.3, 2, 200), lambda loss: loss**3)
+    losses = np.linspace(2.3, 0.5, 200)
+    other = along_loss(tmp_path, "vgg-a-bn", losses, lambda loss: 1.5 * loss**3)
+    medians = [METRICS["median_definition_gradient"]([run]) for run in (plain, other)]
+    assert medians[1] < medians[0]
+    for name in ("definition_gradient", "relative_definition_gradient", "step_gradient"):
+        ratio = METRICS[f"{name}_at_equal_loss"]([plain, other])
+        assert ratio == pytest.approx(1.5, rel=0.05), name
+    far = along_loss(tmp_path, "vgg-a", np.linspace(9, 8, 200), np.square, rate=1e-2)
+    below = along_loss(tmp_path, "vgg-a-bn", losses, np.square, rate=1e-2)
+    assert METRICS["definition_gradient_at_equal_loss"]([far, below]) is None
+
+
+def test_proxies_at_each_lag_over_the_gradients_norm(dataset_run):
+    steps = dataset_run.steps
+    for lag in (1, 5):
+        changes = steps[f"gradient_distance_lag{lag}"][lag:]
+        norms = steps["gradient_norm"][lag:]
+        absolute = METRICS[f"median_proxy_gradient_lag{lag}"]([dataset_run])
+        relative = METRICS[f"median_relative_proxy_gradient_lag{lag}"]([dataset_run])
+        assert absolute == pytest.approx(np.median(changes))
+        assert relative == pytest.approx(np.median(changes / norms))
+    own = METRICS["median_relative_proxy_gradient"]([dataset_run])
+    assert own == pytest.approx(
+        np.median((steps["gradient_distance"] / steps["gradient_norm"])[2:])
+    )
+
+
+@pytest.fixture
+def dataset_run(generated, tmp_path) -> FinishedRun:
+    trained_once(replace(SMALL, gradient_lag=2), generated, tmp_path / "lags")
+    return FinishedRun(tmp_path / "lags")
+
+
+# The figure and the claims
+
+
+def test_the_phase_figure_tells_what_trained(tmp_path):
+    runs = []
+    for model, loss, share in (("vgg38", 4.6, 0.0), ("vgg38-bn", 3.0, 0.5)):
+        run = write_run(tmp_path, model, losses=(4.6, loss))
+        signal = {
+            "moment": "initialisation",
+            "layer": ["entry", "stages.0.conv1", "head"],
+            "depth": range(3),
+            "activation_mean_square": 1.0,
+            "activation_variance": share,
+            "gradient_mean_square": [1e-3, 1.0, 1.0],
+            "predicted_activation_mean_square": 1.0,
+            "predicted_gradient_mean_square": 1.0,
+        }
+        cosine = {"moment": "initialisation", "quantity": "gradient_cosine"}
+        with_probe(run, "signal", signal)
+        with_probe(run, "trainability", {**cosine, "layer": ["all"], "value": 0.9})
+        runs.append(run)
+    out = [tmp_path / "phase.svg", tmp_path / "phase.txt"]
+    draw(Figure("s", "phase", "phase", wide=True), runs, out)
+    picture, facts = (path.read_text() for path in out)
+    assert "VGG38 BN" in picture and "did not train" in picture
+    assert "uniform guess, 4.61" in facts and "Shares below 1e-14 are rounding" in facts
+
+
+def test_the_claims_of_theory_name_what_there_is():
+    claims = read_yaml(ROOT / "report" / "claims" / "theory.yaml")
+    validate(claims, "theory.yaml", "claims")
+    check_claims(claims, "theory.yaml")
+    assert len(claims) >= 10
 
 
 def test_weights_below_epsilon_are_counted_where_there_is_one(tmp_path):

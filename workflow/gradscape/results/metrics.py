@@ -206,5 +206,8 @@ METRICS = {
     "share_moved": trainability("moved", "last"),
     "initial_share_below_epsilon": of_one(theory.initial_share_below_epsilon),
     "share_below_epsilon": of_one(theory.share_below_epsilon),
+    "largest_share_below_epsilon": lambda runs: np.max(
+        [theory.share_below_epsilon(run) for run in runs]
+    ),
     "lesion_loss": of_one(theory.lesion_loss),
 }

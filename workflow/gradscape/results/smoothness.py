@@ -21,6 +21,7 @@ comparison of two networks where their training losses are equal.
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
 from gradscape.results.runs import FinishedRun
 
@@ -114,7 +115,9 @@ def by_loss(run: FinishedRun, kind: str, measure: str) -> tuple[np.ndarray, np.n
     if measure not in measures:
         return np.empty(0), np.empty(0)
     values = width(measure, measures[measure])
-    losses = smooth(run.step_losses, WINDOW)[measures[measure][0] - 1]
+    # Centred: an average of past losses would lag behind one that falls fast.
+    averaged = pd.Series(run.step_losses).rolling(WINDOW, center=True, min_periods=1).mean()
+    losses = averaged.to_numpy()[measures[measure][0] - 1]
     finite = np.isfinite(values)
     return losses[finite], values[finite]
 

@@ -81,7 +81,8 @@ def image_share(run: FinishedRun) -> float | None:
     if table is None or "activation_variance" not in table:
         return None
     last = table.iloc[-1]
-    return float(last["activation_variance"] / last["activation_mean_square"])
+    with np.errstate(invalid="ignore"):
+        return float(last["activation_variance"] / last["activation_mean_square"])
 
 
 def gradient_range(run: FinishedRun) -> float | None:
