@@ -99,6 +99,11 @@ def trainability(quantity: str, moment: str, average=np.mean):
     return metric
 
 
+def largest_share_below_epsilon(runs: list[FinishedRun]) -> float | None:
+    shares = [theory.share_below_epsilon(run) for run in runs]
+    return max((share for share in shares if share is not None), default=None)
+
+
 def of_one(function):
     """A metric from what is known of a single run."""
     return lambda runs: function(only(runs))
@@ -206,8 +211,6 @@ METRICS = {
     "share_moved": trainability("moved", "last"),
     "initial_share_below_epsilon": of_one(theory.initial_share_below_epsilon),
     "share_below_epsilon": of_one(theory.share_below_epsilon),
-    "largest_share_below_epsilon": lambda runs: np.max(
-        [theory.share_below_epsilon(run) for run in runs]
-    ),
+    "largest_share_below_epsilon": largest_share_below_epsilon,
     "lesion_loss": of_one(theory.lesion_loss),
 }

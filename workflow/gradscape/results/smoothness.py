@@ -7,7 +7,7 @@ Both give these measures, each as its smallest and largest value at every step:
 - gradient: proxy, the distance of the output layer's gradient from the one k steps
   before, over the same runs; definition, the distance of the whole gradient from g;
 - beta: that distance over the distance moved; by definition over s times the norm of g;
-- relative_gradient: that distance over the norm of the gradient it starts from.
+- relative_gradient: that distance over the norm of the gradient itself.
 
 Proxy: Fudan project 2, sections 2.3 and 2.4. Definition: Santurkar et al. 2018, section
 3.2; the same is measured along the optimiser's own step. Values that are not finite, or
@@ -21,14 +21,13 @@ comparison of two networks where their training losses are equal.
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 
 from gradscape.results.runs import FinishedRun
 
 MEASURES = ["loss", "gradient", "beta"]  # the courses' and the paper's
 REACH = (0.5, 4.0)  # times a step's length, as `engine/along_gradient.py` goes
 LEVELS = 10  # of the training loss, at which two runs are compared
-WINDOW = 20  # steps of the minibatch losses' moving average
+FEWEST = 3  # of these levels that both must reach
 Band = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps, smallest, largest: [n] each
 
 
@@ -110,21 +109,20 @@ def bands(run: FinishedRun, kind: str) -> dict[str, Band]:
 
 
 def by_loss(run: FinishedRun, kind: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
-    """The training loss at each measured step, averaged, and the measure: [n] each."""
+    """The minibatch's loss at each measured step, and the measure: [n] each."""
     measures = bands(run, kind)
     if measure not in measures:
         return np.empty(0), np.empty(0)
     values = width(measure, measures[measure])
-    # Centred: an average of past losses would lag behind one that falls fast.
-    averaged = pd.Series(run.step_losses).rolling(WINDOW, center=True, min_periods=1).mean()
-    losses = averaged.to_numpy()[measures[measure][0] - 1]
-    finite = np.isfinite(values)
+    # Of that minibatch alone: an average blurs a loss that falls fast.
+    losses = run.step_losses[measures[measure][0] - 1]
+    finite = np.isfinite(values) & np.isfinite(losses)
     return losses[finite], values[finite]
 
 
 def ratio_at_equal_loss(first: tuple, second: tuple) -> float | None:
     """The second's values over the first's: medians at each of `LEVELS` levels of the loss
-    that both reach, geometric mean over levels. None if there are none.
+    that both reach, geometric mean over levels. None if fewer than `FEWEST` are.
 
     Each is losses and values, [n] each.
     """
@@ -142,7 +140,7 @@ def ratio_at_equal_loss(first: tuple, second: tuple) -> float | None:
         ]
         if len(medians) == 2 and min(medians) > 0:
             ratios.append(np.log(medians[1] / medians[0]))
-    return float(np.exp(np.mean(ratios))) if low < high and ratios else None
+    return float(np.exp(np.mean(ratios))) if len(ratios) >= FEWEST else None
 
 
 def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
