@@ -34,6 +34,36 @@ def number(values, style: str = "loss") -> Tex:
     return Tex(text)
 
 
+def quantity(values, style: str = "loss") -> Tex:
+    """A number as it stands in a sentence: accuracies with their unit."""
+    text = number(values, style)
+    if style == "accuracy" and text != "diverged":
+        text = Tex(text.replace(r" $\pm$ ", r"\,\% $\pm$ ") + r"\,\%")
+    return text
+
+
+def interval(verdict) -> Tex:
+    r"""The 95 % interval of a claim's difference, in points for accuracies: `$+1.1$ to
+    `$+3.7$`; a dash where it has none."""
+    if not np.isfinite([verdict.low, verdict.high]).all() or verdict.low == verdict.high:
+        return Tex("--")
+    factor, decimals = (100, 1) if verdict.style == "accuracy" else (1, 2)
+    if verdict.style not in ("accuracy", "loss"):
+        ends = [number([end], "significant") for end in (verdict.low, verdict.high)]
+        return Tex(" to ".join(ends))
+    low, high = (f"${factor * end:+.{decimals}f}$" for end in (verdict.low, verdict.high))
+    return Tex(f"{low} to {high}")
+
+
+def difference(verdict) -> Tex:
+    """A claim's difference as it stands in a sentence, with its interval if it has one."""
+    text = number([abs(verdict.difference)], verdict.style)
+    if verdict.style == "accuracy":
+        text = Tex(rf"{text} points")
+    bounds = interval(verdict)
+    return text if bounds == "--" else Tex(rf"{text} (95\,\% interval {bounds})")
+
+
 def shorten_power(match: re.Match) -> str:
     return rf"${match[1]}\times10^{{{int(match[2])}}}$"
 
