@@ -33,7 +33,7 @@ WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
 RECORD = "run.json"  # what a run writes last
 CHECKPOINT = ".checkpoint.pt"  # beside it, until then
 RUN_FILES = ["metrics.csv", "timing.csv", "test.csv", "steps.npz", "gradients.npz"]
-RUN_FILES += ["model.pt", RECORD]
+RUN_FILES += ["predictions.npz", "model.pt", RECORD]
 REPORT = "report"  # the document with all studies; one of a single study has its name
 FIGURE_KINDS = ["pdf", "svg", "txt"]
 

@@ -102,6 +102,13 @@ class FinishedRun:
         """What was kept of every step; explained in config/README.md."""
         return stored.read_steps(self.path / "steps.npz")
 
+    @property
+    def predictions(self) -> pd.DataFrame | None:
+        """What the best epoch's network takes each test image for; None in older runs."""
+        path = self.path / "predictions.npz"
+        classes = self.record["data"]["classes"]
+        return stored.read_predictions(path, classes) if path.exists() else None
+
     def is_probed(self, name: str) -> bool:
         return probe_file(self.path, name).exists()
 
@@ -124,7 +131,8 @@ class FinishedRun:
 
     def check(self) -> None:
         """Read all of it once. Raises `Damaged` for the first file that is not sound."""
-        steps, _ = self.steps, (self.metrics, self.last_test, self.gradients)
+        steps = self.steps
+        _ = self.metrics, self.last_test, self.gradients, self.predictions
         if self.settings["gradient_lag"] and "gradient_distance" not in steps:
             file = self.path / "steps.npz"
             raise stored.Damaged(f"{file}: the array gradient_distance is missing")
