@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, claims, write_run
+from conftest import ROOT, write_run
 from gradscape.config import Experiment
 from gradscape.courses.archive import write_submission
 from gradscape.errors import GradscapeError
@@ -14,91 +14,11 @@ from gradscape.figures.drawing import draw
 from gradscape.report import tex
 from gradscape.report.build import write_tex
 from gradscape.report.published import compare, read_published
-from gradscape.report.verdicts import FAILS, HOLDS, MIXED, UNMEASURED, decide_all
 from gradscape.report.view import StudyView
 from gradscape.results.runs import FinishedRun, best_setting, model_label
 from gradscape.results.smoothness import band, smooth
 from gradscape.results.tables import results_table
 from gradscape.study import Figure
-
-
-def verdicts(runs) -> dict[str, str]:
-    decided = decide_all(claims("degradation"), runs)
-    return {name: claim.verdict for name, claim in decided.items()}
-
-
-def test_claims_follow_the_runs(tmp_path):
-    runs = [
-        write_run(tmp_path, "vgg38", seed=seed, gradients=(1e-12, 1e-3)) for seed in (0, 1)
-    ]
-    runs += [
-        write_run(tmp_path, "vgg38-rc", losses=(4.0, 3.0), accuracies=(0.1, 0.3)),
-        write_run(tmp_path, "vgg38-rc", seed=1, accuracies=(0.01, 0.2)),
-        write_run(tmp_path, "vgg38-bn", accuracies=(0.1, 0.25)),
-        write_run(tmp_path, "vgg38-bn", seed=1, accuracies=(0.1, 0.25)),
-    ]
-    says = verdicts(runs)
-    assert says["vgg38-does-not-train"] == HOLDS
-    assert says["vgg38-gradient-vanishes"] == HOLDS
-    assert says["rc-cures"] == HOLDS
-    assert says["rc-beats-bn"] == MIXED  # 0.30 > 0.25, but 0.20 < 0.25
-    assert says["both-beat-rc"] == UNMEASURED
-    trained = [write_run(tmp_path / "b", "vgg38", losses=(4.6, 2.0))]
-    assert verdicts(trained)["vgg38-does-not-train"] == FAILS
-
-
-def test_bands_over_different_rates_are_not_compared(tmp_path):
-    runs = [
-        write_run(tmp_path, "vgg-a", 1e-3, losses=(2.0, 2.0)),
-        write_run(tmp_path, "vgg-a", 1e-4, losses=(2.0, 1.0)),
-        write_run(tmp_path, "vgg-a-bn", 1e-3, losses=(2.0, 1.5)),
-    ]
-    assert decide_all(claims("landscape"), runs)["bn-narrows-band"].verdict == UNMEASURED
-    runs.append(write_run(tmp_path, "vgg-a-bn", 1e-4, losses=(2.0, 1.25)))
-    claim = decide_all(claims("landscape"), runs)["bn-narrows-band"]
-    assert (claim.verdict, claim.left, claim.right) == (HOLDS, [0.25], [1.0])
-
-
-def test_what_else_the_grid_varies_is_never_averaged_over(tmp_path):
-    runs = [
-        write_run(tmp_path, model, accuracies=(0.1, best), varied={"schedule": schedule})
-        for model, schedule, best in (
-            ("vgg38", "cosine", 0.2),
-            ("vgg38", "constant", 0.3),
-            ("vgg38-rc", "cosine", 0.4),
-            ("vgg38-rc", "constant", 0.1),
-        )
-    ]
-    assert verdicts(runs)["rc-cures"] == MIXED
-    assert [run.variant for run in best_setting(runs)] == ["schedule-cosine"]
-    assert best_setting(runs)[0].label == "VGG38 RC, lr 1e-3, schedule-cosine"
-    facts = tmp_path / "facts.txt"
-    draw(Figure("s", "curves", "curves"), runs, [facts, tmp_path / "curves.pdf"])
-    assert "Seed 0." in facts.read_text()
-
-
-def test_a_claim_between_two_variants_within_seed_noise(tmp_path):
-    """bf16 beside fp32: the means may differ by one standard deviation over seeds."""
-    decided = {}
-    for name, best in (("near", (0.31, 0.49)), ("far", (0.61, 0.79))):
-        runs = []
-        for precision, accuracies in (("fp32", (0.30, 0.50)), ("bf16", best)):
-            for seed, accuracy in enumerate(accuracies):
-                varied = {"precision": precision}
-                run = write_run(
-                    tmp_path / name,
-                    "vgg08",
-                    1e-3,
-                    seed,
-                    accuracies=(0, accuracy),
-                    varied=varied,
-                )
-                runs.append(run)
-        decided[name] = decide_all(claims("precision"), runs)["bf16-validates-as-well"]
-        alone = decide_all(claims("precision"), runs[::2])["bf16-validates-as-well"]
-        assert alone.verdict == UNMEASURED  # one seed has no noise to compare with
-    assert (decided["near"].verdict, decided["far"].verdict) == (HOLDS, FAILS)
-    assert decided["near"].left == [0.31, 0.49]
 
 
 def test_published_curves_are_drawn_beside(tmp_path):
@@ -110,11 +30,6 @@ def test_published_curves_are_drawn_beside(tmp_path):
     out = tmp_path / "curves.svg"
     draw(Figure("s", "curves", "curves", options=options), runs, [out])
     assert "published" in out.read_text()
-
-
-def test_a_diverged_run_proves_no_claim(tmp_path):
-    runs = [write_run(tmp_path, "vgg38", losses=(np.nan,), accuracies=(0.01,), diverged=1)]
-    assert verdicts(runs)["vgg38-does-not-train"] == FAILS
 
 
 def test_the_band_is_the_extremes_and_open_where_a_run_diverged():

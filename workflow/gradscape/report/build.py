@@ -138,6 +138,7 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
         runs=runs,
         words=words,
         missing=sum(view.missing for view in studies.values()),
+        absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
         revision=", ".join(sorted(commit[:10] for commit in commits)),

@@ -8,7 +8,7 @@ from gradscape.letters import Tex, escape
 
 
 def number(values, style: str = "loss") -> Tex:
-    """Mean of `values`, with ± their standard deviation if there are several.
+    """Mean of `values`, with ± their standard deviation if they differ.
 
     Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
     decimal), `significant` (three digits), `count` (a whole number, the same for all) and
@@ -18,11 +18,13 @@ def number(values, style: str = "loss") -> Tex:
     if not np.isfinite(values).all():
         return Tex("diverged")
     mean = values.mean()
-    spread = values.std(ddof=1) if len(values) > 1 else None
+    spread = values.std(ddof=1) if np.ptp(values) > 0 else None
     if style == "count":
         return Tex(f"{values[0]:,.0f}")
     if style == "power":
         mantissa, exponent = f"{mean:.1e}".split("e")
+        if abs(int(exponent)) < 3:
+            return Tex(f"{mean:.2g}")
         return Tex(rf"${mantissa}\times10^{{{int(exponent)}}}$")
     if style == "significant":
         text = f"{mean:.3g}" if spread is None else rf"{mean:.3g} $\pm$ {spread:.2g}"

@@ -118,6 +118,12 @@ class FinishedRun:
             return None
         return stored.read_probe(probe_file(self.path, name), name)
 
+    @property
+    def correct(self) -> np.ndarray | None:
+        """Which test images the best epoch's network gets right; None in older runs."""
+        table = self.predictions
+        return None if table is None else table["right"].to_numpy()
+
     @cached_property
     def best(self) -> pd.Series:
         """The epoch with the best validation accuracy; the first of equals, and where none
