@@ -57,7 +57,7 @@ def lesion(
     images: Annotated[int, Range(1), "test images to classify"] = 1000,
     statistics: Annotated[
         int, Range(2), "training images to estimate the statistics on"
-    ] = 1000,
+    ] = 500,
 ) -> list[dict]:
     """Rows `block,accuracy`: the network without that block, first without none (`none`).
 
