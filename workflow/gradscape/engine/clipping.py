@@ -26,4 +26,4 @@ def clip(model: nn.Module, limit: float) -> None:
 def unit_norms(tensor: Tensor) -> Tensor:
     """The l2 norm of each unit, in a shape that multiplies the tensor."""
     axes = tuple(range(1, tensor.ndim)) or (0,)
-    return tensor.norm(dim=axes, keepdim=True)
+    return torch.linalg.vector_norm(tensor, dim=axes, keepdim=True)
