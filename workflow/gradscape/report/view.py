@@ -18,7 +18,7 @@ from gradscape.results.runs import (
     by_setting,
     finished_runs,
     mean_accuracy,
-    model_label,
+    setting_label,
     variant_label,
 )
 from gradscape.results.tables import results_table, smoothness_table
@@ -136,7 +136,7 @@ class StudyView:
     def best(self) -> str:
         """The label of the best model, for a sentence."""
         run = best_setting(self.finished)[0]
-        name = f"{model_label(run.model)} {run.variant}".strip()
+        name = setting_label(run.model, run.variant)
         rate = tex.learning_rate(run.learning_rate)
         return Tex(rf"{tex.escape(name)} (learning rate {rate})")
 
@@ -197,7 +197,7 @@ class StudyView:
         for model, rate, varied in shown:
             runs = groups.get((model, rate, varied), [])
             table = results_table(runs)
-            name = f"{model_label(model)} {varied}".strip()
+            name = setting_label(model, varied)
             size = f"{table['parameters'].iloc[0]:,}" if runs else DASH
             row = [name, tex.learning_rate(rate), size]
             for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
