@@ -1,5 +1,6 @@
 """Figures and claims say what the runs say."""
 
+import re
 import zipfile
 
 import numpy as np
@@ -36,7 +37,56 @@ def test_the_band_is_the_extremes_and_open_where_a_run_diverged():
     low, high = band([np.array([3.0, 1.0, 2.0]), np.array([2.0, np.nan])])
     assert low.tolist() == [2.0, 1.0, 2.0]
     assert high.tolist() == [3.0, np.inf, np.inf]
-    assert smooth(np.array([1.0, 3.0, 5.0]), 2).tolist() == [1.0, 2.0, 4.0]
+
+
+def test_one_spike_makes_no_cliff_in_the_band(tmp_path):
+    """The spike is drawn, said where it leaves the axis, and does not move the band."""
+    losses = np.full(60, 2.0)
+    losses[1] = 7.43
+    assert smooth(losses, 21).tolist() == [2.0] * 60
+    runs = [
+        write_run(tmp_path, "vgg-a", rate, steps=steps)
+        for rate, steps in ((1e-3, losses), (1e-4, losses / 2))
+    ]
+    facts = tmp_path / "facts.txt"
+    draw(Figure("s", "band", "loss_band"), runs, [facts, tmp_path / "band.pdf"])
+    said = facts.read_text()
+    assert "VGG-A at one step (up to 7.43, at step 2)" in said
+    assert "learning rates 10⁻⁴ and 10⁻³" in said
+
+
+def test_the_rate_map_says_each_networks_best_accuracy(tmp_path):
+    runs = [
+        write_run(tmp_path, "vgg08", rate, seed, accuracies=(0.1, accuracy))
+        for rate, seed, accuracy in ((1e-2, 0, 0.3), (1e-2, 1, 0.5), (1e-3, 0, 0.2))
+    ]
+    runs.append(
+        write_run(tmp_path, "vgg38", 1e-3, losses=(np.nan,), accuracies=(0.01,), diverged=1)
+    )
+    picture = tmp_path / "map.svg"
+    draw(Figure("s", "map", "rate_map"), runs, [picture, tmp_path / "facts.txt"])
+    drawn = re.findall(r">([\d.]+|diverged)</text>", picture.read_text())
+    assert {"40.0", "20.0", "diverged"} <= set(drawn)
+    assert "Empty: not trained." in (tmp_path / "facts.txt").read_text()
+
+
+def test_gradient_flow_tells_scales_from_layers_and_shows_the_spread(tmp_path):
+    run = write_run(tmp_path, "vgg38-bn")
+    other = write_run(tmp_path, "vgg38-bn", seed=1)
+    names = ["entry", "entry_norm", "stages.0.conv1", "stages.0.norm1", "stages.1.conv1"]
+    names += ["stages.1.norm1", "stages.2.conv1", "stages.2.norm1", "head"]
+    for path, factor in ((run.path, 1), (other.path, 100)):
+        values = factor * np.array([[1e-9, 1, 1e-7, 1, 1e-5, 1, 1e-3, 1, 1e-1]])
+        np.savez(
+            path / "gradients.npz", mean_absolute_gradient=values, layer=np.array(names)
+        )
+    picture, facts = tmp_path / "flow.svg", tmp_path / "facts.txt"
+    draw(Figure("s", "flow", "gradient_flow"), [run, other], [picture, facts])
+    said = facts.read_text()
+    assert "in 5 layers' weights and 4 scales of normalisations" in said
+    assert "the first layer gets 1.0 × 10⁻⁸, the last 1.0 × 10⁰" in said  # geometric
+    assert ">stage 3, block 1</text>" in picture.read_text()
+    assert "conv1" not in picture.read_text()
 
 
 def test_a_single_rate_has_no_band_and_says_so(tmp_path):
@@ -62,7 +112,7 @@ def test_a_diverged_run_is_said_under_its_curves(tmp_path):
     runs = [write_run(tmp_path, "vgg38", losses=(np.nan,), accuracies=(0.01,), diverged=1)]
     facts = tmp_path / "facts.txt"
     draw(Figure("s", "curves", "curves"), runs, [facts, tmp_path / "curves.pdf"])
-    assert "VGG38, lr 1e-3 diverged in epoch 1." in facts.read_text()
+    assert "VGG38, lr 10⁻³ diverged in epoch 1." in facts.read_text()
 
 
 def test_the_table_is_taken_at_the_epoch_that_validated_best(tmp_path):

@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import ROOT, SMALL, write_run
+from conftest import SMALL, write_run
 from gradscape.data.store import load
 from gradscape.engine.along_gradient import along, step_sizes
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
-from gradscape.figures.drawing import draw
 from gradscape.models import build
 from gradscape.probes.hessian import filter_units, hessian_product, in_units
 from gradscape.probes.lesion import lesion, removable, without
@@ -25,13 +24,10 @@ from gradscape.probes.trainability import (
     trainability,
 )
 from gradscape.probes.trained import Trained, with_statistics_of
-from gradscape.reading import read_yaml
 from gradscape.results.metrics import METRICS
 from gradscape.results.runs import FinishedRun
 from gradscape.results.theory import SLOPE, residual_mean_squares
-from gradscape.schema import validate
-from gradscape.study import Figure, Run
-from gradscape.unfold import check_claims
+from gradscape.study import Run
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from gradscape.results.runs import (
     FinishedRun,
     by_setting,
     mean_accuracy,
-    model_label,
+    setting_label,
     variant_label,
 )
 from gradscape.results.tables import results_table, smoothness_table
@@ -56,7 +56,7 @@ class Rows:
         for model, rate, varied in shown:
             runs = groups.get((model, rate, varied), [])
             table = results_table(runs)
-            name = f"{model_label(model)} {varied}".strip()
+            name = setting_label(model, varied)
             size = f"{table['parameters'].iloc[0]:,}" if runs else DASH
             row = [name, tex.learning_rate(rate), size]
             for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):

@@ -24,6 +24,7 @@ from gradscape.results.runs import (
     best_setting,
     finished_runs,
     model_label,
+    setting_label,
     variant_label,
 )
 from gradscape.results.tables import results_table
@@ -249,7 +250,7 @@ class StudyView:
     def best(self) -> str:
         """The label of the best model, for a sentence."""
         run = best_setting(self.finished)[0]
-        name = f"{model_label(run.model)} {run.variant}".strip()
+        name = setting_label(run.model, run.variant)
         rate = tex.learning_rate(run.learning_rate)
         return Tex(rf"{tex.escape(name)} (learning rate {rate})")
 

@@ -3,16 +3,9 @@
 from gradscape.letters import Tex, escape
 from gradscape.registry import short
 from gradscape.report import tex
+from gradscape.results.runs import dataset_label
 from gradscape.settings import Settings
 
-DATASETS = {
-    "cifar10": "CIFAR-10",
-    "cifar100": "CIFAR-100",
-    "svhn": "SVHN",
-    "fashion-mnist": "Fashion-MNIST",
-    "generated10": "generated images in 10 classes",
-    "generated100": "generated images in 100 classes",
-}
 OPTIMISERS = {
     "adam": r"Adam \citep{kingma2015}",
     "adamw": r"AdamW \citep{loshchilov2019}",
@@ -44,7 +37,7 @@ NUMBERS = [
 
 
 def dataset(name: str) -> Tex:
-    return escape(DATASETS.get(name, short(name)))
+    return escape(dataset_label(short(name)))
 
 
 def count(number: int, noun: str) -> Tex:
