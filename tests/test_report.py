@@ -139,12 +139,12 @@ def test_the_best_setting_is_the_best_mean_over_seeds(tmp_path):
 def test_published_numbers_stand_beside_ours(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
     view = StudyView(experiment.studies["degradation"], experiment.results)
-    (row,) = (r for r in view.results_rows() if r[:2] == ["VGG38 RC", "$10^{-3}$"])
+    (row,) = (r for r in view.rows.results() if r[:2] == ["VGG38 RC", "$10^{-3}$"])
     assert row[2:7] == ["--", "--", r"\emph{1.33}", "--", r"\emph{61.52}"]
 
 
 def test_a_table_too_long_for_the_page_says_where_all_of_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("gradscape.report.view.MOST_ROWS", 1)
+    monkeypatch.setattr("gradscape.report.rows.MOST_ROWS", 1)
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
     study = experiment.studies["degradation"]
     for seed in (0, 1):
@@ -170,7 +170,7 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
     assert (pair.network, pair.metric) == ("VGG38 RC", "validation, best epoch")
     assert (pair.published, pair.ours) == (0.5232, [0.52, 0.54])
     assert pair.source == "Edinburgh cw2, Table 1"
-    assert pair.differs[0] == "ours 2 epochs of 1 images, theirs 100 of 47,500"
+    assert pair.differs[0] == "ours 2 epochs of 47,500 images, theirs 100 of 47,500"
     he = read_published("report/published/he2016.csv")
     assert list(compare(he, runs)) == []
 
@@ -241,6 +241,6 @@ def test_a_study_without_finished_runs_is_said_so(tmp_path):
     write_run(runs, "vgg-a").path.rename(runs / "vgg-a_lr1e-3_seed2020")
     write_tex(experiment)
     text = (tmp_path / "report" / "report.tex").read_text()
-    assert "None of the study's runs is finished." in text
+    assert f"Not begun: {experiment.studies['degradation'].title}" in text
     planned = [run for run in experiment.runs if not experiment.left_out(run)]
-    assert f"missing: {len(planned) - 1}" in text
+    assert f"{len(planned) - 1:,} planned runs are missing" in text
