@@ -9,7 +9,8 @@
                      <document>.pdf             and its sources, <document>-source.tar.gz
                      logs/<rule>/
 
-A document is `report`, with all studies, or one study. Arguments may be wildcards.
+A document is `report`, with all studies, one study, or one course. Arguments may be
+wildcards.
 """
 
 from dataclasses import dataclass

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from gradscape.engine.along_gradient import along, factors, norm
+from gradscape.engine.clipping import clip
 from gradscape.engine.device import Backend
 from gradscape.engine.forward import Forward
 from gradscape.engine.gradient_change import GradientChange
@@ -95,6 +96,8 @@ class TrainingStep:
         """Move the weights along that gradient and keep a record of the step."""
         if self.change is not None:
             torch.stack(self.change.measure(), out=self.now[2:])
+        if self.settings.adaptive_clipping is not None:
+            clip(self.model, self.settings.adaptive_clipping)
         self.optimiser.step()
         here = self.steps == self.index
         torch.where(here, self.now[:, None], self.epoch, out=self.epoch)

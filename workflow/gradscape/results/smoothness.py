@@ -21,6 +21,7 @@ comparison of two networks where their training losses are equal.
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
 from gradscape.results.runs import FinishedRun
 
@@ -155,9 +156,9 @@ def width(name: str, measure: Band) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean of the last `window` values; of fewer at the start."""
-    window = min(window, len(values))
-    kernel = np.ones(window)
-    finite = np.nan_to_num(values, posinf=1e9)
-    sums = np.convolve(finite, kernel)[: len(values)]
-    return sums / np.minimum(np.arange(1, len(values) + 1), window)
+    """Running median over `window` values, centred; over fewer at the ends.
+
+    Unlike a mean it keeps a single spike from spreading over the window.
+    """
+    series = pd.Series(np.nan_to_num(values, posinf=1e9))
+    return series.rolling(window, center=True, min_periods=1).median().to_numpy()
