@@ -27,7 +27,7 @@ def test_the_full_configuration_is_the_courses():
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml")
     degradation = experiment.studies["degradation"]
     rows = {(r.settings.model, r.settings.learning_rate) for r in degradation.runs}
-    assert len(rows) == 7 and len(degradation.runs) == 21
+    assert len(rows) == 8 and len(degradation.runs) == 24
     assert ("vgg38", 1e-2) not in rows and ("vgg38-bn-rc", 1e-2) in rows
     assert {r.settings.epochs for r in degradation.runs} == {100}
     landscape = experiment.studies["landscape"]
