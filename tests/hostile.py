@@ -52,11 +52,15 @@ def probes(value: float) -> dict[str, pd.DataFrame]:
             weight=value,
         ),
         "hessian": table("quantity", ["largest_eigenvalue", "trace"], value=value),
+        "lesion": table("block", ["none", "stages.0"], accuracy=value),
         "predictions": table("image", range(4), **images),
         "signal": table("moment depth", moments, range(3), layer="x").assign(
             **dict.fromkeys(squares, value)
         ),
         "surface": table("alpha beta", [-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], loss=value),
+        "trainability": table("moment layer", moments, ["all"], value=value).assign(
+            quantity="gradient_cosine"
+        ),
     }
 
 

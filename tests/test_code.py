@@ -62,7 +62,7 @@ def stale() -> dict[str, set[str]]:
         "engine/gradient_flow": {"train"},
         "data/splits": {"train", "probe surface", "probe hessian"},
         "data/datasets": set(),
-        "probes/surface": {"probe surface"},
+        "probes/surface": {"probe surface", "probe hessian"},
         "probes/trained": {"probe surface", "probe hessian"},
         "figures/curves": {"figure curves"},
         "figures/loss_surface": {"figure surface"},

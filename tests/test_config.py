@@ -33,7 +33,7 @@ def test_the_full_configuration_is_the_courses():
     landscape = experiment.studies["landscape"]
     assert len(landscape.runs) == 8
     assert {r.settings.batch_size for r in landscape.runs} == {128}
-    assert landscape.runs[0].name == "vgg-a_lr1e-3_seed2020"
+    assert landscape.runs[0].name == "vgg-a_lr1e-4_seed2020"
 
 
 def test_the_full_configuration_is_sapienzas():

@@ -260,11 +260,11 @@ def test_the_landscape_wants_fp32(dataset, tmp_path):
 
 def test_probes_on_the_command_line(probed_run, generated, tmp_path):
     options = {
-        "surface": '{"points": 3, "images": 20}',
+        "surface": '{"points": 3, "images": 20, "along_path": true}',
         "hessian": '{"images": 20, "iterations": 2, "samples": 2}',
         "signal": '{"images": 20}',
     }
-    rows = {"surface": 9, "hessian": 2, "signal": 24}
+    rows = {"surface": 9 + 3, "hessian": 2, "signal": 24}
     for name, option in options.items():
         out = tmp_path / f"{name}.csv"
         command = ["probe", name, "--run", probed_run, "--data", generated, "--out", out]
@@ -274,7 +274,10 @@ def test_probes_on_the_command_line(probed_run, generated, tmp_path):
     run = Trained(probed_run, generated)
     with torch.no_grad():
         loss = sum(share() for share in run.losses(run.network("best").eval(), 20))
-    assert float(middle["loss"].iloc[0]) == pytest.approx(float(loss), rel=1e-5)
+    assert middle["loss"].tolist() == pytest.approx([float(loss)] * len(middle), rel=1e-5)
+    places = pd.read_csv(tmp_path / "surface.csv").set_index("moment")
+    assert places.loc["initialisation", ["alpha", "beta"]].tolist() == pytest.approx([1, 0])
+    assert not places.loc["best", ["alpha", "beta"]].any()
 
 
 def test_marking_finds_the_runs_own_test_accuracy(probed_run, generated, capsys):

@@ -156,7 +156,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_document(parser: argparse.ArgumentParser) -> None:
-    help_text = f"{REPORT} (default) or a study"
+    help_text = f"{REPORT} (default), a study or a course"
     parser.add_argument("document", nargs="?", default=REPORT, help=help_text)
 
 

@@ -61,6 +61,7 @@ class Settings:
     warmup_epochs: A[int, Range(0), "epochs in which the rate first rises linearly"] = 0
     device: A[str, OneOf(("auto", "cpu", "cuda")), "`cpu`, `cuda`, or CUDA where there is one"] = "auto"
     precision: A[str, OneOf(("auto", "fp32", "tf32", "bf16")), "`fp32`, `tf32` or `bf16`; `auto` is bf16 where the device computes it natively, else fp32, and fp32 with `landscape_every`"] = "auto"
+    score_training: A[int | None, Range(1), Unset("off"), "score this many training images, the first, after each epoch as validation images are: not augmented, in evaluation mode; changes no byte of the training"] = None
     deterministic: A[bool, "use only algorithms that give the same bits every time"] = True
     gradient_lag: A[int | None, Range(1, 10**6), Unset("off"), "record, at every step, how far the output layer's gradient and weight are from those this many steps before, the gradient's norm, and its distance over 1, 5 and 20 steps"] = None
     landscape_every: A[int | None, Range(1), Unset("off"), "measure the loss along the gradient every this many steps; changes no byte of the training"] = None

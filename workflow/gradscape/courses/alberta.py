@@ -11,6 +11,7 @@ from gradscape.courses.archive import code
 from gradscape.errors import GradscapeError
 from gradscape.results.runs import FinishedRun
 
+TITLE = "A small residual network for CIFAR-10"
 STUDIES = ["accuracy"]
 ARCHIVE = "Assignment6-{}.zip"
 NOTHING, FULL = 0.65, 0.80  # accuracies, with marks in proportion in between

@@ -3,7 +3,9 @@
 from gradscape.courses.archive import code
 from gradscape.results.runs import FinishedRun
 
-STUDIES = ["degradation"]
+TITLE = "Why VGG38 does not train, and what mends it"
+STUDIES = ["degradation", "schedules"]
+YEARS = [2021, 2024]
 ARCHIVE = "{}.zip"
 
 

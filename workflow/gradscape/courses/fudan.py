@@ -3,7 +3,8 @@
 from gradscape.courses.archive import everything
 from gradscape.results.runs import FinishedRun
 
-STUDIES = ["landscape", "accuracy"]
+TITLE = "Training a network on CIFAR-10, and what batch normalisation does"
+STUDIES = ["accuracy", "landscape", "landscape-paper"]
 ARCHIVE = "Project2-{}.zip"
 
 

@@ -3,6 +3,7 @@
 from gradscape.courses.archive import everything
 from gradscape.results.runs import FinishedRun
 
+TITLE = "Convolutional networks: regularisation and transfer"
 STUDIES = ["regularisation", "transfer"]
 ARCHIVE = "Exercise2-{}.zip"
 

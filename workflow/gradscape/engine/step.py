@@ -206,9 +206,15 @@ class TrainingStep:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, minibatches: Minibatches, backend: Backend
+    model: nn.Module,
+    minibatches: Minibatches,
+    backend: Backend,
+    kept: list[Tensor] | None = None,
 ) -> tuple[float, float]:
-    """Mean cross entropy and accuracy over all images, in evaluation mode."""
+    """Mean cross entropy and accuracy over all images, in evaluation mode.
+
+    Appends the logits of each minibatch, [b, classes], to `kept`.
+    """
     was_training = model.training
     model.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=backend.device)
@@ -218,6 +224,8 @@ def evaluate(
         with backend.autocast():
             logits = model(images)
         loss = cross_entropy(logits.float(), labels, reduction="sum")
+        if kept is not None:
+            kept.append(logits.float())
         totals += torch.stack([loss, (logits.argmax(1) == labels).sum()])
         step += 1
     model.train(was_training)

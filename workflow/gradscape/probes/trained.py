@@ -19,6 +19,7 @@ from gradscape.registry import short
 from gradscape.settings import Settings
 
 BATCH = 100  # images at a time
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)  # not those that keep their statistics
 
 
 class Trained:
@@ -104,6 +105,22 @@ class Trained:
             return cross_entropy(model(images), labels, reduction="sum") / total
 
         return [lambda batch=batch: share(*batch) for batch in minibatches]
+
+
+@torch.no_grad()
+def with_statistics_of(model: nn.Module, minibatches: list[Tensor]) -> nn.Module:
+    """The network in evaluation mode, its batch normalisations' statistics estimated anew:
+    the mean of those of the minibatches, [b, channels, s, s] each."""
+    norms = [m for m in model.modules() if type(m) in BATCH_NORMS]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # which makes it a plain mean
+    model.eval()
+    for norm in norms:
+        norm.train()
+    for images in minibatches if norms else []:
+        model(images)
+    return model.eval()
 
 
 @torch.no_grad()

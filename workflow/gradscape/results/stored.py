@@ -57,12 +57,14 @@ PROBES = {
     "feature_maps": "layer channel row column value",
     "filters": "moment filter channel row column weight",
     "hessian": "quantity value",
+    "lesion": "block accuracy",
     "predictions": "label predicted confidence",
     "signal": "moment depth activation_mean_square gradient_mean_square "
     "predicted_activation_mean_square predicted_gradient_mean_square",
     "surface": "alpha beta loss",
+    "trainability": "moment quantity layer value",
 }
-WORDS = {"label", "predicted", "layer", "moment", "quantity"}
+WORDS = {"block", "label", "predicted", "layer", "moment", "quantity"}
 
 
 class Damaged(GradscapeError):
@@ -194,6 +196,22 @@ def check_distances(shapes: dict[str, tuple[int, ...]]) -> None:
     for name, shape in wanted.items():
         if shapes.get(name) != shape:
             raise ValueError(f"the array {name} has not the shape {shape}")
+
+
+def read_predictions(path: Path, classes: int) -> pd.DataFrame:
+    """A row a test image: `predicted`, the class it is taken for; `confidence`, 0 to 1; and
+    whether it is `right`."""
+    arrays = read_arrays(path)
+    with reading(path):
+        kinds = {"predicted": "u", "confidence": "u", "right": "b"}
+        for name, kind in kinds.items():
+            array = look_up(arrays, name)
+            if array.dtype.kind != kind or array.ndim != 1:
+                raise ValueError(f"the array {name} does not hold an answer an image")
+        table = pd.DataFrame({name: arrays[name] for name in kinds})
+        if table.empty or table["predicted"].max() >= classes:
+            raise ValueError(f"the array predicted does not hold {classes} classes")
+        return table.assign(confidence=table["confidence"] / 255)
 
 
 def read_gradients(path: Path) -> pd.DataFrame:
