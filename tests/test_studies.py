@@ -284,6 +284,17 @@ def test_a_download_that_fails_says_what_to_do(tmp_path):
 # Reports
 
 
+def finish(planned: Run, results: Path, **numbers) -> None:
+    """A finished run of a study, with the wanted numbers."""
+    made = write_run(results / "made", planned.settings.model, **numbers)
+    record = made.record | {"flops": 5_000_000, "settings": vars(planned.settings)}
+    record |= {"study": planned.study, "run": planned.name, "varied": planned.varied}
+    (made.path / "run.json").write_text(json.dumps(record))
+    folder = results / "runs" / planned.id
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made.path.rename(folder)
+
+
 @pytest.mark.parametrize("study", ["accuracy", "regularisation", "transfer"])
 def test_a_section_says_what_its_runs_say(study, tmp_path):
     """From two of its runs: what they decide is said, the rest is `not measured`."""
@@ -291,15 +302,7 @@ def test_a_section_says_what_its_runs_say(study, tmp_path):
     runs = {run.traits["variant"]: run for run in experiment.studies[study].runs}
     other = {"accuracy": "no-skip", "regularisation": "dropout-0.5"}.get(study, "frozen")
     for variant, accuracy in (("", 0.7), (other, 0.5)):
-        settings = runs[variant].settings
-        made = write_run(tmp_path / "made", settings.model, accuracies=(0.1, accuracy))
-        record = made.record | {"flops": 5_000_000, "settings": vars(settings)}
-        record |= {"study": study, "run": runs[variant].name}
-        record |= {"varied": runs[variant].varied}
-        (made.path / "run.json").write_text(json.dumps(record))
-        folder = tmp_path / "runs" / study / runs[variant].name
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made.path.rename(folder)
+        finish(runs[variant], tmp_path, accuracies=(0.1, accuracy))
     write_tex(experiment, study)
     text = (tmp_path / "report" / f"{study}.tex").read_text()
     assert "70.0" in text and "50.0" in text and " & 5 & " in text
@@ -310,6 +313,32 @@ def test_a_section_says_what_its_runs_say(study, tmp_path):
         )
     if study == "transfer":
         assert "worth less than the same network trained from scratch" in text
+
+
+@pytest.mark.parametrize(
+    ("study", "trained", "stuck"),
+    [
+        ("depth", "Adam trains seven", "Adam does not take seven"),
+        ("initialisation", "beats the one that PyTorch", "accident is as good"),
+        ("shortcuts", "Both shortcuts help", "Neither shortcut helps"),
+        ("folding", "The start alone makes", "The start alone is not enough"),
+        ("rates", "part of its failure is the rate", "No rate makes plain VGG38 train"),
+        ("optimisers", "SGD is ahead of Adam", "SGD is not ahead of Adam"),
+    ],
+)
+def test_a_sentence_turns_with_the_runs(study, trained, stuck, tmp_path):
+    """Runs that train, whatever is varied a little better; then runs that do not."""
+    for number, sentence in enumerate((trained, stuck)):
+        results = tmp_path / str(number)
+        experiment = Experiment.from_file(ROOT / "config" / "cpu.yaml", results)
+        for planned in experiment.studies[study].runs:
+            varied = planned.settings.optimiser == "sgd" or "variant" in planned.varied
+            losses = (4.6, 4.0 - 0.1 * varied) if sentence == trained else (4.6, 4.6)
+            right = 0.5 + 0.1 * varied if sentence == trained else 0.01
+            finish(planned, results, losses=losses, accuracies=(0.01, right))
+        write_tex(experiment, study)
+        text = (results / "report" / f"{study}.tex").read_text()
+        assert sentence in text and ({trained, stuck} - {sentence}).pop() not in text
 
 
 def test_submissions_of_alberta_and_sapienza(tmp_path):

@@ -33,9 +33,9 @@ from gradscape.settings import Settings
 class Measured:
     """What finished runs took on one kind of device.
 
-    `seconds_per_image` is by model, its width and blocks, channels and size of the images,
-    requested precision and CPU threads; `overhead` is what a run takes besides its training
-    steps: start-up, validation, test.
+    `seconds_per_image` is by model, its width, channels and size of the images, requested
+    precision and CPU threads; `overhead` is what a run takes besides its training steps:
+    start-up, validation, test.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class Measured:
 
 def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
     """What decides how long an image takes on one kind of device."""
-    network = (settings["model"], settings.get("width"), settings.get("blocks"))
+    network = (settings["model"], settings.get("width"))
     return (*network, known.channels, known.size, settings["precision"], threads)
 
 

@@ -28,7 +28,6 @@ class Settings:
     dropout: A[float | None, Range(0, below=1), MODEL, MODELS_OWN, "probability of dropping a unit, likewise"] = None
     batch_norm: A[bool | None, MODEL, MODELS_OWN, "with or without batch normalisation, likewise"] = None
     skip: A[bool | None, MODEL, MODELS_OWN, "with or without skip connections, likewise"] = None
-    blocks: A[int | None, Range(0, 200), MODEL, MODELS_OWN, "processing blocks in each of the three stages of `vgg`, which has 7 + 6 × `blocks` convolutions: none in `vgg08`, five in `vgg38`"] = None
     initialisation: A[str | None, OneOf(("default", "he", "zero-last")), MODEL, MODELS_OWN, "of the Edinburgh networks: PyTorch's `default`; `he`, He et al.'s for rectifiers; `zero-last`, the same with each processing block's last convolution at zero"] = None
     reduction_batch_norm: A[bool | None, MODEL, Unset("as `batch_norm`"), "batch normalisation in the Edinburgh networks' reduction blocks, if not as in the others"] = None
     reduction_shortcut: A[str | None, OneOf(("pooled", "strided")), MODEL, Unset("none"), "a residual connection through each of those blocks: `pooled`, the average-pooled identity; `strided`, a 1×1 convolution of stride 2"] = None
