@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import ROOT, SMALL, write_run
+from conftest import SMALL, write_run
 from gradscape.data.store import load
 from gradscape.engine.along_gradient import along, step_sizes
 from gradscape.engine.train import train
@@ -26,13 +26,10 @@ from gradscape.probes.trainability import (
     trainability,
 )
 from gradscape.probes.trained import Trained, with_statistics_of
-from gradscape.reading import read_yaml
 from gradscape.results.metrics import METRICS
 from gradscape.results.runs import FinishedRun
 from gradscape.results.theory import SLOPE, residual_mean_squares
-from gradscape.schema import validate
 from gradscape.study import Figure, Run
-from gradscape.unfold import check_claims
 
 
 @pytest.fixture(scope="module")
@@ -355,7 +352,7 @@ def dataset_run(generated, tmp_path) -> FinishedRun:
     return FinishedRun(tmp_path / "lags")
 
 
-# The figure and the claims
+# The figure
 
 
 def test_the_phase_figure_tells_what_trained(tmp_path):
@@ -381,13 +378,6 @@ def test_the_phase_figure_tells_what_trained(tmp_path):
     picture, facts = (path.read_text() for path in out)
     assert "VGG38 BN" in picture and "did not train" in picture
     assert "uniform guess, 4.61" in facts and "Shares below 1e-14 are rounding" in facts
-
-
-def test_the_claims_of_theory_name_what_there_is():
-    claims = read_yaml(ROOT / "report" / "claims" / "theory.yaml")
-    validate(claims, "theory.yaml", "claims")
-    check_claims(claims, "theory.yaml")
-    assert len(claims) >= 10
 
 
 def test_weights_below_epsilon_are_counted_where_there_is_one(tmp_path):

@@ -130,7 +130,9 @@ def test_every_claim_is_flipped_by_doctored_numbers(study, name, tmp_path, monke
         varied = {k: v for k, v in first.items() if k not in ("model", "learning_rate")}
         run = (first.get("model", "vgg08"), first.get("learning_rate", 1e-3))
         folder = tmp_path / str(len(runs))
-        runs.append(write_run(folder, *run, varied={k: v for k, v in varied.items() if v != ""}))
+        runs.append(
+            write_run(folder, *run, varied={k: v for k, v in varied.items() if v != ""})
+        )
     margin = claim.get("margin", 0)
     right = claim["right"] if isinstance(claim["right"], int | float) else 0.5
     right = np.log(100) if claim["right"] == "chance_loss" else right
