@@ -130,7 +130,9 @@ def test_every_claim_is_flipped_by_doctored_numbers(study, name, tmp_path, monke
         varied = {k: v for k, v in first.items() if k not in ("model", "learning_rate")}
         run = (first.get("model", "vgg08"), first.get("learning_rate", 1e-3))
         folder = tmp_path / str(len(runs))
-        runs.append(write_run(folder, *run, varied={k: v for k, v in varied.items() if v != ""}))
+        runs.append(
+            write_run(folder, *run, varied={k: v for k, v in varied.items() if v != ""})
+        )
     margin = claim.get("margin", 0)
     right = claim["right"] if isinstance(claim["right"], int | float) else 0.5
     right = np.log(100) if claim["right"] == "chance_loss" else right
@@ -165,6 +167,8 @@ def finished(experiment, study, chosen, tmp_path, **more) -> None:
 
 SECTIONS = ["degradation", "schedules", "landscape", "landscape-paper"]
 SECTIONS += ["accuracy", "regularisation", "transfer"]
+SECTIONS += ["depth", "initialisation", "shortcuts", "folding", "rates", "optimisers"]
+SECTIONS += ["sharpness"]
 SLIPS = [r"\?\?", r"\bnan\b", r"\(s\)", r"\b1 (runs|epochs|images|seeds)\b", r"\(\s*\)"]
 SLIPS += [r"\[(left|right|difference)\]", r"  +\.", r"\bNone\b", r"\s,", r"\.\s*\."]
 
