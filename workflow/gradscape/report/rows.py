@@ -202,10 +202,11 @@ class Rows:
         return tex.number([values.loc[part, column]], "significant")
 
     def claims(self) -> list[Row]:
-        """Statement and source, both sides, their difference and what its interval rests
-        on, the verdict."""
+        """Of every claim that was measured: statement and source, both sides, their
+        difference and what its interval rests on, the verdict."""
         rows = []
-        for claim in self.view.claims.values():
+        for name in self.view.measured:
+            claim = self.view.claims[name]
             source = rf"\emph{{{tex.escape(claim.source)}}}"
             row = [Tex(f"{tex.escape(claim.statement)} {source}")]
             for side in (claim.left, claim.right):

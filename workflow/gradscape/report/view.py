@@ -95,6 +95,11 @@ class StudyView:
         return [name for name, claim in self.claims.items() if claim.verdict != UNMEASURED]
 
     @property
+    def unmeasured(self) -> int:
+        """How many claims no runs decide."""
+        return len(self.claims) - len(self.measured)
+
+    @property
     def conclusion(self) -> str:
         """The template with what the study comes to; empty if it has none."""
         name = f"conclusions/{self.study.section}.tex.j2"
@@ -264,12 +269,19 @@ class StudyView:
             return Tex("")
         return self._figure(spec, placement)
 
-    def _figure(self, spec: Figure, placement: str) -> Tex:
-        source = self.results.figure(self.name, spec.name)
+    def picture(self, name: str) -> Tex:
+        """A figure's file, put beside the document; empty if it was not drawn."""
+        source = self.results.figure(self.name, name)
         if not source.exists():
-            return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
-        copied = f"figures/{self.name}-{spec.name}.pdf"
+            return Tex("")
+        copied = f"figures/{self.name}-{name}.pdf"
         copy(regular(source), self.results.sources / copied)
+        return Tex(copied)
+
+    def _figure(self, spec: Figure, placement: str) -> Tex:
+        source, copied = self.results.figure(self.name, spec.name), self.picture(spec.name)
+        if not copied:
+            return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
         facts = regular(source.with_suffix(".txt")).read_text().strip()
         environment = "figure*" if spec.wide else "figure"
         return Tex(
