@@ -1,7 +1,10 @@
-"""Files that appear whole or not at all, and folders that one process at a time writes."""
+"""Files that appear whole or not at all, records under a seal, and folders that one process
+at a time writes."""
 
 import errno
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 import stat
@@ -14,6 +17,7 @@ from typing import IO
 from gradscape.errors import GradscapeError
 
 LITTLE = 2**20  # bytes: a disk with less is full
+SEAL = "record_sha256"  # of the other lines of a record
 
 
 @contextmanager
@@ -47,6 +51,27 @@ def is_full(error: BaseException, folder: Path) -> bool:
     if number is not None:
         return number in (errno.ENOSPC, errno.EDQUOT)
     return "free space" in str(error) or shutil.disk_usage(folder).free < LITTLE
+
+
+def write_record(path: Path, record: dict) -> None:
+    """Write JSON with the checksum of what it says."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(record | {SEAL: seal(record)}, indent=2) + "\n")
+
+
+def is_as_written(record: dict) -> bool:
+    """Is the seal unbroken? Records from before there were seals have none."""
+    return SEAL not in record or record[SEAL] == seal(record)
+
+
+def seal(record: dict) -> str:
+    lines = {key: value for key, value in record.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def copy(source: Path, target: Path) -> None:
