@@ -12,6 +12,15 @@ from conftest import write_run
 from gradscape.layout import RECORD, Results
 from gradscape.results.runs import FinishedRun
 
+
+class Lost(Exception):
+    """What was sound is gone."""
+
+
+class Executed(Exception):
+    """A program from outside has run."""
+
+
 SIDE = range(2)
 WRONG = {"nan": np.nan, "infinity": np.inf, "minus infinity": -np.inf}
 
