@@ -8,6 +8,7 @@ import atexit
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -118,10 +119,9 @@ def inside(folder: Path):
         os.chdir(here)
 
 
-def start(folder: Path, words: list[str]) -> int:
-    """A process that runs one step in `folder`; forked, so that torch is imported once.
-
-    What it says lies beside the folder, which may be full.
+def start(folder: Path, words: list[str], memory: int = resource.RLIM_INFINITY) -> int:
+    """A process that runs one step in `folder`, with so many bytes of address space; forked,
+    so that torch is imported once. What it says lies beside the folder, which may be full.
     """
     log = os.open(folder.parent / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     child = os.fork()
@@ -133,6 +133,7 @@ def start(folder: Path, words: list[str]) -> int:
         signal.alarm(0)
         os.setsid()
         os.chdir(folder)
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         for stream in (1, 2):
             os.dup2(log, stream)
         sys.stdout = os.fdopen(1, "w", closefd=False)

@@ -46,6 +46,7 @@ from gradscape.report.pdf import compile_pdf
 from gradscape.results.runs import finished_runs
 from gradscape.results.tables import write_table
 from hostile import Executed, Lost, stand_in, write_broken
+from strangers import Touch, downloads, weights
 
 HANGS = {"configurations": 10, "workflows": 600}  # seconds; others 60
 SMALL = {
@@ -266,14 +267,6 @@ def digests(paths: list[Path]) -> list[str]:
 # Folders from somebody else
 
 
-class Touch:
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return (os.system, (f"touch '{self.path}'",))
-
-
 def folders(chance: random.Random, folder: Path) -> None:
     experiment, canary = finished(folder), folder / "canary"
     victim = folder / "outside" / "victim"
@@ -331,7 +324,7 @@ def folders(chance: random.Random, folder: Path) -> None:
         raise Lost(f"written outside: {others}")
 
 
-KINDS = [configurations, files, folders, kills, disks, workflows]
+KINDS = [configurations, files, folders, weights, downloads, kills, disks, workflows]
 KINDS = {kind.__name__: kind for kind in KINDS}
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import signal
 import sys
 import threading
@@ -195,16 +196,24 @@ def fail(sentence: str, code: int = 2) -> int:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """An interruption ends in one line, whatever the library that was just being loaded
-    makes of it."""
+    makes of it, and even if it comes where Python lets nothing be raised."""
     interrupted: list[int] = []
+    report = sys.unraisablehook
 
     def note(number: int, frame: object) -> None:
         interrupted.append(number)
         raise KeyboardInterrupt
 
+    def again(unraisable) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            report(unraisable)
+        else:
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+
     in_charge = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, note) if in_charge else None
     try:
+        sys.unraisablehook = again
         yield
     except SystemExit:
         raise
@@ -213,5 +222,6 @@ def interruptible() -> Iterator[None]:
             raise
         sys.exit(fail("interrupted", 128 + signal.SIGINT))
     finally:
+        sys.unraisablehook = report
         if in_charge:
             signal.signal(signal.SIGINT, before)

@@ -10,7 +10,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -24,23 +24,46 @@ SEAL = "record_sha256"  # of the other lines of a record
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path to write to, which becomes `path` when the block ends without error.
 
-    Creates the folder if it is missing; after an error `path` is as it was before. On a
-    full disk, which numpy and torch report in words of their own, raises the `OSError` of
-    one.
+    Creates the folder if it is missing; after an error `path` is as it was before. Of two
+    processes that write the same file, one waits. On a full disk, which numpy and torch
+    report in words of their own, raises the `OSError` of one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
-    partial.unlink(missing_ok=True)  # it might be a link to another file
     try:
-        yield partial
-        partial.replace(path)
-    except BaseException as error:
-        full = is_full(error, path.parent)
-        partial.unlink(missing_ok=True)
-        if full:
-            reason = os.strerror(errno.ENOSPC)
-            raise OSError(errno.ENOSPC, reason, str(path)) from error
+        with locked(partial):
+            try:
+                yield partial
+                partial.replace(path)
+            except BaseException as error:
+                full = is_full(error, path.parent)
+                partial.unlink(missing_ok=True)
+                if full:
+                    raise OSError(errno.ENOSPC, "") from error
+                raise
+    except OSError as error:
+        if error.filename in (None, str(partial)) and error.errno is not None:
+            reason = os.strerror(error.errno)
+            raise OSError(error.errno, reason, str(path)) from error
         raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A file that only this process writes, however many try; the kernel unlocks it when
+    they end. What a killed one left is written over."""
+    while True:
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+                path.unlink()  # it leads to another file
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(number) as file:
+            with suppress(OSError):  # Lustre mounted without `flock`
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if is_at(file, path):  # and not moved by the process that held it
+                yield
+                return
 
 
 def is_full(error: BaseException, folder: Path) -> bool:

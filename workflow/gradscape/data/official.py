@@ -16,7 +16,7 @@ from gradscape.data.store import Dataset
 from gradscape.download import Failed, fetch
 from gradscape.errors import GradscapeError
 
-DOWNLOAD_ATTEMPTS = 3
+ATTEMPTS = 3  # at a download
 
 Files = dict[str, tuple[str, str]]  # by name, a file's address and its md5
 
@@ -47,12 +47,12 @@ def files_of(name: str, files: Files, folder: Path | None) -> Iterator[Path]:
 
 def download(name: str, files: Files, folder: Path) -> None:
     for file, (url, md5) in files.items():
-        for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 fetch(url, folder / file, "md5", md5)
                 break
             except Failed as error:
-                if attempt == DOWNLOAD_ATTEMPTS:
+                if attempt == ATTEMPTS:
                     wanted = ", ".join(files)
                     raise GradscapeError(
                         f"{name}: the download failed ({error}); put {wanted} into a "
