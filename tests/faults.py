@@ -45,7 +45,7 @@ from gradscape.report.build import build, write_tex
 from gradscape.report.pdf import compile_pdf
 from gradscape.results.runs import finished_runs
 from gradscape.results.tables import write_table
-from hostile import Executed, Lost, stand_in, write_broken
+from hostile import Executed, Lost, check_sentence, stand_in, write_broken
 from strangers import Touch, downloads, weights
 
 HANGS = {"configurations": 10, "workflows": 600}  # seconds; others 60
@@ -329,12 +329,6 @@ KINDS = {kind.__name__: kind for kind in KINDS}
 
 
 # The campaign
-
-
-def check_sentence(error: GradscapeError) -> None:
-    sentence = str(error)
-    if "\n" in sentence or len(sentence) > 1000 or "Traceback" in sentence:
-        raise RuntimeError(f"not one sentence: {sentence[:2000]}") from error
 
 
 def hang(number: int, frame: object) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from conftest import write_run
+from gradscape.errors import GradscapeError
 from gradscape.layout import RECORD, Results
 from gradscape.results.runs import FinishedRun
 
@@ -19,6 +20,12 @@ class Lost(Exception):
 
 class Executed(Exception):
     """A program from outside has run."""
+
+
+def check_sentence(error: GradscapeError) -> None:
+    sentence = str(error)
+    if "\n" in sentence or len(sentence) > 1000 or "Traceback" in sentence:
+        raise RuntimeError(f"not one sentence: {sentence[:2000]}") from error
 
 
 SIDE = range(2)

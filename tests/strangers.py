@@ -1,4 +1,4 @@
-"""What comes from outside: weights of somebody else, and servers that do not do as they should."""
+"""What comes from outside: weights of somebody else, and servers that misbehave."""
 
 import hashlib
 import io
@@ -10,6 +10,7 @@ import socketserver
 import threading
 import time
 import zipfile
+from collections import OrderedDict
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler
@@ -18,13 +19,14 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import torch
+from torch import nn
 
 from chains import chain, end, said, start
 from gradscape import download
 from gradscape.data import official
 from gradscape.errors import GradscapeError
 from gradscape.models import pretrained
-from hostile import Executed, Lost
+from hostile import Executed, Lost, check_sentence
 
 LARGEST = 2**33  # bytes of address space, of which torch takes three
 
@@ -103,26 +105,7 @@ def saved() -> dict:
     return torch.load(chain()[0] / file, weights_only=True)
 
 
-def weights(chance: random.Random, folder: Path) -> None:
-    """A run's weights, or those that a training starts from, by somebody who wants more."""
-    canary, whole, steps = folder / "canary", *chain()
-    place = shutil.copytree(whole, folder / "work")
-    evil = f"from pathlib import Path\nPath({str(canary)!r}).touch()\n"
-    (place / "evil.py").write_text(evil)
-    if chance.random() < 0.6:
-        words = steps["probe 0"].words
-        path = place / words[words.index("--run") + 1] / "model.pt"
-        if chance.random() < 0.3:
-            own = {chance.choice(["model", "split", "loss"]): "evil.py:f"}
-            content = packed(saved() | {"settings": saved()["settings"] | own})
-        else:
-            content = hostile(chance, saved(), canary)
-    else:
-        first = {"features.0.weight": torch.zeros(64, 3, 3, 3)}
-        content = hostile(chance, first, canary)
-        path = place / f"vgg11_bn-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-        words = ["train", "--model", "vgg11-bn", "--pretrained", "--weights", path.name]
-        words += ["--dataset", "shapes.npz", "--device", "cpu", "--out", "results/new"]
+def put(chance: random.Random, path: Path, content: bytes) -> None:
     path.unlink(missing_ok=True)
     match chance.randrange(20):
         case 0:
@@ -131,10 +114,40 @@ def weights(chance: random.Random, folder: Path) -> None:
             path.symlink_to("/dev/zero")
         case _:
             path.write_bytes(content)
+
+
+def weights(chance: random.Random, folder: Path) -> None:
+    """A run's weights, or those that a training starts from, by somebody who wants more."""
+    canary = folder / "canary"
+    (first_weights if chance.random() < 0.4 else weights_of_run)(chance, folder, canary)
+    if canary.exists():
+        raise Executed("a program in a file of weights, or named by one")
+
+
+def first_weights(chance: random.Random, folder: Path, canary: Path) -> None:
+    model = nn.Sequential(OrderedDict(features=nn.Sequential(nn.Conv2d(3, 64, 3))))
+    sound = dict(model.state_dict())
+    content = hostile(chance, sound, canary)
+    path = folder / f"vgg11_bn-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+    put(chance, path, content)
+    try:
+        pretrained.load_backbone(model, path)
+    except GradscapeError as error:
+        check_sentence(error)
+
+
+def weights_of_run(chance: random.Random, folder: Path, canary: Path) -> None:
+    whole, steps = chain()
+    place, words = shutil.copytree(whole, folder / "work"), steps["probe 0"].words
+    evil = f"from pathlib import Path\nPath({str(canary)!r}).touch()\n"
+    (place / "evil.py").write_text(evil)
+    content = hostile(chance, saved(), canary)
+    if chance.random() < 0.3:
+        own = {chance.choice(["model", "split", "loss"]): "evil.py:f"}
+        content = packed(saved() | {"settings": saved()["settings"] | own})
+    put(chance, place / words[words.index("--run") + 1] / "model.pt", content)
     code = end(start(place, words, LARGEST))
     lines = said(place).splitlines()
-    if canary.exists():
-        raise Executed(path.name)
     if code not in (0, 2) or (code and not lines[-1].startswith("gradscape: ")):
         raise RuntimeError(f"exit code {code}: {lines}")
 
@@ -223,7 +236,7 @@ def server(behaviour: str):
 
 
 def downloads(chance: random.Random, folder: Path) -> None:
-    """A dataset's file, or a network's weights, from a server that does not do as it should."""
+    """A dataset's file, or a network's weights, from a server that misbehaves."""
     behaviour = chance.choice(BEHAVIOURS)
     download_something = chance.choice([dataset_file, network_weights])
     impatient = {"PATIENCE": 0.3, "SLOWEST": 10**6, "MOST_BYTES": 10**6}
