@@ -1,5 +1,6 @@
 """Probes measure what is known in closed form, and leave training as it was."""
 
+import json
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from gradscape.data.store import load
 from gradscape.engine.along_gradient import along, step_sizes
 from gradscape.engine.gradient_change import GradientChange
 from gradscape.engine.outcome import step_arrays
+from gradscape.engine.record import finish
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
@@ -245,6 +247,7 @@ def test_overflow_is_counted_under_the_figure(dataset, tmp_path):
     out = tmp_path / "run"
     train(Run("s", "vgg08_lr1e-3_seed0", replace(PROBED, epochs=1)), dataset, out)
     np.savez(out / "steps.npz", **arrays)
+    finish(out, json.loads((out / "run.json").read_text()))
     facts = tmp_path / "facts.txt"
     figure = Figure("s", "smoothness", "smoothness", wide=True)
     draw(figure, [FinishedRun(out)], [facts, tmp_path / "smoothness.pdf"])

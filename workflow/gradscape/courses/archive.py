@@ -51,7 +51,7 @@ def everything(top: str, runs: list[FinishedRun], report: bytes) -> dict[str, by
     content = {f"{top}/report.pdf": report, **code(f"{top}/code")}
     for run in runs:
         metrics = (run.path / "metrics.csv").read_bytes()
-        name = f"{run.record['study']}/{run.path.name}"
+        name = f"{run.path.parent.name}/{run.path.name}"
         content[f"{top}/results/{name}/metrics.csv"] = metrics
     return content
 
