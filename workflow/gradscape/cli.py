@@ -128,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
 
     added = command(commands.submission)
     added.add_argument("course", choices=list(names("course")))
-    added.add_argument("--student", required=True, help="number; fudan: number_name")
+    added.add_argument("--student", required=True, help="number, or as asked")
     add_config(added)
 
     added = command(commands.models)

@@ -29,7 +29,8 @@ def train_all(out, epochs=None, n_items=None, root=HERE / "data", dataset=NAME):
     for run in map(FinishedRun, sorted(RESULTS.glob("*"))):
         changes = {"dataset": dataset, "device": "auto", "landscape_every": None}
         changes["epochs"] = epochs or run.settings["epochs"]
-        changes["train_items"] = n_items or run.settings["train_items"]
+        for part in ("train_items", "validation_items"):
+            changes[part] = n_items or run.settings[part]
         train(run.again(**changes), get_dataset(root, dataset), Path(out) / run.path.name)
 
 
@@ -93,7 +94,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", action="store_true", help="train, then draw")
     parser.add_argument("--epochs", type=int, help="fewer or more than in results")
-    parser.add_argument("--n_items", type=int, help="train on the first of the images")
+    parser.add_argument("--n_items", type=int, help="use only the first of the images")
     parser.add_argument("--dataset", default=NAME)
     parser.add_argument("--root", default=HERE / "data", help="folder of the dataset")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for what is made")
