@@ -9,6 +9,7 @@ Beside the archive lie the answers for the student's own copy of the course's te
 
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 from string import Template
 
@@ -34,7 +35,7 @@ QUESTIONS = {
     2024: ["problem", "depth", "reduction", "results", "conclusion"],
 }
 NUMBERS = ("One", "Two", "Three", "Four", "Five")
-FIGURES = {"Three": "flow-vgg38", "Four": "best", "Five": "flow-best"}
+FIGURES = ["flow-vgg38", "best", "flow-best"]
 
 
 def edinburgh(work: HandIn) -> Files:
@@ -43,7 +44,9 @@ def edinburgh(work: HandIn) -> Files:
     config["studies"] = {s.name: config["studies"][s.name] for s in work.studies}
     for private in ("data_dir", "weights"):
         config.pop(private, None)
-    code = work.own(*SCRIPTS) | work.package("__main__") | work.templates()
+    code = (
+        work.own(*SCRIPTS) | work.package("__main__", "results/metrics") | work.templates()
+    )
     code["config.json"] = (json.dumps(config) + "\n").encode()
     mlp = below("pytorch_experiment_scripts", code)
     for run in work.runs:
@@ -83,9 +86,8 @@ def answers(work: HandIn) -> Files:
     runs = [run for run in work.runs if run.record["study"] == STUDIES[0]]
     values = measured(runs) | {"student": work.student}
     files: Files = {}
-    for number, name in FIGURES.items():
+    for name in FIGURES:
         picture = work.experiment.results.figure(STUDIES[0], name)
-        values[f"figure{number}"] = name
         if picture.exists():
             files[f"figures/{name}.pdf"] = picture.read_bytes()
     for year, names in QUESTIONS.items():
@@ -104,7 +106,7 @@ class Answers(Template):
 
 def measured(runs: list[FinishedRun]) -> dict[str, str]:
     """What the answers quote, as LaTeX; means over the seeds."""
-    rows, values = [], {}
+    rows, values = [], defaultdict(lambda: "(not measured)")
     for (model, rate), group in results_table(runs).groupby(["model", "learning_rate"]):
         cells = [model_label(model), tex.learning_rate(rate)]
         cells.append(tex.number(group["parameters"], "count"))
@@ -118,12 +120,11 @@ def measured(runs: list[FinishedRun]) -> dict[str, str]:
             values[f"{name}_accuracy"] = tex.number(group["val_accuracy"], "accuracy")
     for model in ("vgg08", "vgg38"):
         group = [run for run in runs if (run.model, run.learning_rate) == (model, 1e-3)]
-        for end, place in (("first", 0), ("last", -1)):
+        for end, place in (("first", 0), ("last", -1)) if group else ():
             gradients = [run.gradients.iloc[0].iloc[place] for run in group]
             values[f"{model}_{end}"] = tex.number(gradients, "power")
-    best = best_setting(runs)
-    values["best"] = (
-        f"{model_label(best[0].model)} at {tex.learning_rate(best[0].learning_rate)}"
-    )
-    values["chance"] = f"{best[0].chance_loss:.2f}"
+    best = best_setting(runs)[0]
+    rate = tex.learning_rate(best.learning_rate)
+    values["best"] = f"{model_label(best.model)} at {rate}"
+    values["chance"] = f"{best.chance_loss:.2f}"
     return values | {"rows": "\n".join(rows)}

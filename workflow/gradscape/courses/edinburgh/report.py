@@ -29,7 +29,7 @@ def restore(folder: Path, out: Path) -> None:
     )
     losses = pd.read_csv(folder / "metrics.csv")["train_loss"].to_numpy()
     np.savez(out / "steps.npz", loss=losses, steps_per_epoch=1)  # their means are kept
-    record = pd.read_csv(folder / "record.csv", index_col="key")["value"]
+    record = pd.read_csv(folder / "record.csv", index_col=0, na_filter=False)["value"]
     text = json.dumps({key: json.loads(value) for key, value in record.items()})
     (out / "run.json").write_text(text)
 

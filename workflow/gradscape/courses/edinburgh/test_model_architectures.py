@@ -5,7 +5,7 @@ import unittest
 import model_architectures as architectures
 import torch
 
-IMAGES = (2, 32, 16, 16)
+IMAGES = (2, 32, 8, 8)
 PROCESSING = [
     architectures.ConvolutionalProcessingBlock,
     architectures.BNConvolutionalProcessingBlock,
@@ -29,7 +29,7 @@ class Blocks(unittest.TestCase):
     def test_shapes(self):
         for kind in PARAMETERS:
             shape = kind(IMAGES, 32)(torch.randn(IMAGES)).shape
-            self.assertEqual(shape, (2, 32, 8, 8) if kind in REDUCTION else IMAGES)
+            self.assertEqual(shape, (2, 32, 4, 4) if kind in REDUCTION else IMAGES)
 
     def test_parameters(self):
         for kind, parameters in PARAMETERS.items():
@@ -57,7 +57,7 @@ class Networks(unittest.TestCase):
         wanted |= {"vgg38_bn": 338_500, "vgg38_bn_rc": 338_500}
         for name, parameters in wanted.items():
             network = getattr(architectures, name)(100)
-            self.assertEqual(network(torch.randn(2, 3, 32, 32)).shape, (2, 100))
+            self.assertEqual(network(torch.randn(2, 3, 16, 16)).shape, (2, 100))
             self.assertEqual(count(network), parameters)
 
     def test_residual_connections_keep_the_gradient_from_vanishing(self):
@@ -65,7 +65,7 @@ class Networks(unittest.TestCase):
         for name in ("vgg38", "vgg38_rc"):
             torch.manual_seed(0)
             network = getattr(architectures, name)(100)
-            loss = network(torch.randn(4, 3, 32, 32)).logsumexp(1).sum()
+            loss = network(torch.randn(4, 3, 16, 16)).logsumexp(1).sum()
             loss.backward()
             first = network.layer_dict["block_0_0"].layer_dict["conv_0"].weight
             reaching[name] = first.grad.abs().mean().item()
