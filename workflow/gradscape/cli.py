@@ -47,9 +47,8 @@ def threads(text: str) -> int:
     return int(text)
 
 
-def add_threads(parser: argparse.ArgumentParser, default: int = 1) -> None:
-    text = f"CPU threads (default: {default})"
-    parser.add_argument("--threads", type=threads, default=default, help=text)
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=threads, default=1, help="of the CPU; default: 1")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -100,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     added = command(commands.test)
     added.add_argument("--run", type=Path, required=True, help="the run's directory")
     add_data(added)
-    add_threads(added, 2)
+    add_threads(added)
 
     added = command(commands.figure)
     added.add_argument("--spec", required=True, help="the figure, as JSON")

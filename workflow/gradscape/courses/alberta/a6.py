@@ -24,7 +24,6 @@ from gradscape.models.blocks import ACTIVATIONS, conv3x3, norm
 from gradscape.models.resnet_small import STAGES, Convolution, ResidualBlock, ResNetSmall
 
 MODEL = "model_YOURIDNUMBER.pt"
-CHECKPOINT = "checkpoint.pt"
 NETWORK = {"width": 56, "activation": "relu", "dropout": 0.1}
 RECIPE = {
     "seed": 0,
@@ -35,13 +34,6 @@ RECIPE = {
     "warmup_epochs": 5,
     "label_smoothing": 0.1,
 }
-OPTIMISERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSprop,
-}
-OPTIMISERS["muon"] = Muon  # this file's own
 VALIDATION = 5000  # the last of the training images, in order
 MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
@@ -74,6 +66,9 @@ def network():
 
 # 3. Training
 
+OPTIMISERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+OPTIMISERS |= {"rmsprop": RMSprop, "muon": Muon}
+
 
 def learning_rate(epoch, step, steps):
     """The share of the base rate: a linear warm-up, then a cosine to 0 by epochs."""
@@ -84,10 +79,10 @@ def learning_rate(epoch, step, steps):
 
 
 def train(train_loader, validation_loader, steps=None):
-    """Train from the best checkpoint, if there is one, else from the start.
+    """Train on from the epoch that MODEL was saved after, if it is there.
 
-    After each epoch that validates better than all before it, CHECKPOINT keeps what
-    resuming needs and MODEL the network alone. `steps` ends every epoch early, to try it.
+    MODEL is saved after each epoch that validates better than all before it, with what
+    resuming needs. `steps` ends every epoch early, to try it.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(RECIPE["seed"])
@@ -96,11 +91,12 @@ def train(train_loader, validation_loader, steps=None):
     optimiser = make(model.parameters(), **RECIPE["options"])
     loss_of = nn.CrossEntropyLoss(label_smoothing=RECIPE["label_smoothing"])
     first, best = 0, -1.0
-    if Path(CHECKPOINT).exists():
-        saved = torch.load(CHECKPOINT, map_location=device, weights_only=True)
+    if Path(MODEL).exists():
+        saved = torch.load(MODEL, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        first, best = saved["epoch"] + 1, saved["accuracy"]
+        if "optimiser" in saved:  # not in the file that is handed in
+            optimiser.load_state_dict(saved["optimiser"])
+        first, best = saved["epoch"], saved["accuracy"]
         print(f"resumed after epoch {first}, validation accuracy {best:.4f}")
     count = min(steps or len(train_loader), len(train_loader))
     for epoch in range(first, RECIPE["epochs"]):
@@ -116,10 +112,8 @@ def train(train_loader, validation_loader, steps=None):
         print(f"epoch {epoch + 1}: loss {loss.item():.3f}, validation {accuracy:.4f}")
         if accuracy > best:
             best = accuracy
-            weights = {name: t.cpu() for name, t in model.state_dict().items()}
-            torch.save(weights, MODEL)
-            state = {"model": weights, "optimiser": optimiser.state_dict()}
-            torch.save(state | {"epoch": epoch, "accuracy": accuracy}, CHECKPOINT)
+            saved = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            torch.save(saved | {"epoch": epoch + 1, "accuracy": accuracy}, MODEL)
 
 
 @torch.no_grad()
@@ -138,7 +132,8 @@ def validate(model, loader, device):
 def load_model():
     """The saved model for the CPU, with as many threads as suit it at the moment."""
     model = network()
-    model.load_state_dict(torch.load(MODEL, map_location="cpu", weights_only=True))
+    saved = torch.load(MODEL, map_location="cpu", weights_only=True)
+    model.load_state_dict(saved["model"])
     model = model.eval().to(memory_format=torch.channels_last)
     seconds, image = {}, torch.zeros(1, 3, 32, 32)
     for threads in sorted({1, torch.get_num_threads()}):
