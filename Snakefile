@@ -28,7 +28,7 @@ wildcard_constraints:
     study="|".join(experiment.studies),
     run=r"[^/]+",
     figure=r"[a-z0-9-]+",
-    document="|".join(["report", *experiment.studies]),
+    document="|".join(["report", *experiment.studies, *experiment.courses]),
 
 
 rule all:

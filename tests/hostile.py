@@ -9,8 +9,24 @@ import numpy as np
 import pandas as pd
 
 from conftest import write_run
+from gradscape.errors import GradscapeError
 from gradscape.layout import RECORD, Results
 from gradscape.results.runs import FinishedRun
+
+
+class Lost(Exception):
+    """What was sound is gone."""
+
+
+class Executed(Exception):
+    """A program from outside has run."""
+
+
+def check_sentence(error: GradscapeError) -> None:
+    sentence = str(error)
+    if "\n" in sentence or len(sentence) > 1000 or "Traceback" in sentence:
+        raise RuntimeError(f"not one sentence: {sentence[:2000]}") from error
+
 
 SIDE = range(2)
 WRONG = {"nan": np.nan, "infinity": np.inf, "minus infinity": -np.inf}
@@ -52,11 +68,15 @@ def probes(value: float) -> dict[str, pd.DataFrame]:
             weight=value,
         ),
         "hessian": table("quantity", ["largest_eigenvalue", "trace"], value=value),
+        "lesion": table("block", ["none", "stages.0"], accuracy=value),
         "predictions": table("image", range(4), **images),
         "signal": table("moment depth", moments, range(3), layer="x").assign(
             **dict.fromkeys(squares, value)
         ),
         "surface": table("alpha beta", [-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], loss=value),
+        "trainability": table("moment layer", moments, ["all"], value=value).assign(
+            quantity="gradient_cosine"
+        ),
     }
 
 

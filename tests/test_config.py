@@ -27,13 +27,13 @@ def test_the_full_configuration_is_the_courses():
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml")
     degradation = experiment.studies["degradation"]
     rows = {(r.settings.model, r.settings.learning_rate) for r in degradation.runs}
-    assert len(rows) == 7 and len(degradation.runs) == 21
+    assert len(rows) == 8 and len(degradation.runs) == 24
     assert ("vgg38", 1e-2) not in rows and ("vgg38-bn-rc", 1e-2) in rows
     assert {r.settings.epochs for r in degradation.runs} == {100}
     landscape = experiment.studies["landscape"]
     assert len(landscape.runs) == 8
     assert {r.settings.batch_size for r in landscape.runs} == {128}
-    assert landscape.runs[0].name == "vgg-a_lr1e-3_seed2020"
+    assert landscape.runs[0].name == "vgg-a_lr1e-4_seed2020"
 
 
 def test_the_full_configuration_is_sapienzas():

@@ -34,6 +34,7 @@ SMALL = replace(SMALL_ON_CPU, device="cuda", precision="auto")
 EVERY_PATH = [
     SMALL,
     replace(SMALL, model="vgg38-bn-rc", l1=1e-5, optimiser="rmsprop"),
+    replace(SMALL, model="vgg08-bn", fold_after=3, adaptive_clipping=0.01),
     replace(SMALL, model="vgg-a", optimiser="sgd", gradient_lag=2, precision="fp32"),
     replace(SMALL, model="convnet", dropout=0.5, augmentation="geometric-colour"),
     replace(SMALL, model="resnet-small", width=8, optimiser="muon", label_smoothing=0.1),

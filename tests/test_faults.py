@@ -257,6 +257,11 @@ DAMAGE = {
         packed(layer=np.array([], str), mean_absolute_gradient=np.ones(0)),
         "layer is empty",
     ),
+    "no answers": (
+        "predictions.npz",
+        packed(predicted=np.array([100], "u1"), confidence=np.zeros(1, "u1"), right=[True]),
+        "predicted does not hold 100 classes",
+    ),
     "a probe": ("probes/predictions.csv", b"image\n1\n", "confidence is missing"),
 }
 

@@ -11,13 +11,17 @@ from gradscape.data.facts import Facts
 from gradscape.engine.dry_run import dry_run
 from gradscape.errors import GradscapeError
 from gradscape.models import build, check_takes, takes
-from gradscape.models.blocks import layer_counts, parameter_count, weights
+from gradscape.models.blocks import layer_counts, norm, parameter_count, weights
 from gradscape.registry import names
 from gradscape.settings import Settings
 
 EXACT = {
     ("vgg08", 100): 59_716,
     ("vgg08-bn", 100): 60_100,
+    ("vgg14", 100): 115_012,
+    ("vgg20", 100): 170_308,
+    ("vgg26", 100): 225_604,
+    ("vgg32", 100): 280_900,
     ("vgg38", 100): 336_196,
     ("vgg38-rc", 100): 336_196,
     ("vgg38-bn", 100): 338_500,
@@ -36,6 +40,27 @@ EXACT = {
 @pytest.mark.parametrize(("name", "classes"), EXACT)
 def test_parameters_are_exact(name, classes):
     assert parameter_count(build(name, classes)) == EXACT[name, classes]
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        ({"skip": True, "batch_norm": True, "fold_after": 0}, 338_500),
+        ({"skip": True, "reduction_batch_norm": True}, 336_196 + 6 * 64),
+        ({"skip": True, "reduction_shortcut": "pooled"}, 336_196),
+        ({"skip": True, "reduction_shortcut": "strided"}, 336_196 + 3 * 32**2),
+        ({"skip": True, "pre_activation": True}, 336_196),
+        # One normalisation more, behind the last block.
+        ({"skip": True, "pre_activation": True, "batch_norm": True}, 338_500 + 64),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [32, 28])
+def test_every_experiment_on_vgg38_trains_all_of_its_parameters(settings, count, size):
+    model = vgg38(size, **settings)
+    assert parameter_count(model) == count
+    model(torch.randn(4, 3, size, size)).square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.parameters())
 
 
 def shapes(name: str) -> list[tuple[int, int]]:
@@ -117,6 +142,76 @@ def test_residual_connection_spans_the_block_up_to_its_last_activation():
     images = torch.randn(2, 32, 8, 8)
     expected = torch.nn.functional.leaky_relu(images)
     torch.testing.assert_close(block(images), expected)
+
+
+def vgg38(size: int = 32, **settings) -> torch.nn.Module:
+    torch.manual_seed(0)
+    settings = Settings("vgg38", "cifar100", **settings)
+    return build("vgg38", 100, settings, size=size).train()
+
+
+@pytest.mark.parametrize("shortcut", ["pooled", "strided"])
+def test_shortcuts_and_pre_activation_leave_the_input_a_way_of_its_own(shortcut):
+    """Where every block's last convolution is zero, pre-activation blocks hand on what
+    enters them, unactivated, and reduction blocks their shortcut's share of it."""
+    model = vgg38(skip=True, pre_activation=True, reduction_shortcut=shortcut)
+    images = torch.randn(2, 32, 32, 32)
+    expected = images
+    with torch.no_grad():
+        for block in model.stages[:18]:
+            for parameter in block.conv2.parameters():
+                parameter.zero_()
+            if shortcut == "pooled" and block.reduces:
+                expected = torch.nn.functional.avg_pool2d(expected, 2)
+            elif block.reduces:
+                (conv, _) = block.shortcut
+                weight = conv.weight[:, :, 0, 0]
+                expected = torch.einsum("oc,ncij->noij", weight, expected[..., ::2, ::2])
+        kept = images.clone()
+        torch.testing.assert_close(model.stages[:18](images), expected)
+    assert torch.equal(images, kept)  # no activation in place on what is needed again
+
+
+def test_initialisations_keep_or_close_the_blocks():
+    """He's keeps the mean square of a rectified signal; with the last convolution at zero a
+    residual block passes on its input, which the activation before has rectified."""
+    he = vgg38(initialisation="he", skip=True)
+    weight = he.stages[0].conv1.weight
+    assert weight.std().item() == pytest.approx((2 / (32 * 9)) ** 0.5, rel=0.02)
+    assert not any(p.any() for n, p in he.named_parameters() if n.endswith("conv2.bias"))
+    closed = vgg38(initialisation="zero-last", skip=True)
+    images = torch.rand(2, 32, 8, 8)
+    torch.testing.assert_close(closed.stages[:5](images), images)
+    assert all(b.conv2.weight.any() == b.reduces for b in closed.stages)
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_folded_batch_norm_is_a_fixed_map_from_its_step_on(steps):
+    """Until then it is batch normalisation. Then its statistics are one minibatch's and
+    constants, in training and in evaluation: what an image becomes, and its gradient,
+    depend on no other image."""
+    torch.manual_seed(0)
+    ours, torchs = norm(3, True, steps).train(), torch.nn.BatchNorm2d(3).train()
+    minibatches = 2 + torch.randn(steps + 2, 8, 3, 4, 4).requires_grad_()
+    for number, images in enumerate(minibatches[: steps + 1]):
+        expected = torchs(images)
+        torch.testing.assert_close(ours(images), expected, rtol=1e-4, atol=1e-5)
+        if number < steps:
+            torch.testing.assert_close(ours.running_mean, torchs.running_mean)
+    fixed = minibatches[steps].detach()
+    mean = fixed.mean((0, 2, 3), keepdim=True)
+    deviation = (fixed.var((0, 2, 3), correction=0, keepdim=True) + 1e-5).sqrt()
+    images = minibatches[-1]
+    expected = (images - mean) / deviation
+    torch.testing.assert_close(ours(images), expected, rtol=1e-4, atol=1e-5)
+    (slope,) = torch.autograd.grad(ours(images).sum(), images)
+    torch.testing.assert_close(slope, (1 / deviation).expand_as(images))
+    torch.testing.assert_close(ours.eval()(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_nothing_to_fold_is_said():
+    with pytest.raises(GradscapeError, match="fold_after: there is no batch normalisation"):
+        vgg38(fold_after=0)
 
 
 def test_batch_norm_sits_between_convolution_and_activation():

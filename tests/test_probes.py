@@ -1,5 +1,6 @@
 """Probes measure what is known in closed form, and leave training as it was."""
 
+import json
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from gradscape.data.store import load
 from gradscape.engine.along_gradient import along, step_sizes
 from gradscape.engine.gradient_change import GradientChange
 from gradscape.engine.outcome import step_arrays
+from gradscape.engine.record import finish
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
@@ -244,6 +246,7 @@ def test_overflow_is_counted_under_the_figure(dataset, tmp_path):
     out = tmp_path / "run"
     train(Run("s", "vgg08_lr1e-3_seed0", replace(PROBED, epochs=1)), dataset, out)
     np.savez(out / "steps.npz", **arrays)
+    finish(out, json.loads((out / "run.json").read_text()))
     facts = tmp_path / "facts.txt"
     figure = Figure("s", "smoothness", "smoothness", wide=True)
     draw(figure, [FinishedRun(out)], [facts, tmp_path / "smoothness.pdf"])
@@ -259,11 +262,11 @@ def test_the_landscape_wants_fp32(dataset, tmp_path):
 
 def test_probes_on_the_command_line(probed_run, generated, tmp_path):
     options = {
-        "surface": '{"points": 3, "images": 20}',
+        "surface": '{"points": 3, "images": 20, "along_path": true}',
         "hessian": '{"images": 20, "iterations": 2, "samples": 2}',
         "signal": '{"images": 20}',
     }
-    rows = {"surface": 9, "hessian": 2, "signal": 24}
+    rows = {"surface": 9 + 3, "hessian": 2, "signal": 24}
     for name, option in options.items():
         out = tmp_path / f"{name}.csv"
         command = ["probe", name, "--run", probed_run, "--data", generated, "--out", out]
@@ -273,7 +276,10 @@ def test_probes_on_the_command_line(probed_run, generated, tmp_path):
     run = Trained(probed_run, generated)
     with torch.no_grad():
         loss = sum(share() for share in run.losses(run.network("best").eval(), 20))
-    assert float(middle["loss"].iloc[0]) == pytest.approx(float(loss), rel=1e-5)
+    assert middle["loss"].tolist() == pytest.approx([float(loss)] * len(middle), rel=1e-5)
+    places = pd.read_csv(tmp_path / "surface.csv").set_index("moment")
+    assert places.loc["initialisation", ["alpha", "beta"]].tolist() == pytest.approx([1, 0])
+    assert not places.loc["best", ["alpha", "beta"]].any()
 
 
 def test_testing_finds_the_runs_own_test_accuracy(probed_run, generated, capsys):

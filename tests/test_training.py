@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from conftest import BIN, ROOT, SMALL, make, same, succeed
@@ -22,6 +23,7 @@ from gradscape.data.normalisation import moments
 from gradscape.data.store import load
 from gradscape.engine import record
 from gradscape.engine.checkpoint import Checkpoint, fingerprint
+from gradscape.engine.clipping import clip
 from gradscape.engine.device import configure
 from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.lease import lease
@@ -169,6 +171,23 @@ def test_muon_makes_matrices_orthogonal_and_its_steps_of_one_size():
         weight.grad = 1e-9 * torch.randn(shape)
         Muon([weight], lr=0.01).step()
         assert weight.detach().square().mean().sqrt() == pytest.approx(0.01, rel=0.25)
+
+
+def test_adaptive_clipping_is_by_unit_and_spares_the_output_layer():
+    """Weights of norm 5 and 0, gradients of norm 10 and 1, at a limit of 0.1: the first
+    unit keeps a norm of 0.5, the second 1e-4, a tenth of the smallest norm that counts."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1, bias=False))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+        model[0].bias.copy_(torch.tensor([30.0, 40.0]))
+    model[0].weight.grad = torch.tensor([[6.0, 8.0], [0.0, -1.0]])
+    model[0].bias.grad = torch.tensor([3.0, 4.0])  # as a whole, at its limit: 5 of 50
+    model[1].weight.grad = torch.full((1, 2), 1e9)
+    clip(model, 0.1)
+    expected = torch.tensor([[0.3, 0.4], [0.0, -1e-4]])
+    torch.testing.assert_close(model[0].weight.grad, expected)
+    torch.testing.assert_close(model[0].bias.grad, torch.tensor([3.0, 4.0]))
+    assert model[1].weight.grad.min() == 1e9
 
 
 def test_losses_are_what_they_are_called():

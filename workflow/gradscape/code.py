@@ -30,6 +30,7 @@ WITHOUT_EFFECT = {
     "data/datasets",  # the data itself is an input, checked by its checksum
     "data/facts",
     "data/store",
+    "download",  # checked by its hash
     "engine/checkpoint",  # resuming ends in the same bytes
     "engine/lease",
     "engine/progress",

@@ -88,22 +88,20 @@ def recorded_settings(folder: Path) -> dict | None:
 def probe(arguments) -> None:
     """measure a trained network from its weights and its training images"""
     from gradscape.engine.record import write_csv
-    from gradscape.probes.trained import Trained
 
     options = mapping(arguments.options, "--options")
     known = options_of("probe", arguments.name)
     validate_options(options, known, "--options")
     measure = find("probe", arguments.name)
-    run = Trained(arguments.run, arguments.data, arguments.threads)
+    run = trained(arguments)
     write_csv(arguments.out, measure(run, **settled(options, known or {})))
 
 
 def test(arguments) -> None:
     """classify the test images with a trained network, one at a time on the CPU"""
-    from gradscape.probes.trained import Trained, one_at_a_time
+    from gradscape.probes.trained import one_at_a_time
 
-    run = Trained(arguments.run, arguments.data, arguments.threads, "cpu")
-    accuracy, images, seconds = one_at_a_time(run)
+    accuracy, images, seconds = one_at_a_time(trained(arguments, "cpu"))
     print(f"accuracy  {accuracy:.4f} on {images:,} test images")
     print(f"time      {seconds:.1f} s, batch size 1, {arguments.threads} threads")
 
@@ -225,11 +223,25 @@ def mapping(text: str, flag: str) -> dict:
     return content
 
 
+def trained(arguments, device: str = ""):
+    """The run that a command names, with its settings checked: another may have sent it."""
+    from gradscape.probes.trained import Trained
+
+    where = (arguments.run, arguments.data, arguments.threads)
+    run = Trained(*where, device, arguments.own)
+    check_known(run.settings, f"{arguments.run}: settings")
+    return run
+
+
 def settings_from(arguments) -> Settings:
     """The settings on the command line, checked against the schema like a config's."""
     values = {name: getattr(arguments, name) for name in SETTINGS}
-    given = {k: v for k, v in values.items() if v is not None}
-    validate(given, "command line", "settings")
     settings = Settings(**values)
+    check_known(settings, "command line")
     check_settings(settings, "command line")
     return settings
+
+
+def check_known(settings: Settings, at: str) -> None:
+    given = {k: v for k, v in vars(settings).items() if v is not None}
+    validate(given, at, "settings")

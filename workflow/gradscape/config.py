@@ -16,7 +16,7 @@ from gradscape.plain import check_plain
 from gradscape.reading import read_yaml
 from gradscape.schema import validate
 from gradscape.study import Figure, Run, Study, matches
-from gradscape.unfold import unfold_study
+from gradscape.unfold import look_up, unfold_study
 
 FOLDER = re.compile(r"[^-./{}\n][^/{}\n]{0,99}")  # of a dataset
 RESERVED = {DATA_LOGS, WEIGHTS.name}
@@ -49,6 +49,11 @@ class Experiment:
         self.runs = [run for study in self.studies.values() for run in study.runs]
         self.run_by_id = {run.id: run for run in self.runs}
         self.datasets = named_datasets(self.runs)
+        # The courses with a document of their own; each with the student's `name` and
+        # `number` and the course's `year`, where they are given.
+        given = self.config.get("courses", {})
+        check_courses(given, self.studies)
+        self.courses = {name: what for name, what in given.items() if self.of_course(name)}
 
     @classmethod
     def from_file(cls, path: str | Path, results: Path | None = None) -> "Experiment":
@@ -94,14 +99,23 @@ class Experiment:
         return self.results.record(run.study, run.name).exists()
 
     def documents(self, document: str = REPORT) -> list[Study]:
-        """The studies of a document: all for `report`, else the one it is named after."""
+        """The studies of a document: all for `report`, a course's in its order, else the
+        one that the document is named after."""
         if document == REPORT:
             return list(self.studies.values())
+        if document in self.courses:
+            return self.of_course(document)
         if document not in self.studies:
+            known = [*self.studies, *self.courses]
             raise GradscapeError(
-                f"{document}: not a study{suggest(document, self.studies)}"
+                f"{document}: neither a study nor a course{suggest(document, known)}"
             )
         return [self.studies[document]]
+
+    def of_course(self, course: str) -> list[Study]:
+        """Those of a course's studies that the configuration has."""
+        names = registry.declared("course", course, "STUDIES")
+        return [self.studies[name] for name in names if name in self.studies]
 
 
 def check_count(config: dict) -> None:
@@ -114,6 +128,20 @@ def check_count(config: dict) -> None:
             raise GradscapeError(
                 f"config: studies.{name}.grid: has {count:,} runs, above most_runs "
                 f"({most:,}); raise that, if so many are meant"
+            )
+
+
+def check_courses(courses: dict[str, dict], studies) -> None:
+    for name, course in courses.items():
+        at = f"config: courses.{name}"
+        look_up("course", name, at)
+        if name in studies:
+            raise GradscapeError(f"{at}: a study has that name too; rename the study")
+        years = registry.declared("course", name, "YEARS", [])
+        if "year" in course and course["year"] not in years:
+            known = " or ".join(map(str, years)) or "no year"
+            raise GradscapeError(
+                f"{at}.year: {course['year']} is unknown; it takes {known}"
             )
 
 

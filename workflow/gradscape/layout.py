@@ -9,7 +9,8 @@
                      <document>.pdf             and its sources, <document>-source.tar.gz
                      logs/<rule>/
 
-A document is `report`, with all studies, or one study. Arguments may be wildcards.
+A document is `report`, with all studies, one study, or one course. Arguments may be
+wildcards.
 """
 
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
 
 RECORD = "run.json"  # what a run writes last
 CHECKPOINT = ".checkpoint.pt"  # beside it, until then
-RUN_FILES = ["metrics.csv", "timing.csv", "test.csv", "steps.npz", "gradients.npz"]
-RUN_FILES += ["model.pt", RECORD]
+# The tables of a run, whose checksums its record holds; the weights have their own.
+SEALED = ["metrics.csv", "timing.csv", "test.csv", "predictions.npz", "steps.npz"]
+SEALED += ["gradients.npz"]
+RUN_FILES = [*SEALED, "model.pt", RECORD]
 REPORT = "report"  # the document with all studies; one of a single study has its name
 FIGURE_KINDS = ["pdf", "svg", "txt"]
 

@@ -28,6 +28,11 @@ class Settings:
     dropout: A[float | None, Range(0, below=1), MODEL, MODELS_OWN, "probability of dropping a unit, likewise"] = None
     batch_norm: A[bool | None, MODEL, MODELS_OWN, "with or without batch normalisation, likewise"] = None
     skip: A[bool | None, MODEL, MODELS_OWN, "with or without skip connections, likewise"] = None
+    initialisation: A[str | None, OneOf(("default", "he", "zero-last")), MODEL, MODELS_OWN, "of the Edinburgh networks: PyTorch's `default`; `he`, He et al.'s for rectifiers; `zero-last`, the same with each processing block's last convolution at zero"] = None
+    reduction_batch_norm: A[bool | None, MODEL, Unset("as `batch_norm`"), "batch normalisation in the Edinburgh networks' reduction blocks, if not as in the others"] = None
+    reduction_shortcut: A[str | None, OneOf(("pooled", "strided")), MODEL, Unset("none"), "a residual connection through each of those blocks: `pooled`, the average-pooled identity; `strided`, a 1×1 convolution of stride 2"] = None
+    pre_activation: A[bool | None, MODEL, MODELS_OWN, "normalise and activate before each convolution of a block, not after (Edinburgh networks)"] = None
+    fold_after: A[int | None, Range(0), MODEL, Unset("never"), "steps after which the Edinburgh networks' batch normalisation stops: the next minibatch's statistics stay as constants; `0` is initialisation from the first minibatch"] = None
     pretrained: A[bool, "start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)"] = False
     freeze: A[str | None, OneOf(("weights", "backbone")), MODEL, Unset("nothing"), "what of the pretrained part does not train: its `weights`, or the whole `backbone` with its running statistics"] = None
     loss: A[str, Named("loss", own=True), "what is minimised: `cross_entropy`, `squared_error` or `focal`; validation and test losses are always cross entropy"] = "cross_entropy"
@@ -48,6 +53,7 @@ class Settings:
     momentum: A[float, Range(0, below=1), "of `sgd` and `muon`"] = 0.9
     nesterov: A[bool, "of `sgd`"] = False
     weight_decay: A[float, Range(0), "decoupled with `adamw`, an l2 term otherwise"] = 0.0
+    adaptive_clipping: A[float | None, Range(above=0), Unset("off"), "adaptive gradient clipping: the largest norm of a unit's gradient, as a share of its weights' norm; not of the output layer"] = None
     schedule: A[str, Named("schedule", own=True), "`constant`, `cosine` (stepped once per epoch), `cosine_per_iteration` (the course's variant since 2023/24: stepped once per minibatch with a period counted in epochs, so the rate swings), `exponential` or `staircase`"] = "cosine"
     final_learning_rate: A[float, Range(0), "where a cosine ends"] = 2e-5
     decay: A[float, Range(above=0, maximum=1), "factor of `exponential` and `staircase`"] = 0.95
@@ -55,6 +61,7 @@ class Settings:
     warmup_epochs: A[int, Range(0), "epochs in which the rate first rises linearly"] = 0
     device: A[str, OneOf(("auto", "cpu", "cuda")), "`cpu`, `cuda`, or CUDA where there is one"] = "auto"
     precision: A[str, OneOf(("auto", "fp32", "tf32", "bf16")), "`fp32`, `tf32` or `bf16`; `auto` is bf16 where the device computes it natively, else fp32, and fp32 with `landscape_every`"] = "auto"
+    score_training: A[int | None, Range(1), Unset("off"), "score this many training images, the first, after each epoch as validation images are: not augmented, in evaluation mode; changes no byte of the training"] = None
     deterministic: A[bool, "use only algorithms that give the same bits every time"] = True
     gradient_lag: A[int | None, Range(1, 10**6), Unset("off"), "record, at every step, how far the output layer's gradient and weight are from those this many steps before, the gradient's norm, and its distance over 1, 5 and 20 steps"] = None
     landscape_every: A[int | None, Range(1), Unset("off"), "measure the loss along the gradient every this many steps; changes no byte of the training"] = None

@@ -286,14 +286,6 @@ def require_match(runs: list[Run], where: dict, at: str) -> None:
 def default_figures() -> dict[str, dict[str, Any]]:
     """What a study shows by default: all curves, and the best run's gradients."""
     return {
-        "curves": {
-            "draw": "curves",
-            "caption": "Training and validation curves of every run.",
-            "wide": True,
-        },
-        "gradient-flow": {
-            "draw": "gradient_flow",
-            "best": True,
-            "caption": "Gradient flow of the best model.",
-        },
+        "curves": {"draw": "curves", "wide": True},
+        "gradient-flow": {"draw": "gradient_flow", "best": True},
     }

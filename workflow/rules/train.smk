@@ -26,6 +26,7 @@ rule train:
         f"{RUN}/test.csv",
         f"{RUN}/steps.npz",
         f"{RUN}/gradients.npz",
+        f"{RUN}/predictions.npz",
         f"{RUN}/model.pt",
         f"{RUN}/run.json",
     log:

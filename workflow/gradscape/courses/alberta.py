@@ -20,6 +20,7 @@ from gradscape.registry import own_module
 from gradscape.results.runs import FinishedRun
 from gradscape.study import matches
 
+TITLE = "A small residual network for CIFAR-10"
 STUDIES = ["accuracy"]
 STUDENT = r"\d{5,10}"
 EXAMPLE = "1234567"

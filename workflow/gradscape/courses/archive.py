@@ -43,13 +43,13 @@ class HandIn:
     def report(self, author: str) -> bytes:
         """The course's own document as a PDF, with the author below its title.
 
-        If there is none, the one of the course's only study, else the report on all
+        If there is none, the one of its only study, else the report on all
         studies. It is compiled again from its LaTeX. Raises `GradscapeError` if there is
         none of them.
         """
         results = self.experiment.results
-        wanted = declared("course", self.course, "STUDIES")
-        for document in [self.course, *(wanted if len(wanted) == 1 else []), REPORT]:
+        own = [study.name for study in self.studies if len(self.studies) == 1]
+        for document in [self.course, *own, REPORT]:
             if results.tex(document).exists():
                 return signed(results, document, author)
             if results.pdf(document).exists():
@@ -93,8 +93,9 @@ class HandIn:
 
     def templates(self) -> Files:
         """What the report is written from, where the packed gradscape looks for it."""
-        names = {study.section for study in self.studies} | {self.course, "study"}
-        chosen = [TEMPLATES / f"sections/{name}.tex.j2" for name in names]
+        names = {study.section for study in self.studies} | {"study"}
+        rooms = ("sections", "conclusions")
+        chosen = [TEMPLATES / f"{room}/{name}.tex.j2" for room in rooms for name in names]
         chosen += [*TEMPLATES.glob("*.*"), *(TEMPLATES / "parts").glob("*.*")]
         for study in self.studies:
             given = self.experiment.config["studies"][study.name]
@@ -145,13 +146,14 @@ def write_submission(experiment: Experiment, course: str, student: str) -> Path:
         raise GradscapeError(
             f"--student: {student[:60]!r} is not what {course} asks for, such as {example}"
         )
-    wanted, also = (declared("course", course, name, []) for name in ("STUDIES", "ALSO"))
-    if missing := [name for name in wanted if name not in experiment.studies]:
+    names = declared("course", course, "STUDIES")
+    needed = declared("course", course, "NEEDED", names)
+    if missing := [name for name in needed if name not in experiment.studies]:
         raise GradscapeError(
             f"{course}: the configuration has no study {missing[0]!r}; take one that has, "
             "such as config/config.yaml"
         )
-    studies = [experiment.studies[n] for n in [*wanted, *also] if n in experiment.studies]
+    studies = [experiment.studies[n] for n in names if n in experiment.studies]
     runs = [run for study in studies for run in finished_runs(study, experiment.results)]
     done = {run.path for run in runs}
     unfinished = [

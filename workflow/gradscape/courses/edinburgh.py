@@ -20,8 +20,10 @@ from gradscape.report import tex
 from gradscape.results.runs import FinishedRun, best_setting, model_label
 from gradscape.results.tables import results_table
 
-STUDIES = ["degradation"]
-ALSO = ["schedules"]
+TITLE = "Why VGG38 does not train, and what mends it"
+STUDIES = ["degradation", "schedules"]
+NEEDED = ["degradation"]
+YEARS = [2021, 2024]
 STUDENT = r"s\d{7}"
 EXAMPLE = "s1234567"
 ARCHIVE = "{}.zip"
@@ -42,11 +44,13 @@ def edinburgh(work: HandIn) -> Files:
     """Report, code and the course's statistics below a folder named after the student."""
     config = work.experiment.config | {"author": work.student}
     config["studies"] = {s.name: config["studies"][s.name] for s in work.studies}
+    course = config.get("courses", {}).get(work.course, {})
+    config["courses"] = {work.course: course | {"number": work.student}}
     for private in ("data_dir", "weights"):
         config.pop(private, None)
-    code = (
-        work.own(*SCRIPTS) | work.package("__main__", "results/metrics") | work.templates()
-    )
+    code = work.own(*SCRIPTS) | work.package("__main__", "results/metrics")
+    code |= work.templates()
+    code["gradscape/courses/edinburgh.py"] = work.alone(FILES / "edinburgh.py")
     code["config.json"] = (json.dumps(config) + "\n").encode()
     mlp = below("pytorch_experiment_scripts", code)
     for run in work.runs:
@@ -63,7 +67,8 @@ def statistics(run: FinishedRun) -> Files:
     columns = {"train_accuracy": "train_acc", "train_loss": "train_loss"}
     columns |= {"val_accuracy": "val_acc", "val_loss": "val_loss"}
     scores = {"test_accuracy": "test_acc", "test_loss": "test_loss"}
-    record = {key: json.dumps(value) for key, value in run.record.items()}
+    seals = {k: v for k, v in run.record.get("sha256", {}).items() if k.endswith(".csv")}
+    record = {k: json.dumps(v) for k, v in (run.record | {"sha256": seals}).items()}
     tables = {
         "result_outputs/summary.csv": run.metrics[[*columns]].rename(columns=columns),
         "result_outputs/test_summary.csv": run.test[[*scores]].rename(scores).to_frame().T,

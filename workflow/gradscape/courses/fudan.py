@@ -7,7 +7,9 @@ Project2-<id>_<name>/report.pdf, README.md, requirements.txt, four scripts
 
 from gradscape.courses.archive import Files, HandIn, below
 
-STUDIES = ["landscape", "accuracy"]
+TITLE = "Training a network on CIFAR-10, and what batch normalisation does"
+STUDIES = ["accuracy", "landscape", "landscape-paper"]
+NEEDED = ["accuracy", "landscape"]
 STUDENT = r"\w{1,30}_\w[\w.-]{0,60}"
 EXAMPLE = "20300180001_name"
 ARCHIVE = "Project2-{}.zip"

@@ -7,6 +7,7 @@ Exercise2-<number>/report.pdf, requirements.txt, ex3_convnet.py, ex3_pretrained.
 
 from gradscape.courses.archive import Files, HandIn, below
 
+TITLE = "Convolutional networks: regularisation and transfer"
 STUDIES = ["regularisation", "transfer"]
 STUDENT = r"\d{5,10}(_\w[\w.-]{0,60})?"
 EXAMPLE = "1234567 or 1234567_name"

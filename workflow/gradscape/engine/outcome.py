@@ -11,12 +11,13 @@ from gradscape.data.store import Dataset
 from gradscape.engine import record
 from gradscape.engine.history import History
 from gradscape.engine.step import evaluate
-from gradscape.layout import RECORD
 from gradscape.models.blocks import parameter_count, weights
 from gradscape.study import Run
 
 if TYPE_CHECKING:
     from gradscape.engine.train import Training
+
+CLEAN = ("clean_train_loss", "clean_train_accuracy")  # columns, with `score_training`
 
 
 def step_arrays(history: History) -> dict[str, np.ndarray]:
@@ -48,17 +49,36 @@ def stacked(measured: tuple[torch.Tensor, ...]) -> np.ndarray:
     return np.nan_to_num(torch.stack(measured).numpy(), nan=np.inf, posinf=np.inf)
 
 
-def test_scores(training: "Training") -> list[dict]:
+def test_scores(training: "Training") -> tuple[list[dict], dict[str, np.ndarray]]:
     """Loss and accuracy on the test images: of the epoch with the best validation accuracy,
-    as the courses ask, and of the last if that is another."""
+    as the courses ask, and of the last if that is another. And what the best epoch's
+    network takes each image for."""
     images, scores, history = training.test(), [], training.history
     best, last = history.best["epoch"], history.epoch
+    logits: list[torch.Tensor] = []
     if best != last:
         scores.append((last, *evaluate(training.model, images, training.backend)))
     training.model.load_state_dict(history.best["model"])
-    scores.append((best, *evaluate(training.model, images, training.backend)))
+    scores.append((best, *evaluate(training.model, images, training.backend, logits)))
     columns = ["epoch", "test_loss", "test_accuracy"]
-    return [dict(zip(columns, score, strict=True)) for score in reversed(scores)]
+    rows = [dict(zip(columns, score, strict=True)) for score in reversed(scores)]
+    for row in rows:
+        clean = history.metrics[row["epoch"] - 1]
+        row |= {name: clean[name] for name in CLEAN if name in clean}
+    return rows, answers(torch.cat(logits), images.labels)
+
+
+def answers(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, np.ndarray]:
+    """For each image [n]: the class it is taken for, as the smallest unsigned integer that
+    holds all classes; the softmax's confidence in it, 0 to 255 for 0 to 1 and 0 for what is
+    not a number; and whether it is right."""
+    confidence, predicted = logits.softmax(1).max(dim=1)
+    kind = np.min_scalar_type(logits.shape[1] - 1)
+    return {
+        "predicted": predicted.cpu().numpy().astype(kind),
+        "confidence": (255 * confidence.nan_to_num()).round().byte().cpu().numpy(),
+        "right": (predicted == labels).cpu().numpy(),
+    }
 
 
 def write_results(
@@ -68,7 +88,9 @@ def write_results(
     last_weights = training.weights_now()
     record.write_csv(out / "metrics.csv", history.metrics)
     record.write_csv(out / "timing.csv", history.timing)
-    record.write_csv(out / "test.csv", test_scores(training))
+    scores, predictions = test_scores(training)
+    record.write_csv(out / "test.csv", scores)
+    record.write_arrays(out / "predictions.npz", **predictions)
     record.write_arrays(out / "steps.npz", **step_arrays(history))
     record.write_arrays(
         out / "gradients.npz",
@@ -85,8 +107,8 @@ def write_results(
         },
     )
     seconds = sum(row["seconds"] for row in history.timing)
-    record.write_json(
-        out / RECORD,
+    record.finish(
+        out,
         {
             "study": run.study,
             "run": run.name,

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from gradscape.engine.along_gradient import along, factors, norm
+from gradscape.engine.clipping import clip
 from gradscape.engine.device import Backend
 from gradscape.engine.forward import Forward
 from gradscape.engine.gradient_change import GradientChange
@@ -95,6 +96,8 @@ class TrainingStep:
         """Move the weights along that gradient and keep a record of the step."""
         if self.change is not None:
             torch.stack(self.change.measure(), out=self.now[2:])
+        if self.settings.adaptive_clipping is not None:
+            clip(self.model, self.settings.adaptive_clipping)
         self.optimiser.step()
         here = self.steps == self.index
         torch.where(here, self.now[:, None], self.epoch, out=self.epoch)
@@ -203,9 +206,15 @@ class TrainingStep:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, minibatches: Minibatches, backend: Backend
+    model: nn.Module,
+    minibatches: Minibatches,
+    backend: Backend,
+    kept: list[Tensor] | None = None,
 ) -> tuple[float, float]:
-    """Mean cross entropy and accuracy over all images, in evaluation mode."""
+    """Mean cross entropy and accuracy over all images, in evaluation mode.
+
+    Appends the logits of each minibatch, [b, classes], to `kept`.
+    """
     was_training = model.training
     model.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=backend.device)
@@ -215,6 +224,8 @@ def evaluate(
         with backend.autocast():
             logits = model(images)
         loss = cross_entropy(logits.float(), labels, reduction="sum")
+        if kept is not None:
+            kept.append(logits.float())
         totals += torch.stack([loss, (logits.argmax(1) == labels).sum()])
         step += 1
     model.train(was_training)

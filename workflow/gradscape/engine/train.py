@@ -19,7 +19,7 @@ from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.history import History
 from gradscape.engine.minibatches import Minibatches
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
-from gradscape.engine.outcome import write_results
+from gradscape.engine.outcome import CLEAN, write_results
 from gradscape.engine.progress import Progress
 from gradscape.engine.schedules import learning_rate
 from gradscape.engine.step import TrainingStep, evaluate
@@ -72,6 +72,10 @@ class Training:
         at_once = EVALUATION_BATCH[backend.device]
         self.train = minibatches("train", settings.batch_size, settings.augmentation)
         self.validation = minibatches("validation", at_once)
+        self.clean = None  # training images to score without augmentation
+        if settings.score_training is not None:
+            indices["clean"] = indices["train"][: settings.score_training]
+            self.clean = minibatches("clean", at_once)
         self.test = lambda: minibatches("test", at_once)  # needed once, at the end
 
         torch.manual_seed(settings.seed)
@@ -196,6 +200,9 @@ class Training:
             "val_accuracy": val_accuracy,
             "learning_rate": rate,
         }
+        if self.clean is not None:
+            clean = evaluate(self.model, self.clean, self.backend)
+            row |= dict(zip(CLEAN, clean, strict=True))
         history.metrics.append(row)
         rates = {
             "epoch": history.epoch,

@@ -11,7 +11,7 @@ from gradscape.results.runs import FinishedRun
 from gradscape.study import Figure
 
 LABELS = {
-    "parameters": "parameters",
+    "parameters": "number of parameters",
     "dropout": "probability of dropping a unit",
     "augmentation_strength": "strength of the augmentation",
 }
@@ -54,7 +54,9 @@ def against(
         axis.set_xticks(means.index, minor=False)
         axis.xaxis.set_major_formatter(EngFormatter(places=0, sep=""))
         axis.minorticks_off()
-    axis.set_xlabel(LABELS.get(x, x.replace("_", " ")))
+    words = LABELS.get(x, x.replace("_", " "))
+    axis.set_xlabel(words)
     axis.set_ylabel("accuracy (%)")
     style.legend_below(picture, axis.get_legend_handles_labels()[0], 3)
-    return picture, style.seeds_sentence([run.seed for run in runs])
+    seeds = style.seeds_sentence([run.seed for run in runs])
+    return picture, f"Accuracy at the best epoch against the {words}. {seeds}"

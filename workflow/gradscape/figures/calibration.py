@@ -20,26 +20,29 @@ def calibration(figure: Figure, runs: list[FinishedRun]):
         sharex=True,
         gridspec_kw={"height_ratios": [3, 1]},
     )
-    above.plot([0, 1], [0, 1], color="grey", ls="--", lw=0.8)
+    above.plot([0, 100], [0, 100], color="grey", ls="--", lw=0.8)
     handles = []
     for number, run in enumerate(drawn):
         table = run.probe("predictions")
         bins, colour = reliability(table), style.colour(number)
-        above.plot(bins["confidence"], bins["accuracy"], ".-", color=colour, ms=4)
-        below.plot(bins["confidence"], bins["share"], ".-", color=colour, ms=4)
+        above.plot(
+            100 * bins["confidence"], 100 * bins["accuracy"], ".-", color=colour, ms=4
+        )
+        below.plot(100 * bins["confidence"], 100 * bins["share"], ".-", color=colour, ms=4)
         error = expected_calibration_error(table)
         label = f"{run.label}: ECE {100 * error:.1f} %"
         handles.append(Line2D([], [], color=colour, marker=".", label=label))
     handles.append(Line2D([], [], color="grey", ls="--", lw=0.8, label="calibrated"))
-    above.set_ylabel("accuracy")
-    above.set_xlim(0, 1)
-    above.set_ylim(0, 1)
+    above.set_ylabel("accuracy (%)")
+    above.set_xlim(0, 100)
+    above.set_ylim(0, 100)
     below.set_ylim(bottom=0)
-    below.set_ylabel("share")
-    below.set_xlabel("confidence")
+    below.set_ylabel("images (%)")
+    below.set_xlabel("confidence (%)")
     style.legend_below(picture, handles, 3 if figure.wide else 1)
     facts = (
-        f"{seed} All test images, in {BINS} bins of equal width; ECE is the expected "
-        "calibration error, the mean distance from the dashed line over images."
+        f"Confidence and accuracy of {style.named(drawn)}. {seed} All test images, "
+        f"in {BINS} bins of equal width; ECE is the expected calibration error, "
+        "the mean distance from the dashed line over images."
     )
     return picture, facts

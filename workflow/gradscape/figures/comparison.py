@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from gradscape.figures import style
-from gradscape.results.runs import UNCHANGED, FinishedRun, by_setting, variant_label
+from gradscape.results.runs import FinishedRun, by_setting, variant_label
 from gradscape.study import Figure
 
 
@@ -19,23 +19,27 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
     for (model, _, variant), group in groups.items():
         name = variant_label(model, variant, models)
         values = 100 * np.array([run.test["test_accuracy"] for run in group])
-        rows.append((values.mean(), values.std(ddof=1) if len(values) > 1 else 0, name))
+        deviation = values.std(ddof=1) if len(values) > 1 else 0
+        rows.append((values.mean(), deviation, name, not variant))
     rows.sort()
     size = (style.width(figure.wide), 0.7 + 0.125 * len(rows))
     picture, axis = plt.subplots(figsize=size)
-    for place, (mean, deviation, name) in enumerate(rows):
-        own = name.endswith(UNCHANGED)
+    for place, (mean, deviation, _, own) in enumerate(rows):
         colour = style.COLOURS[1 if own else 0]
         if own:
             axis.axvline(mean, color=colour, lw=0.6)
         axis.errorbar(mean, place, xerr=deviation or None, fmt="o", ms=3, color=colour)
-    axis.set_yticks(range(len(rows)), [name for _, _, name in rows])
+    axis.set_yticks(range(len(rows)), [name for _, _, name, _ in rows])
     axis.set_ylim(-0.7, len(rows) - 0.3)
     axis.set_xlabel("test accuracy (%)")
     chance = 100 / runs[0].record["data"]["classes"]
     axis.axvline(chance, color="grey", lw=0.8, ls=":")
-    facts = style.seeds_sentence([run.seed for run in runs]).replace("bands", "bars")
-    return picture, f"{facts} Dotted: chance. {spread(runs)}"
+    facts = [
+        f"Test accuracy of {len(rows)} settings, the best on top; orange: the study's own.",
+        style.seeds_sentence([run.seed for run in runs]).replace("bands", "bars"),
+        f"Dotted: chance. {spread(runs)}",
+    ]
+    return picture, " ".join(facts)
 
 
 def spread(runs: list[FinishedRun]) -> str:

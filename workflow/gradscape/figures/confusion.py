@@ -22,7 +22,10 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
         layout="compressed",
         squeeze=False,
     )
-    facts = [f"{seed} Percent of each class's test images."]
+    facts = [
+        "Confusion matrix: the percentage of each class's test images (row) put in each "
+        f"class (column). {seed}"
+    ]
     for run, axis in zip(drawn, axes[0], strict=True):
         matrix = percentages(run.probe("predictions"))
         draw_matrix(axis, matrix, size=72 * 0.75 * width / len(matrix) * 0.4)

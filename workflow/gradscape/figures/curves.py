@@ -13,11 +13,12 @@ from matplotlib.ticker import MaxNLocator
 
 from gradscape.figures import style
 from gradscape.layout import locate
-from gradscape.results.runs import FinishedRun, by_setting
+from gradscape.results.runs import FinishedRun, by_setting, setting_label
 from gradscape.results.stored import METRICS, read_table
 from gradscape.study import Figure
 
 LINES = ["-", "--", ":", "-."]
+PERCENT = {"train_loss": 1, "val_loss": 1, "train_accuracy": 100, "val_accuracy": 100}
 TOGETHER = 2  # settings up to which training and validation share a panel
 NAMED = 24  # settings up to which each has its colour, its band and a place in the legend
 MOST_DIVERGED = 10  # runs that the caption names one by one
@@ -37,10 +38,13 @@ def curves(
     groups = by_setting(runs)
     many = len(groups) > NAMED
     together = len(groups) <= TOGETHER
-    columns = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
     count = 2 if together else 4
-    picture, axes = plt.subplots(1, count, figsize=(style.width(figure.wide), 1.9))
-    panels = dict(zip(columns, np.repeat(axes, 4 // count), strict=True))
+    across = count if figure.wide else min(count, 2)
+    shape = (count // across, across)
+    size = (style.width(figure.wide), 0.4 + 1.5 * shape[0])
+    picture, axes = plt.subplots(*shape, figsize=size, squeeze=False)
+    axes = axes.ravel()
+    panels = dict(zip(PERCENT, np.repeat(axes, 4 // count), strict=True))
     models = list(dict.fromkeys((model, variant) for model, _, variant in groups))
     rates = sorted({rate for _, rate, _ in groups})
     lines = dict(zip(rates, cycle(LINES), strict=False))
@@ -55,33 +59,37 @@ def curves(
         shade = shades.to_rgba(rate)
         tables = [run.metrics.set_index("epoch") for run in group]
         for column, axis in panels.items():
-            table = pd.concat([table[column] for table in tables], axis=1)
+            table = PERCENT[column] * pd.concat([table[column] for table in tables], axis=1)
             dashed = together and column.startswith("val")
             look = {"color": colour, "ls": "--" if dashed else line}
             if many:
                 look = {"color": shade, "lw": 0.4, "rasterized": True}
             plot_group(axis, table, not many, **look)
         if not many:
-            handles.append(Line2D([], [], color=colour, ls=line, label=group[0].label))
+            label = group[0].label if len(rates) > 1 else setting_label(model, variant)
+            handles.append(Line2D([], [], color=colour, ls=line, label=label))
     if many and len(rates) > 1:
         picture.colorbar(shades, ax=axes, pad=0.01, label="learning rate")
     if reference is not None:
         published = read_table(locate(reference), METRICS).set_index("epoch")
         for column, axis in panels.items():
             line = "--" if together and column.startswith("val") else "-"
-            axis.plot(published[column], color="black", ls=line, lw=0.7)
+            values = PERCENT[column] * published[column]
+            axis.plot(values, color="black", ls=line, lw=0.7)
         handles.append(Line2D([], [], color="black", lw=0.7, label="published"))
-    chance = runs[0].chance_loss
+    chance, highest = runs[0].chance_loss, []
     for column, axis in panels.items():
         part = {"train": "training", "val": "validation"}[column.split("_")[0]]
         quantity = column.split("_")[1]
-        axis.set_title(quantity if together else f"{part} {quantity}")
+        unit = " (%)" if quantity == "accuracy" else ""
+        axis.set_title((quantity if together else f"{part} {quantity}") + unit)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if quantity == "loss":
             axis.axhline(chance, color="grey", lw=0.8, ls=":")
-            top = axis.get_ylim()[1]
-            axis.set_ylim(top=min(top, 1.15 * chance))  # a bad start hides the rest
+            if axis.get_ylim()[1] > 1.15 * chance:  # a bad start hides the rest
+                highest += [np.nanmax(line.get_ydata()) for line in axis.lines[:-1]]
+                axis.set_ylim(top=1.15 * chance)
         else:
             axis.set_ylim(bottom=0)
     if together:
@@ -89,7 +97,13 @@ def curves(
             handles.append(Line2D([], [], color="grey", ls=line, label=label))
     handles.append(Line2D([], [], color="grey", lw=0.8, ls=":", label="chance"))
     style.legend_below(picture, handles, 4 if figure.wide else 2)
-    return picture, facts(runs, len(groups) if many else None)
+    words = [facts(runs, len(groups) if many else None)]
+    if highest:
+        words.append(
+            f"The loss axis ends at {1.15 * chance:.2f}; the highest curve reaches "
+            f"{max(highest):.2f}."
+        )
+    return picture, " ".join(words)
 
 
 def plot_group(axis, table: pd.DataFrame, band: bool, **look):
@@ -105,11 +119,18 @@ def plot_group(axis, table: pd.DataFrame, band: bool, **look):
 
 def facts(runs: list[FinishedRun], lines: int | None = None) -> str:
     """The caption's sentences; `lines` of them where they are too many to be named."""
-    sentences = [style.seeds_sentence([run.seed for run in runs], bands=lines is None)]
     if lines is not None:
         models = len({run.model for run in runs})
-        sentences.insert(0, f"{lines:,} settings of {models} models, one line each.")
-    sentences.append("Dotted: the loss of a uniform guess.")
+        drawn = f"{lines:,} settings of {models} models, one line each"
+    else:
+        rates = style.rate_order(runs)
+        at = f", learning rate {rates[0]}" if len(rates) == 1 else ""
+        drawn = f"{style.named(runs)}{at}"
+    sentences = [
+        f"Training and validation curves: {drawn}.",
+        style.seeds_sentence([run.seed for run in runs], bands=lines is None),
+        "Dotted: the loss of a uniform guess.",
+    ]
     diverged = [run for run in runs if run.diverged]
     if len(diverged) > MOST_DIVERGED:
         sentences.append(f"{len(diverged):,} of {len(runs):,} runs diverged.")

@@ -51,10 +51,11 @@ def explanations(figure: Figure, runs: list[FinishedRun]):
         for axis, name in zip(axes[:, 0], ROWS, strict=True):
             axis.set_ylabel(name, fontsize=6)
     facts = [
-        f"{drawn[0].label}. {seed} In brackets: the probability of the predicted class, "
-        "which the maps explain. Grad-CAM: the brighter a place, the more it speaks for "
-        "that class. Occlusion: hiding a red place lowers the probability, hiding a blue "
-        "one raises it. Each map has its own scale; below it, the largest drop.",
+        f"Where {drawn[0].label} looks. {seed} In brackets: the probability of the "
+        "predicted class, which the maps explain. Grad-CAM: the brighter a place, the "
+        "more it speaks for that class. Occlusion: hiding a red place lowers the "
+        "probability, hiding a blue one raises it. Each map has its own scale; "
+        "below it, the largest drop.",
     ]
     if False not in kinds:
         facts.append("No image was misclassified.")

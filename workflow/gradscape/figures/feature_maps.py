@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 from gradscape.figures import style
+from gradscape.figures.layers import labels, split_scales
 from gradscape.results.runs import FinishedRun
 from gradscape.study import Figure
 
@@ -19,6 +20,7 @@ def feature_maps(figure: Figure, runs: list[FinishedRun]):
     # In the table's order: layers by depth, channels by how much they vary.
     layers = {name: maps(part) for name, part in table.groupby("layer", sort=False)}
     image = layers.pop("input")
+    named = labels(split_scales(list(drawn[0].gradients.columns))[0])
     across = max(map(len, layers.values()))
     width = style.width(figure.wide)
     panel = width / (across + 2)  # inches; the image is as wide as two
@@ -36,11 +38,13 @@ def feature_maps(figure: Figure, runs: list[FinishedRun]):
             style.show_pixels(axis, pixels, cmap="viridis")
             if column == 0:
                 size = " × ".join(map(str, pixels.shape))
-                axis.set_title(f"{name}, {size}", loc="left", fontsize=6, pad=2)
+                axis.set_title(
+                    f"{named.get(name, name)}: {size}", loc="left", fontsize=6, pad=2
+                )
     facts = (
-        f"{drawn[0].label}. {seed} Outputs of {len(layers)} convolutions; of each, the "
-        "channels that vary most over the image, each scaled from its smallest to its "
-        "largest value."
+        f"One test image, and the outputs of {len(layers)} convolutions of "
+        f"{drawn[0].label}. {seed} Of each, the channels that vary most over the image, "
+        "each scaled from its smallest to its largest value."
     )
     return picture, facts
 

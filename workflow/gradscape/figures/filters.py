@@ -5,36 +5,44 @@ import numpy as np
 import pandas as pd
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun
+from gradscape.results.runs import FinishedRun, setting_label
 from gradscape.study import Figure
 
 PROBES = ["filters"]
-ACROSS = 16  # filters side by side
+ACROSS = {False: 12, True: 32}  # filters side by side, in a column and on a page
 MOMENTS = {"initialisation": "before training", "best": "after training"}
 
 
 def filters(figure: Figure, runs: list[FinishedRun]):
-    """One row of panels per run: all filters at initialisation, and at the best weights."""
+    """Two panels per run: all filters at initialisation, below them at the best weights."""
     drawn, seed = style.smallest_seed(runs)
     tables = [arrays(run.probe("filters")) for run in drawn]
-    rows = [-(-len(weights["best"]) // ACROSS) for weights in tables]
+    across = ACROSS[figure.wide]
+    rows = [-(-len(weights["best"]) // across) for weights in tables for _ in MOMENTS]
     width = style.width(figure.wide)
     picture, axes = plt.subplots(
-        *(len(drawn), 2),
-        figsize=(width, sum(width / 2 * count / ACROSS + 0.3 for count in rows)),
-        gridspec_kw={"height_ratios": rows},
-        squeeze=False,
+        *(len(rows), 1),
+        figsize=(width, sum(width * count / across + 0.2 for count in rows)),
+        height_ratios=rows,
     )
-    facts = [f"{seed} Each panel is scaled from its smallest to its largest weight."]
-    for run, weights, panels in zip(drawn, tables, axes, strict=True):
-        for (moment, words), axis in zip(MOMENTS.items(), panels, strict=True):
-            style.show_pixels(axis, montage(weights[moment]))
-            axis.set_title(words, loc="left", pad=2)
-        panels[0].set_title(f"{run.label}\n{MOMENTS['initialisation']}", loc="left", pad=2)
-        before, after = (weights[moment] for moment in MOMENTS)
+    facts = [
+        f"Filters of the first convolution. {seed} Each is scaled from its own smallest to "
+        "its own largest weight."
+    ]
+    panels = iter(axes)
+    for run, weights in zip(drawn, tables, strict=True):
+        name = setting_label(run.model, run.variant)
+        for moment, words in MOMENTS.items():
+            axis = next(panels)
+            style.show_pixels(axis, montage(weights[moment], across))
+            axis.set_title(f"{name}, {words}", loc="left", pad=2)
+        ends = [
+            " to ".join(map(style.signed, (part.min(), part.max())))
+            for part in (weights[moment] for moment in MOMENTS)
+        ]
         facts.append(
-            f"{run.label}: {len(after)} filters, weights {before.min():.2f} to "
-            f"{before.max():.2f} before and {after.min():.2f} to {after.max():.2f} after."
+            f"{name}: {len(weights['best'])} filters, weights {ends[0]} before and "
+            f"{ends[1]} after."
         )
     return picture, " ".join(facts)
 
@@ -49,16 +57,16 @@ def arrays(table: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def montage(weights: np.ndarray) -> np.ndarray:
-    """Filters [n, h, w, 3] side by side, scaled jointly to 0 … 1, white between them.
+def montage(weights: np.ndarray, across: int) -> np.ndarray:
+    """Filters [n, h, w, 3] side by side, each scaled to 0 … 1, white between them.
 
     With one channel, [n, h, w, 1], they are grey.
     """
     count, height, width, _ = weights.shape
-    low, high = weights.min(), weights.max()
-    scaled = (weights - low) / max(high - low, np.finfo(float).tiny)
-    rows = -(-count // ACROSS)
-    page = np.ones((rows * ACROSS, height + 1, width + 1, 3))
+    low, high = (end(axis=(1, 2, 3), keepdims=True) for end in (weights.min, weights.max))
+    scaled = (weights - low) / np.maximum(high - low, np.finfo(float).tiny)
+    rows = -(-count // across)
+    page = np.ones((rows * across, height + 1, width + 1, 3))
     page[:count, :height, :width] = scaled
-    page = page.reshape(rows, ACROSS, height + 1, width + 1, 3).swapaxes(1, 2)
-    return page.reshape(rows * (height + 1), ACROSS * (width + 1), 3)[:-1, :-1]
+    page = page.reshape(rows, across, height + 1, width + 1, 3).swapaxes(1, 2)
+    return page.reshape(rows * (height + 1), across * (width + 1), 3)[:-1, :-1]

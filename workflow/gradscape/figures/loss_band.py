@@ -11,41 +11,68 @@ import numpy as np
 
 from gradscape.figures import style
 from gradscape.options import Range
-from gradscape.results.runs import FinishedRun, model_label
+from gradscape.results.runs import FinishedRun, model_label, rate_label
 from gradscape.results.smoothness import band, smooth
-from gradscape.study import Figure, format_learning_rate
+from gradscape.study import Figure
 
 
 def loss_band(
     figure: Figure,
     runs: list[FinishedRun],
-    window: Annotated[int, Range(1), "steps of the moving average"] = 20,
+    window: Annotated[int, Range(1), "steps of the running median"] = 21,
 ):
-    """The bands of all models in one picture, for the first seed; one rate has no band."""
+    """The bands of all models in one picture, for the first seed; one rate has no band.
+
+    Faint lines: the extremes of each step. The band lies between their running medians.
+    """
     seed = min(run.seed for run in runs)
     runs = [run for run in runs if run.seed == seed]
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
-    facts = [f"Largest and smallest minibatch loss, moving average of {window} steps."]
-    rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
-    facts.append(f"Learning rates {style.listing(rates)}; seed {seed}.")
+    top = 1.5 * runs[0].chance_loss
+    drawn, over, facts = [], [], []
     for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
         group = [run for run in runs if run.model == model]
         name, colour = model_label(model), style.colour(number)
         if len(group) == 1:
             facts.append(f"{name} ran at only one learning rate and has no band.")
             continue
-        low, high = band([run.step_losses for run in group])
-        low, high = smooth(low, window), smooth(high, window)
-        steps = np.arange(1, len(low) + 1)
+        drawn.append(name)
+        extremes = band([run.step_losses for run in group])
+        steps = np.arange(1, len(extremes[0]) + 1)
+        for values in extremes:
+            axis.plot(steps, values, color=colour, lw=0.3, alpha=0.45)
+        low, high = (smooth(values, window) for values in extremes)
         axis.fill_between(steps, low, high, color=colour, alpha=0.35, lw=0, label=name)
-        axis.plot(steps, low, color=colour, lw=0.7)
-        axis.plot(steps, high, color=colour, lw=0.7)
-        diverged = [format_learning_rate(r.learning_rate) for r in group if r.diverged]
+        axis.plot(steps, low, color=colour, lw=0.8)
+        axis.plot(steps, high, color=colour, lw=0.8)
+        over += beyond(name, extremes[1], top)
+        diverged = [rate_label(r.learning_rate) for r in group if r.diverged]
         if diverged:
             facts.append(f"{name} diverged at {', '.join(diverged)}: its band is open.")
-    axis.set_ylim(0, 1.5 * runs[0].chance_loss)
+    if drawn:
+        rates = style.listing(style.rate_order(runs), " and ")
+        facts.insert(
+            0,
+            f"Loss landscape of {style.listing(drawn, ' and ')}: the largest and the "
+            f"smallest minibatch loss over learning rates {rates} at each step (faint), "
+            f"and the band between their running medians over {window} steps; seed {seed}.",
+        )
+        facts.append("Dotted: the loss of a uniform guess.")
+    if over:
+        facts.append(f"The axis ends at {top:.2f}; beyond it lie {', '.join(over)}.")
+    axis.set_ylim(0, top)
     axis.axhline(runs[0].chance_loss, color="grey", lw=0.8, ls=":", label="chance")
     axis.set_xlabel("step")
     axis.set_ylabel("minibatch loss")
     axis.legend(loc="upper right")
     return picture, " ".join(facts)
+
+
+def beyond(name: str, high: np.ndarray, top: float) -> list[str]:
+    """What of a band lies above the axis."""
+    over = np.flatnonzero(np.isfinite(high) & (high > top))
+    if not len(over):
+        return []
+    worst = over[high[over].argmax()]
+    steps = "one step" if len(over) == 1 else f"{len(over):,} steps"
+    return [f"{name} at {steps} (up to {high[worst]:.2f}, at step {worst + 1:,})"]

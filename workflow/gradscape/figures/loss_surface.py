@@ -1,11 +1,13 @@
 """Loss surfaces on the plane of two filter-normalised directions (Li et al. 2018)."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun
+from gradscape.results.runs import FinishedRun, setting_label
 from gradscape.study import Figure
 
 PROBES = ["surface", "hessian"]  # what it draws; only the first is required
@@ -13,6 +15,9 @@ LEVELS = 14
 CEILING = 2  # times the loss of a uniform guess; walls higher than this are cut
 FLAT = 1e-3  # the least height that is drawn
 TICKS = [-1, 0, 1]  # times the span
+ORANGE = style.COLOURS[1]
+MARKS = {"initialisation": "o", "best": "+", "last": "x"}
+EXACT = 1e-6
 
 
 def loss_surface(figure: Figure, runs: list[FinishedRun]):
@@ -47,11 +52,13 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
         )
         surface.set_zlim(smallest, largest)
         surface.tick_params(labelsize=5, pad=-3)
-        surface.set_title(f"{run.label}\n{numbers(run)}")
+        surface.set_title(f"{name(run)}\n{numbers(run)}", fontsize=6)
         contours = picture.add_subplot(1, count, 2 * number + 2)
         filled = contours.contourf(alpha, beta, loss, levels, extend="both", cmap="viridis")
         contours.contour(alpha, beta, loss, levels, colors="white", linewidths=0.3)
-        contours.plot(0, 0, "+", color="#D55E00", ms=5)
+        draw_path(contours, path(run.probe("surface")))
+        contours.set_xlim(table.index[0], table.index[-1])
+        contours.set_ylim(table.columns[0], table.columns[-1])
         contours.set_aspect("equal")
         contours.set_xlabel(r"$\alpha$")
         contours.set_ylabel(r"$\beta$", labelpad=-4)
@@ -65,9 +72,10 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
     )
     points = len(tables[0])
     facts = [
-        f"Seed {seed}, weights with the best validation accuracy (+), {points} x {points} "
-        "points, evaluation mode; both directions scaled filter by filter to the weights."
+        f"Loss around the best weights (+) of {style.named(drawn)}: a surface and its "
+        f"contours. Seed {seed}, {points} × {points} points, evaluation mode."
     ]
+    facts += path_facts(path(drawn[0].probe("surface")))
     if cut:
         facts.append(f"Points above {ceiling:.1f} ({cut}) are cut off there.")
     if any(run.probe("hessian") is not None for run in drawn):
@@ -78,8 +86,45 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
 
 
 def grid(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows alpha, columns beta, values loss."""
+    """Rows alpha, columns beta, values loss; a table without `moment` is all grid."""
+    if "moment" in table:
+        table = table[table["moment"] == "grid"]
     return table.pivot(index="alpha", columns="beta", values="loss")
+
+
+def path(table: pd.DataFrame) -> pd.DataFrame:
+    """Where the weights were, by moment: alpha, beta. Older tables have the best alone."""
+    if "moment" not in table:
+        return pd.DataFrame({"alpha": [0.0], "beta": [0.0]}, index=["best"])
+    return table[table["moment"] != "grid"].set_index("moment")[["alpha", "beta"]]
+
+
+def draw_path(axis, places: pd.DataFrame) -> None:
+    """An arrow from each of the places to the next, and a mark at each."""
+    look = {"color": ORANGE, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
+    for start, end in pairwise(places.to_numpy()):
+        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", **look})
+    for moment, place in places.iterrows():
+        axis.plot(*place, MARKS[moment], color=ORANGE, ms=5, mfc="none", clip_on=False)
+
+
+def path_facts(places: pd.DataFrame) -> list[str]:
+    scaled = "random, scaled filter by filter to the weights"
+    if "initialisation" not in places.index:
+        return [f"Both directions are {scaled}."]
+    facts = ["Arrows: from the first weights (○) to the best and the last (×)."]
+    if abs(places.loc["initialisation", "alpha"] - 1) < EXACT:
+        return [*facts, f"α leads back to the first weights, at 1; β is {scaled}."]
+    farthest = style.power(places.abs().to_numpy().max())
+    return [
+        *facts,
+        f"Both directions are {scaled}; of the way they show next to nothing, its ends are "
+        f"within {farthest} of the middle.",
+    ]
+
+
+def name(run: FinishedRun) -> str:
+    return setting_label(run.model, run.variant)
 
 
 def numbers(run: FinishedRun) -> str:
@@ -88,4 +133,5 @@ def numbers(run: FinishedRun) -> str:
         return ""
     value = table.set_index("quantity")["value"]
     eigenvalue, trace = value["largest_eigenvalue"], value["trace"]
-    return rf"$\lambda$ {eigenvalue:.3g}, trace {trace:.3g}"
+    words = (f"{float(f'{number:.3g}'):,g}" for number in (eigenvalue, trace))
+    return "$\\lambda$ {}, trace {}".format(*words)

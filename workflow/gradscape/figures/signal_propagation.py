@@ -24,7 +24,10 @@ def signal_propagation(figure: Figure, runs: list[FinishedRun]):
     picture, axes = plt.subplots(1, 3, figsize=(style.width(figure.wide), 2.4))
     handles, predicted_any = [], False
     seeds = sorted({run.seed for run in runs})
-    facts = [f"{'Seeds' if len(seeds) > 1 else 'Seed'} {style.listing(seeds)}."]
+    facts = [
+        f"Signal propagation through {style.named(runs)}: mean squares by depth. "
+        f"{'Seeds' if len(seeds) > 1 else 'Seed'} {style.listing(seeds, ' and ')}."
+    ]
     for number, model in enumerate(models):
         colour = style.colour(number)
         handles.append(Line2D([], [], color=colour, marker=".", label=model_label(model)))
@@ -44,7 +47,7 @@ def signal_propagation(figure: Figure, runs: list[FinishedRun]):
                 mean = np.exp(np.log(values).mean(axis=1))
                 axis.plot(mean.index, mean, color=colour, lw=0.7)
     for axis, (_, _, title) in zip(axes, PANELS, strict=True):
-        axis.set_yscale("log")
+        style.log_scale(axis)
         axis.set_title(title)
         axis.set_xlabel("layer, from input to output")
     axes[0].set_ylabel("mean square")

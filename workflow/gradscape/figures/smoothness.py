@@ -9,13 +9,12 @@ from typing import Annotated
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
-from matplotlib.ticker import Formatter, FuncFormatter, NullFormatter, StrMethodFormatter
 
 from gradscape.figures import style
 from gradscape.options import Range, Unset
-from gradscape.results.runs import FinishedRun, model_label
+from gradscape.results.runs import FinishedRun, model_label, rate_label
 from gradscape.results.smoothness import MEASURES, definition, proxy, smooth
-from gradscape.study import Figure, format_learning_rate
+from gradscape.study import Figure
 
 PROBE_WINDOW = 3  # of the definition's
 TITLES = {
@@ -28,7 +27,7 @@ TITLES = {
 def smoothness(
     figure: Figure,
     runs: list[FinishedRun],
-    window: Annotated[int, Range(1), "steps of the proxies' moving average"] = 20,
+    window: Annotated[int, Range(1), "steps of the proxies' running median"] = 21,
     learning_rate: Annotated[
         float | None, Unset("the first probed"), "the rate whose probes are drawn"
     ] = None,
@@ -52,7 +51,10 @@ def smoothness(
         sharex=True,
         squeeze=False,
     )
-    facts = [f"Seed {seed}."]
+    facts = [
+        f"Three measures of smoothness for {style.named(runs)}: bands from the smallest to "
+        f"the largest value, and the largest β. Seed {seed}."
+    ]
     handles = []
     for number, (model, group) in enumerate(groups.items()):
         name, colour = model_label(model), style.colour(number)
@@ -69,9 +71,8 @@ def smoothness(
                     facts.append(
                         f"{infinite} values of {name} overflowed; drawn at the top."
                     )
-    for axis in axes.flat:  # plain numbers, more of them where less of a decade shows
-        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.yaxis.set_minor_formatter(between_powers(*axis.get_ylim()))
+    for axis in axes.flat:
+        style.log_scale(axis)
     for column, measure in enumerate(MEASURES):
         axes[0, column].set_title(TITLES[measure])
         axes[-1, column].set_xlabel("step")
@@ -79,44 +80,30 @@ def smoothness(
     axes[-1, 0].set_ylabel("along the gradient")
     style.legend_below(picture, handles, len(handles))
     if rows == 2:
-        rates = sorted({format_learning_rate(r.learning_rate) for r in runs}, key=float)
+        rates = style.listing(style.rate_order(runs), " and ")
         lag = min(run.settings.get("gradient_lag") or 0 for run in runs)
         facts.append(
-            f"Over learning rates {style.listing(rates)}: gradients of the output layer, "
-            f"{lag} {'step' if lag == 1 else 'steps'} apart; moving average of {window} "
+            f"Above, over learning rates {rates}: gradients of the output layer, "
+            f"{lag} {'step' if lag == 1 else 'steps'} apart; running medians of {window} "
             "steps."
         )
     if probed:
         run = probed[0]
         settings, sizes = run.settings, run.steps["probed_size"].shape[1]
         facts.append(
-            f"Along the gradient: every {settings['landscape_every']} steps at learning "
-            f"rate {format_learning_rate(rate)}, {sizes} step sizes from 1/2 to 4 times "
-            f"it, at most {settings['landscape_cap']:g}; all parameters; moving average of "
+            f"{'Below, along' if rows == 2 else 'Along'} the gradient: every "
+            f"{settings['landscape_every']} steps at learning rate {rate_label(rate)}, "
+            f"{sizes} step sizes from 1/2 to 4 times it, at most "
+            f"{settings['landscape_cap']:g}; all parameters; running medians of "
             f"{PROBE_WINDOW} probes."
         )
     return picture, " ".join(facts)
-
-
-def between_powers(low: float, high: float) -> Formatter:
-    """Labels for the ticks between powers of ten, as many as there is room for."""
-    if high < 3 * low:
-        return StrMethodFormatter("{x:.2g}")
-    if high > 12 * low:
-        return NullFormatter()
-
-    def far_apart(value: float, position: int) -> str:
-        text = f"{value:.2g}"
-        return text if text.strip("0.")[:1] in "2357" else ""
-
-    return FuncFormatter(far_apart)
 
 
 def draw_row(axes, measures: dict, window: int, colour: str) -> int:
     """Draw bands, and beta's largest value as a line; return the number of infinities."""
     infinite = 0
     for axis, name in zip(axes, MEASURES, strict=True):
-        axis.set_yscale("log")
         if name not in measures:
             continue
         steps, low, high = measures[name]

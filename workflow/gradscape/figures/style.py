@@ -10,9 +10,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import FuncFormatter, NullFormatter, StrMethodFormatter
 
 from gradscape.files import whole
-from gradscape.results.runs import FinishedRun
+from gradscape.results.runs import (
+    SUPERSCRIPT,
+    FinishedRun,
+    model_label,
+    printed_variant,
+    rate_label,
+)
 
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.35, 6.9  # inches
@@ -72,6 +79,47 @@ def show_pixels(axis, pixels: np.ndarray, **look) -> None:
     axis.set_yticks([])
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
+
+
+def log_scale(axis) -> None:
+    """A logarithmic axis upwards, with labels between the powers where few are in sight."""
+    axis.set_yscale("log")
+    low, high = axis.get_ylim()
+    if low > 1e-4 and high < 1e5:
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+    def label(value: float, position: int) -> str:
+        text = f"{float(f'{value:.2g}'):g}"
+        far_apart = text.strip("0.")[:1] in "2357"
+        return text if far_apart or high < 3 * low else ""
+
+    powers = np.floor(np.log10(high)) - np.ceil(np.log10(low)) + 1
+    axis.yaxis.set_minor_formatter(FuncFormatter(label) if powers < 2 else NullFormatter())
+
+
+def rate_order(runs: list[FinishedRun]) -> list[str]:
+    """The learning rates of the runs as they are printed, ascending."""
+    return [rate_label(rate) for rate in sorted({run.learning_rate for run in runs})]
+
+
+def named(runs: list[FinishedRun]) -> str:
+    """Which networks are drawn: `VGG08 and VGG38`."""
+    names = [
+        model_label(run.model) + f" ({printed_variant(run.variant)})" * bool(run.variant)
+        for run in runs
+    ]
+    return listing(list(dict.fromkeys(names)), " and ")
+
+
+def power(value: float) -> str:
+    """`2.3 × 10⁻⁷`, for a caption."""
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def legend_below(picture: Picture, handles: list, columns: int) -> None:

@@ -1,5 +1,6 @@
 """What the networks share."""
 
+import torch
 from torch import Tensor, nn
 
 ACTIVATIONS = {
@@ -17,9 +18,45 @@ def conv3x3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=bias)
 
 
-def norm(channels: int, batch_norm: bool) -> nn.Module:
-    """Batch normalisation, or nothing in its place."""
-    return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
+class FoldedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation [n, c, h, w] that stops after `fold_after` training steps.
+
+    The next minibatch's statistics then stay as constants, so that from there on the layer
+    is a fixed affine map with a scale and shift that still train, and could be folded into
+    the convolution before it. With 0 that is initialisation from the first minibatch
+    (Salimans & Kingma 2016, section 3; Mishkin & Matas 2016).
+    """
+
+    def __init__(self, channels: int, fold_after: int):
+        super().__init__(channels)
+        self.fold_after = fold_after
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        # Selected by tensors, not by `if`: a CUDA graph cannot branch on the step.
+        step = self.num_batches_tracked
+        normalises = step < self.fold_after
+        variance, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
+        with torch.no_grad():
+            momentum = self.momentum * normalises + (step == self.fold_after)
+            self.running_mean.lerp_(mean, momentum)
+            self.running_var.lerp_(variance, momentum)
+            step.add_(1)
+        mean = torch.where(normalises, mean, self.running_mean)
+        variance = torch.where(normalises, variance, self.running_var)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        return (x * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+
+def norm(channels: int, batch_norm: bool, fold_after: int | None = None) -> nn.Module:
+    """Batch normalisation, perhaps folded after some steps, or nothing in its place."""
+    if not batch_norm:
+        return nn.Identity()
+    if fold_after is None:
+        return nn.BatchNorm2d(channels)
+    return FoldedBatchNorm2d(channels, fold_after)
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gradscape.options import Range
+from gradscape.probes.surface import filter_norms
 from gradscape.probes.trained import Trained
 
 SEED = 0  # of the starting vector and the signs
@@ -29,6 +30,27 @@ def hessian_product(losses: list[Callable], parameters: Vector) -> Callable:
         return total
 
     return product
+
+
+def filter_units(parameters: Vector) -> Vector:
+    """The norm of each weight's filter; zero for biases and normalisations, which stay."""
+    return [
+        filter_norms(p).expand_as(p) if p.ndim > 1 else torch.zeros_like(p)
+        for p in parameters
+    ]
+
+
+def in_units(product: Callable, units: Vector) -> Callable:
+    """The map v → D H D v for a diagonal D: the Hessian of the weights in units of D.
+
+    With `filter_units` it does not change if a filter is scaled and the normalisation
+    behind it undoes that, while λ itself falls with the square (Arora et al. 2019).
+    """
+
+    def scaled(vector: Vector) -> Vector:
+        return torch._foreach_mul(product(torch._foreach_mul(vector, units)), units)
+
+    return scaled
 
 
 def dot(one: Vector, other: Vector) -> float:
@@ -75,19 +97,28 @@ def hessian(
     images: Annotated[int, Range(2), "training images to measure on"] = 500,
     iterations: Annotated[int, Range(1), "of the power iteration, at most"] = 30,
     samples: Annotated[int, Range(1), "random vectors of the trace's estimate"] = 10,
+    filter_normalised: Annotated[
+        bool, "also in units of the filters' norms, which costs as much again"
+    ] = False,
 ) -> list[dict]:
     """Rows `quantity,value,uncertainty` of the training loss at the best epoch's weights.
 
     The uncertainty is the relative change in the last iteration (`largest_eigenvalue`) and
-    the standard error (`trace`). Evaluation mode, `images` training images. Costs
+    the standard error (`trace`). Evaluation mode, `images` training images: at a uniform
+    guess the eigenvalue falls with their number, so take thousands to compare it. Costs
     iterations + samples products, each about three training steps over the images.
     """
     model = run.network("best").eval()
     parameters = list(model.parameters())
     product = hessian_product(run.losses(model, images), parameters)
-    value, change = largest_eigenvalue(product, parameters, iterations)
-    mean, error = trace(product, parameters, samples)
-    return [
-        {"quantity": "largest_eigenvalue", "value": value, "uncertainty": change},
-        {"quantity": "trace", "value": mean, "uncertainty": error},
-    ]
+    products = {"": product}
+    if filter_normalised:
+        products["filter_normalised_"] = in_units(product, filter_units(parameters))
+    rows = []
+    for unit, product in products.items():
+        value, change = largest_eigenvalue(product, parameters, iterations)
+        mean, error = trace(product, parameters, samples)
+        largest = {"quantity": f"{unit}largest_eigenvalue", "value": value}
+        rows.append(largest | {"uncertainty": change})
+        rows.append({"quantity": f"{unit}trace", "value": mean, "uncertainty": error})
+    return rows

@@ -31,7 +31,8 @@ VARIANCE = 1 / 3  # fan_in times the variance of PyTorch's default weights
 
 
 class Layer:
-    """A convolution or linear layer in a running network: input size, output, name."""
+    """A convolution or linear layer in a running network: input's side and mean square,
+    output, name."""
 
     def __init__(self, name: str, module: nn.Module):
         self.name, self.module = name, module
@@ -39,6 +40,7 @@ class Layer:
 
     def keep(self, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
         self.size = inputs[0].shape[-1]
+        self.input_mean_square = mean_square(inputs[0])
         self.output = output
         if output.requires_grad:
             output.retain_grad()
@@ -55,10 +57,12 @@ def layers(model: nn.Module) -> list[Layer]:
 
 
 def is_plain(model: nn.Module) -> bool:
-    """Does the law apply: only convolutions and leaky ReLUs, normalised at the entry?"""
+    """Does the law apply: only convolutions and leaky ReLUs, normalised at the entry and
+    with PyTorch's default weights?"""
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     residual = any(getattr(module, "residual", False) for module in model.modules())
-    return hasattr(model, "entry_norm") and norms == 1 and not residual
+    default = getattr(model, "initialisation", "default") == "default"
+    return hasattr(model, "entry_norm") and norms == 1 and not residual and default
 
 
 def taps(squares: Tensor) -> Tensor:
@@ -105,12 +109,13 @@ def predicted_gradients(chain: list[Layer], classes: int, images: int) -> list[f
 
 
 def mean_squares(model: nn.Module, chain: list[Layer], loss) -> list[dict]:
-    """For each layer, the mean squares of pre-activation and gradient, and what is left of
-    the pre-activation's variance over images."""
+    """For each layer, the mean squares of input, pre-activation and gradient, and what is
+    left of the pre-activation's variance over images."""
     model.zero_grad()
     loss().backward()
     return [
         {
+            "input_mean_square": layer.input_mean_square,
             "activation_mean_square": mean_square(layer.output),
             "activation_variance": float(layer.output.detach().double().var(dim=0).mean()),
             "gradient_mean_square": mean_square(layer.output.grad),
@@ -127,7 +132,8 @@ def signal(
     run: Trained,
     images: Annotated[int, Range(2), "training images, in one minibatch"] = 100,
 ) -> list[dict]:
-    """Rows `moment,layer,depth,…`: mean squares at initialisation, best and last weights.
+    """Rows `moment,layer,depth,size,…`: mean squares at initialisation, best and last
+    weights; `size` is the side of what the layer puts out, of a linear layer 1.
 
     One minibatch of `images` training images, in training mode as in a step. The
     `predicted_…` columns follow the law above, for a plain network at initialisation.
@@ -148,6 +154,7 @@ def signal(
         for depth, layer in enumerate(chain):
             rows.append(
                 {"moment": moment, "layer": layer.name, "depth": depth}
+                | {"size": layer.output.shape[-1] if layer.output.ndim == 4 else 1}
                 | measured[depth]
                 | {
                     "predicted_activation_mean_square": predicted[0][depth],

@@ -55,25 +55,55 @@ def on_plane(
     return rows
 
 
+def way(model: nn.Module, to: nn.Module) -> list[Tensor]:
+    """The direction from one network's parameters to another's."""
+    pairs = zip(model.parameters(), to.parameters(), strict=True)
+    return [(end - start).detach() for start, end in pairs]
+
+
+def projected(step: list[Tensor], directions: tuple[list, list]) -> tuple[float, float]:
+    """The alpha and beta whose point on the plane comes closest to w + step."""
+    first, second, to = (
+        torch.cat([part.flatten() for part in tensors]).double()
+        for tensors in (*directions, step)
+    )
+    products = torch.stack([first, second]) @ torch.stack([first, second, to], dim=1)
+    return tuple(torch.linalg.solve(products[:, :2], products[:, 2]).tolist())
+
+
 def surface(
     run: Trained,
     images: Annotated[int, Range(2), "training images to measure on"] = 1000,
     points: Annotated[int, Range(3), "along each side of the plane"] = 21,
     span: Annotated[float, Range(above=0), "from the middle to a side"] = 1.0,
+    along_path: Annotated[bool, "alpha leads back to the first weights, at 1"] = False,
 ) -> list[dict]:
-    """Rows `alpha,beta,loss`: the training loss on a grid of points × points, ± span.
+    """Rows `alpha,beta,loss,moment`: the loss on a `grid` of points × points, ± span.
 
-    Weights of the best epoch, evaluation mode, `images` training images.
-    Costs points² forward passes over them.
+    Training loss, weights of the best epoch, evaluation mode, `images` training images.
+    Then a row for the `initialisation`, the `best` and the `last` weights: where they fall
+    on the plane, and their own loss. Random directions show next to nothing of the way
+    between them (Li et al. 2018, section 7), so `along_path` takes it as the first. Costs
+    points² + 3 forward passes over the images.
     """
     model = run.network("best").eval()
     shares = run.losses(model, images)
     generator = torch.Generator().manual_seed(SEED)
-    directions = tuple(filter_normalised_direction(model, generator) for _ in range(2))
+    first, second = (filter_normalised_direction(model, generator) for _ in range(2))
+    if along_path:
+        first = way(model, run.network("initialisation"))
     coordinates = torch.linspace(-span, span, points, dtype=torch.float64).tolist()
-    return on_plane(
+    rows = on_plane(
         list(model.parameters()),
-        directions,
+        (first, second),
         coordinates,
         lambda: sum(share() for share in shares),
     )
+    rows = [row | {"moment": "grid"} for row in rows]
+    for moment in ["initialisation"] * (not run.settings.pretrained) + ["best", "last"]:
+        network = run.network(moment).eval()
+        alpha, beta = projected(way(model, network), (first, second))
+        with torch.no_grad():
+            loss = float(sum(share() for share in run.losses(network, images)))
+        rows.append({"alpha": alpha, "beta": beta, "loss": loss, "moment": moment})
+    return rows

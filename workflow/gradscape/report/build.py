@@ -5,6 +5,8 @@ The rules do it job by job, `gradscape report` in one process; the steps are the
 its sources: a number links to the run or the table that it comes from.
 """
 
+from functools import partial
+
 import jinja2
 
 from gradscape.config import Experiment
@@ -13,7 +15,8 @@ from gradscape.figures.drawing import draw, drawable
 from gradscape.files import copy, refuse_links, say, whole
 from gradscape.layout import FIGURE_KINDS, REPORT, TEMPLATES, locate
 from gradscape.letters import Tex
-from gradscape.report import tex
+from gradscape.registry import declared
+from gradscape.report import tex, words
 from gradscape.report.pdf import compile_pdf
 from gradscape.report.view import StudyView
 from gradscape.results.runs import finished_runs, model_label
@@ -23,7 +26,7 @@ from gradscape.study import matches
 
 def build(experiment: Experiment) -> None:
     """Draw, write and compile everything from the finished runs: the report, and each
-    study's own document."""
+    study's and each course's own document."""
     results, documents = experiment.results, [REPORT]
     for folder in (results.root / "figures", results.root / "tables"):
         refuse_links(folder, *folder.glob("*"))
@@ -45,9 +48,39 @@ def build(experiment: Experiment) -> None:
                     say(f"{study.name}: {error}; it is left out")
                     for output in outputs:  # of another time, perhaps
                         output.unlink(missing_ok=True)
+    chosen = set(documents)
+    for course in experiment.courses:
+        if chosen & {study.name for study in experiment.of_course(course)}:
+            documents.append(course)
     for document in documents:
         write_tex(experiment, document)
         compile_pdf(results, document)
+
+
+def title(experiment: Experiment, document: str) -> str:
+    if document in experiment.courses:
+        return declared("course", document, "TITLE", document)
+    return (
+        experiment.title if document == REPORT else experiment.documents(document)[0].title
+    )
+
+
+def author(experiment: Experiment, document: str) -> str:
+    """A course's document has the student's name and number."""
+    student = experiment.courses.get(document, {})
+    words = [student.get("name") or experiment.author, student.get("number")]
+    return ", ".join(word for word in words if word)
+
+
+def question(document: str, course: dict, **numbers: str | dict[int, str]) -> str:
+    """` (Question 2)` in the document of a course that asks what follows.
+
+    `numbers` has a course's question, or its question by year.
+    """
+    number = numbers.get(document)
+    if isinstance(number, dict):
+        number = number.get(course.get("year", max(number)))
+    return f" (Question {number})" if number else ""
 
 
 class OwnSections(jinja2.BaseLoader):
@@ -94,20 +127,24 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     if not runs:
         raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
     commits = {run.record["revision"]["commit"] or "unknown" for run in runs}
+    course = experiment.courses.get(document)
     text = environment.get_template("main.tex.j2").render(
-        title=experiment.title if document == REPORT else chosen[0].title,
+        title=title(experiment, document),
         whole=document == REPORT,
-        author=experiment.author,
+        author=author(experiment, document),
+        question=partial(question, document, course or {}),
         studies=studies,
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
+        words=words,
         missing=sum(view.missing for view in studies.values()),
+        absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
         revision=", ".join(sorted(commit[:10] for commit in commits)),
-        published=any(view.published_rows for view in studies.values()),
+        published=any(view.rows.comparisons() for view in studies.values()),
         dirty=any(run.record["revision"]["dirty"] for run in runs),
     )
-    with whole(results.tex(document)) as partial:
-        partial.write_text(text)
+    with whole(results.tex(document)) as unfinished:
+        unfinished.write_text(text)
     copy(TEMPLATES / "references.bib", results.sources / "references.bib")

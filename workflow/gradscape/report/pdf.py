@@ -87,7 +87,7 @@ def run_latex(folder: Path, source: Path) -> None:
                 f"{folder.parent}: no room for LaTeX's files; make some, or set TMPDIR"
             )
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        wrong = [line for line in lines if ".tex:" in line or line.startswith("! ")]
+        wrong = [line for line in lines if re.search(r"\.tex:|^! | of file ", line)]
         first = [*wrong, *lines[-1:], f"exit status {done.returncode}"][0]
         raise GradscapeError(f"{source}: LaTeX stopped: {first}")
 

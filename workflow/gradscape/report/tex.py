@@ -8,7 +8,7 @@ from gradscape.letters import Tex, escape
 
 
 def number(values, style: str = "loss") -> Tex:
-    """Mean of `values`, with ± their standard deviation if there are several.
+    """Mean of `values`, with ± their standard deviation if they differ.
 
     Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
     decimal), `significant` (three digits), `count` (a whole number, the same for all) and
@@ -18,11 +18,13 @@ def number(values, style: str = "loss") -> Tex:
     if not np.isfinite(values).all():
         return Tex("diverged")
     mean = values.mean()
-    spread = values.std(ddof=1) if len(values) > 1 else None
+    spread = values.std(ddof=1) if np.ptp(values) > 0 else None
     if style == "count":
         return Tex(f"{values[0]:,.0f}")
     if style == "power":
         mantissa, exponent = f"{mean:.1e}".split("e")
+        if abs(int(exponent)) < 3:
+            return Tex(f"{mean:.2g}")
         return Tex(rf"${mantissa}\times10^{{{int(exponent)}}}$")
     if style == "significant":
         text = f"{mean:.3g}" if spread is None else rf"{mean:.3g} $\pm$ {spread:.2g}"
@@ -32,6 +34,36 @@ def number(values, style: str = "loss") -> Tex:
     if spread is not None:
         text += rf" $\pm$ {factor * spread:.{decimals}f}"
     return Tex(text)
+
+
+def quantity(values, style: str = "loss") -> Tex:
+    """A number as it stands in a sentence: accuracies with their unit."""
+    text = number(values, style)
+    if style == "accuracy" and text != "diverged":
+        text = Tex(text.replace(r" $\pm$ ", r"\,\% $\pm$ ") + r"\,\%")
+    return text
+
+
+def interval(verdict) -> Tex:
+    r"""The 95 % interval of a claim's difference, in points for accuracies: `$+1.1$ to
+    `$+3.7$`; a dash where it has none."""
+    if not np.isfinite([verdict.low, verdict.high]).all() or verdict.low == verdict.high:
+        return Tex("--")
+    factor, decimals = (100, 1) if verdict.style == "accuracy" else (1, 2)
+    if verdict.style not in ("accuracy", "loss"):
+        ends = [number([end], "significant") for end in (verdict.low, verdict.high)]
+        return Tex(" to ".join(ends))
+    low, high = (f"${factor * end:+.{decimals}f}$" for end in (verdict.low, verdict.high))
+    return Tex(f"{low} to {high}")
+
+
+def difference(verdict) -> Tex:
+    """A claim's difference as it stands in a sentence, with its interval if it has one."""
+    text = number([abs(verdict.difference)], verdict.style)
+    if verdict.style == "accuracy":
+        text = Tex(rf"{text} points")
+    bounds = interval(verdict)
+    return text if bounds == "--" else Tex(rf"{text} (95\,\% interval {bounds})")
 
 
 def shorten_power(match: re.Match) -> str:

@@ -1,37 +1,50 @@
-"""What a coursework or a paper asserts, decided by the measured runs.
+"""What a coursework or a paper asserts, decided by the measured runs and their scatter.
 
 A study's claims are data: a statement, its source, and the comparison that decides it, made
 once per seed (and per value of whatever else the grid varies):
 
-    left: {metric: best_val_accuracy, where: {model: vgg38-rc}}
+    left: {metric: test_accuracy, where: {model: vgg38-rc}}
     is: above                # or below, near, apart
     right: {metric: …, where: …}   # or a number, or chance_loss; `times: 2` scales it
     margin: 0.05             # by how much; for near, how far apart at most; default 0
     relative_margin: 0.05    # the same, as a share of the right side
+    threshold: theirs        # the source sets the margin or the number; default ours
     same: learning_rate      # a seed counts only if both sides have the same values of it
 
-With `is: near` and `margin: seed_noise` the two means over seeds may differ by as much as
-the larger standard deviation over seeds.
-
-A claim holds where the comparison is true for every seed that has both sides.
+The claim is decided by the 95 % interval of the difference. Over several seeds that is
+Student's interval of the paired differences. One seed has no scatter: there an accuracy's
+interval comes from the images it was measured on, paired by McNemar's count of those that
+only one of the two networks gets right where the runs kept their predictions (Dietterich
+1998, section 2), and any other number stands for itself, as one run. The claim *holds* if
+the whole interval agrees with it, *does not hold* if the whole interval contradicts it;
+otherwise the two sides *cannot be told apart*. `near` asks for an interval within the
+margin (two one-sided tests).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import stdtrit
 
 from gradscape.registry import find
 from gradscape.results.runs import FinishedRun
 from gradscape.study import VARIANT, matches, varied_label
 
-HOLDS, FAILS, MIXED = "holds", "does not hold", "holds for some seeds"
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "cannot be told apart"
 UNMEASURED = "not measured"
-SEED_NOISE = "seed_noise"
+NORMAL = 1.96  # standard errors of a 95 % interval
+# The images that an accuracy is measured on, as a run's record counts them.
+IMAGES = {
+    "test_accuracy": "test",
+    "final_test_accuracy": "test",
+    "best_val_accuracy": "validation",
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and what the runs say: `left` and `right` hold one number per seed."""
+    """A claim and what the runs say: `left` and `right` hold one number per seed, `low`
+    and `high` bound the difference, `basis` says what the interval rests on."""
 
     name: str
     statement: str
@@ -40,14 +53,13 @@ class Verdict:
     verdict: str
     left: list[float]
     right: list[float]
+    low: float
+    high: float
+    basis: str
 
     @property
-    def holds(self) -> bool:
-        return self.verdict == HOLDS
-
-    @property
-    def fails(self) -> bool:
-        return self.verdict == FAILS
+    def difference(self) -> float:
+        return float(np.mean(self.left) - np.mean(self.right))
 
 
 Pair = tuple[int, str]  # a seed and a variant, which must agree for a fair comparison
@@ -87,55 +99,113 @@ def varied_besides(where: dict, varied: dict) -> str:
 
 
 def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
-    """Compare both sides for every seed and variant that has both."""
-    left, right = measure(claim["left"], runs), measure(claim["right"], runs)
+    """Compare both sides over the seeds and variants that have both."""
+    sides = [claim["left"], claim["right"]]
+    left, right = (measure(side, runs) for side in sides)
     pairs = sorted(left.keys() & right.keys())
     if "same" in claim:
         values = [
             {p: {run.settings[claim["same"]] for run in group} for p, group in side.items()}
-            for side in (by_pair(claim["left"], runs), by_pair(claim["right"], runs))
+            for side in (by_pair(side, runs) for side in sides)
         ]
         pairs = [pair for pair in pairs if values[0][pair] == values[1][pair]]
-    margin = claim.get("margin", 0)
-    if margin == SEED_NOISE:
-        sides = [[side[pair] for pair in pairs] for side in (left, right)]
-        true = [within_seed_noise(*sides)] if len(pairs) > 1 else []
-    else:
-        relative = claim.get("relative_margin", 0)
-        true = [
-            compare(left[p], claim["is"], right[p], margin + relative * abs(right[p]))
-            for p in pairs
-        ]
-    if not true:
-        verdict = UNMEASURED
-    elif all(true):
-        verdict = HOLDS
-    else:
-        verdict = MIXED if any(true) else FAILS
+    lefts, rights = (np.array([side[pair] for pair in pairs]) for side in (left, right))
+    noise = image_noise(sides, runs, pairs[0]) if len(pairs) == 1 else None
+    margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * np.abs(rights)
+    low, high = interval(lefts - rights, noise) if pairs else (np.nan, np.nan)
+    theirs = claim.get("threshold") == "theirs" or not is_threshold(claim)
     return Verdict(
         name=name,
         statement=claim["statement"],
-        source=claim["source"],
+        source=claim["source"] + ("" if theirs else " (threshold: ours)"),
         style=claim.get("style", "loss"),
-        verdict=verdict,
-        left=[left[pair] for pair in pairs],
-        right=[right[pair] for pair in pairs],
+        verdict=compare(lefts, claim["is"], rights, margin, noise) if pairs else UNMEASURED,
+        left=lefts.tolist(),
+        right=rights.tolist(),
+        low=low,
+        high=high,
+        basis=basis(pairs, sides, runs, noise),
     )
 
 
-def compare(left: float, relation: str, right: float, margin: float) -> bool:
-    """NaN compares false with everything: a diverged run proves no claim."""
-    if relation == "near":
-        return abs(left - right) <= margin
-    if relation == "apart":
-        return abs(left - right) > margin
-    return left > right + margin if relation == "above" else left < right - margin
+def is_threshold(claim: dict) -> bool:
+    """Does a number decide the claim, rather than the order of two measurements?"""
+    number = isinstance(claim["right"], int | float)
+    return number or "margin" in claim or "relative_margin" in claim
 
 
-def within_seed_noise(left: list[float], right: list[float]) -> bool:
-    """Do the means differ by no more than the larger standard deviation over seeds?"""
-    noise = max(np.std(left, ddof=1), np.std(right, ddof=1))
-    return bool(abs(np.mean(left) - np.mean(right)) <= noise)
+def compare(left, relation: str, right, margin, noise: float | None = None) -> str:
+    """The verdict from both sides and the margin, [pairs] each.
+
+    A diverged run proves no claim: where none of the differences is finite, the claim does
+    not hold; where some are not, there is no interval.
+    """
+    with np.errstate(invalid="ignore"):
+        difference = left - right
+    finite = np.isfinite(difference)
+    if not finite.any():
+        return FAILS
+    if not finite.all():
+        return UNDECIDED
+    if relation in ("near", "apart"):
+        signs = [sign(margin - difference, noise), sign(margin + difference, noise)]
+        decided = min(signs) * (1 if relation == "near" else -1)
+    else:
+        decided = sign((difference if relation == "above" else -difference) - margin, noise)
+    return {1: HOLDS, 0: UNDECIDED, -1: FAILS}[decided]
+
+
+def sign(values: np.ndarray, noise: float | None) -> int:
+    """1 or -1 where the whole interval of their mean is on one side of zero, else 0."""
+    low, high = interval(values, noise)
+    return int(low > 0) - int(high < 0)
+
+
+def interval(values: np.ndarray, noise: float | None = None) -> tuple[float, float]:
+    """The 95 % interval of the mean of `values`, [n]: Student's; of one value, ± noise."""
+    half = noise or 0.0
+    if len(values) > 1:
+        error = values.std(ddof=1) / np.sqrt(len(values))
+        half = stdtrit(len(values) - 1, 0.975) * error
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> float | None:
+    """Half the 95 % interval of a difference of accuracies, from the images that they were
+    measured on; None if a side is measured otherwise."""
+    variance, right = 0.0, []
+    for side in sides:
+        if not isinstance(side, dict):
+            continue
+        group = by_pair(side, runs)[pair]
+        part = IMAGES.get(side["metric"])
+        if part is None or "times" in side:
+            return None
+        images = group[0].record["data"].get(part)
+        if not images:
+            return None
+        share = (measure(side, group)[pair] * images + 2) / (images + 4)  # Agresti, Coull
+        variance += share * (1 - share) / images
+        if side["metric"] == "test_accuracy":
+            right.append(group[0].correct)
+    if len(right) == 2 and right[0] is not None and right[1] is not None:
+        difference = right[0].astype(float) - right[1]
+        variance = difference.var() / len(difference)
+    return NORMAL * float(np.sqrt(variance))
+
+
+def basis(pairs: list[Pair], sides: list, runs: list[FinishedRun], noise) -> str:
+    """What the interval of the difference rests on, for the table of claims."""
+    if not pairs:
+        return ""
+    if len(pairs) > 1:
+        same = len({variant for _, variant in pairs}) == 1
+        return f"{len(pairs)} {'seeds' if same else 'pairs'}"
+    if noise is None:
+        return "one run each" if all(isinstance(s, dict) for s in sides) else "one run"
+    side = next(s for s in sides if isinstance(s, dict))
+    record = by_pair(side, runs)[pairs[0]][0].record
+    return f"{record['data'][IMAGES[side['metric']]]:,} images"
 
 
 def decide_all(claims: dict[str, dict], runs: list[FinishedRun]) -> dict[str, Verdict]:

@@ -1,36 +1,34 @@
 """One study as the templates see it: its numbers, tables and figures as LaTeX."""
 
-import math
 from functools import cached_property
 
 import pandas as pd
 
 from gradscape.errors import GradscapeError
 from gradscape.files import copy, regular
-from gradscape.layout import Results
+from gradscape.layout import TEMPLATES, Results
 from gradscape.letters import Tex
-from gradscape.report import tex
-from gradscape.report.published import Comparison, compare, read_published
-from gradscape.report.verdicts import Verdict, decide_all
+from gradscape.report import tex, words
+from gradscape.report.published import read_published
+from gradscape.report.rows import Rows, style_of
+from gradscape.report.verdicts import (
+    FAILS,
+    HOLDS,
+    UNDECIDED,
+    UNMEASURED,
+    Verdict,
+    decide_all,
+)
 from gradscape.results.runs import (
     FinishedRun,
     best_setting,
-    by_setting,
     finished_runs,
-    mean_accuracy,
     model_label,
+    setting_label,
     variant_label,
 )
-from gradscape.results.tables import results_table, smoothness_table
-from gradscape.study import Figure, Study, matches, varied_label
-
-MOST_ROWS = 40  # of a table in the PDF; its CSV has all
-DASH = "--"
-ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
-
-# A table is a list of rows, a row a list of cells, which report/parts/tables.tex.j2
-# typesets. A cell that is not Tex is escaped there; a row of one cell spans columns.
-Row = list[str]
+from gradscape.results.tables import results_table
+from gradscape.study import Figure, Run, Study, matches
 
 
 class StudyView:
@@ -69,24 +67,149 @@ class StudyView:
         return self.claims[name]
 
     def holds(self, claim: str) -> bool:
-        return self.claim(claim).holds
+        return self.claim(claim).verdict == HOLDS
 
     def fails(self, claim: str) -> bool:
-        return self.claim(claim).fails
+        return self.claim(claim).verdict == FAILS
+
+    def say(
+        self, claim: str, *, holds: str, fails: str, undecided: str, unmeasured: str = ""
+    ) -> Tex:
+        """The sentence that goes with the claim's verdict, in which [left], [right] and
+        [difference] stand for the numbers compared."""
+        verdict = self.claim(claim)
+        texts = {HOLDS: holds, FAILS: fails, UNDECIDED: undecided, UNMEASURED: unmeasured}
+        text = texts[verdict.verdict]
+        if verdict.left:
+            text = text.replace("[left]", tex.quantity(verdict.left, verdict.style))
+            text = text.replace("[right]", tex.quantity(verdict.right, verdict.style))
+            text = text.replace("[difference]", tex.difference(verdict))
+        return Tex(text)
+
+    @property
+    def holding(self) -> list[str]:
+        return [name for name, claim in self.claims.items() if claim.verdict == HOLDS]
+
+    @property
+    def measured(self) -> list[str]:
+        return [name for name, claim in self.claims.items() if claim.verdict != UNMEASURED]
+
+    @property
+    def unmeasured(self) -> int:
+        """How many claims no runs decide."""
+        return len(self.claims) - len(self.measured)
+
+    @property
+    def conclusion(self) -> str:
+        """The template with what the study comes to; empty if it has none."""
+        name = f"conclusions/{self.study.section}.tex.j2"
+        return name if (TEMPLATES / name).is_file() else ""
+
+    def covers(self, **where) -> bool:
+        """Is a run that matches finished?"""
+        return any(matches(run.traits, where) for run in self.finished)
 
     def side(self, claim: str, side: str) -> Tex:
         """The `left` or `right` number of a claim's comparison."""
         verdict = self.claim(claim)
-        return tex.number(getattr(verdict, side), verdict.style)
+        return tex.quantity(getattr(verdict, side), verdict.style)
 
     def setting(self, key: str, **where) -> Tex:
         """What the runs that match set `key` to: one value, or a list of them."""
-        runs = [run for run in self.study.runs if matches(run.traits, where)]
-        values = dict.fromkeys(getattr(run.settings, key) for run in runs)
+        values = dict.fromkeys(getattr(run.settings, key) for run in self.runs(**where))
         if key == "learning_rate":
             rates = [tex.learning_rate(value) for value in sorted(values)]
             return tex.listing(rates)
         return tex.listing([str(value) for value in values])
+
+    def runs(self, **where) -> list[Run]:
+        """The planned runs that match."""
+        return [run for run in self.study.runs if matches(run.traits, where)]
+
+    def count(self, key: str, noun: str, **where) -> Tex:
+        """A whole number that the runs set, with its noun: `12 epochs`."""
+        values = sorted({getattr(run.settings, key) for run in self.runs(**where)})
+        if len(values) == 1:
+            return words.count(values[0], noun)
+        return Tex(f"{tex.listing([f'{v:,}' for v in values])} {noun}s")
+
+    @property
+    def dataset(self) -> Tex:
+        names = dict.fromkeys(run.record["data"]["name"] for run in self.finished)
+        return tex.listing([words.dataset(name) for name in names])
+
+    @property
+    def images(self) -> Tex:
+        """How many images the finished runs trained on: `47,500 images`."""
+        return self.images_of()
+
+    def images_of(self, **where) -> Tex:
+        """The same of the runs that match."""
+        runs = [run for run in self.finished if matches(run.traits, where)]
+        counts = sorted({run.record["data"]["train"] for run in runs})
+        numbers = tex.listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
+        return Tex(f"{numbers} images")
+
+    def best_of(self, **where) -> Tex:
+        """Of the settings that match the one that validates best, and its accuracy."""
+        runs = [run for run in self.finished if matches(run.traits, where)]
+        if not runs:
+            return Tex("(not measured)")
+        best = best_setting(runs)
+        name = variant_label(best[0].model, best[0].variant, set())
+        accuracy = self._value(best, "val_accuracy", "")
+        return Tex(rf"{tex.escape(name)} ({accuracy} of the validation images)")
+
+    def changes(self, baseline: dict, **where) -> Tex:
+        """Which settings the test images tell from the baseline, and which way."""
+        verdicts = self.rows.against(baseline, where)
+        ahead = [v for v in verdicts.values() if v.verdict == HOLDS]
+        behind = [v for v in verdicts.values() if v.verdict == FAILS]
+        open_ = len(verdicts) - len(ahead) - len(behind)
+        sentences = []
+        for chosen, what in ((ahead, "ahead of"), (behind, "behind")):
+            chosen = sorted(chosen, key=lambda v: -abs(v.difference))
+            named = [
+                Tex(f"{tex.escape(v.name)} (${100 * v.difference:+.1f}$)") for v in chosen
+            ]
+            if named:
+                verb = "is" if len(named) == 1 else "are"
+                sentences.append(
+                    f"Beyond the interval of the test images, {tex.listing(named)} {verb} "
+                    f"{what} the unchanged recipe, in points."
+                )
+        if open_:
+            other = " other" if sentences else ""
+            noun = "change" if open_ == 1 else "changes"
+            many = words.in_words(open_).capitalize()
+            sentences.append(f"{many}{other} {noun} cannot be told from it.")
+        return Tex(" ".join(sentences))
+
+    @property
+    def models(self) -> Tex:
+        names = dict.fromkeys(run.settings.model for run in self.study.runs)
+        return tex.listing([model_label(name) for name in names])
+
+    @property
+    def rates(self) -> Tex:
+        rates = {run.settings.learning_rate for run in self.study.runs}
+        noun = "learning rate" if len(rates) == 1 else "learning rates"
+        return Tex(f"{noun} {self.setting('learning_rate')}")
+
+    def schedule(self, **where) -> Tex:
+        return words.schedule(self.runs(**where)[0].settings)
+
+    def optimiser(self, **where) -> Tex:
+        return words.optimiser(self.runs(**where)[0].settings)
+
+    @property
+    def seed_numbers(self) -> list[int]:
+        return sorted({run.seed for run in self.finished})
+
+    @property
+    def seeds(self) -> Tex:
+        """How many seeds the finished runs have, and which."""
+        return words.seeds(self.seed_numbers)
 
     def recorded(self, *keys: str) -> Tex:
         """What the finished runs recorded under `keys`, each value once."""
@@ -109,12 +232,8 @@ class StudyView:
         return self._value(runs, metric, style) if runs else Tex("(not measured)")
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
-        table = results_table(runs)
-        style = style or style_of(metric)
-        text = tex.number(table[metric], style)
-        if style == "accuracy":
-            text = Tex(text.replace(r" $\pm$ ", r"\,\% $\pm$ ") + r"\,\%")
-        return self.link(runs, text)
+        values = results_table(runs)[metric]
+        return self.link(runs, tex.quantity(values, style or style_of(metric)))
 
     def gradient(self, end: str, **where) -> Tex:
         """The average gradient of the `first` or `last` layer after the first epoch."""
@@ -136,7 +255,7 @@ class StudyView:
     def best(self) -> str:
         """The label of the best model, for a sentence."""
         run = best_setting(self.finished)[0]
-        name = f"{model_label(run.model)} {run.variant}".strip()
+        name = setting_label(run.model, run.variant)
         rate = tex.learning_rate(run.learning_rate)
         return Tex(rf"{tex.escape(name)} (learning rate {rate})")
 
@@ -150,12 +269,19 @@ class StudyView:
             return Tex("")
         return self._figure(spec, placement)
 
-    def _figure(self, spec: Figure, placement: str) -> Tex:
-        source = self.results.figure(self.name, spec.name)
+    def picture(self, name: str) -> Tex:
+        """A figure's file, put beside the document; empty if it was not drawn."""
+        source = self.results.figure(self.name, name)
         if not source.exists():
-            return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
-        copied = f"figures/{self.name}-{spec.name}.pdf"
+            return Tex("")
+        copied = f"figures/{self.name}-{name}.pdf"
         copy(regular(source), self.results.sources / copied)
+        return Tex(copied)
+
+    def _figure(self, spec: Figure, placement: str) -> Tex:
+        source, copied = self.results.figure(self.name, spec.name), self.picture(spec.name)
+        if not copied:
+            return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
         facts = regular(source.with_suffix(".txt")).read_text().strip()
         environment = "figure*" if spec.wide else "figure"
         return Tex(
@@ -182,162 +308,6 @@ class StudyView:
         path = self.study.published
         return read_published(path) if path else None
 
-    def results_rows(self, beside: bool = True, beside_test: bool = False) -> list[Row]:
-        """Model, rate, size, then losses and accuracies, published numbers beside them."""
-        beside = beside and self.published is not None
-        planned = dict.fromkeys(
-            (run.settings.model, run.settings.learning_rate, varied_label(run.varied))
-            for run in self.study.runs
-        )
-        groups = by_setting(self.finished)
-        shown = list(planned)
-        if len(shown) > MOST_ROWS:
-            shown = sorted(groups, key=lambda s: -mean_accuracy(groups[s]))[:MOST_ROWS]
-        rows = []
-        for model, rate, varied in shown:
-            runs = groups.get((model, rate, varied), [])
-            table = results_table(runs)
-            name = f"{model_label(model)} {varied}".strip()
-            size = f"{table['parameters'].iloc[0]:,}" if runs else DASH
-            row = [name, tex.learning_rate(rate), size]
-            for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
-                ours = tex.number(table[metric], style_of(metric)) if runs else DASH
-                row.append(self.link(runs, ours) if runs else DASH)
-                if beside:
-                    row.append(self._published_cell(model, rate, metric))
-            row.append(tex.number(table["test_accuracy"], "accuracy") if runs else DASH)
-            if beside and beside_test:
-                row.append(self._published_cell(model, rate, "test_accuracy"))
-            rows.append(row)
-        if len(planned) > len(shown):
-            rest = f"The best {len(shown)} of {len(planned)} settings"
-            rows.append(self._cut(rest, "results"))
-        return rows
-
-    def _cut(self, what: str, table: str) -> Row:
-        """The last row of a table that is too long for a page: where to find all of it."""
-        target = tex.escape(f"tables/{self.name}/{table}.csv")
-        return [Tex(rf"{what}; all: \href{{{target}}}{{{target}}}")]
-
-    def _published_cell(self, model: str, rate: float, metric: str) -> str:
-        table = self.published
-        if "learning_rate" not in table:
-            return DASH
-        row = table[(table.model == model) & (table.learning_rate == rate)]
-        if row.empty or metric not in row:
-            return DASH
-        factor = 100 if style_of(metric) == "accuracy" else 1
-        return Tex(rf"\emph{{{factor * row[metric].iloc[0]:.2f}}}")
-
-    @property
-    def comparisons(self) -> list[Comparison]:
-        table = self.published
-        return [] if table is None else list(compare(table, self.finished))
-
     @cached_property
-    def published_rows(self) -> list[Row]:
-        """A published accuracy, ours, the difference, and its reasons."""
-        return [
-            [
-                pair.network,
-                tex.learning_rate(pair.learning_rate),
-                pair.schedule.replace("_", " "),
-                pair.metric,
-                Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
-                self.link(pair.runs, tex.number(pair.ours, "accuracy")),
-                Tex(f"${100 * (sum(pair.ours) / len(pair.ours) - pair.published):+.1f}$"),
-                "; ".join([pair.source, *pair.differs]),
-            ]
-            for pair in self.comparisons
-        ]
-
-    def cost_rows(self, **where) -> list[Row]:
-        """Model and variant, size, cost, and accuracy in training, validation and test."""
-        rows = []
-        for name, runs in self._settings(where):
-            if not runs:
-                rows.append([name, *[DASH] * 6])
-                continue
-            table = results_table(runs)
-            flops = table["flops"].iloc[0]
-            row = [name, f"{table['parameters'].iloc[0]:,}"]
-            row.append(DASH if pd.isna(flops) else f"{flops / 1e6:,.0f}")
-            row.append(f"{table['seconds_training'].mean():,.0f}")
-            for metric in ACCURACIES:
-                row.append(self.link(runs, tex.number(table[metric], "accuracy")))
-            rows.append(row)
-        return rows
-
-    def stopping_rows(self, **where) -> list[Row]:
-        """Model and variant: accuracies of the best epoch and of the last."""
-        rows = []
-        for name, runs in self._settings(where):
-            if not runs:
-                continue
-            table = results_table(runs)
-            row = [name, tex.listing([str(epoch) for epoch in table["best_epoch"]])]
-            row.append(str(table["epochs"].max()))
-            for metric in ACCURACIES:
-                row.append(tex.number(table[metric], "accuracy"))
-                row.append(tex.number(table[f"final_{metric}"], "accuracy"))
-            rows.append(row)
-        return rows
-
-    def _settings(self, where: dict) -> list[tuple[str, list[FinishedRun]]]:
-        """The planned settings that match: each with its name and its finished runs."""
-        planned = [run for run in self.study.runs if matches(run.traits, where)]
-        groups = by_setting(self.finished)
-        models = {run.settings.model for run in self.study.runs}
-        found = {}
-        for run in planned:
-            settings, varied = run.settings, varied_label(run.varied)
-            name = variant_label(settings.model, varied, models)
-            found[name] = groups.get((settings.model, settings.learning_rate, varied), [])
-        return list(found.items())
-
-    def smoothness_rows(self, *models: str) -> list[Row]:
-        """Kind, measure and rate; for each model the mean in the first epoch, the later
-        epochs and the last, then median and 5th and 95th percentile of the later ones."""
-        table = smoothness_table(self.finished)
-        if table.empty:
-            return []
-        keys = ["kind", "measure", "learning_rate"]
-        rows = []
-        for (kind, measure, rate), group in table.groupby(keys, dropna=False, sort=False):
-            row = [kind, measure]
-            row.append("all" if math.isnan(rate) else tex.learning_rate(rate))
-            for model in models:
-                parts = group[group.model == model].groupby("part")
-                values = parts[["mean", "p5", "p50", "p95"]].mean()
-                for part in ("first epoch", "later epochs", "last epoch"):
-                    row.append(self._digits(values, part, "mean"))
-                low, middle, high = (
-                    self._digits(values, "later epochs", p) for p in ("p5", "p50", "p95")
-                )
-                row.append(Tex(f"{middle} ({low}--{high})"))
-            rows.append(row)
-        if len(rows) > MOST_ROWS:
-            rest = f"The first {MOST_ROWS} of {len(rows)} rows"
-            return [*rows[:MOST_ROWS], self._cut(rest, "smoothness")]
-        return rows
-
-    @staticmethod
-    def _digits(values: pd.DataFrame, part: str, column: str) -> str:
-        if part not in values.index or math.isnan(values.loc[part, column]):
-            return DASH
-        return tex.number([values.loc[part, column]], "significant")
-
-    def claim_rows(self) -> list[Row]:
-        """Statement and source, both sides, the verdict."""
-        rows = []
-        for claim in self.claims.values():
-            source = rf"\emph{{{tex.escape(claim.source)}}}"
-            row = [Tex(f"{tex.escape(claim.statement)} {source}")]
-            for side in (claim.left, claim.right):
-                row.append(tex.number(side, claim.style) if side else DASH)
-            rows.append([*row, claim.verdict])
-        return rows
-
-
-def style_of(metric: str) -> str:
-    return "accuracy" if metric.endswith("accuracy") else "loss"
+    def rows(self) -> Rows:
+        return Rows(self)

@@ -7,9 +7,17 @@ One of your own is named `path/file.py:function`.
 import numpy as np
 
 from gradscape.errors import GradscapeError
+from gradscape.results import theory
 from gradscape.results.calibration import expected_calibration_error
 from gradscape.results.runs import FinishedRun
-from gradscape.results.smoothness import band, definition, proxy, width
+from gradscape.results.smoothness import (
+    band,
+    bands,
+    by_loss,
+    proxy,
+    ratio_at_equal_loss,
+    width,
+)
 
 
 def only(runs: list[FinishedRun]) -> FinishedRun:
@@ -27,6 +35,14 @@ def final_gap(run: FinishedRun) -> float:
     return float(last["train_accuracy"] - last["val_accuracy"])
 
 
+def clean_gap(run: FinishedRun) -> float | None:
+    """The same with the training images as validation images are: not augmented, by the
+    finished network. None without `score_training`."""
+    last = run.metrics.iloc[-1]
+    clean = last.get("clean_train_accuracy")
+    return None if clean is None else float(clean - last["val_accuracy"])
+
+
 def gradient_ratio(runs: list[FinishedRun]) -> float:
     """The first layer's average gradient over the last layer's, after the first epoch."""
     first_epoch = only(runs).gradients.iloc[0]
@@ -39,16 +55,58 @@ def mean_band_width(runs: list[FinishedRun]) -> float:
     return float(np.mean((high - low)[runs[0].steps_per_epoch :]))
 
 
-def median_width(kind: str, measure: str):
-    """Median over steps of a measure, by proxy or by definition."""
+def median_width(kind: str, measure: str, lag: int | None = None):
+    """Median over steps of a measure: a proxy, by definition, or along the own step."""
 
     def metric(runs: list[FinishedRun]) -> float | None:
-        measures = proxy(runs) if kind == "proxy" else definition(only(runs))
-        if not measures or measure not in measures:
+        measures = proxy(runs, lag) if kind == "proxy" else bands(only(runs), kind)
+        if measure not in measures:
             return None
         return float(np.median(width(measure, measures[measure])))
 
     return metric
+
+
+def at_equal_loss(kind: str, measure: str):
+    """The second model's measure over the first's where their training losses are equal,
+    in the order of the study's grid; geometric mean over the rates that both have."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        models = list(dict.fromkeys(run.model for run in runs))
+        if len(models) != 2:
+            return None
+        rates: dict[float, dict[str, FinishedRun]] = {}
+        for run in runs:
+            rates.setdefault(run.learning_rate, {})[run.model] = run
+        ratios = [
+            ratio_at_equal_loss(*(by_loss(pair[model], kind, measure) for model in models))
+            for pair in rates.values()
+            if len(pair) == 2
+        ]
+        found = [ratio for ratio in ratios if ratio is not None]
+        return float(np.exp(np.mean(np.log(found)))) if found else None
+
+    return metric
+
+
+def trainability(quantity: str, moment: str, average=np.mean):
+    """A quantity of the probe `trainability`, averaged over layers."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        values = theory.trainability(only(runs), quantity, moment)
+        return None if values is None else float(average(values))
+
+    return metric
+
+
+def largest_share_below_epsilon(runs: list[FinishedRun]) -> float | None:
+    shares = [theory.share_below_epsilon(run) for run in runs]
+    return max((share for share in shares if share is not None), default=None)
+
+
+def of_one(function):
+    """A metric from what is known of a single run."""
+    return lambda runs: function(only(runs))
 
 
 def curvature(quantity: str):
@@ -95,7 +153,9 @@ METRICS = {
     ),
     "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
     "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
-    "final_gap": lambda runs: final_gap(only(runs)),
+    "final_gap": of_one(final_gap),
+    "clean_gap": of_one(clean_gap),
+    "initial_loss": lambda runs: only(runs).step_losses[0],
     "parameters": lambda runs: only(runs).record["parameters"],
     "gradient_ratio": gradient_ratio,
     "mean_band_width": mean_band_width,
@@ -105,8 +165,52 @@ METRICS = {
     "median_definition_loss": median_width("definition", "loss"),
     "median_definition_gradient": median_width("definition", "gradient"),
     "median_definition_beta": median_width("definition", "beta"),
+    "median_proxy_gradient_lag1": median_width("proxy", "gradient", 1),
+    "median_proxy_gradient_lag5": median_width("proxy", "gradient", 5),
+    "median_proxy_gradient_lag20": median_width("proxy", "gradient", 20),
+    "median_step_loss": median_width("step", "loss"),
+    "median_step_gradient": median_width("step", "gradient"),
+    "median_step_beta": median_width("step", "beta"),
+    "median_relative_proxy_gradient": median_width("proxy", "relative_gradient"),
+    "median_relative_proxy_gradient_lag1": median_width("proxy", "relative_gradient", 1),
+    "median_relative_proxy_gradient_lag5": median_width("proxy", "relative_gradient", 5),
+    "median_relative_proxy_gradient_lag20": median_width("proxy", "relative_gradient", 20),
+    "median_relative_definition_gradient": median_width("definition", "relative_gradient"),
+    "median_relative_step_gradient": median_width("step", "relative_gradient"),
+    "proxy_gradient_at_equal_loss": at_equal_loss("proxy", "gradient"),
+    "definition_loss_at_equal_loss": at_equal_loss("definition", "loss"),
+    "definition_gradient_at_equal_loss": at_equal_loss("definition", "gradient"),
+    "definition_beta_at_equal_loss": at_equal_loss("definition", "beta"),
+    "step_loss_at_equal_loss": at_equal_loss("step", "loss"),
+    "step_gradient_at_equal_loss": at_equal_loss("step", "gradient"),
+    "step_beta_at_equal_loss": at_equal_loss("step", "beta"),
+    "relative_proxy_gradient_at_equal_loss": at_equal_loss("proxy", "relative_gradient"),
+    "relative_definition_gradient_at_equal_loss": at_equal_loss(
+        "definition", "relative_gradient"
+    ),
+    "relative_step_gradient_at_equal_loss": at_equal_loss("step", "relative_gradient"),
+    "batch_sharpness": of_one(theory.batch_sharpness),
     "largest_eigenvalue": curvature("largest_eigenvalue"),
+    "hessian_trace": curvature("trace"),
+    "filter_normalised_eigenvalue": curvature("filter_normalised_largest_eigenvalue"),
+    "filter_normalised_trace": curvature("filter_normalised_trace"),
     "calibration_error": calibration_error,
     "gradient_decades": gradient_decades("gradient_mean_square"),
     "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
+    "gradient_range": of_one(theory.gradient_range),
+    "gradient_growth": of_one(theory.gradient_growth),
+    "normalised_gradient_growth": lambda runs: theory.normalised_gradient_growth(),
+    "residual_deviation": of_one(theory.residual_deviation),
+    "reduction_share": of_one(theory.reduction_share),
+    "image_share": of_one(theory.image_share),
+    "gradient_cosine": trainability("gradient_cosine", "initialisation"),
+    "trained_gradient_cosine": trainability("gradient_cosine", "last"),
+    "effective_rank": trainability("effective_rank", "initialisation"),
+    "trained_effective_rank": trainability("effective_rank", "last"),
+    "relative_distance": trainability("relative_distance", "last", np.median),
+    "share_moved": trainability("moved", "last"),
+    "initial_share_below_epsilon": of_one(theory.initial_share_below_epsilon),
+    "share_below_epsilon": of_one(theory.share_below_epsilon),
+    "largest_share_below_epsilon": largest_share_below_epsilon,
+    "lesion_loss": of_one(theory.lesion_loss),
 }

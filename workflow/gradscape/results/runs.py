@@ -1,5 +1,6 @@
 """Finished runs, read back from their directories: what figures and tables start from."""
 
+import re
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -52,8 +53,8 @@ class FinishedRun:
 
     @property
     def label(self) -> str:
-        words = [model_label(self.model), f"lr {format_learning_rate(self.learning_rate)}"]
-        return ", ".join([*words, self.variant] if self.variant else words)
+        words = [model_label(self.model), f"lr {rate_label(self.learning_rate)}"]
+        return ", ".join(filter(None, [*words, printed_variant(self.variant)]))
 
     @property
     def diverged(self) -> int | None:
@@ -65,10 +66,14 @@ class FinishedRun:
         """Cross entropy of a uniform guess, ln(classes)."""
         return float(np.log(self.record["data"]["classes"]))
 
+    def file(self, name: str) -> Path:
+        """One of its tables, with the bytes that its record says."""
+        return stored.unchanged(self.path / name, self.record.get("sha256", {}).get(name))
+
     @property
     def metrics(self) -> pd.DataFrame:
         """A row an epoch; accuracies as fractions."""
-        return stored.read_table(self.path / "metrics.csv", stored.METRICS)
+        return stored.read_table(self.file("metrics.csv"), stored.METRICS)
 
     @cached_property
     def test(self) -> pd.Series:
@@ -96,12 +101,19 @@ class FinishedRun:
 
         Not a number where a run ended before any was recorded.
         """
-        return stored.read_gradients(self.path / "gradients.npz")
+        return stored.read_gradients(self.file("gradients.npz"))
 
     @property
     def steps(self) -> dict[str, np.ndarray]:
         """What was kept of every step; explained in config/README.md."""
-        return stored.read_steps(self.path / "steps.npz")
+        return stored.read_steps(self.file("steps.npz"))
+
+    @property
+    def predictions(self) -> pd.DataFrame | None:
+        """What the best epoch's network takes each test image for; None in older runs."""
+        path = self.path / "predictions.npz"
+        classes = self.record["data"]["classes"]
+        return stored.read_predictions(path, classes) if path.exists() else None
 
     def is_probed(self, name: str) -> bool:
         return probe_file(self.path, name).exists()
@@ -112,6 +124,12 @@ class FinishedRun:
             return None
         return stored.read_probe(probe_file(self.path, name), name)
 
+    @property
+    def correct(self) -> np.ndarray | None:
+        """Which test images the best epoch's network gets right; None in older runs."""
+        table = self.predictions
+        return None if table is None else table["right"].to_numpy()
+
     @cached_property
     def best(self) -> pd.Series:
         """The epoch with the best validation accuracy; the first of equals, and where none
@@ -121,7 +139,7 @@ class FinishedRun:
 
     @cached_property
     def _tests(self) -> pd.DataFrame:
-        return stored.read_table(self.path / "test.csv", stored.TEST)
+        return stored.read_table(self.file("test.csv"), stored.TEST)
 
     def again(self, **changes) -> Run:
         """The same training once more, but for these settings."""
@@ -130,7 +148,8 @@ class FinishedRun:
 
     def check(self) -> None:
         """Read all of it once. Raises `Damaged` for the first file that is not sound."""
-        steps, _ = self.steps, (self.metrics, self.last_test, self.gradients)
+        steps = self.steps
+        _ = self.metrics, self.last_test, self.gradients, self.predictions
         if self.settings["gradient_lag"] and "gradient_distance" not in steps:
             file = self.path / "steps.npz"
             raise stored.Damaged(f"{file}: the array gradient_distance is missing")
@@ -178,6 +197,33 @@ def damage(folder: Path, stamp: tuple) -> str:
 
 
 PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
+SPELT = ["ReLU", "ELU", "GELU", "Adam", "AdamW", "SGD", "RMSprop", "Muon", "L1", "L2", "He"]
+WORDS = {word.lower(): word for word in [*SPELT, "BN", "RC", "fine-tuned"]}
+DATASETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "fashion-mnist": "Fashion-MNIST",
+    "generated10": "generated images in 10 classes",
+    "generated100": "generated images in 100 classes",
+}
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def dataset_label(name: str) -> str:
+    """A dataset's name as it is printed: `cifar100` → `CIFAR-100`."""
+    return DATASETS.get(name, name)
+
+
+def rate_label(rate: float) -> str:
+    """A learning rate as it is printed.
+
+    >>> rate_label(0.001), rate_label(0.002)
+    ('10⁻³', '2 × 10⁻³')
+    """
+    mantissa, exponent = format_learning_rate(rate).split("e")
+    factor = "" if mantissa == "1" else f"{mantissa} × "
+    return f"{factor}10{exponent.translate(SUPERSCRIPT)}"
 
 
 def model_label(name: str) -> str:
@@ -188,23 +234,47 @@ def model_label(name: str) -> str:
     return f"{base} {cures}".strip()
 
 
-UNCHANGED = "(unchanged)"
+UNCHANGED = "the study's own settings"
+
+
+def printed_variant(variant: str) -> str:
+    """What a run varies, as it is printed.
+
+    >>> printed_variant("width-16"), printed_variant("no-l2"), printed_variant("")
+    ('width 16', 'no L2', '')
+    """
+    if variant in WORDS:
+        return WORDS[variant]
+    words = re.sub(r"(?<=[a-z])-|_", " ", variant).split()
+    return " ".join(WORDS.get(word, word) for word in words)
 
 
 def variant_label(model: str, variant: str, models: set[str]) -> str:
     """A variant's name within its study; with the model if the models differ."""
-    words = [model_label(model)] if len(models) > 1 else []
-    return " ".join([*words, variant or UNCHANGED])
+    if len(models) > 1:
+        return setting_label(model, variant)
+    return printed_variant(variant) or UNCHANGED
+
+
+def setting_label(model: str, variant: str) -> str:
+    """`VGG38 BN`, `ConvNet, width 16`."""
+    return ", ".join(filter(None, [model_label(model), printed_variant(variant)]))
 
 
 def by_setting(
     runs: list[FinishedRun],
 ) -> dict[tuple[str, float, str], list[FinishedRun]]:
-    """Runs that differ in nothing but the seed, by (model, learning rate, variant)."""
+    """Runs that differ in nothing but the seed, by (model, learning rate, variant).
+
+    Models and variants in the order of the runs, rates ascending.
+    """
+    places: dict[tuple[str, str], int] = {}
     groups: dict[tuple[str, float, str], list[FinishedRun]] = {}
     for run in runs:
+        places.setdefault((run.model, run.variant), len(places))
         groups.setdefault((run.model, run.learning_rate, run.variant), []).append(run)
-    return groups
+    order = sorted(groups, key=lambda setting: (places[setting[::2]], setting[1]))
+    return {setting: groups[setting] for setting in order}
 
 
 def best_setting(runs: list[FinishedRun]) -> list[FinishedRun]:

@@ -8,7 +8,7 @@ and the field; nothing in them is ever run (numpy's pickles are refused).
 import json
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradscape.errors import GradscapeError
-from gradscape.files import sized
+from gradscape.errors import GradscapeError, is_short_of_memory
+from gradscape.files import is_as_written, sha256, sized
 from gradscape.settings import SETTINGS
 
 MOST_BYTES = 2**31  # of a table; a packed one may pretend to be small
 MOST_RECORD = 2**20
+CHANGED = "it is not as it was written"
 NUMBER, WHOLE = (int, float), (int,)
 NONE = type(None)
 
@@ -46,7 +47,9 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "revision.dirty": (bool, NONE),
 }
 OPTIONAL: dict[str, tuple[type, ...]] = {"varied": (dict,), "flops": (int, float, NONE)}
+OPTIONAL |= {"sha256": (dict,), "seconds_probing": NUMBER}
 POSITIVE = ("settings.learning_rate", "data.classes", "data.test")
+POSITIVE += ("seconds_training", "images_per_second")
 
 METRICS = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 TEST = ["epoch", "test_loss", "test_accuracy"]
@@ -57,12 +60,14 @@ PROBES = {
     "feature_maps": "layer channel row column value",
     "filters": "moment filter channel row column weight",
     "hessian": "quantity value",
+    "lesion": "block accuracy",
     "predictions": "label predicted confidence",
     "signal": "moment depth activation_mean_square gradient_mean_square "
     "predicted_activation_mean_square predicted_gradient_mean_square",
     "surface": "alpha beta loss",
+    "trainability": "moment quantity layer value",
 }
-WORDS = {"label", "predicted", "layer", "moment", "quantity"}
+WORDS = {"block", "label", "predicted", "layer", "moment", "quantity"}
 
 
 class Damaged(GradscapeError):
@@ -80,15 +85,19 @@ def reading(path: Path, most: int = MOST_BYTES) -> Iterator[None]:
     except GradscapeError as error:
         raise Damaged(str(error)) from None
     except Exception as error:
+        if is_short_of_memory(error):  # the file may be sound
+            raise
         reason = " ".join(str(error).split())[:200]
         raise Damaged(f"{path}: damaged ({reason or type(error).__name__})") from None
 
 
-def read_record(path: Path) -> dict:
-    """A run's record, with every field that is used of it."""
+def read_record(path: Path, also: Mapping[str, tuple[type, ...]] = FIELDS) -> dict:
+    """A run's record, with every field that is used of it, and those `also` wanted."""
     with reading(path, MOST_RECORD):
         record = json.loads(path.read_text())
-        for field, kinds in FIELDS.items():
+        if isinstance(record, dict) and not is_as_written(record):
+            raise ValueError(CHANGED)
+        for field, kinds in {**FIELDS, **also}.items():
             check_field(field, look_up(record, field), kinds)
         for field, kinds in OPTIONAL.items():
             if field in record:
@@ -102,6 +111,14 @@ def read_record(path: Path) -> dict:
             kinds = (str,) if name == "variant" else (str, int, float, bool, NONE)
             check_field(f"varied.{name}", value, kinds)
         return record
+
+
+def unchanged(path: Path, digest: str | None) -> Path:
+    """The path, if its bytes are those written; of older runs there is no digest."""
+    with reading(path):
+        if digest is not None and sha256(path) != digest:
+            raise ValueError(CHANGED)
+    return path
 
 
 def look_up(record: Any, field: str) -> Any:
@@ -194,6 +211,22 @@ def check_distances(shapes: dict[str, tuple[int, ...]]) -> None:
     for name, shape in wanted.items():
         if shapes.get(name) != shape:
             raise ValueError(f"the array {name} has not the shape {shape}")
+
+
+def read_predictions(path: Path, classes: int) -> pd.DataFrame:
+    """A row a test image: `predicted`, the class it is taken for; `confidence`, 0 to 1; and
+    whether it is `right`."""
+    arrays = read_arrays(path)
+    with reading(path):
+        kinds = {"predicted": "u", "confidence": "u", "right": "b"}
+        for name, kind in kinds.items():
+            array = look_up(arrays, name)
+            if array.dtype.kind != kind or array.ndim != 1:
+                raise ValueError(f"the array {name} does not hold an answer an image")
+        table = pd.DataFrame({name: arrays[name] for name in kinds})
+        if table.empty or table["predicted"].max() >= classes:
+            raise ValueError(f"the array predicted does not hold {classes} classes")
+        return table.assign(confidence=table["confidence"] / 255)
 
 
 def read_gradients(path: Path) -> pd.DataFrame:

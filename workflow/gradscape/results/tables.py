@@ -9,7 +9,7 @@ import pandas as pd
 from gradscape.files import whole
 from gradscape.registry import find
 from gradscape.results.runs import FinishedRun
-from gradscape.results.smoothness import Band, definition, proxy, width
+from gradscape.results.smoothness import MEASURES, Band, definition, proxy, width
 
 COLUMNS = [
     "study",
@@ -95,7 +95,8 @@ def smoothness_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
         kinds = [("proxy", np.nan, proxy(group))] if len(group) > 1 else []
         kinds += [("definition", run.learning_rate, definition(run)) for run in group]
         for kind, rate, measures in kinds:
-            for measure, values in (measures or {}).items():
+            shown = {m: values for m, values in (measures or {}).items() if m in MEASURES}
+            for measure, values in shown.items():
                 about = {"model": model, "seed": seed, "kind": kind, "measure": measure}
                 about["learning_rate"] = rate
                 parts = parts_of_training(values, measure, group[0].steps_per_epoch)

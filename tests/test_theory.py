@@ -1,0 +1,393 @@
+"""What theory predicts, and what is measured beside it, where both are known by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from conftest import SMALL, write_run
+from gradscape.data.store import load
+from gradscape.engine.along_gradient import along, step_sizes
+from gradscape.engine.train import train
+from gradscape.errors import GradscapeError
+from gradscape.figures.drawing import draw
+from gradscape.models import build
+from gradscape.probes.hessian import filter_units, hessian_product, in_units
+from gradscape.probes.lesion import lesion, removable, without
+from gradscape.probes.predictions import predictions
+from gradscape.probes.trainability import (
+    effective_rank,
+    gradient_cosine,
+    moves,
+    pooled_features,
+    trainability,
+)
+from gradscape.probes.trained import Trained, with_statistics_of
+from gradscape.results.metrics import METRICS
+from gradscape.results.runs import FinishedRun
+from gradscape.results.theory import SLOPE, residual_mean_squares
+from gradscape.study import Figure, Run
+
+
+@pytest.fixture(scope="module")
+def probed(generated, tmp_path_factory):
+    """A small VGG38 with both cures, trained a little and probed."""
+    out = tmp_path_factory.mktemp("theory") / "run"
+    settings = replace(SMALL, model="vgg38-bn-rc", epochs=1, score_training=20)
+    train(Run("s", "r", settings), load(generated / "generated10"), out)
+    run = Trained(out, generated)
+    (out / "probes").mkdir()
+    rows = trainability(run, images=20, pairs=2)
+    pd.DataFrame(rows).to_csv(out / "probes" / "trainability.csv", index=False)
+    return run, FinishedRun(out)
+
+
+def with_probe(run: FinishedRun, probe: str, columns: dict) -> FinishedRun:
+    (run.path / "probes").mkdir(exist_ok=True)
+    table = pd.DataFrame(columns)
+    table.to_csv(run.path / "probes" / f"{probe}.csv", index=False)
+    return run
+
+
+# Laws
+
+
+def test_without_a_bend_a_residual_stream_grows_by_one_per_block():
+    np.testing.assert_allclose(residual_mean_squares(4, slope=1), [1, 2, 3, 4], rtol=0.01)
+    bent = residual_mean_squares(2)
+    assert bent[0] == pytest.approx((1 + SLOPE**2) / 2, rel=0.01)
+    # φ of N(0, 2) would have twice that; x ≥ 0 is let through, so there is more.
+    assert 1 < bent[1] < 1.5
+
+
+def test_the_laws_are_read_from_the_signals_table(tmp_path):
+    """Two stages of four and three convolutions: 1.5 each within them, the rest by hand."""
+    gradients = [7.0, 1.5**2, 1.5, 1, 100, 1.5 * 40, 40, 1]
+    names = ["entry", "stages.0.conv1", "stages.0.conv2", "stages.1.conv1"]
+    names += ["stages.1.conv2", "stages.2.conv1", "stages.2.conv2", "head"]
+    table = {
+        "moment": "initialisation",
+        "layer": names,
+        "depth": range(8),
+        "size": [8, 8, 8, 8, 4, 4, 4, 1],
+        "input_mean_square": [9, 0.55, 1, 1.0, 1, 1, 1, 1],
+        "activation_mean_square": [1] * 6 + [4, 1],
+        "activation_variance": [0.5] * 6 + [1e-3, 0],
+        "gradient_mean_square": gradients,
+        "predicted_activation_mean_square": 1.0,
+        "predicted_gradient_mean_square": 1.0,
+    }
+    run = with_probe(write_run(tmp_path, "vgg38-bn-rc"), "signal", table)
+    measured = {name: METRICS[name]([run]) for name in METRICS}
+    assert measured["gradient_growth"] == pytest.approx(1.5)
+    assert measured["gradient_range"] == pytest.approx(2)
+    assert measured["image_share"] == pytest.approx(1e-3 / 4)
+    share = np.log10(100 / 1.5) / np.log10(40 / 1.5**2)
+    assert measured["reduction_share"] == pytest.approx(share)
+    expected = np.array([0.55, 1.0]) / residual_mean_squares(2) - 1
+    assert measured["residual_deviation"] == pytest.approx(np.abs(expected).max())
+    assert measured["normalised_gradient_growth"] == pytest.approx(1.4534, abs=1e-4)
+
+
+def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
+    """gᵀAg over |g|² by hand, times half the rate; nothing is said of one never probed."""
+    matrix = torch.diag(torch.tensor([1.0, 30.0, 4.0], dtype=torch.float64))
+    weight = nn.Parameter(torch.tensor([0.3, 0.2, -1.0], dtype=torch.float64))
+
+    def backward():
+        weight.grad = None
+        loss = 0.5 * weight @ matrix @ weight
+        loss.backward()
+        return loss.detach()
+
+    here, sizes = backward(), step_sizes(0.1, 4, 0.4)
+    gradient = weight.grad.clone()
+    loss, distance = along([weight], [gradient], [-s for s in sizes], here, backward)
+    run = write_run(tmp_path, "vgg-a", losses=(1.0,), accuracies=(0.1,))
+    assert METRICS["batch_sharpness"]([run]) is None
+    steps = run.steps | {
+        "probed_step": np.arange(1, 9),
+        "probed_size": np.tile(sizes, (8, 1)),
+        "probed_loss_here": np.full(8, float(loss[0])),
+        "probed_loss": np.tile(loss[1:].numpy(), (8, 1)),
+        "probed_gradient_norm": np.full(8, float(distance[0])),
+        "probed_gradient_distance": np.tile(distance[1:].numpy(), (8, 1)),
+    }
+    np.savez(run.path / "steps.npz", **steps)
+    curvature = gradient @ matrix @ gradient / (gradient @ gradient)
+    assert METRICS["batch_sharpness"]([run]) == pytest.approx(float(curvature) * 0.05)
+
+
+# Probes
+
+
+class Square(nn.Module):
+    """Logits |x|²/2 and its negative: the input gradient is ±x."""
+
+    def forward(self, x):
+        half = x.flatten(1).square().sum(1) / 2
+        return torch.stack([half, -half], dim=1)
+
+
+def test_cosine_of_input_gradients_along_a_line():
+    first, second = torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[0.0, 1.0]]])
+    share = np.linspace(0, 1, 50)
+    points = np.stack([1 - share, share], axis=1)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    expected = (points[1:] * points[:-1]).sum(axis=1).mean()
+    for label in (0, 1):
+        measured = gradient_cosine(Square(), first, second, label)
+        assert measured == pytest.approx(expected, rel=1e-6)
+    tiny = gradient_cosine(lambda x: 1e-30 * Square()(x), first, second, 0)
+    assert tiny == pytest.approx(expected, rel=1e-6)  # its squares underflow fp32
+
+
+def test_effective_rank_by_hand():
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=torch.manual_seed(0))).Q
+    assert effective_rank(turn[:, :4]) == pytest.approx(4)
+    assert effective_rank(turn[:, :1] @ turn[:1]) == pytest.approx(1, abs=1e-4)
+    uneven = turn[:, :2] @ torch.diag(torch.tensor([3.0, 1.0]))
+    expected = np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
+    assert effective_rank(uneven) == pytest.approx(expected)
+    assert np.isnan(effective_rank(turn * torch.nan))
+
+
+def test_what_moved_and_how_far():
+    start, end = build("vgg08", 10), build("vgg08", 10)
+    end.load_state_dict(start.state_dict())
+    with torch.no_grad():
+        end.head.weight[0] *= 3
+    changed, distance = moves(start, end)
+    assert changed.pop("head") == pytest.approx(0.1) and not any(changed.values())
+    weight = start.head.weight.detach()
+    assert distance["head"] == pytest.approx(float(2 * weight[0].norm() / weight.norm()))
+
+
+def test_statistics_are_estimated_on_the_given_images():
+    model = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout(0.5))
+    model(torch.randn(8, 2, 4, 4) + 5)
+    batches = [torch.randn(4, 2, 3, 3), torch.randn(4, 2, 3, 3) + 1]
+    with_statistics_of(model, batches)
+    mean = torch.stack([b.mean((0, 2, 3)) for b in batches]).mean(0)
+    variance = torch.stack([b.var((0, 2, 3)) for b in batches]).mean(0)
+    torch.testing.assert_close(model[0].running_mean, mean)
+    torch.testing.assert_close(model[0].running_var, variance)
+    assert not model.training and not model[0].training
+
+
+def test_a_block_without_a_branch_is_not_missed(generated, tmp_path):
+    """With RC and its last convolution at zero a block is the identity; without, it is the
+    end of the signal. Reduction blocks cannot be removed, and VGG08 has no others."""
+    for name, keeps in (("vgg38-rc", True), ("vgg38", False)):
+        model = build(name, 10).eval()
+        for module in model.modules():  # else nothing of the image reaches the end
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+        images = torch.randn(2, 3, 32, 32)
+        blocks = removable(model, images)
+        assert len(blocks) == 15 and "stages.5" not in blocks
+        nn.init.zeros_(model.get_submodule(blocks[4]).conv2.weight)
+        before, after = pooled_features(model, images), without(model, blocks[4])
+        # Twice through the leaky ReLU, of which the second moves what is negative by 1 %.
+        same = torch.allclose(pooled_features(after, images), before, rtol=0.05, atol=1e-6)
+        assert same == keeps, name
+        assert not isinstance(model.get_submodule(blocks[4]), nn.Identity)
+    run = trained_once(replace(SMALL, epochs=1), generated, tmp_path)
+    with pytest.raises(GradscapeError, match="vgg08: has no block that keeps the shape"):
+        lesion(run)
+
+
+def test_the_loss_of_a_block_is_the_median(tmp_path):
+    table = {"block": ["none", "a", "b", "c"], "accuracy": [0.4, 0.1, 0.3, 0.2]}
+    run = with_probe(write_run(tmp_path, "vgg38-rc"), "lesion", table)
+    assert METRICS["lesion_loss"]([run]) == pytest.approx(0.5)
+
+
+def test_a_normalised_network_is_as_curved_with_larger_filters():
+    """In units of the filters' norms; in the weights' own it is flatter by the square."""
+    torch.manual_seed(0)
+    model = build("vgg08-bn", 10).double().train()
+    images, labels = torch.randn(6, 3, 16, 16).double(), torch.arange(6)
+    signs = [torch.randn_like(p).sign() for p in model.parameters()]
+    loss = lambda: nn.functional.cross_entropy(model(images), labels)  # noqa: E731
+
+    def curvatures():
+        parameters = list(model.parameters())
+        product = hessian_product([loss], parameters)
+        scaled = in_units(product, filter_units(parameters))
+        return [
+            torch.stack([(s * h).sum() for s, h in zip(signs, p(signs), strict=True)])
+            for p in (product, scaled)
+        ]
+
+    raw, normalised = curvatures()
+    with torch.no_grad():  # no bias, and normalised behind
+        model.entry.weight *= 10
+    flatter, same = curvatures()
+    torch.testing.assert_close(same, normalised, rtol=1e-2, atol=1e-6)
+    assert abs(flatter[0]) < 0.2 * abs(raw[0])
+
+
+def test_a_run_is_probed_for_what_trainability_needs(probed):
+    _, finished = probed
+    table = finished.probe("trainability").set_index(["moment", "quantity"])
+    assert (table.loc[("last", "moved")]["value"] > 0.99).all()
+    epsilon = METRICS["initial_share_below_epsilon"]([finished])
+    assert epsilon == METRICS["share_below_epsilon"]([finished]) == 0
+    assert -1 <= METRICS["gradient_cosine"]([finished]) <= 1
+    assert 1 < METRICS["effective_rank"]([finished]) <= 20
+    assert 0 < METRICS["relative_distance"]([finished]) < 1
+
+
+def test_each_test_image_is_kept_with_class_and_confidence(probed, tmp_path):
+    run, finished = probed
+    kept, probe = finished.predictions, pd.DataFrame(predictions(run))
+    assert kept["right"].mean() == finished.test["test_accuracy"]
+    assert (
+        kept["predicted"].map(dict(enumerate(run.class_names))).equals(probe["predicted"])
+    )
+    np.testing.assert_allclose(kept["confidence"], probe["confidence"], atol=0.6 / 255)
+    with np.load(finished.path / "predictions.npz") as arrays:
+        assert {a.dtype.name for a in arrays.values()} == {"uint8", "bool"}
+    assert write_run(tmp_path, "vgg38").predictions is None  # a run older than the file
+
+
+def test_training_images_are_scored_as_validation_images_are(probed, generated, tmp_path):
+    run, finished = probed
+    network = run.network("last").eval()
+    with torch.no_grad():
+        right = [network(x).argmax(1) == y for x, y in run.minibatches(20)]
+    clean = finished.metrics.iloc[-1]
+    assert clean["clean_train_accuracy"] == pytest.approx(
+        float(torch.cat(right).float().mean())
+    )
+    with torch.no_grad():
+        loss = sum(float(share()) for share in run.losses(network, 20))
+    assert clean["clean_train_loss"] == pytest.approx(loss, rel=1e-5)
+    assert finished.test["clean_train_loss"] == clean["clean_train_loss"]
+    gap = clean["clean_train_accuracy"] - clean["val_accuracy"]
+    assert METRICS["clean_gap"]([finished]) == pytest.approx(gap)
+    other = replace(SMALL, model="vgg08", epochs=2, augmentation="none")
+    runs = []
+    for name, wanted in (("off", None), ("on", 30)):
+        trained_once(replace(other, score_training=wanted), generated, tmp_path / name)
+        runs.append(FinishedRun(tmp_path / name))
+    off, on = (torch.load(r.path / "model.pt", weights_only=True) for r in runs)
+    assert all(torch.equal(off["last"][key], on["last"][key]) for key in off["last"])
+    assert runs[1].metrics[runs[0].metrics.columns].equals(runs[0].metrics)
+    assert METRICS["clean_gap"](runs[:1]) is None
+
+
+# Smoothness
+
+
+def along_loss(tmp_path, model: str, losses, change, rate=1e-3) -> FinishedRun:
+    """A run whose gradient has the norm `loss` and changes by `change(loss)` along itself
+    and twice that along its own step, of length 0.1."""
+    run = write_run(tmp_path, model, rate, losses=(2.3, 1.0), steps=losses)
+    losses = np.asarray(losses, dtype=float)
+    probes = {"step": np.arange(1, len(losses) + 1), "gradient_norm": losses}
+    probes["size"] = np.tile([0.5e-3, 4e-3], (len(losses), 1))
+    probes["loss"] = np.tile([1.0, 2.0], (len(losses), 1))
+    probes["gradient_distance"] = change(losses)[:, None] * [0.5, 1.0]
+    steps = run.steps | {f"probed_{name}": array for name, array in probes.items()}
+    steps["stepped_loss"] = probes["loss"]
+    steps["stepped_gradient_distance"] = 2 * probes["gradient_distance"]
+    steps["stepped_length"] = np.full(len(losses), 0.1)
+    np.savez(run.path / "steps.npz", **steps)
+    return run
+
+
+def test_smoothness_per_gradient_norm_and_along_the_own_step(tmp_path):
+    run = along_loss(tmp_path, "vgg-a", np.linspace(4, 2, 41), lambda loss: 6 * loss)
+    expected = {
+        "median_definition_gradient": 18,
+        "median_relative_definition_gradient": 6,
+        "median_step_gradient": 36,
+        "median_relative_step_gradient": 12,
+        "median_step_beta": 18 / 0.05,
+        "median_step_loss": 1,
+    }
+    for name, value in expected.items():
+        assert METRICS[name]([run]) == pytest.approx(value), name
+
+
+def test_two_networks_are_compared_where_their_losses_are_equal(tmp_path):
+    """The second is rougher by a half at every loss, but gets lower, where all is smooth:
+    over all steps it looks smoother."""
+    plain = along_loss(tmp_path, "vgg-a", np.linspace(2.3, 2, 200), lambda loss: loss**3)
+    losses = np.linspace(2.3, 0.5, 200)
+    other = along_loss(tmp_path, "vgg-a-bn", losses, lambda loss: 1.5 * loss**3)
+    medians = [METRICS["median_definition_gradient"]([run]) for run in (plain, other)]
+    assert medians[1] < medians[0]
+    for name in ("definition_gradient", "relative_definition_gradient", "step_gradient"):
+        ratio = METRICS[f"{name}_at_equal_loss"]([plain, other])
+        assert ratio == pytest.approx(1.5, rel=0.05), name
+    far = along_loss(tmp_path, "vgg-a", np.linspace(9, 8, 200), np.square, rate=1e-2)
+    below = along_loss(tmp_path, "vgg-a-bn", losses, np.square, rate=1e-2)
+    assert METRICS["definition_gradient_at_equal_loss"]([far, below]) is None
+
+
+def test_proxies_at_each_lag_over_the_gradients_norm(dataset_run):
+    steps = dataset_run.steps
+    for lag in (1, 5):
+        changes = steps[f"gradient_distance_lag{lag}"][lag:]
+        norms = steps["gradient_norm"][lag:]
+        absolute = METRICS[f"median_proxy_gradient_lag{lag}"]([dataset_run])
+        relative = METRICS[f"median_relative_proxy_gradient_lag{lag}"]([dataset_run])
+        assert absolute == pytest.approx(np.median(changes))
+        assert relative == pytest.approx(np.median(changes / norms))
+    own = METRICS["median_relative_proxy_gradient"]([dataset_run])
+    assert own == pytest.approx(
+        np.median((steps["gradient_distance"] / steps["gradient_norm"])[2:])
+    )
+
+
+@pytest.fixture
+def dataset_run(generated, tmp_path) -> FinishedRun:
+    trained_once(replace(SMALL, gradient_lag=2), generated, tmp_path / "lags")
+    return FinishedRun(tmp_path / "lags")
+
+
+# The figure
+
+
+def test_the_phase_figure_tells_what_trained(tmp_path):
+    runs = []
+    for model, loss, share in (("vgg38", 4.6, 0.0), ("vgg38-bn", 3.0, 0.5)):
+        run = write_run(tmp_path, model, losses=(4.6, loss))
+        signal = {
+            "moment": "initialisation",
+            "layer": ["entry", "stages.0.conv1", "head"],
+            "depth": range(3),
+            "activation_mean_square": 1.0,
+            "activation_variance": share,
+            "gradient_mean_square": [1e-3, 1.0, 1.0],
+            "predicted_activation_mean_square": 1.0,
+            "predicted_gradient_mean_square": 1.0,
+        }
+        cosine = {"moment": "initialisation", "quantity": "gradient_cosine"}
+        with_probe(run, "signal", signal)
+        with_probe(run, "trainability", {**cosine, "layer": ["all"], "value": 0.9})
+        runs.append(run)
+    out = [tmp_path / "phase.svg", tmp_path / "phase.txt"]
+    draw(Figure("s", "phase", "phase", wide=True), runs, out)
+    picture, facts = (path.read_text() for path in out)
+    assert "VGG38 BN" in picture and "did not train" in picture
+    assert "uniform guess, 4.61" in facts and "Shares below 1e-14 are rounding" in facts
+
+
+def test_weights_below_epsilon_are_counted_where_there_is_one(tmp_path):
+    gradients = (1e-12, 1e-9, 2e-8, 1e-3)
+    adam = write_run(tmp_path, "vgg38", gradients=gradients)
+    sgd = write_run(tmp_path, "vgg38", gradients=gradients, varied={"optimiser": "sgd"})
+    assert METRICS["share_below_epsilon"]([adam]) == 0.5
+    assert METRICS["share_below_epsilon"]([sgd]) is None
+
+
+def trained_once(settings, generated, folder) -> Trained:
+    train(Run("s", "r", settings), load(generated / "generated10"), folder)
+    return Trained(folder, generated)

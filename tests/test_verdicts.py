@@ -1,0 +1,249 @@
+"""Verdicts follow the runs and their scatter, and every sentence follows the verdicts."""
+
+import json
+import re
+from itertools import product
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, claims, write_run
+from gradscape.config import Experiment
+from gradscape.report import verdicts, view
+from gradscape.report.build import write_tex
+from gradscape.report.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
+from gradscape.results.runs import best_setting
+
+STUDIES = sorted(path.stem for path in (ROOT / "report" / "claims").glob("*.yaml"))
+ALL = [(study, name) for study in STUDIES for name in claims(study)]
+
+
+def decided(runs, study="degradation") -> dict[str, str]:
+    return {n: v.verdict for n, v in verdicts.decide_all(claims(study), runs).items()}
+
+
+def three_seeds(folder, model, accuracies, **more) -> list:
+    return [
+        write_run(folder, model, seed=seed, accuracies=(0.01, accuracy), **more)
+        for seed, accuracy in enumerate(accuracies)
+    ]
+
+
+def test_claims_follow_the_runs(tmp_path):
+    runs = three_seeds(tmp_path, "vgg38", (0.01, 0.011, 0.009), gradients=(1e-12, 1e-3))
+    runs += three_seeds(tmp_path, "vgg38-rc", (0.30, 0.31, 0.29), losses=(4.0, 3.0))
+    runs += three_seeds(tmp_path, "vgg38-bn", (0.29, 0.32, 0.30))
+    says = decided(runs)
+    assert says["vgg38-does-not-train"] == says["vgg38-gradient-vanishes"] == HOLDS
+    assert says["rc-cures"] == HOLDS
+    assert says["rc-beats-bn"] == UNDECIDED  # ahead in one seed, behind in two
+    assert says["both-beat-rc"] == UNMEASURED
+    trained = [write_run(tmp_path / "b", "vgg38", losses=(4.6, 2.0))]
+    assert decided(trained)["vgg38-does-not-train"] == FAILS
+
+
+@pytest.mark.parametrize(
+    "differences, margin, above, near",
+    [
+        # Student's t of 3: the interval is the mean ± 2.48 standard deviations.
+        ([0.02, 0.03, 0.04], 0, HOLDS, FAILS),  # 0.03 ± 0.025
+        ([0.01, 0.03, 0.05], 0, UNDECIDED, UNDECIDED),  # 0.03 ± 0.05
+        ([-0.02, -0.03, -0.04], 0, FAILS, FAILS),
+        ([0.02, 0.03, 0.04], 0.01, UNDECIDED, UNDECIDED),  # margin within the interval
+        ([0.001, 0.0, -0.001], 0.01, FAILS, HOLDS),
+        ([0.02], 0, HOLDS, FAILS),  # one run stands for itself
+        ([np.nan, 0.1, 0.1], 0, UNDECIDED, UNDECIDED),
+        ([np.nan], 0, FAILS, FAILS),  # a diverged run proves no claim
+    ],
+)
+def test_a_difference_counts_with_its_uncertainty(differences, margin, above, near):
+    left, right = np.array(differences), np.zeros(len(differences))
+    assert compare(left, "above", right, margin) == above
+    assert compare(right, "below", left, margin) == above
+    assert compare(left, "near", right, margin) == near
+    if np.isfinite(left).all():
+        opposite = {HOLDS: FAILS, FAILS: HOLDS, UNDECIDED: UNDECIDED}
+        assert compare(left, "apart", right, margin) == opposite[near]
+
+
+def test_one_seed_is_judged_by_the_images(tmp_path):
+    """Two networks of 30 and 31 % on 10,000 images: independent, the interval of the
+    difference is ±1.3 points; paired, with 300 images that only one gets right, ±0.34."""
+    runs = [
+        write_run(tmp_path, "vgg38-rc", accuracies=(0.01, 0.31)),
+        write_run(tmp_path, "vgg38-bn", accuracies=(0.01, 0.30)),
+    ]
+    claim = claims("degradation")["rc-beats-bn"]
+    alone = decide("c", claim, runs)
+    assert (alone.verdict, alone.basis) == (UNDECIDED, "10,000 images")
+    assert alone.high - alone.low == pytest.approx(2 * 0.0127, rel=0.01)
+    right = np.zeros(10_000, bool)
+    right[:3000] = True
+    better = right.copy()
+    better[2900:3000], better[3000:3200] = False, True
+    for run, which in zip(runs, (better, right), strict=True):
+        np.savez(
+            run.path / "predictions.npz",
+            predicted=np.zeros(10_000, np.uint8),
+            confidence=np.zeros(10_000, np.uint8),
+            right=which,
+        )
+    paired = decide("c", claim, runs)
+    assert paired.verdict == HOLDS
+    expected = 1.96 * np.sqrt((0.03 - 0.01**2) / 10_000)
+    assert paired.high - paired.low == pytest.approx(2 * expected, rel=1e-6)
+
+
+def test_bands_over_different_rates_are_not_compared(tmp_path):
+    runs = [
+        write_run(tmp_path, "vgg-a", 1e-3, losses=(2.0, 2.0)),
+        write_run(tmp_path, "vgg-a", 1e-4, losses=(2.0, 1.0)),
+        write_run(tmp_path, "vgg-a-bn", 1e-3, losses=(2.0, 1.5)),
+    ]
+    assert decided(runs, "landscape")["bn-narrows-band"] == UNMEASURED
+    runs.append(write_run(tmp_path, "vgg-a-bn", 1e-4, losses=(2.0, 1.25)))
+    claim = decide("c", claims("landscape")["bn-narrows-band"], runs)
+    assert (claim.verdict, claim.left, claim.right) == (HOLDS, [0.25], [1.0])
+
+
+def test_what_else_the_grid_varies_is_never_averaged_over(tmp_path):
+    runs = [
+        write_run(tmp_path, model, accuracies=(0.1, best), varied={"schedule": schedule})
+        for model, schedule, best in (
+            ("vgg38", "cosine", 0.2),
+            ("vgg38", "constant", 0.3),
+            ("vgg38-rc", "cosine", 0.4),
+            ("vgg38-rc", "constant", 0.1),
+        )
+    ]
+    assert decided(runs)["rc-cures"] == UNDECIDED
+    assert [run.variant for run in best_setting(runs)] == ["schedule-cosine"]
+
+
+@pytest.mark.parametrize("study, name", ALL)
+def test_every_claim_is_flipped_by_doctored_numbers(study, name, tmp_path, monkeypatch):
+    """Whatever a claim's metric says, the verdict follows the two numbers."""
+    claim, runs = claims(study)[name], []
+    for side in (claim["left"], claim["right"]):
+        where = side["where"] if isinstance(side, dict) else {}
+        first = {k: v[0] if isinstance(v, list) else v for k, v in where.items()}
+        varied = {k: v for k, v in first.items() if k not in ("model", "learning_rate")}
+        run = (first.get("model", "vgg08"), first.get("learning_rate", 1e-3))
+        folder = tmp_path / str(len(runs))
+        runs.append(
+            write_run(folder, *run, varied={k: v for k, v in varied.items() if v != ""})
+        )
+    margin = claim.get("margin", 0)
+    right = claim["right"] if isinstance(claim["right"], int | float) else 0.5
+    right = np.log(100) if claim["right"] == "chance_loss" else right
+    times = claim["right"].get("times", 1) if isinstance(claim["right"], dict) else 1
+    margin += claim.get("relative_margin", 0) * abs(right * times)
+    found = set()
+    for far in (margin + abs(right * times), -margin - abs(right * times), 0.0):
+        values = iter([right * times + far, right])
+        monkeypatch.setattr(verdicts, "find", lambda *_, v=values: lambda runs: next(v))
+        monkeypatch.setattr(verdicts, "image_noise", lambda *_: None)
+        found.add(decide(name, claim, runs).verdict)
+    assert {HOLDS, FAILS} <= found
+
+
+# Sections
+
+
+def finished(experiment, study, chosen, tmp_path, **more) -> None:
+    """Runs of the study with made-up numbers, as if they had been trained."""
+    for run in chosen:
+        made = write_run(
+            tmp_path / "made", run.settings.model, seed=run.settings.seed, **more
+        )
+        settings = vars(run.settings) | {"gradient_lag": None}
+        record = made.record | {"flops": 5_000_000, "settings": settings}
+        record |= {"study": study, "run": run.name, "varied": run.varied}
+        (made.path / "run.json").write_text(json.dumps(record))
+        folder = tmp_path / "runs" / study / run.name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made.path.rename(folder)
+
+
+SECTIONS = ["degradation", "schedules", "landscape", "landscape-paper", "sharpness"]
+SECTIONS += ["depth", "initialisation", "shortcuts", "folding", "rates", "optimisers"]
+SECTIONS += ["accuracy", "regularisation", "transfer"]
+SLIPS = [r"\?\?", r"\bnan\b", r"\(s\)", r"\b1 (runs|epochs|images|seeds)\b", r"\(\s*\)"]
+SLIPS += [r"\[(left|right|difference)\]", r"  +\.", r"\bNone\b(?! of)", r"\s,", r"\.\s*\."]
+
+
+@pytest.mark.parametrize("verdict", [HOLDS, FAILS, UNDECIDED, UNMEASURED])
+@pytest.mark.parametrize("study", SECTIONS)
+def test_a_section_reads_well_whatever_the_verdicts(study, verdict, tmp_path, monkeypatch):
+    """With every verdict on all of its claims, with runs missing, of one seed and epoch."""
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    runs = experiment.studies[study].runs
+    first = [run for run in runs if run.settings.seed == runs[0].settings.seed]
+    finished(experiment, study, first[: len(first) // 2 + 1], tmp_path, losses=(4.0,),
+             accuracies=(0.3,))  # fmt: skip
+    decide_all = verdicts.decide_all
+
+    def doctored(claims, runs):
+        return {
+            name: verdicts.Verdict(
+                **vars(v) | {"verdict": verdict}
+                | ({} if verdict == UNMEASURED else {"left": [0.3], "right": [0.2]})
+            )
+            for name, v in decide_all(claims, runs).items()
+        }  # fmt: skip
+
+    monkeypatch.setattr(view, "decide_all", doctored)
+    texts = set()
+    for document in (study, "report"):
+        write_tex(experiment, document)
+        text = (tmp_path / "report" / f"{document}.tex").read_text()
+        body = text[text.index(r"\begin{document}") :]
+        prose = re.sub(r"\\begin\{(equation|align|gather|table)\*?\}.*?\\end\{\1\*?\}", "",
+                       body, flags=re.S)  # fmt: skip
+        for slip in SLIPS:
+            found = re.search(slip, prose)
+            assert not found, prose[max(found.start() - 80, 0) : found.end() + 40]
+        texts.add(text)
+    assert all(verdict in text for text in texts)
+
+
+def test_a_course_has_a_document_with_its_own_questions(tmp_path):
+    texts = {}
+    for year in (2021, 2024):
+        config = {
+            "extends": str(ROOT / "config" / "config.yaml"),
+            "courses": {"edinburgh": {"year": year, "name": "A. B.", "number": "s1234567"}},
+        }
+        experiment = Experiment(config, tmp_path / str(year))
+        runs = experiment.studies["degradation"].runs
+        finished(experiment, "degradation", runs[:3], tmp_path / str(year))
+        write_tex(experiment, "edinburgh")
+        texts[year] = (tmp_path / str(year) / "report" / "edinburgh.tex").read_text()
+        assert "A. B., s1234567" in texts[year] and "(Question 1)" in texts[year]
+        assert "VGG-A" not in texts[year]
+    assert "Batch normalisation (Question 2)." in texts[2021]
+    assert "Capacity or optimisation? (Question 2)" in texts[2024]
+
+
+def test_a_course_that_cannot_be_is_named():
+    for courses, sentence in (
+        ({"edinburg": {}}, "courses.edinburg: unknown course 'edinburg' .did you mean"),
+        (
+            {"edinburgh": {"year": 2019}},
+            "courses.edinburgh.year: 2019 is unknown; it takes 2021 or 2024",
+        ),
+    ):
+        config = {"extends": str(ROOT / "config" / "config.yaml"), "courses": courses}
+        with pytest.raises(Exception, match=sentence):
+            Experiment(config)
+
+
+def test_every_pair_of_verdicts_has_its_sentence():
+    """`say` leaves no branch out: each call in the templates gives all three."""
+    calls = 0
+    for template in (ROOT / "report").rglob("*.j2"):
+        for call in re.findall(r"study\.say\((.*?)\) =\)\)", template.read_text(), re.S):
+            calls += 1
+            for branch, text in product(("holds", "fails", "undecided"), (call,)):
+                assert f"{branch}=" in text, (template.name, call[:60])
+    assert calls > 30

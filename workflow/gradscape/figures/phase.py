@@ -1,0 +1,102 @@
+"""What reaches the ends of each network before it trains, and whether it then trained."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.lines import Line2D
+
+from gradscape.figures import style
+from gradscape.results.metrics import METRICS
+from gradscape.results.runs import FinishedRun, by_setting, model_label
+from gradscape.study import Figure
+
+PROBES = ["signal", "trainability"]
+MARGIN = 0.1  # below a uniform guess's loss, to count as trained
+# Of a share: what rounding leaves in fp32, whose squares are good to this.
+SMALLEST = float(np.finfo(np.float32).eps) ** 2
+SIZES = (3.0, 9.0)  # of the markers, for cosines 0 and 1
+COORDINATES = ("image_share", "gradient_range", "gradient_cosine", "final_train_loss")
+TRAINED, STUCK = 0, 1  # colours
+
+
+def phase(figure: Figure, runs: list[FinishedRun]):
+    """A point per model and variant: share of the last convolution's signal that depends on
+    the image, range of the gradient over layers, both at initialisation; geometric means
+    over seeds. Larger where input gradients are smooth, full where training succeeded.
+
+    Of several learning rates, that with the lowest training loss.
+    """
+    points: dict[str, np.ndarray] = {}
+    for (model, _, variant), group in by_setting(runs).items():
+        name = ", ".join(filter(None, [model_label(model), variant]))
+        point = coordinates(group)
+        if name not in points or point[-1] < points[name][-1]:
+            points[name] = point
+    chance = runs[0].chance_loss
+    picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.6))
+    taken: dict[tuple, int] = {}
+    for name, (share, decades, cosine, loss) in points.items():
+        trained = loss < chance - MARGIN
+        colour = style.colour(TRAINED if trained else STUCK)
+        filled = colour if trained else "none"
+        look = {"marker": "o", "ms": size(cosine), "mec": colour, "mfc": filled}
+        axis.plot(share, decades, ls="", **look)
+        # Networks that differ in the optimiser alone start at the same place.
+        place = (round(np.log10(share), 1), round(decades, 1))
+        row = taken[place] = taken.get(place, -1) + 1
+        left = share > np.sqrt(SMALLEST)  # where there is more room
+        axis.annotate(
+            name,
+            (share, decades),
+            (-6 if left else 6, 1 - 7 * row),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            fontsize=5.5,
+            color=colour,
+        )
+    axis.set_xscale("log")
+    axis.set_xlim(SMALLEST / 10, 10)
+    axis.margins(y=0.12)
+    axis.set_xlabel("share of the signal that depends on the image")
+    axis.set_ylabel("range of the gradient (decades)")
+    style.legend_below(picture, handles(), 4)
+    seeds = sorted({run.seed for run in runs})
+    facts = [
+        f"At initialisation, geometric mean over seeds {style.listing(seeds, ' and ')}."
+        if seeds[1:]
+        else f"At initialisation, seed {seeds[0]}.",
+        f"Trained: the last epoch's training loss is more than {MARGIN} below that of a "
+        f"uniform guess, {chance:.2f}.",
+        "Larger: a larger cosine between input gradients at neighbouring points.",
+    ]
+    if any(point[0] <= SMALLEST for point in points.values()):
+        facts.append(f"Shares below {SMALLEST:.0e} are rounding, and drawn there.")
+    return picture, " ".join(facts)
+
+
+def coordinates(group: list[FinishedRun]) -> np.ndarray:
+    """Image share, decades, cosine and training loss, means over seeds. What was not
+    measured is NaN."""
+    rows = [[METRICS[name]([run]) for name in COORDINATES] for run in group]
+    table = np.array(rows, dtype=float)
+    table[:, 0] = np.log(np.maximum(table[:, 0], SMALLEST))
+    means = table.mean(axis=0)
+    means[0] = np.exp(means[0])
+    return means
+
+
+def size(cosine: float) -> float:
+    low, high = SIZES
+    return low + (high - low) * float(np.clip(np.nan_to_num(cosine), 0, 1))
+
+
+def handles() -> list[Line2D]:
+    found = []
+    for label, number in (("trained", TRAINED), ("did not train", STUCK)):
+        colour = style.colour(number)
+        filled = colour if number == TRAINED else "none"
+        found.append(Line2D([], [], ls="", marker="o", color=colour, mfc=filled, ms=5))
+        found[-1].set_label(label)
+    for cosine in (0, 1):
+        look = {"ls": "", "marker": "o", "color": "grey", "ms": size(cosine)}
+        found.append(Line2D([], [], label=f"cosine {cosine}", **look))
+    return found

@@ -1,0 +1,82 @@
+"""What a trained network loses with one of its blocks.
+
+Veit et al. 2016, section 4.1: one block at a time is replaced by the identity. A plain
+network falls to chance; one with residual connections hardly notices, as if it were an
+ensemble of shallower ones. What the later layers then see has other statistics than in
+training, so those of batch normalisation are estimated anew each time.
+"""
+
+from copy import deepcopy
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from gradscape.errors import GradscapeError
+from gradscape.options import Range
+from gradscape.probes.trained import Trained, probabilities, with_statistics_of
+
+
+def removable(model: nn.Module, image: Tensor) -> list[str]:
+    """The blocks that keep the shape of what they are given, by name, in order.
+
+    A block is a module in an `nn.Sequential` that holds at least two convolutions.
+    """
+    found: list[str] = []
+    hooks = []
+
+    def look(name: str):
+        def keep(block: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            if inputs[0].shape == output.shape:
+                found.append(name)
+
+        return keep
+
+    for parent, sequence in model.named_modules():
+        for name, child in sequence.named_children():
+            inner = sum(isinstance(m, nn.Conv2d) for m in child.modules())
+            if type(sequence) is nn.Sequential and inner > 1:
+                hooks.append(child.register_forward_hook(look(f"{parent}.{name}")))
+    with torch.no_grad():
+        model(image)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def without(model: nn.Module, block: str) -> nn.Module:
+    """A copy of the network with the identity in a block's place."""
+    copy = deepcopy(model)
+    parent, _, name = block.rpartition(".")
+    setattr(copy.get_submodule(parent), name, nn.Identity())
+    return copy
+
+
+def lesion(
+    run: Trained,
+    images: Annotated[int, Range(1), "test images to classify"] = 1000,
+    statistics: Annotated[
+        int, Range(2), "training images to estimate the statistics on"
+    ] = 500,
+) -> list[dict]:
+    """Rows `block,accuracy`: the network without that block, first without none (`none`).
+
+    Best weights, evaluation mode. Costs one forward pass of all images per block. Raises
+    `GradscapeError` for a network without such blocks.
+    """
+    model = run.network("best").eval()
+    pixels, labels = run.test_images(slice(images))
+    training = [batch for batch, _ in run.minibatches(statistics)]
+    blocks = removable(model, pixels[:1])
+    if not blocks:
+        raise GradscapeError(
+            f"{run.settings.model}: has no block that keeps the shape of its input, which "
+            "is what `lesion` removes"
+        )
+    rows = []
+    for block in ("none", *blocks):
+        injured = without(model, block) if block != "none" else deepcopy(model)
+        with_statistics_of(injured, training)
+        right = probabilities(injured, pixels).argmax(1) == labels
+        rows.append({"block": block, "accuracy": float(right.float().mean())})
+    return rows

@@ -1,0 +1,104 @@
+"""What theory says decides whether a network trains: its gradients, features and moves.
+
+- `gradient_cosine`: of the gradients of a logit with respect to the image, at neighbouring
+  points of the line between two images (Balduzzi et al. 2017, section 2): near 1 where the
+  gradient can be followed, 0 where it is white noise.
+- `effective_rank` of what the output layer sees, images × features: exp of the entropy of
+  the singular values' shares (Roy & Vetterli 2007); 1 if all images look alike
+  (Daneshmand et al. 2020).
+- `mean_absolute_gradient` of each weight tensor before the first step.
+- `moved`: the share of a tensor's weights that training has changed by at least a bit, and
+  `relative_distance`: how far it went, over its norm at the start.
+"""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, cross_entropy
+
+from gradscape.engine.gradient_flow import mean_absolute_gradients
+from gradscape.models.blocks import output_layer, weights
+from gradscape.options import Range
+from gradscape.probes.trained import Trained, with_statistics_of
+
+POINTS = 50  # on the line between two images
+
+
+def gradient_cosine(model: nn.Module, first: Tensor, second: Tensor, label: int) -> float:
+    """Mean cosine of input gradients at neighbours of `POINTS` points between two images,
+    [channels, s, s] each, of the logit `label`."""
+    share = torch.linspace(0, 1, POINTS, device=first.device).reshape(-1, 1, 1, 1)
+    images = torch.lerp(first, second, share).requires_grad_()
+    (gradient,) = torch.autograd.grad(model(images)[:, label].sum(), images)
+    # In doubles: squares of a vanished gradient leave the range of fp32.
+    rows = gradient.flatten(1).double()
+    return float(cosine_similarity(rows[:-1], rows[1:], eps=0).nan_to_num().mean())
+
+
+def effective_rank(features: Tensor) -> float:
+    """exp of the entropy of the singular values' shares, of [images, features]; NaN if
+    they are not finite."""
+    if not features.isfinite().all():
+        return float("nan")
+    values = torch.linalg.svdvals(features.double())
+    shares = values / values.sum()
+    return float(torch.special.entr(shares).sum().exp())
+
+
+def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
+    """What the output layer is given, [images, features]."""
+    kept: list[Tensor] = []
+    hook = output_layer(model).register_forward_pre_hook(lambda _, x: kept.append(x[0]))
+    with torch.no_grad():
+        model(images)
+    hook.remove()
+    return kept[0]
+
+
+def gradients(model: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, float]:
+    """Mean |dL/dw| of each weight tensor, on one minibatch in training mode."""
+    cross_entropy(model.train()(pixels), labels).backward()
+    return dict(zip(weights(model), mean_absolute_gradients(model), strict=True))
+
+
+def moves(start: nn.Module, end: nn.Module) -> tuple[dict[str, float], dict[str, float]]:
+    """Of each weight tensor the share that changed, and its distance over its norm."""
+    after = weights(end)
+    changed, distance = {}, {}
+    for layer, before in weights(start).items():
+        changed[layer] = float((before != after[layer]).float().mean())
+        gone = (after[layer] - before).detach().norm()
+        distance[layer] = float(gone / before.detach().norm())
+    return changed, distance
+
+
+def rows(moment: str, quantity: str, values: dict[str, float]) -> list[dict]:
+    about = {"moment": moment, "quantity": quantity}
+    return [about | {"layer": layer, "value": value} for layer, value in values.items()]
+
+
+def trainability(
+    run: Trained,
+    images: Annotated[int, Range(2), "training images, in one minibatch"] = 100,
+    pairs: Annotated[int, Range(1), "pairs of these images to go between"] = 10,
+) -> list[dict]:
+    """Rows `moment,quantity,layer,value`, at initialisation and with the last weights.
+
+    Input gradients and features are those of evaluation mode, with batch normalisation's
+    statistics estimated on the `images`. Costs about a training step per two pairs.
+    """
+    ((pixels, labels),) = run.minibatches(images, images)
+    start, end = run.network("initialisation"), run.network("last")
+    changed, distance = moves(start, end)
+    found = rows("last", "moved", changed) + rows("last", "relative_distance", distance)
+    slopes = gradients(start, pixels, labels)
+    found += rows("initialisation", "mean_absolute_gradient", slopes)
+    lines = list(zip(pixels[::2], pixels[1::2], labels[::2].tolist(), strict=False))
+    for moment, model in (("initialisation", start), ("last", end)):
+        with_statistics_of(model, [pixels])
+        cosines = [gradient_cosine(model, *line) for line in lines[:pairs]]
+        rank = effective_rank(pooled_features(model, pixels))
+        found += rows(moment, "gradient_cosine", {"all": sum(cosines) / len(cosines)})
+        found += rows(moment, "effective_rank", {"all": rank})
+    return found

@@ -1,0 +1,219 @@
+"""The tables of a study's section, as lists of cells.
+
+A table is a list of rows, a row a list of cells, which report/parts/tables.tex.j2
+typesets. A cell that is not Tex is escaped there; a row of one cell spans columns.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from gradscape.letters import Tex
+from gradscape.report import tex
+from gradscape.report.published import compare
+from gradscape.report.verdicts import UNMEASURED, Verdict, decide
+from gradscape.results.runs import (
+    FinishedRun,
+    by_setting,
+    mean_accuracy,
+    setting_label,
+    variant_label,
+)
+from gradscape.results.tables import results_table, smoothness_table
+from gradscape.study import matches, varied_label
+
+if TYPE_CHECKING:
+    from gradscape.report.view import StudyView
+
+MOST_ROWS = 40  # of a table in the PDF; its CSV has all
+DASH = "--"
+ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
+
+Row = list[str]
+
+
+class Rows:
+    """The rows of each table, from one study's finished runs."""
+
+    def __init__(self, view: "StudyView"):
+        self.view = view
+        self.study, self.finished, self.name = view.study, view.finished, view.name
+        self.link, self.published = view.link, view.published
+
+    def results(self, beside: bool = True, beside_test: bool = False) -> list[Row]:
+        """Model, rate, size, then losses and accuracies, published numbers beside them."""
+        beside = beside and self.published is not None
+        planned = dict.fromkeys(
+            (run.settings.model, run.settings.learning_rate, varied_label(run.varied))
+            for run in self.study.runs
+        )
+        groups = by_setting(self.finished)
+        shown = list(planned)
+        if len(shown) > MOST_ROWS:
+            shown = sorted(groups, key=lambda s: -mean_accuracy(groups[s]))[:MOST_ROWS]
+        rows = []
+        for model, rate, varied in shown:
+            runs = groups.get((model, rate, varied), [])
+            table = results_table(runs)
+            name = setting_label(model, varied)
+            size = f"{table['parameters'].iloc[0]:,}" if runs else DASH
+            row = [name, tex.learning_rate(rate), size]
+            for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+                ours = tex.number(table[metric], style_of(metric)) if runs else DASH
+                row.append(self.link(runs, ours) if runs else DASH)
+                if beside:
+                    row.append(self._published_cell(model, rate, metric))
+            row.append(tex.number(table["test_accuracy"], "accuracy") if runs else DASH)
+            if beside and beside_test:
+                row.append(self._published_cell(model, rate, "test_accuracy"))
+            rows.append(row)
+        if len(planned) > len(shown):
+            rest = f"The best {len(shown)} of {len(planned)} settings"
+            rows.append(self._cut(rest, "results"))
+        return rows
+
+    def _cut(self, what: str, table: str) -> Row:
+        """The last row of a table that is too long for a page: where to find all of it."""
+        target = tex.escape(f"tables/{self.name}/{table}.csv")
+        return [Tex(rf"{what}; all: \href{{{target}}}{{{target}}}")]
+
+    def _published_cell(self, model: str, rate: float, metric: str) -> str:
+        table = self.published
+        if "learning_rate" not in table:
+            return DASH
+        row = table[(table.model == model) & (table.learning_rate == rate)]
+        if row.empty or metric not in row:
+            return DASH
+        factor = 100 if style_of(metric) == "accuracy" else 1
+        return Tex(rf"\emph{{{factor * row[metric].iloc[0]:.2f}}}")
+
+    def comparisons(self) -> list[Row]:
+        """A published accuracy, ours, the difference, and its reasons."""
+        table = self.published
+        pairs = [] if table is None else compare(table, self.finished)
+        return [
+            [
+                pair.network,
+                tex.learning_rate(pair.learning_rate),
+                pair.schedule.replace("_", " "),
+                pair.metric,
+                Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
+                self.link(pair.runs, tex.number(pair.ours, "accuracy")),
+                Tex(f"${100 * (sum(pair.ours) / len(pair.ours) - pair.published):+.1f}$"),
+                "; ".join([pair.source, *pair.differs]),
+            ]
+            for pair in pairs
+        ]
+
+    def costs(self, baseline: dict | None = None, **where) -> list[Row]:
+        """Model and variant, size, cost, and accuracy in training, validation and test;
+        with a `baseline`, the interval of the test accuracy's difference from its."""
+        rows = []
+        against = self.against(baseline, where) if baseline is not None else {}
+        for name, runs in self._settings(where):
+            if not runs:
+                rows.append([name, *[DASH] * (6 + (baseline is not None))])
+                continue
+            table = results_table(runs)
+            flops = table["flops"].iloc[0]
+            row = [name, f"{table['parameters'].iloc[0]:,}"]
+            row.append(DASH if pd.isna(flops) else f"{flops / 1e6:,.0f}")
+            row.append(f"{table['seconds_training'].mean():,.0f}")
+            for metric in ACCURACIES:
+                row.append(self.link(runs, tex.number(table[metric], "accuracy")))
+            if baseline is not None:
+                row.append(tex.interval(against[name]) if name in against else DASH)
+            rows.append(row)
+        return rows
+
+    def against(self, baseline: dict, where: dict) -> dict[str, Verdict]:
+        """Is the test accuracy of each other setting above the baseline's? By name."""
+        verdicts = {}
+        for name, runs in self._settings(where):
+            if not runs or matches(runs[0].traits, baseline):
+                continue
+            run = runs[0]
+            sides = [{"model": run.model, "variant": run.variant}, baseline]
+            left, right = ({"metric": "test_accuracy", "where": side} for side in sides)
+            claim = {"left": left, "is": "above", "right": right, "style": "accuracy"}
+            verdict = decide(name, claim | {"statement": "", "source": ""}, self.finished)
+            if verdict.verdict != UNMEASURED:
+                verdicts[name] = verdict
+        return verdicts
+
+    def stopping(self, **where) -> list[Row]:
+        """Model and variant: accuracies of the best epoch and of the last."""
+        rows = []
+        for name, runs in self._settings(where):
+            if not runs:
+                continue
+            table = results_table(runs)
+            row = [name, tex.listing([str(epoch) for epoch in table["best_epoch"]])]
+            row.append(str(table["epochs"].max()))
+            for metric in ACCURACIES:
+                row.append(tex.number(table[metric], "accuracy"))
+                row.append(tex.number(table[f"final_{metric}"], "accuracy"))
+            rows.append(row)
+        return rows
+
+    def _settings(self, where: dict) -> list[tuple[str, list[FinishedRun]]]:
+        """The planned settings that match: each with its name and its finished runs."""
+        planned = [run for run in self.study.runs if matches(run.traits, where)]
+        groups = by_setting(self.finished)
+        models = {run.settings.model for run in self.study.runs}
+        found = {}
+        for run in planned:
+            settings, varied = run.settings, varied_label(run.varied)
+            name = variant_label(settings.model, varied, models)
+            found[name] = groups.get((settings.model, settings.learning_rate, varied), [])
+        return list(found.items())
+
+    def smoothness(self, *models: str) -> list[Row]:
+        """Kind, measure and rate; for each model the mean in the first epoch, the later
+        epochs and the last, then median and 5th and 95th percentile of the later ones."""
+        table = smoothness_table(self.finished)
+        if table.empty:
+            return []
+        keys = ["kind", "measure", "learning_rate"]
+        rows = []
+        for (kind, measure, rate), group in table.groupby(keys, dropna=False, sort=False):
+            row = [kind, measure]
+            row.append("all" if math.isnan(rate) else tex.learning_rate(rate))
+            for model in models:
+                parts = group[group.model == model].groupby("part")
+                values = parts[["mean", "p5", "p50", "p95"]].mean()
+                for part in ("first epoch", "later epochs", "last epoch"):
+                    row.append(self._digits(values, part, "mean"))
+                low, middle, high = (
+                    self._digits(values, "later epochs", p) for p in ("p5", "p50", "p95")
+                )
+                row.append(Tex(f"{middle} ({low}--{high})"))
+            rows.append(row)
+        if len(rows) > MOST_ROWS:
+            rest = f"The first {MOST_ROWS} of {len(rows)} rows"
+            return [*rows[:MOST_ROWS], self._cut(rest, "smoothness")]
+        return rows
+
+    @staticmethod
+    def _digits(values: pd.DataFrame, part: str, column: str) -> str:
+        if part not in values.index or math.isnan(values.loc[part, column]):
+            return DASH
+        return tex.number([values.loc[part, column]], "significant")
+
+    def claims(self) -> list[Row]:
+        """Of every claim that was measured: statement and source, both sides, their
+        difference and what its interval rests on, the verdict."""
+        rows = []
+        for name in self.view.measured:
+            claim = self.view.claims[name]
+            source = rf"\emph{{{tex.escape(claim.source)}}}"
+            row = [Tex(f"{tex.escape(claim.statement)} {source}")]
+            for side in (claim.left, claim.right):
+                row.append(tex.number(side, claim.style) if side else DASH)
+            rows.append([*row, tex.interval(claim), claim.basis, claim.verdict])
+        return rows
+
+
+def style_of(metric: str) -> str:
+    return "accuracy" if metric.endswith("accuracy") else "loss"

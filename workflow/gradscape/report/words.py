@@ -1,0 +1,81 @@
+"""How settings and numbers are put in a sentence."""
+
+from gradscape.letters import Tex, escape
+from gradscape.registry import short
+from gradscape.report import tex
+from gradscape.results.runs import dataset_label
+from gradscape.settings import Settings
+
+OPTIMISERS = {
+    "adam": r"Adam \citep{kingma2015}",
+    "adamw": r"AdamW \citep{loshchilov2019}",
+    "sgd": "stochastic gradient descent",
+    "rmsprop": "RMSprop",
+    "muon": "Muon",
+}
+SCHEDULES = {
+    "constant": "a constant learning rate",
+    "cosine": "a learning rate that falls along a cosine",
+    "cosine_per_iteration": "a learning rate that swings along a cosine every few steps",
+    "staircase": "a learning rate that falls in steps",
+}
+NUMBERS = [
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
+
+
+def dataset(name: str) -> Tex:
+    return escape(dataset_label(short(name)))
+
+
+def count(number: int, noun: str) -> Tex:
+    """`1 epoch`, `12 epochs`, `1,200 images`."""
+    return Tex(f"{number:,} {noun}{'' if number == 1 else 's'}")
+
+
+def in_words(number: int) -> str:
+    return NUMBERS[number] if number < len(NUMBERS) else f"{number:,}"
+
+
+def optimiser(settings: Settings) -> Tex:
+    """With its momentum and weight decay, if it has any."""
+    text = OPTIMISERS.get(settings.optimiser, escape(short(settings.optimiser)))
+    more = []
+    if settings.optimiser in ("sgd", "muon") and settings.momentum:
+        kind = "Nesterov momentum" if settings.nesterov else "momentum"
+        more.append(f"{kind} {settings.momentum:g}")
+    if settings.weight_decay:
+        more.append(f"weight decay {tex.learning_rate(settings.weight_decay)}")
+    return Tex(
+        text + (f" with {tex.listing([Tex(word) for word in more])}" if more else "")
+    )
+
+
+def schedule(settings: Settings) -> Tex:
+    """The schedule of the learning rate, and the warm-up if there is one."""
+    if settings.schedule == "exponential":
+        text = f"a learning rate multiplied by {settings.decay:g} after every epoch"
+    else:
+        own = rf"the schedule \texttt{{{escape(short(settings.schedule))}}}"
+        text = SCHEDULES.get(settings.schedule, own)
+    if settings.warmup_epochs:
+        text += f" after a linear warm-up of {count(settings.warmup_epochs, 'epoch')}"
+    return Tex(text)
+
+
+def seeds(values: list[int]) -> Tex:
+    """`one seed (0)`, `three seeds (0, 1 and 2)`."""
+    noun = "seed" if len(values) == 1 else "seeds"
+    return Tex(f"{in_words(len(values))} {noun} ({tex.listing([str(v) for v in values])})")
