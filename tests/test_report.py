@@ -1,7 +1,6 @@
 """Figures and claims say what the runs say."""
 
 import re
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,6 @@ import pytest
 
 from conftest import ROOT, write_run
 from gradscape.config import Experiment
-from gradscape.courses.archive import write_submission
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
 from gradscape.report import tex
@@ -186,29 +184,6 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
 )
 def test_numbers_for_latex(values, style, text):
     assert tex.number(values, style) == text
-
-
-def test_the_submission_has_the_courses_files_and_columns(tmp_path):
-    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    runs = tmp_path / "runs" / "degradation"
-    made = write_run(runs, "vgg38", losses=(4.6, 4.5), accuracies=(0.01, 0.02))
-    made.path.rename(runs / "vgg38_lr1e-3_seed0")
-    with pytest.raises(GradscapeError, match=r"report\.pdf: missing"):
-        write_submission(experiment, "edinburgh", "s1234567")
-    (tmp_path / "report.pdf").write_bytes(b"%PDF")
-    archive = zipfile.ZipFile(write_submission(experiment, "edinburgh", "s1234567"))
-    assert archive.read("s1234567/s1234567_report.pdf") == b"%PDF"
-    outputs = "s1234567/results/vgg38_lr1e-3_seed0/result_outputs"
-    summary = archive.read(f"{outputs}/summary.csv").decode().splitlines()
-    assert summary == [
-        "train_acc,train_loss,val_acc,val_loss",
-        "0.01,4.6,0.01,4.6",
-        "0.02,4.5,0.02,4.5",
-    ]
-    assert archive.read(f"{outputs}/test_summary.csv") == b"test_acc,test_loss\n0.02,4.5\n"
-    code = "s1234567/mlp/pytorch_experiment_scripts/workflow/gradscape"
-    assert f"{code}/models/vgg_edinburgh.py" in archive.namelist()
-    assert not [name for name in archive.namelist() if name.endswith((".pt", ".log"))]
 
 
 def test_every_special_character_is_escaped():
