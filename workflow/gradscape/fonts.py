@@ -37,12 +37,14 @@ def font_for(text: str) -> Path | None:
 
 def draw_word(text: str, path: Path) -> None:
     """A word as a picture; the same word in the same font gives the same bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     picture = Figure()
+    renderer = FigureCanvasAgg(picture).get_renderer()
     look = {"font": font_for(text), "fontsize": SIZE, "parse_math": False}
     word = picture.text(0, 0.2, text, **look)
-    width = word.get_window_extent(picture.canvas.get_renderer()).width
+    width = word.get_window_extent(renderer).width
     picture.set_size_inches(max(width / picture.dpi, 0.01), 1.25 * SIZE / 72)
     with whole(path) as partial:
         picture.savefig(partial, format="pdf", metadata={"CreationDate": None})

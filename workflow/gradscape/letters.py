@@ -40,9 +40,6 @@ SPECIAL = {
     "\N{NO-BREAK SPACE}": "~",
     "\N{NARROW NO-BREAK SPACE}": r"\,",
     "\N{THIN SPACE}": r"\,",
-    "\N{ZERO WIDTH SPACE}": "",
-    "\N{WORD JOINER}": "",
-    "\N{ZERO WIDTH NO-BREAK SPACE}": "",
 }
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 SPECIAL |= {raised: f"$^{{{plain}}}$" for raised, plain in RAISED.items()}
@@ -58,10 +55,14 @@ LATIN = {chr(code) for code in range(0xA1, 0x17F)} - set("ĦħĸĿŀŉŦŧ")
 PRINTED = set(SPECIAL) | LATIN | {chr(code) for code in range(0x20, 0x7F)}
 PRINTED |= set("\n\tȘșȚț‐‑‒–—―‘’‚“”„†‡•…‰‹›€№™←↑→↓")
 
-# One letter a kind of character: (p)rinted, (s)pace, (m)ark on what is before it, and of
-# those that have to be drawn (r)ight to left, (w)ide and without spaces, or any other.
-# Words from right to left are drawn together, or they would stand in the wrong order.
-PIECES = re.compile(r"r[rm]*(?:s+r[rm]*)*|wm*|x[xm]{0,29}|pm+|(?:[ps](?!m))+|[sm]")
+# One letter a kind of character: (p)rinted, (g)reek, (s)pace, (m)ark on what is before it,
+# and of those that have to be drawn (r)ight to left, (w)ide and without spaces, or any
+# other (x). Greek is set as in formulas unless a letter beside it is drawn. Words from
+# right to left are drawn together, or they would stand in the wrong order.
+PIECES = re.compile(
+    r"r[rm]*(?:s+r[rm]*)*|wm*|g{0,29}x[xmg]{0,29}|[pg]m+|(?:p(?!m)|s(?!m)|g+(?![gmx]))+|[sgm]"
+)
+JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of other invisible signs none
 LONGEST = 30  # characters that may stand together without a place to break them
 
 
@@ -72,11 +73,13 @@ class Tex(str):
 def escape(text: str) -> Tex:
     r"""Any text as LaTeX that prints it: `50 % & more` → `50 \% \& more`.
 
-    A blank line is a space, because a caption must not have any.
+    A blank line is a space, because a caption must not have any. Signs that only steer
+    the direction of writing are left out.
     """
     if isinstance(text, Tex):
         return text
     text = re.sub(r"\s*\n\s*\n\s*", " ", unicodedata.normalize("NFC", text))
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
     return Tex("".join(map(written, pieces(text))))
 
 
@@ -87,6 +90,8 @@ def pieces(text: str) -> Iterator[str]:
 
 def kind(character: str) -> str:
     if character in PRINTED:
+        if unicodedata.name(character, "").startswith("GREEK"):
+            return "g"
         return "s" if character.isspace() else "p"
     category = unicodedata.category(character)
     if category[0] == "Z":
@@ -99,7 +104,7 @@ def kind(character: str) -> str:
 
 
 def written(piece: str) -> str:
-    if kind(piece[-1]) in "ps":
+    if all(character in PRINTED or kind(character) == "s" for character in piece):
         broken = re.sub(rf"([^\W_]{{{LONGEST}}})(?=[^\W_])", "\\1\0", piece)
         cells = (SPECIAL | {"\0": r"\-"}).get
         text = "".join(cells(c, " " if kind(c) == "s" else c) for c in broken)

@@ -28,13 +28,14 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, Tex]]:
         "Devices": Counter(b["kind"] for b in backends if "kind" in b),
         "Precision": Counter(b["precision"] for b in backends if "precision" in b),
     }
-    rows = [(name, counted(values)) for name, values in found.items() if values]
+    rows = [(name, counted(values, len(runs))) for name, values in found.items() if values]
     return [*rows, ("Training", Tex(f"{hours:.1f} hours in all"))]
 
 
-def counted(values: dict[str, int]) -> Tex:
-    """`a (3 runs), b (one run)`; with one value only that."""
-    if len(values) == 1:
-        return tex.escape(next(iter(values)))
-    runs = {n: "one run" if n == 1 else f"{n:,} runs" for n in values.values()}
-    return tex.escape(", ".join(f"{value} ({runs[n]})" for value, n in values.items()))
+def counted(values: dict[str, int], runs: int) -> Tex:
+    """`a, b (3 runs)`: how many of the runs, where it is not all."""
+    words = []
+    for value, count in values.items():
+        some = f" ({count:,} run{'s' * (count > 1)})" if count < runs else ""
+        words.append(f"{value}{some}")
+    return tex.escape(", ".join(words))
