@@ -18,12 +18,12 @@ import copy
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,18 +36,19 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from chains import disks, kills, workflows
 from conftest import ROOT, TINY
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw, drawable
-from gradscape.layout import Results
 from gradscape.report.build import build, write_tex
 from gradscape.report.pdf import compile_pdf
 from gradscape.results.runs import finished_runs
 from gradscape.results.tables import write_table
-from hostile import stand_in, write_broken
+from hostile import Executed, Lost, check_sentence, stand_in, write_broken
+from strangers import Touch, downloads, weights
 
-HANGS = 60  # seconds
+HANGS = {"configurations": 10, "workflows": 600}  # seconds; others 60
 SMALL = {
     "title": "Faults",
     "results": "results/faults",
@@ -76,14 +77,6 @@ EVIL = [
     *("\0", "\u202e", "🔥", "漢字", "é", "\udc80", "a" * 20_000, "/dev/zero", "~", "-x"),
     *([], [[]], {}, {"x": 1}, {1: 2}, b"x", {"a"}, [float("nan")], list(range(1000))),
 ]
-
-
-class Lost(Exception):
-    """What was sound is gone."""
-
-
-class Executed(Exception):
-    """A program from outside has run."""
 
 
 @dataclass
@@ -122,19 +115,30 @@ def configurations(chance: random.Random, folder: Path) -> None:
     if chance.random() < 0.3:
         content = spoil(chance, text.encode())
     else:
-        wanted = yaml.safe_load(text)
+        wanted = copy.deepcopy(parsed(text))
         for _ in range(chance.randint(1, 3)):
             mutate(chance, wanted)
-        content = yaml.dump(wanted, allow_unicode=True).encode("utf-8", "surrogatepass")
+        dumper = yaml.Dumper if r"\udc80" in repr(wanted) else yaml.CDumper
+        content = yaml.dump(wanted, Dumper=dumper, allow_unicode=True)
+        content = content.encode("utf-8", "surrogatepass")
     path = folder / "config.yaml"
     path.write_bytes(content)
-    experiment = Experiment.from_file(path)
+    with sentences():
+        check_unfolded(Experiment.from_file(path), folder)
+
+
+def check_unfolded(experiment: Experiment, folder: Path) -> None:
     json.dumps(experiment.config, allow_nan=False)
     root = Path(os.path.abspath(folder / "root"))  # noqa: PTH100  resolves no links
     for run in experiment.runs:
         place = Path(os.path.abspath(root / run.study / run.name))  # noqa: PTH100
         if not place.is_relative_to(root):
             raise Lost(f"{run.id} would lie outside the results")
+
+
+@cache
+def parsed(text: str) -> dict:
+    return yaml.safe_load(text)
 
 
 def mutate(chance: random.Random, value) -> None:
@@ -198,22 +202,22 @@ def files(chance: random.Random, folder: Path) -> None:
     if len(sound) < len(study.runs) - 1:
         raise Lost(f"{path}: {len(sound)} of {len(study.runs)} runs are left")
     for table in study.tables:
-        write_table(table, sound, results.table("s", table))
+        with sentences():
+            write_table(table, sound, results.table("s", table))
     figure = chance.choice(study.figures)
     with sentences():
         if chance.random() < 0.3 and drawable(figure, sound):
             outputs = [results.figure("s", figure.name, kind) for kind in ("pdf", "txt")]
             draw(figure, sound, outputs)
-    write_tex(experiment)
-    if chance.random() < 0.02 and shutil.which("latexmk"):
-        compile_pdf(results)
+    with sentences():
+        write_tex(experiment)
     if digests(paths) != before:
         raise Lost(f"{path}: a run's files were changed")
 
 
 @contextmanager
 def sentences():
-    """What is said of a figure does not end the trial."""
+    """One sentence is what may become of something broken."""
     try:
         yield
     except GradscapeError as error:
@@ -244,12 +248,14 @@ def stored_tensors(chance: random.Random, folder: Path) -> None:
     before = path.read_bytes()
     after = spoil(chance, before)
     path.write_bytes(after)
-    if path.name == "model.pt":
-        content = read_weights(path)
-        right = torch.equal(content["best"]["w"], torch.arange(999.0))
-    else:
-        dataset = load(folder / "data", str(folder / "shapes.npz"))
-        right = bool((np.sort(dataset.images, axis=0) == np.sort(images, axis=0)).all())
+    right = True
+    with sentences():
+        if path.name == "model.pt":
+            content = read_weights(path)
+            right = torch.equal(content["best"]["w"], torch.arange(999.0))
+        else:
+            read_back = np.sort(load(folder / "data", str(folder / "shapes.npz")).images, 0)
+            right = bool((read_back == np.sort(images, axis=0)).all())
     if not right:
         raise Lost(f"{path}: other bytes were taken for what was written")
 
@@ -258,56 +264,7 @@ def digests(paths: list[Path]) -> list[str]:
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
 
-# Kills
-
-
-def kills(chance: random.Random, folder: Path) -> None:
-    """What a killed compilation leaves must not stop the next, nor change its bytes."""
-    wanted = compiled(folder / "whole")
-    results = Results(folder / "results")
-    shutil.copytree(Results(folder / "whole").sources, results.sources)
-    shutil.rmtree(results.sources / "build", ignore_errors=True)
-    command = [sys.executable, "-m", "gradscape", "pdf", "--results", str(results.root)]
-    started = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
-    time.sleep(chance.uniform(0.05, 1.2))
-    number = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-    if chance.random() < 0.5:
-        os.killpg(started.pid, number)
-    else:
-        started.send_signal(number)
-    _, said = started.communicate(timeout=HANGS)
-    if b"Traceback" in said:
-        raise RuntimeError(said.decode())
-    pdf = results.pdf("report")
-    if pdf.exists() and pdf.read_bytes() != wanted:
-        raise Lost("the killed compilation left half a PDF")
-    compile_pdf(results)
-    if pdf.read_bytes() != wanted:
-        raise Lost("the next compilation gave another PDF")
-
-
-def compiled(folder: Path) -> bytes:
-    results = Results(folder)
-    results.sources.mkdir(parents=True)
-    results.tex("report").write_text(
-        r"\documentclass{article}\usepackage{booktabs}\pdftrailerid{}\pdfinfoomitdate=1"
-        r"\pdfsuppressptexinfo=-1\begin{document}\tableofcontents\section{A}"
-        + "Words. " * 9999
-        + r"\end{document}"
-    )
-    compile_pdf(results)
-    return results.pdf("report").read_bytes()
-
-
 # Folders from somebody else
-
-
-class Touch:
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return (os.system, (f"touch '{self.path}'",))
 
 
 def folders(chance: random.Random, folder: Path) -> None:
@@ -348,7 +305,7 @@ def folders(chance: random.Random, folder: Path) -> None:
     if chance.random() < 0.3:
         (run / "metrics.csv").unlink()
         os.mkfifo(run / "metrics.csv")
-    try:
+    with sentences():
         if shutil.which("latexmk") and chance.random() < 0.5:
             experiment.studies["s"].figures[:] = chance.sample(
                 experiment.studies["s"].figures, 1
@@ -360,42 +317,34 @@ def folders(chance: random.Random, folder: Path) -> None:
                 rf"\documentclass{{article}}\begin{{document}}{shadow}x\end{{document}}"
             )
             compile_pdf(results)
-    finally:
-        if canary.exists():
-            raise Executed(str(sorted(texts)))
-        others = [p for p in victim.parent.rglob("*") if p != victim]
-        if victim.read_text() != "mine" or others:
-            raise Lost(f"written outside: {others}")
+    if canary.exists():
+        raise Executed(str(sorted(texts)))
+    others = [p for p in victim.parent.rglob("*") if p != victim]
+    if victim.read_text() != "mine" or others:
+        raise Lost(f"written outside: {others}")
 
 
-KINDS = {f.__name__: f for f in (configurations, files, kills, folders)}
+KINDS = [configurations, files, folders, weights, downloads, kills, disks, workflows]
+KINDS = {kind.__name__: kind for kind in KINDS}
 
 
 # The campaign
 
 
-def check_sentence(error: GradscapeError) -> None:
-    sentence = str(error)
-    if "\n" in sentence or len(sentence) > 1000 or "Traceback" in sentence:
-        raise RuntimeError(f"not one sentence: {sentence[:2000]}") from error
-
-
 def hang(number: int, frame: object) -> None:
-    raise TimeoutError(f"took longer than {HANGS} s")
+    raise TimeoutError("took too long")
 
 
 def attempt(kind: str, seed: str, tally: Tally) -> None:
     tally.tried += 1
     signal.signal(signal.SIGALRM, hang)
-    signal.alarm(HANGS)
+    signal.alarm(HANGS.get(kind, 60))
     here = Path.cwd()
     try:
         with tempfile.TemporaryDirectory() as temporary, redirect_stderr(io.StringIO()):
             os.chdir(temporary)
             try:
                 KINDS[kind](random.Random(seed), Path(temporary))
-            except GradscapeError as error:
-                check_sentence(error)
             finally:
                 os.chdir(here)
         tally.survived += 1
@@ -412,12 +361,14 @@ def attempt(kind: str, seed: str, tally: Tally) -> None:
         signal.alarm(0)
 
 
-def campaign(seed: int, seconds: float, kinds: list[str]) -> dict[str, Tally]:
-    """Each kind for its share of the time, trial by trial."""
+def campaign(
+    seed: int, seconds: float, kinds: list[str], most: float = math.inf
+) -> dict[str, Tally]:
+    """Each kind for its share of the time, trial by trial, and for so many at most."""
     tallies = {kind: Tally() for kind in kinds}
     for kind, tally in tallies.items():
         end = time.monotonic() + seconds / len(kinds)
-        while time.monotonic() < end:
+        while time.monotonic() < end and tally.tried < most:
             attempt(kind, f"{seed}-{kind}-{tally.tried}", tally)
     return tallies
 
@@ -426,6 +377,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--seconds", type=float, default=300)
+    options.add_argument("--most", type=int, default=math.inf, help="trials of each kind")
     options.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     options.add_argument("--again", metavar="SEED", help="one trial, as it was printed")
     given = options.parse_args()
@@ -434,7 +386,7 @@ def main() -> None:
         for kind, tally in tallies.items():
             attempt(kind, given.again, tally)
     else:
-        tallies = campaign(given.seed, given.seconds, given.kinds)
+        tallies = campaign(given.seed, given.seconds, given.kinds, given.most)
     print("| kind | tried | survived | lost | executed | tracebacks |")
     print("|---|---:|---:|---:|---:|---:|")
     for kind, tally in tallies.items():

@@ -9,8 +9,24 @@ import numpy as np
 import pandas as pd
 
 from conftest import write_run
+from gradscape.errors import GradscapeError
 from gradscape.layout import RECORD, Results
 from gradscape.results.runs import FinishedRun
+
+
+class Lost(Exception):
+    """What was sound is gone."""
+
+
+class Executed(Exception):
+    """A program from outside has run."""
+
+
+def check_sentence(error: GradscapeError) -> None:
+    sentence = str(error)
+    if "\n" in sentence or len(sentence) > 1000 or "Traceback" in sentence:
+        raise RuntimeError(f"not one sentence: {sentence[:2000]}") from error
+
 
 SIDE = range(2)
 WRONG = {"nan": np.nan, "infinity": np.inf, "minus infinity": -np.inf}

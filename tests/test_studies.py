@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import yaml
 
 from conftest import ROOT, TINY, run, write_run
 from gradscape.config import Experiment
-from gradscape.courses.archive import write_submission
 from gradscape.dag import Dag
 from gradscape.data.store import load
 from gradscape.engine.augmentation import Colour, Geometric, grey
@@ -313,51 +311,3 @@ def test_a_section_says_what_its_runs_say(study, tmp_path):
         )
     if study == "transfer":
         assert "worth less than the same network trained from scratch" in text
-
-
-@pytest.mark.parametrize(
-    ("study", "trained", "stuck"),
-    [
-        ("depth", "Adam trains seven", "Adam does not take seven"),
-        ("initialisation", "beats the one that PyTorch", "accident is as good"),
-        ("shortcuts", "Both shortcuts help", "Neither shortcut helps"),
-        ("folding", "The start alone makes", "The start alone is not enough"),
-        ("rates", "part of its failure is the rate", "No rate makes plain VGG38 train"),
-        ("optimisers", "SGD is ahead of Adam", "SGD is not ahead of Adam"),
-    ],
-)
-def test_a_sentence_turns_with_the_runs(study, trained, stuck, tmp_path):
-    """Runs that train, whatever is varied a little better; then runs that do not."""
-    for number, sentence in enumerate((trained, stuck)):
-        results = tmp_path / str(number)
-        experiment = Experiment.from_file(ROOT / "config" / "cpu.yaml", results)
-        for planned in experiment.studies[study].runs:
-            varied = planned.settings.optimiser == "sgd" or "variant" in planned.varied
-            losses = (4.6, 4.0 - 0.1 * varied) if sentence == trained else (4.6, 4.6)
-            right = 0.5 + 0.1 * varied if sentence == trained else 0.01
-            finish(planned, results, losses=losses, accuracies=(0.01, right))
-        write_tex(experiment, study)
-        text = (results / "report" / f"{study}.tex").read_text()
-        assert sentence in text and ({trained, stuck} - {sentence}).pop() not in text
-
-
-def test_submissions_of_alberta_and_sapienza(tmp_path):
-    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    (tmp_path / "report.pdf").write_bytes(b"%PDF all")
-    (tmp_path / "accuracy.pdf").write_bytes(b"%PDF accuracy")
-    for study, index in (("accuracy", 0), ("transfer", 0)):
-        runs = tmp_path / "runs" / study
-        made = write_run(runs, "x")
-        made.path.rename(runs / experiment.studies[study].runs[index].name)
-    with pytest.raises(GradscapeError, match=r"model\.pt: missing; the network has to be"):
-        write_submission(experiment, "alberta", "1234567")
-    (runs.parent / "accuracy" / experiment.studies["accuracy"].runs[0].name).joinpath(
-        "model.pt"
-    ).write_bytes(b"weights")
-    marked = zipfile.ZipFile(write_submission(experiment, "alberta", "1234567"))
-    assert marked.read("model_1234567.pt") == b"weights"
-    assert "code/workflow/gradscape/courses/alberta.py" in marked.namelist()
-    handed = zipfile.ZipFile(write_submission(experiment, "sapienza", "7_a"))
-    assert handed.read("Exercise2-7_a/report.pdf") == b"%PDF all"
-    names = handed.namelist()
-    assert any(name.endswith("seed0/metrics.csv") for name in names)

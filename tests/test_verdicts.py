@@ -165,10 +165,11 @@ def finished(experiment, study, chosen, tmp_path, **more) -> None:
         made.path.rename(folder)
 
 
-SECTIONS = ["degradation", "schedules", "landscape", "landscape-paper"]
+SECTIONS = ["degradation", "schedules", "landscape", "landscape-paper", "sharpness"]
+SECTIONS += ["depth", "initialisation", "shortcuts", "folding", "rates", "optimisers"]
 SECTIONS += ["accuracy", "regularisation", "transfer"]
 SLIPS = [r"\?\?", r"\bnan\b", r"\(s\)", r"\b1 (runs|epochs|images|seeds)\b", r"\(\s*\)"]
-SLIPS += [r"\[(left|right|difference)\]", r"  +\.", r"\bNone\b", r"\s,", r"\.\s*\."]
+SLIPS += [r"\[(left|right|difference)\]", r"  +\.", r"\bNone\b(?! of)", r"\s,", r"\.\s*\."]
 
 
 @pytest.mark.parametrize("verdict", [HOLDS, FAILS, UNDECIDED, UNMEASURED])

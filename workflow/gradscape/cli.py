@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import signal
 import sys
 import threading
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gradscape import __version__, commands
-from gradscape.errors import GradscapeError
+from gradscape.errors import GradscapeError, is_short_of_memory
 from gradscape.layout import DATA, REPORT, WEIGHTS
 from gradscape.models import pretrained_files
 from gradscape.registry import names
@@ -47,9 +48,8 @@ def threads(text: str) -> int:
     return int(text)
 
 
-def add_threads(parser: argparse.ArgumentParser, default: int = 1) -> None:
-    text = f"CPU threads (default: {default})"
-    parser.add_argument("--threads", type=threads, default=default, help=text)
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=threads, default=1, help="of the CPU; default: 1")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,16 +91,14 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument(
         "name", help=f"{', '.join(names('probe'))}, or path/file.py:function"
     )
-    added.add_argument("--run", type=Path, required=True, help="the run's directory")
-    add_data(added)
+    add_run(added)
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--options", default="{}", help="as in the config, as JSON")
     add_threads(added)
 
     added = command(commands.test)
-    added.add_argument("--run", type=Path, required=True, help="the run's directory")
-    add_data(added)
-    add_threads(added, 2)
+    add_run(added)
+    add_threads(added)
 
     added = command(commands.figure)
     added.add_argument("--spec", required=True, help="the figure, as JSON")
@@ -128,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
 
     added = command(commands.submission)
     added.add_argument("course", choices=list(names("course")))
-    added.add_argument("--student", required=True, help="number, or number_name (fudan)")
+    added.add_argument("--student", required=True, help="number, or as asked")
     add_config(added)
 
     added = command(commands.models)
@@ -149,6 +147,13 @@ def parser() -> argparse.ArgumentParser:
 def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--results", type=Path, help="default: the config's results")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", type=Path, required=True, help="the run's directory")
+    text = "path/file.py:name of yours that the run's settings name"
+    parser.add_argument("--own", action="append", default=[], help=text)
+    add_data(parser)
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -174,7 +179,9 @@ def main(argv: list[str] | None = None) -> None:
             raise
         advice = "; make room and call again, what is finished is kept" if full else ""
         sys.exit(fail(f"{error.filename or 'results'}: {error.strerror}{advice}"))
-    except RuntimeError as error:
+    except (MemoryError, RuntimeError) as error:
+        if is_short_of_memory(error):
+            sys.exit(fail("the machine's memory is too small: close other programs"))
         if "out of memory" in str(error):
             sys.exit(fail("the GPU's memory is too small for batch_size: lower it"))
         raise
@@ -188,16 +195,24 @@ def fail(sentence: str, code: int = 2) -> int:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """An interruption ends in one line, whatever the library that was just being loaded
-    makes of it."""
+    makes of it, and even if it comes where Python lets nothing be raised."""
     interrupted: list[int] = []
+    report = sys.unraisablehook
 
     def note(number: int, frame: object) -> None:
         interrupted.append(number)
         raise KeyboardInterrupt
 
+    def again(unraisable) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            report(unraisable)
+        else:
+            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+
     in_charge = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, note) if in_charge else None
     try:
+        sys.unraisablehook = again
         yield
     except SystemExit:
         raise
@@ -206,5 +221,6 @@ def interruptible() -> Iterator[None]:
             raise
         sys.exit(fail("interrupted", 128 + signal.SIGINT))
     finally:
+        sys.unraisablehook = report
         if in_charge:
             signal.signal(signal.SIGINT, before)

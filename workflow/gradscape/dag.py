@@ -126,6 +126,11 @@ class Dag:
     def probe_options(self, wildcards) -> str:
         return json.dumps(self._probe(wildcards).options)
 
+    def own_programs(self, wildcards) -> list[str]:
+        """What a run's settings name of the user's own, which the probe may thus call."""
+        own = filter(is_own, map(str, vars(self._run(wildcards).settings).values()))
+        return [word for name in own for word in ("--own", name)]
+
     def probe_code(self, wildcards) -> list[str]:
         measure = ("probe", self._probe(wildcards).measure)
         run = called(self._run(wildcards), ["model", "split"])

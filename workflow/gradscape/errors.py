@@ -17,6 +17,11 @@ class GradscapeError(Exception):
         super().__init__(sentence)
 
 
+def is_short_of_memory(error: Exception) -> bool:
+    """Is the machine's memory too small, in Python's words, in numpy's or in torch's?"""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
 def suggest(word: object, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: the likeliest known one, or all.
 

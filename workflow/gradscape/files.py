@@ -1,42 +1,69 @@
-"""Files that appear whole or not at all, and folders that one process at a time writes."""
+"""Files that appear whole or not at all, records under a seal, and folders that one process
+at a time writes."""
 
 import errno
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from gradscape.errors import GradscapeError
 
 LITTLE = 2**20  # bytes: a disk with less is full
+SEAL = "record_sha256"  # of the other lines of a record
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A hidden path to write to, which becomes `path` when the block ends without error.
 
-    Creates the folder if it is missing; after an error `path` is as it was before. On a
-    full disk, which numpy and torch report in words of their own, raises the `OSError` of
-    one.
+    Creates the folder if it is missing; after an error `path` is as it was before. Of two
+    processes that write the same file, one waits. On a full disk, which numpy and torch
+    report in words of their own, raises the `OSError` of one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}")
-    partial.unlink(missing_ok=True)  # it might be a link to another file
     try:
-        yield partial
-        partial.replace(path)
-    except BaseException as error:
-        full = is_full(error, path.parent)
-        partial.unlink(missing_ok=True)
-        if full:
-            reason = os.strerror(errno.ENOSPC)
-            raise OSError(errno.ENOSPC, reason, str(path)) from error
+        with locked(partial):
+            try:
+                yield partial
+                partial.replace(path)
+            except BaseException as error:
+                full = is_full(error, path.parent)
+                partial.unlink(missing_ok=True)
+                if full:
+                    raise OSError(errno.ENOSPC, "") from error
+                raise
+    except OSError as error:
+        if error.filename in (None, str(partial)) and error.errno is not None:
+            reason = os.strerror(error.errno)
+            raise OSError(error.errno, reason, str(path)) from error
         raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A file that only this process writes, however many try; the kernel unlocks it when
+    they end. What a killed one left is written over."""
+    while True:
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+                path.unlink()  # it leads to another file
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(number) as file:
+            with suppress(OSError):  # Lustre mounted without `flock`
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if is_at(file, path):  # and not moved by the process that held it
+                yield
+                return
 
 
 def is_full(error: BaseException, folder: Path) -> bool:
@@ -47,6 +74,27 @@ def is_full(error: BaseException, folder: Path) -> bool:
     if number is not None:
         return number in (errno.ENOSPC, errno.EDQUOT)
     return "free space" in str(error) or shutil.disk_usage(folder).free < LITTLE
+
+
+def write_record(path: Path, record: dict) -> None:
+    """Write JSON with the checksum of what it says."""
+    with whole(path) as partial:
+        partial.write_text(json.dumps(record | {SEAL: seal(record)}, indent=2) + "\n")
+
+
+def is_as_written(record: dict) -> bool:
+    """Is the seal unbroken? Records from before there were seals have none."""
+    return SEAL not in record or record[SEAL] == seal(record)
+
+
+def seal(record: dict) -> str:
+    lines = {key: value for key, value in record.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def copy(source: Path, target: Path) -> None:

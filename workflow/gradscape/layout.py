@@ -32,8 +32,10 @@ WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
 
 RECORD = "run.json"  # what a run writes last
 CHECKPOINT = ".checkpoint.pt"  # beside it, until then
-RUN_FILES = ["metrics.csv", "timing.csv", "test.csv", "steps.npz", "gradients.npz"]
-RUN_FILES += ["predictions.npz", "model.pt", RECORD]
+# The tables of a run, whose checksums its record holds; the weights have their own.
+SEALED = ["metrics.csv", "timing.csv", "test.csv", "predictions.npz", "steps.npz"]
+SEALED += ["gradients.npz"]
+RUN_FILES = [*SEALED, "model.pt", RECORD]
 REPORT = "report"  # the document with all studies; one of a single study has its name
 FIGURE_KINDS = ["pdf", "svg", "txt"]
 

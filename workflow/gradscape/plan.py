@@ -4,7 +4,7 @@ The times were measured, on the configuration's own finished runs and on those k
 `results/published/`. For a GPU that has none, they are estimates and are marked as such.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -12,7 +12,7 @@ from statistics import median
 import torch
 
 from gradscape.config import Experiment
-from gradscape.data.datasets import facts
+from gradscape.data.datasets import DATASETS, facts
 from gradscape.data.facts import Facts
 from gradscape.engine.device import device_kind
 from gradscape.engine.estimate import (
@@ -25,7 +25,7 @@ from gradscape.engine.estimate import (
 from gradscape.errors import GradscapeError
 from gradscape.files import say
 from gradscape.layout import PUBLISHED, RECORD
-from gradscape.results.stored import Damaged, read_record
+from gradscape.results.stored import NUMBER, WHOLE, Damaged, read_record
 from gradscape.settings import Settings
 
 
@@ -58,23 +58,33 @@ def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
     return (*network, known.channels, known.size, settings["precision"], threads)
 
 
+# What is used of a record here, besides what every reader uses.
+FIELDS: dict[str, tuple[type, ...]] = {
+    **{"settings.dataset": (str,), "settings.precision": (str,)},
+    **{"backend.kind": (str,), "backend.threads": WHOLE},
+    **{"resumed": WHOLE, "seconds_last_attempt": NUMBER},
+}
+
+
 def records(folders: list[Path]) -> Iterator[dict]:
     """The records of all finished runs below these results folders."""
     for folder in folders:
         for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
             try:
-                yield read_record(path)
+                yield read_record(path, FIELDS)
             except Damaged as error:
                 say(f"{error}; the run is left out")
 
 
-def measure(kind: str, folders: list[Path]) -> Measured:
-    """Gather what was measured on a kind of device."""
+def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> Measured:
+    """Gather what was measured on a kind of device, with gradscape's datasets and these:
+    another that a record names may be a program of somebody else."""
+    trusted = {*DATASETS, *datasets}
     times: dict[tuple, list[float]] = {}
     overheads = []
     for record in records(folders):
         backend, settings = record["backend"], record["settings"]
-        if backend["kind"] != kind:
+        if backend["kind"] != kind or settings["dataset"] not in trusted:
             continue
         try:
             known = facts(settings["dataset"])
@@ -111,7 +121,8 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
         cuda = torch.cuda.is_available()
         needs = {run.settings.device for run in experiment.runs}
         kind = device_kind("cuda" if cuda and needs != {"cpu"} else "cpu")
-    measured = measure(kind, [experiment.results.root, *PUBLISHED.glob("*")])
+    folders = [experiment.results.root, *PUBLISHED.glob("*")]
+    measured = measure(kind, folders, experiment.datasets.values())
 
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
     seconds, unmeasured, estimated, disk = {}, set(), set(), 0

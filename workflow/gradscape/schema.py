@@ -59,9 +59,9 @@ def validate_options(given: Mapping, options: dict[str, Option] | None, at: str)
 
 def hold(rules: Draft202012Validator, config: Any, at: str) -> None:
     check_plain(config, at)
-    errors = sorted(rules.iter_errors(config), key=str)
+    errors = list(rules.iter_errors(config))
     if errors:
-        error = min(errors, key=lambda e: len(e.path))
+        error = min(errors, key=lambda e: (len(e.path), e.message))
         raise GradscapeError(describe(closest(error), at))
 
 

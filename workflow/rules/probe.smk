@@ -21,6 +21,7 @@ rule probe:
     params:
         measure=dag.probe_measure,
         options=dag.probe_options,
+        own=dag.own_programs,
         data=jobs.data_folder,
     message:
         "Probing {wildcards.study}: {wildcards.probe} of {wildcards.run}"
@@ -28,6 +29,7 @@ rule probe:
         "python -m gradscape probe {params.measure:q}"
         ' --run "$(dirname {input.weights:q})"'
         " --options {params.options:q}"
+        " {params.own:q}"
         " --data {params.data:q}"
         " --out {output:q}"
         " --threads {threads}"

@@ -9,6 +9,7 @@ several values and would swallow the target, so targets after it are moved to th
 Nothing inside Snakemake is touched, nor the command line of any other Snakefile.
 """
 
+import logging
 import sys
 from logging import WARNING, LogRecord
 from pathlib import Path
@@ -63,6 +64,8 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         self.bar: tqdm | None = None
+        # Or each line that Snakemake cannot log, on a full disk, would be a traceback.
+        logging.raiseExceptions = False
 
     def emit(self, record: LogRecord) -> None:
         event = getattr(record, "event", None)

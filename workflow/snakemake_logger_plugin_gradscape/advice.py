@@ -1,10 +1,13 @@
 """What went wrong with a job on a cluster and what to do, in one sentence."""
 
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 TAIL = 4000  # characters of a log that are looked at
+LITTLE = 2**20  # bytes: a disk with less is full
+FULL = "No space left on device"
 
 # What schedulers, kernels and Snakemake write, and what it means; the first match counts.
 ADVICE = {
@@ -34,8 +37,11 @@ ADVICE = {
     r"status is: 'NODE_FAIL'|DUE TO NODE FAILURE": (
         "the job's node failed; the job resumes from its checkpoint when resubmitted"
     ),
-    r"Disk quota exceeded|No space left on device": (
+    rf"Disk quota exceeded|{FULL}": (
         "the disk or the quota is full; make room and call again, what is finished is kept"
+    ),
+    r"Read-only file system: '\S*\.snakemake": (
+        "this folder cannot be written; name another with --directory"
     ),
     r"clock skew": (
         "the clocks of this machine and of a node disagree; have them synchronised (NTP) "
@@ -61,9 +67,11 @@ def advice(text: str) -> str | None:
 
 
 def tails(paths: Iterable[str]) -> str:
-    """The ends of those logs that exist."""
+    """The ends of those logs that exist, and what a full disk keeps from being written."""
     ends = []
     for path in map(Path, paths):
         if path.is_file():
             ends.append(path.read_text(errors="replace")[-TAIL:])
+        if path.parent.is_dir() and shutil.disk_usage(path.parent).free < LITTLE:
+            ends.append(FULL)
     return "\n".join(ends)

@@ -6,7 +6,6 @@ before its md5 has been checked.
 
 import tempfile
 import time
-import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from gradscape.data.store import Dataset
+from gradscape.download import Failed, fetch
 from gradscape.errors import GradscapeError
 
-DOWNLOAD_ATTEMPTS = 3
+ATTEMPTS = 3  # at a download
 
 Files = dict[str, tuple[str, str]]  # by name, a file's address and its md5
 
@@ -33,7 +33,7 @@ def files_of(name: str, files: Files, folder: Path | None) -> Iterator[Path]:
     """A folder with the official files, checked: the user's, or a temporary one."""
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="gradscape-") as scratch:
-            download(name, files, scratch)
+            download(name, files, Path(scratch))
             yield Path(scratch)
         return
     for file, (_, md5) in files.items():
@@ -45,16 +45,14 @@ def files_of(name: str, files: Files, folder: Path | None) -> Iterator[Path]:
     yield folder
 
 
-def download(name: str, files: Files, folder: str) -> None:
-    from torchvision.datasets.utils import download_url
-
+def download(name: str, files: Files, folder: Path) -> None:
     for file, (url, md5) in files.items():
-        for attempt in range(1, DOWNLOAD_ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
-                download_url(url, folder, file, md5)
+                fetch(url, folder / file, "md5", md5)
                 break
-            except (urllib.error.URLError, OSError, RuntimeError) as error:
-                if attempt == DOWNLOAD_ATTEMPTS:
+            except Failed as error:
+                if attempt == ATTEMPTS:
                     wanted = ", ".join(files)
                     raise GradscapeError(
                         f"{name}: the download failed ({error}); put {wanted} into a "

@@ -16,10 +16,9 @@ import numpy as np
 
 from gradscape.data.facts import Facts
 from gradscape.errors import GradscapeError
-from gradscape.files import whole
+from gradscape.files import SEAL, is_as_written, whole, write_record
 
 AT_ONCE = 4096  # images whose pixels are counted together
-SEAL = "record_sha256"  # of the other lines of dataset.json
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,7 @@ def save(dataset: Dataset, folder: Path) -> None:
     for name, content in (("images", dataset.images), ("labels", dataset.labels)):
         with whole(folder / f"{name}.npy") as partial:
             np.save(partial, content)
-    with whole(folder / "dataset.json") as partial:
-        partial.write_text(json.dumps(record | {SEAL: seal(record)}, indent=2) + "\n")
-
-
-def seal(record: dict) -> str:
-    lines = {key: value for key, value in record.items() if key != SEAL}
-    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
+    write_record(folder / "dataset.json", record)
 
 
 def load(folder: Path, name: str | None = None) -> Dataset:
@@ -123,7 +116,7 @@ def load(folder: Path, name: str | None = None) -> Dataset:
         )
         for key in ("channels", "size"):
             is_whole &= record.get(key) in (None, getattr(dataset.facts, key))
-        if not is_whole or (SEAL in record and record[SEAL] != seal(record)):
+        if not (is_whole and is_as_written(record)):
             raise ValueError("dataset.json is not as it was written")
         if dataset.checksum != record["sha256"]:
             raise ValueError("its checksum is not the one in dataset.json")

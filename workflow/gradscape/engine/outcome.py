@@ -11,7 +11,6 @@ from gradscape.data.store import Dataset
 from gradscape.engine import record
 from gradscape.engine.history import History
 from gradscape.engine.step import evaluate
-from gradscape.layout import RECORD
 from gradscape.models.blocks import parameter_count, weights
 from gradscape.study import Run
 
@@ -108,8 +107,8 @@ def write_results(
         },
     )
     seconds = sum(row["seconds"] for row in history.timing)
-    record.write_json(
-        out / RECORD,
+    record.finish(
+        out,
         {
             "study": run.study,
             "run": run.name,

@@ -1,7 +1,6 @@
 """What a finished run leaves behind: its tables, its weights, and how it came about."""
 
 import csv
-import json
 import platform
 import resource
 import subprocess
@@ -13,7 +12,8 @@ import torch
 from gradscape.engine import sealed
 from gradscape.engine.device import Backend
 from gradscape.errors import GradscapeError
-from gradscape.files import whole
+from gradscape.files import sha256, whole, write_record
+from gradscape.layout import RECORD, SEALED
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
@@ -28,9 +28,10 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def write_json(path: Path, record: dict) -> None:
-    with whole(path) as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n")
+def finish(folder: Path, record: dict) -> None:
+    """Write a run's record, which seals its tables: from here on the run is finished."""
+    tables = {name: sha256(folder / name) for name in SEALED}
+    write_record(folder / RECORD, record | {"sha256": tables})
 
 
 def write_weights(path: Path, content: dict) -> None:

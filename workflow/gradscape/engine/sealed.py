@@ -7,14 +7,17 @@ is a comment of the zip archive, so `torch.load` can read the file too.
 import hashlib
 import io
 import os
+import zipfile
 from pathlib import Path
 
 import torch
 
-from gradscape.files import whole
+from gradscape.errors import GradscapeError, is_short_of_memory
+from gradscape.files import sized, whole
 
 SEAL = b"gradscape sha256 "
 SIZE = len(SEAL) + 64
+MOST_BYTES = 2**33
 
 
 class Damaged(Exception):
@@ -40,14 +43,36 @@ def load(path: Path, unsealed: bool = False) -> dict:
     Raises `Damaged` for changed bytes, and for a missing seal unless the file may be
     `unsealed`, from before there were seals; `OSError` for an unreadable file.
     """
-    content = path.read_bytes()
+    try:
+        content = sized(path, MOST_BYTES).read_bytes()
+    except GradscapeError as error:
+        raise Damaged(str(error)) from None
     if content[-SIZE:].startswith(SEAL):
         digest = hashlib.sha256(memoryview(content)[:-SIZE]).hexdigest()
         if not content.endswith(digest.encode()):
             raise Damaged("other bytes than were written")
     elif not unsealed:
         raise Damaged("cut short, or not one of gradscape's")
+    return tensors(content)
+
+
+def tensors(content: bytes) -> dict:
+    """What `torch.save` wrote, of which nothing is run. Raises `Damaged` for anything else.
+
+    `torch.save` compresses nothing: what unpacks to more than its own size is a bomb.
+    """
     try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        file = io.BytesIO(content)
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as packed:
+                if sum(entry.file_size for entry in packed.infolist()) > len(content):
+                    raise ValueError
+        file.seek(0)
+        saved = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(saved, dict):
+            raise TypeError
+        return saved
     except Exception as error:  # whatever the reader raises for a torn file
+        if is_short_of_memory(error):  # the file may be sound
+            raise
         raise Damaged(type(error).__name__) from error

@@ -4,15 +4,15 @@ A file of weights carries the first digits of its SHA-256 in its name, as torchv
 do: `vgg11_bn-6002323d.pth`.
 """
 
-import hashlib
 import re
 from pathlib import Path
 
-import torch
 from torch import nn
 
+from gradscape.download import Failed, fetch
+from gradscape.engine import sealed
 from gradscape.errors import GradscapeError
-from gradscape.files import whole
+from gradscape.files import sha256, sized
 from gradscape.models import pretrained_file
 
 BACKBONE = "features."  # the prefix of the convolutional part's weights
@@ -23,15 +23,13 @@ def download(model: str, path: Path) -> None:
     from torchvision.models import get_model_weights
 
     url = get_model_weights(model.replace("-", "_"))["IMAGENET1K_V1"].url
-    with whole(path) as partial:
-        try:
-            torch.hub.download_url_to_file(url, str(partial), digits(path))
-        except (OSError, RuntimeError) as error:  # no network, or another hash
-            raise GradscapeError(
-                f"{model}: the download of its weights failed ({error}); put "
-                f"{pretrained_file(model)} on this machine and name it as weights in the "
-                "config"
-            ) from None
+    try:
+        fetch(url, path, "sha256", digits(path))
+    except Failed as error:
+        raise GradscapeError(
+            f"{model}: the download of its weights failed ({error}); put "
+            f"{pretrained_file(model)} on this machine and name it as weights in the config"
+        ) from None
 
 
 def digits(path: Path) -> str:
@@ -47,17 +45,18 @@ def digits(path: Path) -> str:
 def load_backbone(model: nn.Module, path: Path) -> str:
     """Give a network's convolutional part the weights in `path`; return their SHA-256.
 
-    Raises `GradscapeError` for a missing file, a hash other than its name says, or weights
-    of other shapes.
+    Raises `GradscapeError` for a missing file, a hash other than its name says, a file that
+    holds no weights, or weights of other shapes.
     """
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256(sized(path, sealed.MOST_BYTES))
+        if not digest.startswith(digits(path)):
+            raise GradscapeError(f"{path}: damaged: its SHA-256 begins with {digest[:8]}")
+        saved = sealed.tensors(path.read_bytes())
     except FileNotFoundError:
         raise GradscapeError(f"{path}: the pretrained weights are missing") from None
-    if not digest.startswith(digits(path)):
-        raise GradscapeError(f"{path}: damaged: its SHA-256 begins with {digest[:8]}")
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    except sealed.Damaged as error:
+        raise GradscapeError(f"{path}: holds no weights ({error})") from None
     # Files older than torch 0.4 lack the running statistics' step counts.
     wanted = {
         name: tensor
@@ -65,7 +64,7 @@ def load_backbone(model: nn.Module, path: Path) -> str:
         if name.startswith(BACKBONE) and not name.endswith("num_batches_tracked")
     }
     for name, tensor in wanted.items():
-        shape = list(saved[name].shape) if name in saved else "missing"
+        shape = list(getattr(saved.get(name), "shape", ["missing"]))
         if shape != list(tensor.shape):
             raise GradscapeError(
                 f"{path}: weights of another network: {name} is {shape}, "

@@ -115,6 +115,7 @@ class EdinburghVGG(nn.Module):
             stages += [within(), nn.LeakyReLU(SLOPE)]
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(WIDTH, classes)
+        self.initialisation = initialisation
         if initialisation != "default":
             for module in self.modules():
                 if isinstance(module, nn.Conv2d):

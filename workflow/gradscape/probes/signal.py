@@ -57,10 +57,12 @@ def layers(model: nn.Module) -> list[Layer]:
 
 
 def is_plain(model: nn.Module) -> bool:
-    """Does the law apply: only convolutions and leaky ReLUs, normalised at the entry?"""
+    """Does the law apply: only convolutions and leaky ReLUs, normalised at the entry and
+    with PyTorch's default weights?"""
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     residual = any(getattr(module, "residual", False) for module in model.modules())
-    return hasattr(model, "entry_norm") and norms == 1 and not residual
+    default = getattr(model, "initialisation", "default") == "default"
+    return hasattr(model, "entry_norm") and norms == 1 and not residual and default
 
 
 def taps(squares: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """A finished run's network, and the images to measure it on."""
 
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from gradscape.engine.minibatches import Minibatches
 from gradscape.engine.record import read_weights
 from gradscape.errors import GradscapeError
 from gradscape.models import build
-from gradscape.registry import short
+from gradscape.registry import is_own, short
 from gradscape.settings import Settings
 
 BATCH = 100  # images at a time
@@ -25,20 +27,45 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)  # not those that keep their stat
 class Trained:
     """The run in the directory `path`, read back: settings, weights, data.
 
-    On the device that the run's settings name, unless `device` names another.
-    Raises `GradscapeError` if its weights or its dataset are missing.
+    On the device that the run's settings name, unless `device` names another. The settings
+    may name programs, which are run only if the caller names them as well, as `own`.
+    Raises `GradscapeError` if its weights or its dataset are missing or damaged.
     """
 
-    def __init__(self, path: Path, data: Path, threads: int = 1, device: str = ""):
-        saved = read_weights(path / "model.pt")
-        self.settings = Settings(**saved["settings"])
+    def __init__(
+        self,
+        path: Path,
+        data: Path,
+        threads: int = 1,
+        device: str = "",
+        own: Collection[str] = (),
+    ):
+        self.file = path / "model.pt"
+        saved = read_weights(self.file)
+        self.settings = self.settings_in(saved, own)
         self.class_names: list[str] = saved["classes"]
         self.classes = len(self.class_names)
         self.weights = {"best": saved["best"], "last": saved["last"]}
-        name = self.settings.dataset
+        name = str(self.settings.dataset)
         self.dataset = load(data / short(name), name)
         # fp32 throughout: differences between nearly equal weights are what is measured.
         self.backend = configure(device or self.settings.device, "fp32", True, threads)
+
+    def settings_in(self, saved: dict, own: Collection[str]) -> Settings:
+        """The run's settings, if what somebody may have sent has what a run saves."""
+        kinds = {"settings": dict, "classes": list, "best": dict, "last": dict}
+        if not all(isinstance(saved.get(key), kinds[key]) for key in kinds):
+            raise GradscapeError(f"{self.file}: holds no run's weights")
+        for name in filter(is_own, map(str, saved["settings"].values())):
+            if name not in own:
+                raise GradscapeError(
+                    f"{self.file}: names the program {name!r}; if it is your own, "
+                    f"add --own {name}"
+                )
+        try:
+            return Settings(**saved["settings"])
+        except TypeError as error:
+            raise GradscapeError(f"{self.file}: settings: {error}") from None
 
     def network(self, moment: str) -> nn.Module:
         """The network at `initialisation`, or with its `best` or its `last` weights.
@@ -59,7 +86,13 @@ class Trained:
             size=self.dataset.facts.size,
         )
         if moment != "initialisation":
-            model.load_state_dict(self.weights[moment])
+            try:
+                model.load_state_dict(self.weights[moment])
+            except (RuntimeError, TypeError, AttributeError):
+                raise GradscapeError(
+                    f"{self.file}: holds weights of another network than "
+                    f"{self.settings.model}"
+                ) from None
         return model.to(self.backend.device, memory_format=torch.channels_last)
 
     def minibatches(self, count: int, size: int = BATCH) -> list[tuple[Tensor, Tensor]]:
@@ -127,6 +160,20 @@ def with_statistics_of(model: nn.Module, minibatches: list[Tensor]) -> nn.Module
 def probabilities(model: nn.Module, images: Tensor) -> Tensor:
     """Softmax of the logits, [n, classes], of images [n, channels, s, s]."""
     return torch.cat([model(batch).softmax(1) for batch in images.split(BATCH)])
+
+
+def one_at_a_time(run: Trained) -> tuple[float, int, float]:
+    """Accuracy of the best epoch's weights on the test images, their number, and the
+    seconds that they took with batch size 1."""
+    model = run.network("best").eval()
+    images, labels = run.test_images()
+    start = time.perf_counter()
+    with torch.inference_mode():
+        right = sum(
+            int(model(image[None]).argmax(1)) == label
+            for image, label in zip(images, labels.tolist(), strict=True)
+        )
+    return right / len(labels), len(labels), time.perf_counter() - start
 
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:

@@ -15,6 +15,7 @@ from gradscape.settings import DEFAULTS, SETTINGS, Settings
 from gradscape.study import (
     COMMON,
     VARIANT,
+    Run,
     Study,
     format_learning_rate,
     run_name,
@@ -65,10 +66,14 @@ class FinishedRun:
         """Cross entropy of a uniform guess, ln(classes)."""
         return float(np.log(self.record["data"]["classes"]))
 
+    def file(self, name: str) -> Path:
+        """One of its tables, with the bytes that its record says."""
+        return stored.unchanged(self.path / name, self.record.get("sha256", {}).get(name))
+
     @property
     def metrics(self) -> pd.DataFrame:
         """A row an epoch; accuracies as fractions."""
-        return stored.read_table(self.path / "metrics.csv", stored.METRICS)
+        return stored.read_table(self.file("metrics.csv"), stored.METRICS)
 
     @cached_property
     def test(self) -> pd.Series:
@@ -96,12 +101,12 @@ class FinishedRun:
 
         Not a number where a run ended before any was recorded.
         """
-        return stored.read_gradients(self.path / "gradients.npz")
+        return stored.read_gradients(self.file("gradients.npz"))
 
     @property
     def steps(self) -> dict[str, np.ndarray]:
         """What was kept of every step; explained in config/README.md."""
-        return stored.read_steps(self.path / "steps.npz")
+        return stored.read_steps(self.file("steps.npz"))
 
     @property
     def predictions(self) -> pd.DataFrame | None:
@@ -134,7 +139,12 @@ class FinishedRun:
 
     @cached_property
     def _tests(self) -> pd.DataFrame:
-        return stored.read_table(self.path / "test.csv", stored.TEST)
+        return stored.read_table(self.file("test.csv"), stored.TEST)
+
+    def again(self, **changes) -> Run:
+        """The same training once more, but for these settings."""
+        settings = {name: self.settings[name] for name in SETTINGS} | changes
+        return Run(self.record["study"], self.path.name, Settings(**settings), self.varied)
 
     def check(self) -> None:
         """Read all of it once. Raises `Damaged` for the first file that is not sound."""

@@ -8,7 +8,7 @@ and the field; nothing in them is ever run (numpy's pickles are refused).
 import json
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gradscape.errors import GradscapeError
-from gradscape.files import sized
+from gradscape.errors import GradscapeError, is_short_of_memory
+from gradscape.files import is_as_written, sha256, sized
 from gradscape.settings import SETTINGS
 
 MOST_BYTES = 2**31  # of a table; a packed one may pretend to be small
 MOST_RECORD = 2**20
+CHANGED = "it is not as it was written"
 NUMBER, WHOLE = (int, float), (int,)
 NONE = type(None)
 
@@ -46,7 +47,9 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "revision.dirty": (bool, NONE),
 }
 OPTIONAL: dict[str, tuple[type, ...]] = {"varied": (dict,), "flops": (int, float, NONE)}
+OPTIONAL |= {"sha256": (dict,), "seconds_probing": NUMBER}
 POSITIVE = ("settings.learning_rate", "data.classes", "data.test")
+POSITIVE += ("seconds_training", "images_per_second")
 
 METRICS = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 TEST = ["epoch", "test_loss", "test_accuracy"]
@@ -82,15 +85,19 @@ def reading(path: Path, most: int = MOST_BYTES) -> Iterator[None]:
     except GradscapeError as error:
         raise Damaged(str(error)) from None
     except Exception as error:
+        if is_short_of_memory(error):  # the file may be sound
+            raise
         reason = " ".join(str(error).split())[:200]
         raise Damaged(f"{path}: damaged ({reason or type(error).__name__})") from None
 
 
-def read_record(path: Path) -> dict:
-    """A run's record, with every field that is used of it."""
+def read_record(path: Path, also: Mapping[str, tuple[type, ...]] = FIELDS) -> dict:
+    """A run's record, with every field that is used of it, and those `also` wanted."""
     with reading(path, MOST_RECORD):
         record = json.loads(path.read_text())
-        for field, kinds in FIELDS.items():
+        if isinstance(record, dict) and not is_as_written(record):
+            raise ValueError(CHANGED)
+        for field, kinds in {**FIELDS, **also}.items():
             check_field(field, look_up(record, field), kinds)
         for field, kinds in OPTIONAL.items():
             if field in record:
@@ -104,6 +111,14 @@ def read_record(path: Path) -> dict:
             kinds = (str,) if name == "variant" else (str, int, float, bool, NONE)
             check_field(f"varied.{name}", value, kinds)
         return record
+
+
+def unchanged(path: Path, digest: str | None) -> Path:
+    """The path, if its bytes are those written; of older runs there is no digest."""
+    with reading(path):
+        if digest is not None and sha256(path) != digest:
+            raise ValueError(CHANGED)
+    return path
 
 
 def look_up(record: Any, field: str) -> Any:
