@@ -53,7 +53,7 @@ def packed(content, legacy: bool = False) -> bytes:
 
 
 def bomb(content: bytes) -> bytes:
-    """The same archive with 128 MiB of zeros in place of its tensors."""
+    """The same archive with 32 MiB of zeros in place of its tensors."""
     file = io.BytesIO()
     zeros = bytes(2**24)
     with (
@@ -65,7 +65,7 @@ def bomb(content: bytes) -> bytes:
                 if "/data/" not in entry:
                     out.write(before.read(entry))
                 else:
-                    for _ in range(8):
+                    for _ in range(2):
                         out.write(zeros)
     return file.getvalue()
 
