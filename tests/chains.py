@@ -139,7 +139,8 @@ def start(folder: Path, words: list[str], memory: int = resource.RLIM_INFINITY) 
             os.dup2(log, stream)
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
-        cli.main(words)
+        # As from a command line: torch saves equal texts and one text twice differently.
+        cli.main([word.encode().decode() for word in words])
         code = 0
     except SystemExit as stopped:
         code = stopped.code

@@ -13,8 +13,9 @@
   files of odd dates, from a read-only repository (as root)
 
 A trial survives if it ends in the wanted result or in one sentence. It is lost if a sound
-run is no longer reported, or a file is changed that should not be, or left behind; executed
-if a stranger's program ran; anything else that is raised, or takes too long, is a traceback.
+run is no longer reported, or a file is changed that should not be, or left behind. It is
+executed if a stranger's program ran. Whatever else is raised, or takes too long, is a
+traceback.
 """
 
 import argparse
