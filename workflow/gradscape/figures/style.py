@@ -1,5 +1,6 @@
 """The look of every figure: sizes of a two-column page, colours, and saving."""
 
+import io
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -62,10 +63,13 @@ def width(wide: bool) -> float:
 def save(picture: Picture, path: Path) -> None:
     """Write a figure so that the same runs give the same bytes."""
     dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    kind, drawn = (
+        path.suffix[1:],
+        io.BytesIO(),
+    )  # on a full disk matplotlib trips over itself
+    picture.savefig(drawn, format=kind, metadata=dates.get(path.suffix), dpi=150)
     with whole(path) as partial:
-        picture.savefig(
-            partial, format=path.suffix[1:], metadata=dates.get(path.suffix), dpi=150
-        )
+        partial.write_bytes(drawn.getvalue())
 
 
 def show_pixels(axis, pixels: np.ndarray, **look) -> None:
