@@ -425,6 +425,20 @@ def test_of_two_that_write_a_file_one_waits(tmp_path):
     assert path.read_text() == "second" and len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.skipif(not chains.can_mount(), reason="needs root, to mount a small disk")
+def test_a_figure_on_a_full_disk_is_one_sentence(tmp_path):
+    whole, steps = chains.chain()
+    step, place = steps["figure curves"], tmp_path / "work"
+    with chains.disk(place):
+        shutil.copytree(whole, place, dirs_exist_ok=True)
+        chains.remove(place, step.makes)
+        for share in (0.1, 0.2, 0.3, 0.4):
+            chains.fill(place, share * chains.size(whole, step))
+            assert chains.end(chains.start(place, step.words)) == 2
+            assert "make room and call again" in chains.said(place).splitlines()[-1]
+            chains.remove(place, [Path("ballast"), *step.makes])
+
+
 def test_a_full_disk_under_snakemake_is_said_though_no_log_has_room(tmp_path, monkeypatch):
     log = tmp_path / "log"
     log.touch()

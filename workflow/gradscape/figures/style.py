@@ -56,10 +56,7 @@ def width(wide: bool) -> float:
 def save(picture: Picture, path: Path) -> None:
     """Write a figure so that the same runs give the same bytes."""
     dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-    kind, drawn = (
-        path.suffix[1:],
-        io.BytesIO(),
-    )  # on a full disk matplotlib trips over itself
+    kind, drawn = path.suffix[1:], io.BytesIO()  # matplotlib hides that a disk is full
     picture.savefig(drawn, format=kind, metadata=dates.get(path.suffix), dpi=150)
     with whole(path) as partial:
         partial.write_bytes(drawn.getvalue())
