@@ -35,7 +35,7 @@ from gradscape.engine.checkpoint import Checkpoint
 from gradscape.engine.record import finish
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
-from gradscape.files import whole
+from gradscape.files import unfinished, whole
 from gradscape.layout import PACKAGE, Results
 from gradscape.models.pretrained import load_backbone
 from gradscape.probes.trained import Trained
@@ -423,6 +423,14 @@ def test_of_two_that_write_a_file_one_waits(tmp_path):
         assert partial.read_text() == "first"
     other.join()
     assert path.read_text() == "second" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_kill_leaves_of_a_checkpoint_goes_with_it(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "mark")
+    checkpoint.save({"a": 1})
+    unfinished(checkpoint.path).touch()
+    checkpoint.delete()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not chains.can_mount(), reason="needs root, to mount a small disk")
