@@ -104,13 +104,14 @@ def unpacked(experiment: Experiment, course: str, folder: Path) -> Path:
 def bare(*words, cwd: Path) -> str:
     """What Python prints that finds the dependencies, but no gradscape except below `cwd`.
 
-    `-S` leaves the clone out, which an installed `.pth` file names.
+    `-S` leaves the clone out, which an installed `.pth` file names. On cores shared with
+    others, two threads wait for each other for minutes; so there is one.
     """
     done = subprocess.run(
         [sys.executable, "-S", *map(str, words)],
         cwd=cwd,
         env={name: os.environ[name] for name in ("PATH", "HOME")}
-        | {"PYTHONPATH": sysconfig.get_path("purelib")},
+        | {"PYTHONPATH": sysconfig.get_path("purelib"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=600,
