@@ -1,5 +1,6 @@
 """Figures and claims say what the runs say."""
 
+import json
 import re
 
 import numpy as np
@@ -14,7 +15,7 @@ from gradscape.report import tex
 from gradscape.report.build import write_tex
 from gradscape.report.published import compare, read_published
 from gradscape.report.view import StudyView
-from gradscape.results.runs import FinishedRun, best_setting, model_label
+from gradscape.results.runs import FinishedRun, best_setting, model_label, variant_label
 from gradscape.results.smoothness import band, smooth
 from gradscape.results.tables import results_table
 from gradscape.study import Figure
@@ -219,3 +220,36 @@ def test_a_study_without_finished_runs_is_said_so(tmp_path):
     assert f"Not begun: {experiment.studies['degradation'].title}" in text
     planned = [run for run in experiment.runs if not experiment.left_out(run)]
     assert f"{len(planned) - 1:,} planned runs are missing" in text
+
+
+def test_the_colophon_lists_what_the_footer_leaves_out(tmp_path):
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    folder = tmp_path / "runs" / "landscape"
+    for rate, commit in ((1e-3, "a" * 40), (1e-4, "b" * 40), (5e-4, "b" * 40)):
+        made = write_run(tmp_path, "vgg-a", rate)
+        record = made.record | {"revision": {"commit": commit, "dirty": False}}
+        record |= {"versions": {"torch": "2.0"}, "seconds_training": 3600.0}
+        (made.path / "run.json").write_text(json.dumps(record))
+        folder.mkdir(parents=True, exist_ok=True)
+        made.path.rename(folder / made.path.name.replace("seed0", "seed2020"))
+    write_tex(experiment, "landscape")
+    text = (tmp_path / "report" / "landscape.tex").read_text()
+    (footer,) = re.findall(r"\\fancyfoot\[L\]\{(.*)\}", text)
+    assert "bbbbbbbbbb" in footer and "aaaa" not in footer and "colophon" in footer
+    colophon = text[text.index("Colophon") :]
+    assert "bbbbbbbbbb (2 runs), aaaaaaaaaa (1 run)" in colophon
+    assert "torch 2.0" in colophon and "3.0 hours" in colophon
+
+
+@pytest.mark.parametrize(
+    ("variant", "label"),
+    [
+        ("", "the study's own settings"),
+        ("width-16", "width 16"),
+        ("no-l2", "no L2"),
+        ("fine-tuned", "fine-tuned"),
+        ("schedule-cosine_per_iteration", "schedule cosine per iteration"),
+    ],
+)
+def test_variants_are_printed_in_words(variant, label):
+    assert variant_label("resnet-small", variant, {"resnet-small"}) == label
