@@ -21,7 +21,7 @@ import pytest
 import torch
 from pypdf import PdfReader
 
-from conftest import ROOT, needs_tex
+from conftest import ROOT, needs_tex, succeed
 from gradscape import cli
 from gradscape.config import Experiment
 from gradscape.courses import alberta
@@ -104,13 +104,14 @@ def unpacked(experiment: Experiment, course: str, folder: Path) -> Path:
 def bare(*words, cwd: Path) -> str:
     """What Python prints that finds the dependencies, but no gradscape except below `cwd`.
 
-    `-S` leaves the clone out, which an installed `.pth` file names.
+    `-S` leaves the clone out, which an installed `.pth` file names. On cores shared with
+    others, two threads wait for each other for minutes; so there is one.
     """
     done = subprocess.run(
         [sys.executable, "-S", *map(str, words)],
         cwd=cwd,
         env={name: os.environ[name] for name in ("PATH", "HOME")}
-        | {"PYTHONPATH": sysconfig.get_path("purelib")},
+        | {"PYTHONPATH": sysconfig.get_path("purelib"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=600,
@@ -298,6 +299,7 @@ def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
     }
     foreign = {name.split(".")[0] for name in imported} - sys.stdlib_module_names
     assert foreign == {"numpy", "torch", "torchvision"}
+    succeed("ruff", "check", "--isolated", "--select", "F", folder / "a6.py")
     assert '"width": 4,' in text and '"model_1234567.pt"' in text
     places = [
         text.index(word) for word in ("load_dataset(", "class ResNetSmall", "class Muon")
