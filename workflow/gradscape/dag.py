@@ -9,7 +9,7 @@ from pathlib import Path
 from gradscape import code
 from gradscape.config import Experiment
 from gradscape.files import say
-from gradscape.layout import DATA, PACKAGE, RECORD, REPORT, TEMPLATES, nearby
+from gradscape.layout import DATA, KEY_NUMBERS, PACKAGE, PAGE, RECORD, REPORT, TEMPLATES, nearby
 from gradscape.registry import is_own, names, short, source
 from gradscape.settings import flags
 from gradscape.study import Figure, Probe, Run
@@ -200,7 +200,7 @@ class Dag:
         """What a document is written from, besides what was measured."""
         studies = self.experiment.documents(document(wildcards))
         own = {nearby(Path(file)) for study in studies for file in study.files}
-        shared = [TEMPLATES / "references.bib", *sorted(TEMPLATES.glob("*.j2"))]
+        shared = [TEMPLATES / "references.bib", KEY_NUMBERS, *sorted(TEMPLATES.glob("*.j2"))]
         shared += sorted((TEMPLATES / "parts").glob("*.j2"))
         metrics = {
             claim[side]["metric"]

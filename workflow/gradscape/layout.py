@@ -6,6 +6,7 @@
                      figures/<study>/           <figure>.pdf, .svg and .txt, its facts
                      tables/<study>/            <table>.csv
                      report/<document>.tex      LaTeX, with what it includes beside it
+                     report.html                the report to explore in a browser
                      <document>.pdf             and its sources, <document>-source.tar.gz
                      logs/<rule>/
 
@@ -22,6 +23,8 @@ HOME = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parents[1]
 SNAKEFILE = HOME / "Snakefile"
 TEMPLATES = HOME / "report"
 SECTIONS = TEMPLATES / "sections"
+KEY_NUMBERS = TEMPLATES / "story.yaml"
+PAGE = TEMPLATES / "page.html"
 SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 CONFIGS = HOME / "config"
 PUBLISHED = HOME / "results" / "published"
@@ -78,6 +81,11 @@ class Results:
 
     def pdf(self, document: str) -> Path:
         return self.root / f"{document}.pdf"
+
+    @property
+    def page(self) -> Path:
+        """The report to explore in a browser."""
+        return self.root / "report.html"
 
     def archive(self, document: str) -> Path:
         return self.root / f"{document}-source.tar.gz"
