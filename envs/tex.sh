@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Install latexmk and the small TeX that the report needs, where they are missing.
+# Install latexmk, the small TeX that the report needs and a font for East Asian letters,
+# where they are missing.
 # Without the right to install, say what to type; everything before the PDF runs without.
 set -euo pipefail
-packages="latexmk texlive-latex-recommended texlive-fonts-recommended"
+packages="latexmk texlive-latex-recommended texlive-fonts-recommended fonts-droid-fallback"
 command -v latexmk >/dev/null && command -v pdflatex >/dev/null && exit 0
 
 if [ "$(id -u)" = 0 ]; then
@@ -14,10 +15,10 @@ else
   exit 0
 fi
 if ! command -v apt-get >/dev/null; then
-  echo "gradscape: no PDF without TeX: install latexmk, TeX Live's latex-recommended and fonts-recommended" >&2
+  echo "gradscape: no PDF without TeX: install latexmk, TeX Live's latex-recommended and fonts-recommended, and a font such as Droid Sans Fallback" >&2
   exit 0
 fi
-echo "Installing latexmk and a small TeX (81 MB)"
+echo "Installing latexmk and a small TeX (83 MB)"
 # shellcheck disable=SC2086
 $as_root apt-get update -q >/dev/null
 # shellcheck disable=SC2086

@@ -104,6 +104,36 @@ def copy_repository(folder: Path) -> Path:
     return folder
 
 
+def page_fill(pdf: Path) -> list[float]:
+    """How much of each page's text area is filled, from 0 to 1, as it is rendered.
+
+    A line in a column is filled if there is ink within three lines of it; wide figures fill
+    both columns.
+    """
+    import numpy as np
+
+    dots, gap = 36, 36 / 2  # an inch, and three lines of it
+    rendered = subprocess.run(
+        ["pdftoppm", "-r", str(dots), "-gray", str(pdf)], capture_output=True, check=True
+    ).stdout
+    fills = []
+    while rendered:
+        _, size, _, rest = rendered.split(b"\n", 3)
+        width, height = map(int, size.split())
+        page = np.frombuffer(rest[: width * height], np.uint8).reshape(height, width)
+        rendered = rest[width * height :]
+        margin = int(22 / 25.4 * dots)
+        lines = (page[margin:-margin] < 200).reshape(height - 2 * margin, -1)
+        columns = np.array_split(lines, 2, axis=1)
+        rows = [np.flatnonzero(column.any(axis=1)) for column in columns]
+        near = [
+            (np.abs(np.subtract.outer(np.arange(len(lines)), ink)) <= gap / 2).any(axis=1)
+            for ink in rows
+        ]
+        fills.append(float(np.mean(near)))
+    return fills
+
+
 def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "limit(seconds): the time that a test may take")
 

@@ -17,7 +17,7 @@ from gradscape.layout import PACKAGE
 MODULES = {
     path.relative_to(PACKAGE).with_suffix("").as_posix(): path
     for path in sorted(PACKAGE.rglob("*.py"))
-    if "share" not in path.parts
+    if "share" not in path.parts and path.parent.parent.name != "courses"
 }
 RUN = SimpleNamespace(study="tiny", run="vgg08_lr1e-3_seed0")
 

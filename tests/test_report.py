@@ -1,7 +1,7 @@
 """Figures and claims say what the runs say."""
 
+import json
 import re
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,13 @@ import pytest
 
 from conftest import ROOT, write_run
 from gradscape.config import Experiment
-from gradscape.courses.archive import write_submission
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
 from gradscape.report import tex
 from gradscape.report.build import write_tex
 from gradscape.report.published import compare, read_published
 from gradscape.report.view import StudyView
-from gradscape.results.runs import FinishedRun, best_setting, model_label
+from gradscape.results.runs import FinishedRun, best_setting, model_label, variant_label
 from gradscape.results.smoothness import band, smooth
 from gradscape.results.tables import results_table
 from gradscape.study import Figure
@@ -188,29 +187,6 @@ def test_numbers_for_latex(values, style, text):
     assert tex.number(values, style) == text
 
 
-def test_the_submission_has_the_courses_files_and_columns(tmp_path):
-    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    runs = tmp_path / "runs" / "degradation"
-    made = write_run(runs, "vgg38", losses=(4.6, 4.5), accuracies=(0.01, 0.02))
-    made.path.rename(runs / "vgg38_lr1e-3_seed0")
-    with pytest.raises(GradscapeError, match=r"report\.pdf: missing"):
-        write_submission(experiment, "edinburgh", "s1234567")
-    (tmp_path / "report.pdf").write_bytes(b"%PDF")
-    archive = zipfile.ZipFile(write_submission(experiment, "edinburgh", "s1234567"))
-    assert archive.read("s1234567/s1234567_report.pdf") == b"%PDF"
-    outputs = "s1234567/results/vgg38_lr1e-3_seed0/result_outputs"
-    summary = archive.read(f"{outputs}/summary.csv").decode().splitlines()
-    assert summary == [
-        "train_acc,train_loss,val_acc,val_loss",
-        "0.01,4.6,0.01,4.6",
-        "0.02,4.5,0.02,4.5",
-    ]
-    assert archive.read(f"{outputs}/test_summary.csv") == b"test_acc,test_loss\n0.02,4.5\n"
-    code = "s1234567/mlp/pytorch_experiment_scripts/workflow/gradscape"
-    assert f"{code}/models/vgg_edinburgh.py" in archive.namelist()
-    assert not [name for name in archive.namelist() if name.endswith((".pt", ".log"))]
-
-
 def test_every_special_character_is_escaped():
     assert tex.escape(r"50% _a_ & #1 $ \x {}") == (
         r"50\% \_a\_ \& \#1 \$ \textbackslash{}x \{\}"
@@ -244,3 +220,36 @@ def test_a_study_without_finished_runs_is_said_so(tmp_path):
     assert f"Not begun: {experiment.studies['degradation'].title}" in text
     planned = [run for run in experiment.runs if not experiment.left_out(run)]
     assert f"{len(planned) - 1:,} planned runs are missing" in text
+
+
+def test_the_colophon_lists_what_the_footer_leaves_out(tmp_path):
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    folder = tmp_path / "runs" / "landscape"
+    for rate, commit in ((1e-3, "a" * 40), (1e-4, "b" * 40), (5e-4, "b" * 40)):
+        made = write_run(tmp_path, "vgg-a", rate)
+        record = made.record | {"revision": {"commit": commit, "dirty": False}}
+        record |= {"versions": {"torch": "2.0"}, "seconds_training": 3600.0}
+        (made.path / "run.json").write_text(json.dumps(record))
+        folder.mkdir(parents=True, exist_ok=True)
+        made.path.rename(folder / made.path.name.replace("seed0", "seed2020"))
+    write_tex(experiment, "landscape")
+    text = (tmp_path / "report" / "landscape.tex").read_text()
+    (footer,) = re.findall(r"\\fancyfoot\[L\]\{(.*)\}", text)
+    assert "bbbbbbbbbb" in footer and "aaaa" not in footer and "colophon" in footer
+    colophon = text[text.index("Colophon") :]
+    assert "bbbbbbbbbb (2 runs), aaaaaaaaaa (1 run)" in colophon
+    assert "torch 2.0" in colophon and "3.0 hours" in colophon
+
+
+@pytest.mark.parametrize(
+    ("variant", "label"),
+    [
+        ("", "the study's own settings"),
+        ("width-16", "width 16"),
+        ("no-l2", "no L2"),
+        ("fine-tuned", "fine-tuned"),
+        ("schedule-cosine_per_iteration", "schedule cosine per iteration"),
+    ],
+)
+def test_variants_are_printed_in_words(variant, label):
+    assert variant_label("resnet-small", variant, {"resnet-small"}) == label

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import yaml
 
 from conftest import ROOT, TINY, run, write_run
 from gradscape.config import Experiment
-from gradscape.courses.archive import write_submission
 from gradscape.dag import Dag
 from gradscape.data.store import load
 from gradscape.engine.augmentation import Colour, Geometric, grey
@@ -313,25 +311,3 @@ def test_a_section_says_what_its_runs_say(study, tmp_path):
         )
     if study == "transfer":
         assert "worth less than the same network trained from scratch" in text
-
-
-def test_submissions_of_alberta_and_sapienza(tmp_path):
-    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    (tmp_path / "report.pdf").write_bytes(b"%PDF all")
-    (tmp_path / "accuracy.pdf").write_bytes(b"%PDF accuracy")
-    for study, index in (("accuracy", 0), ("transfer", 0)):
-        runs = tmp_path / "runs" / study
-        made = write_run(runs, "x")
-        made.path.rename(runs / experiment.studies[study].runs[index].name)
-    with pytest.raises(GradscapeError, match=r"model\.pt: missing; the network has to be"):
-        write_submission(experiment, "alberta", "1234567")
-    (runs.parent / "accuracy" / experiment.studies["accuracy"].runs[0].name).joinpath(
-        "model.pt"
-    ).write_bytes(b"weights")
-    marked = zipfile.ZipFile(write_submission(experiment, "alberta", "1234567"))
-    assert marked.read("model_1234567.pt") == b"weights"
-    assert "code/workflow/gradscape/courses/alberta.py" in marked.namelist()
-    handed = zipfile.ZipFile(write_submission(experiment, "sapienza", "7_a"))
-    assert handed.read("Exercise2-7_a/report.pdf") == b"%PDF all"
-    names = handed.namelist()
-    assert any(name.endswith("seed0/metrics.csv") for name in names)

@@ -48,9 +48,8 @@ def threads(text: str) -> int:
     return int(text)
 
 
-def add_threads(parser: argparse.ArgumentParser, default: int = 1) -> None:
-    text = f"CPU threads (default: {default})"
-    parser.add_argument("--threads", type=threads, default=default, help=text)
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=threads, default=1, help="of the CPU; default: 1")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -99,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
 
     added = command(commands.test)
     add_run(added)
-    add_threads(added, 2)
+    add_threads(added)
 
     added = command(commands.figure)
     added.add_argument("--spec", required=True, help="the figure, as JSON")
@@ -127,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
 
     added = command(commands.submission)
     added.add_argument("course", choices=list(names("course")))
-    added.add_argument("--student", required=True, help="number, or number_name (fudan)")
+    added.add_argument("--student", required=True, help="number, or as asked")
     add_config(added)
 
     added = command(commands.models)

@@ -7,6 +7,7 @@ better progress bar would cost weeks of training.
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -57,18 +58,19 @@ def imports(path: Path) -> frozenset[Path]:
     return frozenset(path for path in found if path.is_file())
 
 
-def closure(starts: list[Path]) -> list[Path]:
-    """These files and all that they import, without what has no effect on results."""
+def closure(starts: list[Path], left_out: Callable[[Path], bool]) -> list[Path]:
+    """These files and all that they import, without those that are left out."""
     found, waiting = set(), starts
     while waiting:
         path = waiting.pop()
-        if path not in found and not has_no_effect(path):
+        if path not in found and not left_out(path):
             found.add(path)
             waiting += imports(path)
     return sorted(found)
 
 
 def has_no_effect(path: Path) -> bool:
+    """Is a module one that no result depends on?"""
     if not path.is_relative_to(PACKAGE):
         return False
     return path.relative_to(PACKAGE).with_suffix("").as_posix() in WITHOUT_EFFECT
@@ -82,4 +84,4 @@ def of(*parts: str | tuple[str, str]) -> list[str]:
         PACKAGE / f"{part}.py" if isinstance(part, str) else registry.source(*part)
         for part in parts
     ]
-    return [nearby(path) for path in closure(starts)]
+    return [nearby(path) for path in closure(starts, has_no_effect)]

@@ -37,6 +37,7 @@ class Experiment:
         check_count(self.config)
         self.title = self.config["title"]
         self.author = self.config.get("author", "")
+        self.date = self.config.get("date", "")
         self.results = Results(results or Path(self.config["results"]))
         validate(str(self.results), "results", "path")
         self.data_dir = self.config.get("data_dir")

@@ -1,5 +1,7 @@
-"""Is a configuration plain data: text that the report prints, finite numbers, and not too
-much of either? YAML reads more than that: dates, sets, bytes, infinities."""
+"""Is a configuration plain data: text, finite numbers, and not too much of either?
+
+YAML reads more than that: dates, sets, bytes, infinities.
+"""
 
 import math
 import unicodedata
@@ -7,17 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from gradscape.errors import GradscapeError
-from gradscape.letters import unprintable
 from gradscape.reading import MOST_VALUES
-from gradscape.registry import short
 
 MOST_LETTERS = 10_000  # of a text
 MOST_LETTERS_OF_KEY = 200
 MOST_IN_NAME = 255  # of a file or folder
 DEEPEST = 30
-# Texts that the report does not print: files and folders.
-UNPRINTED = {"results", "data_dir", "weights", "extends", "section", "claims", "published"}
-NAMED = {"model", "dataset"}  # of these the last part
+FILES = {"results", "data_dir", "weights", "extends", "section", "claims", "published"}
+FILES |= {"model", "dataset"}
 
 
 def check_plain(value: Any, at: str) -> None:
@@ -61,14 +60,10 @@ def check_key(key: Any) -> None:
 def check_text(text: str, key: str) -> None:
     if len(text) > MOST_LETTERS:
         raise GradscapeError(f"has {len(text):,} characters, above {MOST_LETTERS:,}")
-    if key in UNPRINTED | NAMED and any(len(p) > MOST_IN_NAME for p in Path(text).parts):
+    if key in FILES and any(len(p) > MOST_IN_NAME for p in Path(text).parts):
         raise GradscapeError(f"has a name of more than {MOST_IN_NAME} characters in it")
-    odd = control(text)
-    if not odd and key not in UNPRINTED:
-        odd = unprintable(short(text) if key in NAMED else text)
-    if odd:
-        name = unicodedata.name(odd, "a control character")
-        raise GradscapeError(f"the report cannot print {odd!a} ({name.lower()})")
+    if odd := control(text):
+        raise GradscapeError(f"the report cannot print {odd!a} (a control character)")
 
 
 def control(text: str) -> str:

@@ -19,7 +19,7 @@ MODELS_OWN = Unset("the model's")
 # fmt: off
 @dataclass(frozen=True)
 class Settings:
-    """The defaults are Edinburgh's, but for the normalisation."""
+    """What one run is trained with; the defaults are a coursework's."""
 
     model: A[str, Named("model", own=True), "a name that `gradscape models` lists, or `path/file.py:constructor` of your own"]
     dataset: A[str, Named("dataset", own=True), "`cifar10`, `cifar100`, `svhn`, `fashion-mnist`, `generated10`, `generated100`, or your own images: a folder of class folders, an `.npz`, or `path/file.py:function`"]

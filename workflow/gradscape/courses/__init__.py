@@ -1,5 +1,9 @@
 """What each course wants handed in, and how it marks: one file a course.
 
-The file's function takes the finished runs of the course's `STUDIES`, the report's bytes
-and the student's number, and returns the contents of the archive by path.
+The file says in plain constants what the course asks for: `TITLE` and `YEARS` of its
+document, the `STUDIES` that it is about, and which of them are `NEEDED`, if not all;
+`STUDENT`, the form of `--student`, and an `EXAMPLE` of it; `ARCHIVE`, the name of what is
+handed in, a folder unless it ends in `.zip`. Its function takes a `HandIn` and returns the
+files' contents by their paths. Files that are handed in as they are lie in the folder of
+the same name.
 """

@@ -89,7 +89,8 @@ def curves(
             axis.axhline(chance, color="grey", lw=0.8, ls=":")
             if axis.get_ylim()[1] > 1.15 * chance:  # a bad start hides the rest
                 highest += [np.nanmax(line.get_ydata()) for line in axis.lines[:-1]]
-                axis.set_ylim(top=1.15 * chance)
+                lowest = min(np.nanmin(line.get_ydata()) for line in axis.lines)
+                axis.set_ylim(lowest - 0.05 * (1.15 * chance - lowest), 1.15 * chance)
         else:
             axis.set_ylim(bottom=0)
     if together:

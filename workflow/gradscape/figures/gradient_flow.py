@@ -35,7 +35,7 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
     parts = [("layers", weights, list(range(len(layers))))]
     if len(scales) > 1:
         parts.append(("scales", normed, [place for _, place in scales]))
-    heights = [1.5, 0.75, 0.45][: len(parts) + 1]
+    heights = [1.3, 0.65, 0.4][: len(parts) + 1]
     picture, axes = plt.subplots(
         *(len(heights), 1),
         figsize=(style.width(figure.wide), 0.9 + sum(heights)),

@@ -1,5 +1,6 @@
 """A finished run's network, and the images to measure it on."""
 
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -159,6 +160,20 @@ def with_statistics_of(model: nn.Module, minibatches: list[Tensor]) -> nn.Module
 def probabilities(model: nn.Module, images: Tensor) -> Tensor:
     """Softmax of the logits, [n, classes], of images [n, channels, s, s]."""
     return torch.cat([model(batch).softmax(1) for batch in images.split(BATCH)])
+
+
+def one_at_a_time(run: Trained) -> tuple[float, int, float]:
+    """Accuracy of the best epoch's weights on the test images, their number, and the
+    seconds that they took with batch size 1."""
+    model = run.network("best").eval()
+    images, labels = run.test_images()
+    start = time.perf_counter()
+    with torch.inference_mode():
+        right = sum(
+            int(model(image[None]).argmax(1)) == label
+            for image, label in zip(images, labels.tolist(), strict=True)
+        )
+    return right / len(labels), len(labels), time.perf_counter() - start
 
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:

@@ -5,6 +5,7 @@ The rules do it job by job, `gradscape report` in one process; the steps are the
 its sources: a number links to the run or the table that it comes from.
 """
 
+import re
 from functools import partial
 
 import jinja2
@@ -13,14 +14,16 @@ from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw, drawable
 from gradscape.files import copy, refuse_links, say, whole
+from gradscape.fonts import draw_word
 from gradscape.layout import FIGURE_KINDS, KEY_NUMBERS, REPORT, TEMPLATES, locate
 from gradscape.letters import Tex
 from gradscape.reading import read_yaml
 from gradscape.registry import declared
 from gradscape.report import tex, words
-from gradscape.report.pdf import compile_pdf
+from gradscape.report.colophon import colophon, revisions
+from gradscape.report.pdf import compile_pdf, refuse_linked
 from gradscape.report.view import StudyView
-from gradscape.results.runs import finished_runs, model_label
+from gradscape.results.runs import dataset_label, finished_runs, model_label
 from gradscape.results.tables import write_table
 from gradscape.study import matches
 
@@ -56,6 +59,13 @@ def build(experiment: Experiment) -> None:
     for document in documents:
         write_tex(experiment, document)
         compile_pdf(results, document)
+
+
+# A word in letters that LaTeX lacks, as `letters.escape` writes it.
+DRAWN = re.compile(r"\{letters/((?:[0-9A-F]{4,5}-?)+)\.pdf\}")
+
+# Two figures in a row that are as wide as a column.
+SIDE_BY_SIDE = re.compile(r"^\\columnwide(.*)\s+\\columnwide(.*)$", re.MULTILINE)
 
 
 def title(experiment: Experiment, document: str) -> str:
@@ -102,7 +112,7 @@ def latex(text: str) -> Tex:
 def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     """Render the template into a document's `.tex`, and put what it needs beside it."""
     results, chosen = experiment.results, experiment.documents(document)
-    refuse_links(results.sources, results.sources / "figures")
+    refuse_linked(results)
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
         block_start_string="((*",
@@ -123,17 +133,19 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     )
     environment.filters["tex"] = latex
     environment.filters["model_label"] = model_label
+    environment.filters["dataset_label"] = dataset_label
     studies = {study.name: StudyView(study, results) for study in chosen}
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:
         raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
-    commits = {run.record["revision"]["commit"] or "unknown" for run in runs}
-    course = experiment.courses.get(document)
+    commits = revisions(runs)
+    course = experiment.courses.get(document, {})
     text = environment.get_template("main.tex.j2").render(
         title=title(experiment, document),
         whole=document == REPORT,
         author=author(experiment, document),
-        question=partial(question, document, course or {}),
+        question=partial(question, document, course),
+        date=experiment.date,
         studies=studies,
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
@@ -143,10 +155,15 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
         absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
-        revision=", ".join(sorted(commit[:10] for commit in commits)),
+        revisions=list(commits),
+        colophon=colophon(runs),
         published=any(view.rows.comparisons() for view in studies.values()),
         dirty=any(run.record["revision"]["dirty"] for run in runs),
     )
+    text = SIDE_BY_SIDE.sub(r"\\columnpair\1\2", text)
+    for word in sorted(set(DRAWN.findall(text))):
+        letters = "".join(chr(int(code, 16)) for code in word.split("-"))
+        draw_word(letters, results.sources / "letters" / f"{word}.pdf")
     with whole(results.tex(document)) as unfinished:
         unfinished.write_text(text)
     copy(TEMPLATES / "references.bib", results.sources / "references.bib")

@@ -22,13 +22,22 @@ from gradscape.layout import REPORT, Results
 
 APT = (
     "apt-get install --no-install-recommends latexmk texlive-latex-recommended "
-    "texlive-fonts-recommended"
+    "texlive-fonts-recommended fonts-droid-fallback"
 )
 LATEXMK = ["latexmk", "-norc", "-pdf", "-no-shell-escape", "-interaction=nonstopmode"]
 LATEXMK += ["-halt-on-error", "-file-line-error"]
 # The same sources give the same bytes; files are read and written in this folder only.
 ALWAYS = {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
 ALWAYS |= {"openin_any": "p", "openout_any": "p", "shell_escape": "f"}
+ALWAYS |= {"max_print_line": "1000"}  # a warning is a line of the log
+# Warnings that a reader would see in the PDF.
+WRONG = re.compile(
+    r"^(?:LaTeX Warning: (?:Reference|Citation|Float too large).*"
+    r"|Package natbib Warning: Citation.*undefined.*|Missing character:.*"
+    r"|Overfull \\hbox \((?P<points>[\d.]+)pt too wide\).*)$",
+    re.MULTILINE,
+)
+TOO_WIDE = 2.0  # points that nobody sees
 # Figures by their names in `report/`, which lead neither out of it nor to a hidden file.
 PICTURE = re.compile(
     r"\\includegraphics(?:\[[^]{}]*\])?\{((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.(?:pdf|png|jpg))\}"
@@ -40,11 +49,12 @@ def compile_pdf(results: Results, document: str = REPORT) -> None:
 
     Also packs the sources, with the bibliography as LaTeX wants it, into
     `results/<document>-source.tar.gz`. Both appear whole or stay as they were. Raises
-    `GradscapeError` without latexmk or room to work, and with LaTeX's first error.
+    `GradscapeError` without latexmk or room to work, and with LaTeX's first error or
+    warning of something that a reader would see.
     """
     if shutil.which("latexmk") is None:
         raise GradscapeError(f"latexmk is missing, so there is no PDF; {APT}")
-    refuse_links(results.sources, results.sources / "figures")
+    refuse_linked(results)
     text = regular(results.tex(document)).read_text()
     names = [f"{document}.tex", *sorted(set(PICTURE.findall(text)))]
     with working_folder() as temporary:
@@ -59,6 +69,10 @@ def compile_pdf(results: Results, document: str = REPORT) -> None:
         if (folder / f"{document}.bbl").exists():
             names.insert(1, f"{document}.bbl")
         pack_sources(folder, names, results.archive(document))
+
+
+def refuse_linked(results: Results) -> None:
+    refuse_links(*(results.sources / part for part in ("", "figures", "letters")))
 
 
 def working_folder() -> tempfile.TemporaryDirectory:
@@ -90,6 +104,10 @@ def run_latex(folder: Path, source: Path) -> None:
         wrong = [line for line in lines if re.search(r"\.tex:|^! | of file ", line)]
         first = [*wrong, *lines[-1:], f"exit status {done.returncode}"][0]
         raise GradscapeError(f"{source}: LaTeX stopped: {first}")
+    log = (folder / source.with_suffix(".log").name).read_text(errors="replace")
+    for found in WRONG.finditer(log):
+        if float(found["points"] or TOO_WIDE + 1) > TOO_WIDE:
+            raise GradscapeError(f"{source}: LaTeX warns: {found[0]}")
 
 
 def environment(folder: Path) -> dict[str, str]:

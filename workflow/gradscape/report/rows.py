@@ -49,7 +49,8 @@ class Rows:
             for run in self.study.runs
         )
         groups = by_setting(self.finished)
-        shown = list(planned)
+        order = list(dict.fromkeys((model, varied) for model, _, varied in planned))
+        shown = sorted(planned, key=lambda setting: (order.index(setting[::2]), setting[1]))
         if len(shown) > MOST_ROWS:
             shown = sorted(groups, key=lambda s: -mean_accuracy(groups[s]))[:MOST_ROWS]
         rows = []

@@ -28,12 +28,12 @@ def number(values, style: str = "loss") -> Tex:
         return Tex(rf"${mantissa}\times10^{{{int(exponent)}}}$")
     if style == "significant":
         text = f"{mean:.3g}" if spread is None else rf"{mean:.3g} $\pm$ {spread:.2g}"
-        return Tex(re.sub(r"(\S+)e([+-]\d+)", shorten_power, text))
+        return signed(re.sub(r"(?<!\S)(-?)([\d.]+)e([+-]\d+)", shorten_power, text))
     factor, decimals = (100, 1) if style == "accuracy" else (1, 2)
     text = f"{factor * mean:.{decimals}f}"
     if spread is not None:
         text += rf" $\pm$ {factor * spread:.{decimals}f}"
-    return Tex(text)
+    return signed(text)
 
 
 def quantity(values, style: str = "loss") -> Tex:
@@ -67,7 +67,12 @@ def difference(verdict) -> Tex:
 
 
 def shorten_power(match: re.Match) -> str:
-    return rf"${match[1]}\times10^{{{int(match[2])}}}$"
+    return rf"{match[1]}${match[2]}\times10^{{{int(match[3])}}}$"
+
+
+def signed(text: str) -> Tex:
+    """With a true minus sign."""
+    return Tex(re.sub(r"^-", "$-$", text))
 
 
 def learning_rate(rate: float) -> Tex:

@@ -223,7 +223,8 @@ class StudyView:
                         f"{'.'.join(keys)}"
                     )
                 value = value[key]
-            values[f"{value:,}" if isinstance(value, int) else str(value)] = None
+            printed = f"{value:,}" if isinstance(value, int) else str(value)
+            values[dataset_label(printed)] = None
         return tex.listing(list(values))
 
     def value(self, metric: str, style: str = "", **where) -> Tex:
@@ -262,12 +263,12 @@ class StudyView:
     def best_value(self, metric: str) -> Tex:
         return self._value(best_setting(self.finished), metric, "")
 
-    def figure(self, name: str, placement: str = "t") -> Tex:
+    def figure(self, name: str) -> Tex:
         """A figure with its caption, or a sentence if none of its runs is finished."""
         spec = next((f for f in self.study.figures if f.name == name), None)
         if spec is None:
             return Tex("")
-        return self._figure(spec, placement)
+        return self._figure(spec)
 
     def picture(self, name: str) -> Tex:
         """A figure's file, put beside the document; empty if it was not drawn."""
@@ -278,30 +279,23 @@ class StudyView:
         copy(regular(source), self.results.sources / copied)
         return Tex(copied)
 
-    def _figure(self, spec: Figure, placement: str) -> Tex:
+    def _figure(self, spec: Figure) -> Tex:
         source, copied = self.results.figure(self.name, spec.name), self.picture(spec.name)
         if not copied:
             return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
         facts = regular(source.with_suffix(".txt")).read_text().strip()
-        environment = "figure*" if spec.wide else "figure"
-        return Tex(
-            "\n".join(
-                [
-                    rf"\begin{{{environment}}}[{placement}]",
-                    r"\centering",
-                    rf"\includegraphics[width=\linewidth]{{{copied}}}",
-                    rf"\caption{{{tex.escape(spec.caption)} {tex.escape(facts)}}}",
-                    rf"\label{{fig:{self.name}-{spec.name}}}",
-                    rf"\end{{{environment}}}",
-                ]
-            )
-        )
+        caption = tex.escape(" ".join(f"{spec.caption} {facts}".split()))
+        picture = rf"\includegraphics[width=\linewidth]{{{copied}}}"
+        words = rf"\caption{{{caption}}}\label{{fig:{self.name}-{spec.name}}}"
+        if spec.wide:
+            return Tex(rf"\pagewide{{figure}}{{{picture}{words}}}")
+        return Tex(rf"\columnwide{{{picture}}}{{{words}}}")
 
     def reference(self, name: str) -> Tex:
         return Tex(rf"Figure~\ref{{fig:{self.name}-{name}}}")
 
     def all_figures(self) -> Tex:
-        return Tex("\n".join(self._figure(spec, "t") for spec in self.study.figures))
+        return Tex("\n".join(self._figure(spec) for spec in self.study.figures))
 
     @cached_property
     def published(self) -> pd.DataFrame | None:

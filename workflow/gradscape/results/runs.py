@@ -15,6 +15,7 @@ from gradscape.settings import DEFAULTS, SETTINGS, Settings
 from gradscape.study import (
     COMMON,
     VARIANT,
+    Run,
     Study,
     format_learning_rate,
     run_name,
@@ -139,6 +140,11 @@ class FinishedRun:
     @cached_property
     def _tests(self) -> pd.DataFrame:
         return stored.read_table(self.file("test.csv"), stored.TEST)
+
+    def again(self, **changes) -> Run:
+        """The same training once more, but for these settings."""
+        settings = {name: self.settings[name] for name in SETTINGS} | changes
+        return Run(self.record["study"], self.path.name, Settings(**settings), self.varied)
 
     def check(self) -> None:
         """Read all of it once. Raises `Damaged` for the first file that is not sound."""

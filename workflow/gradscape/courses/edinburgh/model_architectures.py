@@ -1,0 +1,158 @@
+"""The networks of coursework 2: plain, with batch normalisation, with residual connections.
+
+Blocks take and return feature maps [n, channels, h, w]. Batch normalisation (Ioffe &
+Szegedy 2015) follows every convolution, before the leaky ReLU. A residual connection (He
+et al. 2016, Fig. 2) runs from a processing block's input to before its last leaky ReLU; the
+reduction blocks, which change the size of the feature map, have none.
+"""
+
+from functools import partial
+
+from torch import nn
+from torch.nn import functional as F
+
+
+class ConvolutionalProcessingBlock(nn.Module):
+    """Two convolutions, size kept, each followed by a leaky ReLU."""
+
+    def __init__(
+        self, input_shape, num_filters, kernel_size=3, padding=1, bias=False, dilation=1
+    ):
+        super().__init__()
+        self.input_shape, self.num_filters = input_shape, num_filters
+        self.options = {"kernel_size": kernel_size, "padding": padding}
+        self.options |= {"bias": bias, "dilation": dilation}
+        self.build_module()
+
+    def build_module(self):
+        channels, width = self.input_shape[1], self.num_filters
+        self.layer_dict = nn.ModuleDict(
+            {
+                "conv_0": nn.Conv2d(channels, width, **self.options),
+                "conv_1": nn.Conv2d(width, width, **self.options),
+            }
+        )
+
+    def forward(self, x):
+        out = F.leaky_relu(self.layer_dict["conv_0"](x))
+        return F.leaky_relu(self.layer_dict["conv_1"](out))
+
+
+class ConvolutionalDimensionalityReductionBlock(ConvolutionalProcessingBlock):
+    """The same with average pooling in the middle, which divides height and width."""
+
+    def __init__(self, *arguments, reduction_factor=2, bias=True, **options):
+        self.reduction_factor = reduction_factor
+        super().__init__(*arguments, bias=bias, **options)
+
+    def forward(self, x):
+        out = F.leaky_relu(self.layer_dict["conv_0"](x))
+        out = F.avg_pool2d(out, self.reduction_factor)
+        return F.leaky_relu(self.layer_dict["conv_1"](out))
+
+
+class BNConvolutionalProcessingBlock(ConvolutionalProcessingBlock):
+    """A processing block with batch normalisation."""
+
+    def build_module(self):
+        super().build_module()
+        for name in ("bn_0", "bn_1"):
+            self.layer_dict[name] = nn.BatchNorm2d(self.num_filters)
+
+    def forward(self, x):
+        layers = self.layer_dict
+        out = F.leaky_relu(layers["bn_0"](layers["conv_0"](x)))
+        return F.leaky_relu(layers["bn_1"](layers["conv_1"](out)))
+
+
+class BNRCConvolutionalProcessingBlock(BNConvolutionalProcessingBlock):
+    """A processing block with batch normalisation and a residual connection."""
+
+    def forward(self, x):
+        layers = self.layer_dict
+        out = F.leaky_relu(layers["bn_0"](layers["conv_0"](x)))
+        return F.leaky_relu(layers["bn_1"](layers["conv_1"](out)) + x)
+
+
+class RCConvolutionalProcessingBlock(ConvolutionalProcessingBlock):
+    """A processing block with a residual connection."""
+
+    def forward(self, x):
+        out = F.leaky_relu(self.layer_dict["conv_0"](x))
+        return F.leaky_relu(self.layer_dict["conv_1"](out) + x)
+
+
+class BNConvolutionalDimensionalityReductionBlock(
+    ConvolutionalDimensionalityReductionBlock
+):
+    """A reduction block with batch normalisation."""
+
+    def build_module(self):
+        super().build_module()
+        for name in ("bn_0", "bn_1"):
+            self.layer_dict[name] = nn.BatchNorm2d(self.num_filters)
+
+    def forward(self, x):
+        layers = self.layer_dict
+        out = F.leaky_relu(layers["bn_0"](layers["conv_0"](x)))
+        out = F.avg_pool2d(out, self.reduction_factor)
+        return F.leaky_relu(layers["bn_1"](layers["conv_1"](out)))
+
+
+class ConvolutionalNetwork(nn.Module):
+    """Images [n, channels, h, w] → logits [n, num_output_classes].
+
+    An entry block, which has batch normalisation in every network; in each stage
+    `num_blocks_per_stage` processing blocks and a reduction block; the mean over positions;
+    a linear layer.
+    """
+
+    def __init__(
+        self,
+        input_shape,
+        num_output_classes,
+        num_filters,
+        num_blocks_per_stage,
+        num_stages,
+        processing_block_type=ConvolutionalProcessingBlock,
+        dimensionality_reduction_block_type=ConvolutionalDimensionalityReductionBlock,
+    ):
+        super().__init__()
+        channels, shape = input_shape[1], (1, num_filters)
+        layers = {
+            "input_conv": nn.Conv2d(channels, num_filters, 3, padding=1, bias=False),
+            "input_bn": nn.BatchNorm2d(num_filters),
+            "input_activation": nn.LeakyReLU(),
+        }
+        for stage in range(num_stages):
+            for number in range(num_blocks_per_stage):
+                block = processing_block_type(shape, num_filters)
+                layers[f"block_{stage}_{number}"] = block
+            block = dimensionality_reduction_block_type(shape, num_filters)
+            layers[f"reduction_block_{stage}"] = block
+        self.layer_dict = nn.ModuleDict(layers)
+        self.logit_linear_layer = nn.Linear(num_filters, num_output_classes)
+
+    def forward(self, x):
+        for layer in self.layer_dict.values():
+            x = layer(x)
+        return self.logit_linear_layer(x.mean((2, 3)))
+
+
+def vgg(classes, blocks, **block_types):
+    """VGG08 with no processing block a stage, VGG38 with five."""
+    return ConvolutionalNetwork((1, 3, 32, 32), classes, 32, blocks, 3, **block_types)
+
+
+normalised = {
+    "dimensionality_reduction_block_type": BNConvolutionalDimensionalityReductionBlock
+}
+vgg08 = partial(vgg, blocks=0)
+vgg38 = partial(vgg, blocks=5)
+vgg38_bn = partial(
+    vgg38, processing_block_type=BNConvolutionalProcessingBlock, **normalised
+)
+vgg38_rc = partial(vgg38, processing_block_type=RCConvolutionalProcessingBlock)
+vgg38_bn_rc = partial(
+    vgg38, processing_block_type=BNRCConvolutionalProcessingBlock, **normalised
+)

@@ -1,0 +1,49 @@
+"""CIFAR-10 in minibatches: python loaders.py downloads it and saves examples.png."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from gradscape.data.datasets import acquire
+from gradscape.data.store import Dataset, load, save
+
+HERE = Path(__file__).parent
+NAME = "cifar10"
+
+
+def get_dataset(root=HERE / "data", name=NAME) -> Dataset:
+    """The images as arrays in `root`; if they are not there, they are downloaded first, or
+    read from the folder that GRADSCAPE_DATA names in the environment."""
+    folder = Path(root) / name
+    if not (folder / "dataset.json").exists():
+        save(acquire(name), folder)
+    return load(folder, name)
+
+
+def get_cifar_loader(
+    root=HERE / "data", batch_size=128, train=True, shuffle=True, n_items=-1, name=NAME
+) -> DataLoader:
+    """Minibatches of images [b, 3, 32, 32], scaled to -1 … 1, and labels [b].
+
+    `n_items` keeps only that many images, the first; -1 keeps all.
+    """
+    dataset = get_dataset(root, name)
+    part = slice(dataset.train) if train else slice(dataset.train, None)
+    chosen = slice(None if n_items < 0 else n_items)
+    images = torch.tensor(dataset.images[part][chosen]).permute(0, 3, 1, 2) / 127.5 - 1
+    labels = torch.tensor(dataset.labels[part][chosen]).long()
+    return DataLoader(TensorDataset(images, labels), batch_size, shuffle)
+
+
+if __name__ == "__main__":
+    images, labels = next(iter(get_cifar_loader(batch_size=10)))
+    print("images", list(images.shape), images.dtype, "labels", list(labels.shape))
+    names = get_dataset().classes
+    _, axes = plt.subplots(2, 5, figsize=(8, 3.6))
+    for axis, image, label in zip(axes.flat, images, labels, strict=True):
+        axis.imshow((image.permute(1, 2, 0) + 1) / 2)
+        axis.set_title(names[label])
+        axis.axis("off")
+    plt.savefig("examples.png")

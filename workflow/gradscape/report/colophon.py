@@ -1,0 +1,41 @@
+"""Where the numbers come from: revisions, versions, devices and hours of the runs."""
+
+from collections import Counter
+
+from gradscape.letters import Tex
+from gradscape.report import tex
+from gradscape.results.runs import FinishedRun
+
+
+def revisions(runs: list[FinishedRun]) -> dict[str, int]:
+    """How many runs each revision of the code trained, the one with most first."""
+    commits = ((run.record["revision"]["commit"] or "unknown")[:10] for run in runs)
+    return dict(Counter(commits).most_common())
+
+
+def colophon(runs: list[FinishedRun]) -> list[tuple[str, Tex]]:
+    """Names and values; what older runs have not recorded is left out."""
+    records = [run.record for run in runs]
+    backends = [record.get("backend", {}) for record in records]
+    hours = sum(r["seconds_training"] + r.get("seconds_probing", 0) for r in records) / 3600
+    found = {
+        "Revisions": revisions(runs),
+        "Versions": Counter(
+            f"{name} {version}"
+            for record in records
+            for name, version in record.get("versions", {}).items()
+        ),
+        "Devices": Counter(b["kind"] for b in backends if "kind" in b),
+        "Precision": Counter(b["precision"] for b in backends if "precision" in b),
+    }
+    rows = [(name, counted(values, len(runs))) for name, values in found.items() if values]
+    return [*rows, ("Training", Tex(f"{hours:.1f} hours in all"))]
+
+
+def counted(values: dict[str, int], runs: int) -> Tex:
+    """`a, b (3 runs)`: how many of the runs, where it is not all."""
+    words = []
+    for value, count in values.items():
+        some = f" ({count:,} run{'s' * (count > 1)})" if count < runs else ""
+        words.append(f"{value}{some}")
+    return tex.escape(", ".join(words))
