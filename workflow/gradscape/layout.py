@@ -4,7 +4,7 @@
     results/<config>/config.json                the configuration as it ran
                      runs/<study>/<run>/        a training's files, probes/<probe>.csv
                      figures/<study>/           <figure>.pdf, .svg and .txt, its facts
-                     tables/<study>/            <table>.csv
+                     tables/<study>/            <table>.csv and .html
                      report/<document>.tex      LaTeX, with what it includes beside it
                      report.html                the report to explore in a browser
                      <document>.pdf             and its sources, <document>-source.tar.gz
@@ -68,8 +68,8 @@ class Results:
     def figure(self, study: str, figure: str, kind: str = "pdf") -> Path:
         return self.root / "figures" / study / f"{figure}.{kind}"
 
-    def table(self, study: str, table: str) -> Path:
-        return self.root / "tables" / study / f"{table}.csv"
+    def table(self, study: str, table: str, kind: str = "csv") -> Path:
+        return self.root / "tables" / study / f"{table}.{kind}"
 
     @property
     def sources(self) -> Path:
