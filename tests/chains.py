@@ -131,6 +131,7 @@ def start(folder: Path, words: list[str], memory: int = resource.RLIM_INFINITY) 
     code = 1
     try:
         signal.alarm(0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as gradscape starts
         os.setsid()
         os.chdir(folder)
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -138,7 +139,8 @@ def start(folder: Path, words: list[str], memory: int = resource.RLIM_INFINITY) 
             os.dup2(log, stream)
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
-        cli.main(words)
+        # As from a command line: torch saves equal texts and one text twice differently.
+        cli.main([word.encode().decode() for word in words])
         code = 0
     except SystemExit as stopped:
         code = stopped.code
@@ -337,10 +339,13 @@ def finish(folder: Path, *words: str) -> None:
 
 
 def workflows(chance: random.Random, folder: Path) -> None:
-    """The workflow killed, called twice at once, on a full disk, with odd dates."""
+    """The workflow, out of a read-only repository, killed, called twice at once, on a full
+    disk, with files of odd dates."""
     whole, steps = made(), chain()[1]
     place = folder / "work"
-    with disk(place):
+    home = repository()
+    with disk(place), mounted(home, "--bind", str(home)):
+        remount(home, "bind,ro")
         shutil.copytree(whole, place, dirs_exist_ok=True)
         chosen = list(steps.values())[chance.randrange(len(steps)) :]
         for step in chosen:

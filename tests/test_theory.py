@@ -84,6 +84,8 @@ def test_the_laws_are_read_from_the_signals_table(tmp_path):
     measured = {name: METRICS[name]([run]) for name in METRICS}
     assert measured["gradient_growth"] == pytest.approx(1.5)
     assert measured["gradient_range"] == pytest.approx(2)
+    with_probe(run, "signal", table | {"gradient_mean_square": [0.0, *gradients[1:]]})
+    assert METRICS["gradient_range"]([run]) == pytest.approx(2)  # zero is no decade
     assert measured["image_share"] == pytest.approx(1e-3 / 4)
     share = np.log10(100 / 1.5) / np.log10(40 / 1.5**2)
     assert measured["reduction_share"] == pytest.approx(share)

@@ -168,9 +168,9 @@ def add_document(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; bad input ends in one sentence on stderr and exit code 2."""
-    arguments = parser().parse_args(argv)
     try:
         with interruptible():
+            arguments = parser().parse_args(argv)
             arguments.function(arguments)
     except GradscapeError as error:
         sys.exit(fail(str(error)))

@@ -223,8 +223,7 @@ class StudyView:
                         f"{'.'.join(keys)}"
                     )
                 value = value[key]
-            printed = f"{value:,}" if isinstance(value, int) else str(value)
-            values[dataset_label(printed)] = None
+            values[f"{value:,}" if isinstance(value, int) else str(value)] = None
         return tex.listing(list(values))
 
     def value(self, metric: str, style: str = "", **where) -> Tex:

@@ -87,9 +87,12 @@ def image_share(run: FinishedRun) -> float | None:
 
 def gradient_range(run: FinishedRun) -> float | None:
     """Decades between the largest and the smallest mean square of the convolutions'
-    gradients; infinite if one is zero."""
+    gradients, without those that are zero, as in a branch whose last convolution is."""
     table = convolutions(run)
-    return None if table is None else decades(table["gradient_mean_square"].sort_values())
+    if table is None:
+        return None
+    squares = table["gradient_mean_square"].sort_values()
+    return decades(squares[squares > 0]) if (squares > 0).any() else None
 
 
 def gradient_growth(run: FinishedRun) -> float | None:
