@@ -111,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
 
     add_config(command(commands.report))
+    add_config(command(commands.page))
 
     added = command(commands.tex)
     add_document(added)

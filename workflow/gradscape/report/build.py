@@ -15,8 +15,9 @@ from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw, drawable
 from gradscape.files import copy, refuse_links, say, whole
 from gradscape.fonts import draw_word
-from gradscape.layout import FIGURE_KINDS, REPORT, TEMPLATES, locate
+from gradscape.layout import FIGURE_KINDS, KEY_NUMBERS, REPORT, TEMPLATES, locate
 from gradscape.letters import Tex
+from gradscape.reading import read_yaml
 from gradscape.registry import declared
 from gradscape.report import tex, words
 from gradscape.report.colophon import colophon, revisions
@@ -148,6 +149,7 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
         words=words,
+        key_numbers=read_yaml(KEY_NUMBERS),
         missing=sum(view.missing for view in studies.values()),
         absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
