@@ -144,8 +144,10 @@ def study(view: StudyView, room: Room) -> dict:
         "title": view.title,
         "pdf": view.results.pdf(view.name).exists(),
         "claims": [
-            (claim.statement, *sides(claim), plain(tex.interval(claim)))
-            + (claim.basis, claim.source, claim.verdict)
+            (
+                *(claim.statement, *sides(claim), plain(tex.interval(claim))),
+                *(claim.basis, claim.source, claim.verdict),
+            )
             for claim in claims
         ],
         "figures": list(figures(view, room)),
