@@ -201,9 +201,7 @@ def test_edinburghs_unit_tests_and_gradient_flow_run(experiment, tmp_path):
 
 @needs_tex
 def test_edinburghs_report_is_written_again_from_the_archive(experiment, tmp_path):
-    small = part(
-        experiment, "degradation", figures={"flow-vgg38": {"draw": "gradient_flow"}}
-    )
+    small = part(experiment, "degradation")
     folder = unpacked(small, "edinburgh", tmp_path)
     scripts = folder / "mlp/pytorch_experiment_scripts"
     bare("report.py", cwd=scripts)
