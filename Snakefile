@@ -30,10 +30,14 @@ wildcard_constraints:
     document="|".join(["report", *experiment.studies, *experiment.courses]),
 
 
+report: "report/captions/workflow.rst"
+
+
 rule all:
     default_target: True
     input:
         results.pdf("report"),
+        results.page,
     localrule: True
 
 

@@ -38,6 +38,16 @@ def costs(change: dict, results, kind: str = KIND) -> str:
     return plan(Experiment(config, results), kind)
 
 
+def test_a_program_that_a_record_names_is_not_run(results):
+    (results / "evil.py").write_text(f"open({str(results / 'canary')!r}, 'w')")
+    path = results / DONE / "run.json"
+    record = json.loads(path.read_text())
+    record["settings"]["dataset"] = f"{results}/evil.py:f"
+    path.write_text(json.dumps(record))
+    costs({}, results)
+    assert not (results / "canary").exists()
+
+
 def test_hours_are_measured_seconds_of_what_is_left(results):
     """18 epochs of 100 images, passed twice since every second step is probed at two
     sizes, at 100 images/s, and 7 s: 43 s; one of two runs is done."""

@@ -181,6 +181,7 @@ def parser() -> Parser:
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
 
     add_config(command(commands.report))
+    add_config(command(commands.page))
 
     added = command(commands.tex)
     add_document(added)
@@ -241,9 +242,9 @@ def add_document(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; bad input ends in one sentence on stderr and exit code 2."""
-    arguments = parser().parse_args(argv)
     try:
         with interruptible():
+            arguments = parser().parse_args(argv)
             arguments.function(arguments)
     except GradscapeError as error:
         sys.exit(fail(str(error)))

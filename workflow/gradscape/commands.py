@@ -124,10 +124,24 @@ def table(arguments) -> None:
 
 
 def report(arguments) -> None:
-    """draw, write and compile the report from the finished runs"""
+    """draw, write and compile the report from the finished runs, and write its HTML page"""
     from gradscape.report.build import build
+    from gradscape.report.page import write_page
 
-    build(experiment(arguments))
+    chosen = experiment(arguments)
+    try:
+        build(chosen)
+    except GradscapeError:  # such as that there is no LaTeX
+        write_page(chosen)
+        raise
+    write_page(chosen)
+
+
+def page(arguments) -> None:
+    """write the report as one HTML page to explore, from finished runs and figures"""
+    from gradscape.report.page import write_page
+
+    write_page(experiment(arguments))
 
 
 def tex(arguments) -> None:

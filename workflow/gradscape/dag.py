@@ -13,7 +13,9 @@ from gradscape.errors import GradscapeError
 from gradscape.files import say
 from gradscape.layout import (
     DATA,
+    KEY_NUMBERS,
     PACKAGE,
+    PAGE,
     RECORD,
     REPORT,
     TEMPLATES,
@@ -260,7 +262,11 @@ class Dag:
         """What a document is written from, besides what was measured."""
         studies = self.experiment.documents(document(wildcards))
         own = {nearby(Path(file)) for study in studies for file in study.files}
-        shared = [TEMPLATES / "references.bib", *sorted(TEMPLATES.glob("*.j2"))]
+        shared = [
+            TEMPLATES / "references.bib",
+            KEY_NUMBERS,
+            *sorted(TEMPLATES.glob("*.j2")),
+        ]
         shared += sorted((TEMPLATES / "parts").glob("*.j2"))
         metrics = {
             claim[side]["metric"]
@@ -272,6 +278,29 @@ class Dag:
         files = own | {nearby(path) for path in shared}
         used = [("metric", metric) for metric in sorted(metrics)]
         return sorted(files | set(code.of("report/build", *used)))
+
+    def page_template(self, wildcards) -> list[str]:
+        """What the HTML page is written from, besides what was measured."""
+        return sorted({nearby(PAGE), *self.template(wildcards), *code.of("report/page")})
+
+    # Snakemake's own report, which sorts by the alphabet what it shows
+
+    def category(self, wildcards) -> str:
+        place = list(self.experiment.studies).index(wildcards.study)
+        return numbered(place, self.experiment.studies[wildcards.study].title)
+
+    def figure_label(self, wildcards) -> dict[str, str]:
+        from gradscape.report.page import in_order, title
+
+        figure = self._figure(wildcards)
+        study = self.experiment.studies[wildcards.study]
+        return {"shows": numbered(in_order(study).index(figure), title(figure))}
+
+    def document_label(self, wildcards) -> dict[str, str]:
+        from gradscape.report.build import title
+
+        name = wildcards.document
+        return {"shows": plainly(f"{name}.pdf: {title(self.experiment, name)}")}
 
     def configuration(self) -> str:
         return json.dumps(self.experiment.config)
@@ -296,6 +325,15 @@ class Dag:
 def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
     """What these settings of a run name, as kinds and names of the registry."""
     return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
+
+
+def numbered(place: int, text: str) -> str:
+    return f"{place + 1:02d} {plainly(text)}"
+
+
+def plainly(text: str) -> str:
+    """Without what Snakemake would take for a wildcard."""
+    return text.replace("{", "(").replace("}", ")")
 
 
 def document(wildcards) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gradscape.engine import sealed
-from gradscape.files import say
+from gradscape.files import say, unfinished
 from gradscape.registry import is_own, source
 from gradscape.settings import Settings, differences
 
@@ -71,4 +71,5 @@ class Checkpoint:
         say(f"{self.path}: {reason}; set aside as {aside.name}, training starts afresh")
 
     def delete(self) -> None:
-        self.path.unlink(missing_ok=True)
+        for path in (self.path, unfinished(self.path)):
+            path.unlink(missing_ok=True)
