@@ -29,9 +29,9 @@ from gradscape.reading import read_yaml
 from gradscape.registry import find
 from gradscape.report import tex
 from gradscape.report.colophon import colophon
-from gradscape.report.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from gradscape.report.verdicts import Verdict
 from gradscape.report.view import StudyView
-from gradscape.results.runs import SUPERSCRIPT, FinishedRun, by_setting
+from gradscape.results.runs import FinishedRun, by_setting
 from gradscape.study import Figure, Study
 
 MOST_BYTES = 15_000_000  # of the page
@@ -70,22 +70,22 @@ def write_page(experiment: Experiment) -> None:
     plotly = get_plotlyjs()
     room = Room(MOST_BYTES - RESERVED - len(plotly.encode()))
     studies = [study(view, room) for view in views if view.finished]
-    chosen, left_out = explored(views, room)
+    data, left_out = explored(views, room)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"allowed": allowed, "quote": quote}
     text = environment.from_string(PAGE.read_text()).render(
         title=experiment.title,
         author=experiment.author,
         numbers=list(key_numbers(views)),
-        verdicts=counted(views),
+        verdicts=Counter(v.verdict for view in views for v in view.claims.values()),
         studies=studies,
         documents=[REPORT, *(d for d in experiment.courses if results.pdf(d).exists())],
         missing=sum(view.missing for view in views),
         damaged=[name for view in views for name in view.damaged],
         left_out=left_out,
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
-        origin=[(name, plain(text)) for name, text in colophon(runs)],
-        data=chosen,
+        origin=[(name, tex.plain(text)) for name, text in colophon(runs)],
+        data=data,
         plotly=plotly,
     )
     with whole(results.page) as partial:
@@ -98,22 +98,6 @@ def allowed(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def plain(text: str) -> str:
-    r"""What `report/tex.py` wrote, as it is read.
-
-    >>> plain(r"$-$1.2 $\\pm$ 0.3"), plain(r"$4.1\\times10^{-7}$"), plain(r"61.2\\,\\%")
-    ('−1.2 ± 0.3', '4.1 × 10⁻⁷', '61.2 %')
-    """
-    text = re.sub(
-        r"(\\times)?10\^\{(-?\d+)\}",
-        lambda found: " × " * bool(found[1]) + "10" + found[2].translate(SUPERSCRIPT),
-        text,
-    )
-    for sign, printed in {r"\pm": "±", r"\,": " ", "\\": "", "$": "", "--": "–"}.items():
-        text = text.replace(sign, printed)
-    return re.sub(r"(?<!\w)-(?=[\d.])", "−", text)
-
-
 def key_numbers(views: list[StudyView]):
     """What is measured, both sides and the verdict, of those numbers that were measured."""
     by_name = {view.name: view for view in views if view.finished}
@@ -124,29 +108,20 @@ def key_numbers(views: list[StudyView]):
                 yield text, *sides(verdict), verdict.verdict
 
 
-def counted(views: list[StudyView]) -> list[tuple[str, int]]:
-    """How many of all claims have which verdict."""
-    counts = Counter(v.verdict for view in views for v in view.claims.values())
-    return [(v, counts[v]) for v in (HOLDS, FAILS, UNDECIDED, UNMEASURED) if counts[v]]
-
-
 def sides(verdict: Verdict) -> list[str]:
     """The two sides of a comparison; a dash where it was not measured."""
     both = (verdict.left, verdict.right)
-    return [plain(tex.quantity(side, verdict.style)) if side else "–" for side in both]
+    return [tex.plain(tex.quantity(side, verdict.style)) if side else "–" for side in both]
 
 
 def study(view: StudyView, room: Room) -> dict:
     """One study as the template sees it."""
-    claims = [view.claims[name] for name in view.measured]
     return {
-        "name": view.name,
-        "title": view.title,
+        "view": view,
         "pdf": view.results.pdf(view.name).exists(),
         "claims": [
-            (claim.statement, *sides(claim), plain(tex.interval(claim)))
-            + (claim.basis, claim.source, claim.verdict)
-            for claim in claims
+            {"claim": c, "sides": sides(c), "interval": tex.plain(tex.interval(c))}
+            for c in map(view.claims.get, view.measured)
         ],
         "figures": list(figures(view, room)),
         "tables": [table(name, view, room) for name in view.study.tables],
@@ -161,15 +136,10 @@ def figures(view: StudyView, room: Room):
             continue
         facts = regular(path.with_suffix(".txt")).read_text().strip()
         source = base64.b64encode(regular(path).read_bytes()).decode()
-        yield {
-            "name": figure.name,
-            "title": (first := title(figure, facts)),
-            "caption": f"{figure.caption} {facts}".strip()
-            .removeprefix(first)
-            .lstrip(":. "),
-            "wide": figure.wide,
-            "source": source if room.fits(source) else "",
-        }
+        name = title(figure, facts)
+        rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")
+        source = source if room.fits(source) else ""
+        yield {"figure": figure, "title": name, "caption": rest, "source": source}
 
 
 def in_order(study: Study) -> list[Figure]:
@@ -196,15 +166,13 @@ def title(figure: Figure, facts: str = "") -> str:
 
 
 def table(name: str, view: StudyView, room: Room) -> dict:
-    content = find("table", name)(view.finished)
+    """Without the columns that tell nothing: the study, and those that are empty."""
+    content = find("table", name)(view.finished).dropna(axis="columns", how="all")
+    content = content.drop(columns="study", errors="ignore")
     shown = content[:MOST_ROWS].itertuples(index=False)
     rows = [[cell(value) for value in row] for row in shown]
-    return {
-        "name": name,
-        "columns": list(content),
-        "rows": rows if room.fits([rows, rows]) else [],
-        "count": len(content),
-    }
+    rows = rows if room.fits([rows, rows]) else []  # twice, for the markup
+    return {"name": name, "columns": list(content), "rows": rows, "count": len(content)}
 
 
 def cell(value: Any) -> str:
@@ -220,17 +188,18 @@ def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
     gradient flow and the loss surface; and how many of them had no room."""
     drawn: dict[str, list[dict]] = {"surfaces": [], "flows": [], "curves": []}
     left_out = 0
-    for kind, content in (("surfaces", surface), ("flows", flow), ("curves", curves)):
-        for view in views:
-            settings = by_setting(view.finished).values()
-            first = [min(runs, key=lambda run: run.seed) for runs in settings]
-            for run in view.finished if kind == "curves" else first:
-                name = run.label + f", seed {run.seed}" * (kind == "curves")
-                if kind == "surfaces" and not run.is_probed("surface"):
-                    continue
-                item = {"study": view.title, "label": name} | content(run)
+    for view in views:
+        groups = by_setting(view.finished).values()
+        first = [min(runs, key=lambda run: run.seed) for runs in groups]
+        for run in view.finished:
+            items = {"curves": curves(run) | {"label": f"{run.label}, seed {run.seed}"}}
+            if run in first:
+                items["flows"] = flow(run)
+                if run.is_probed("surface"):
+                    items["surfaces"] = surface(run)
+            for kind, item in items.items():
                 if room.fits(item):
-                    drawn[kind].append(item)
+                    drawn[kind].append({"study": view.title, "label": run.label} | item)
                 else:
                     left_out += 1
     return drawn, left_out
@@ -246,12 +215,11 @@ def flow(run: FinishedRun) -> dict:
     """Mean absolute gradient of the layers' weights, a row for each of a few epochs."""
     table = run.gradients
     layers, _ = split_scales(list(table))
-    count = min(len(table), MOST_EPOCHS)
-    chosen = np.linspace(0, len(table) - 1, count).astype(int)
+    epochs = np.linspace(0, len(table) - 1, min(len(table), MOST_EPOCHS)).astype(int)
     return {
-        "epoch": (chosen + 1).tolist(),
+        "epoch": (epochs + 1).tolist(),
         "layer": list(labels(layers).values()),
-        "gradient": [rounded(row, 3) for row in table[layers].to_numpy()[chosen]],
+        "gradient": [rounded(row, 3) for row in table[layers].to_numpy()[epochs]],
     }
 
 
