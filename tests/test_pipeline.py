@@ -76,7 +76,7 @@ def test_nothing_runs_twice(finished):
 def test_a_figure_or_a_caption_retrains_nothing(done):
     with (done / "workflow/gradscape/figures/curves.py").open("a") as module:
         module.write("# a comment\n")
-    assert planned(done) == {"figure", "tex", "pdf"}
+    assert planned(done) == {"figure", "tex", "pdf", "page"}
     config = yaml.safe_load(TINY)
     config["studies"]["tiny"]["figures"] = {
         "curves": {"draw": "curves", "wide": True, "caption": "Another caption."}

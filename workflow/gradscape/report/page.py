@@ -10,7 +10,6 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +23,7 @@ from gradscape.errors import GradscapeError
 from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, grid, numbers
 from gradscape.files import regular, whole
-from gradscape.layout import KEY_NUMBERS, PAGE, REPORT, locate
+from gradscape.layout import KEY_NUMBERS, PAGE, REPORT, TEMPLATES, locate
 from gradscape.reading import read_yaml
 from gradscape.registry import find
 from gradscape.report import tex
@@ -134,7 +133,7 @@ def figures(view: StudyView, room: Room):
         path = view.results.figure(view.name, figure.name, "svg")
         if not path.exists():
             continue
-        facts = regular(path.with_suffix(".txt")).read_text().strip()
+        facts = regular(path.with_suffix(".txt")).read_text(errors="replace").strip()
         source = base64.b64encode(regular(path).read_bytes()).decode()
         name = title(figure, facts)
         rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")
@@ -145,17 +144,16 @@ def figures(view: StudyView, room: Room):
 def in_order(study: Study) -> list[Figure]:
     """A study's figures as its section shows them; after them those that it does not."""
     own = study.section.endswith(".j2")
-    template = study.section if own else f"report/sections/{study.section}.tex.j2"
-    shown = shown_in(locate(template))
+    shown = shown_in(study.section if own else f"sections/{study.section}.tex.j2")
     places = {name: place for place, name in reversed(list(enumerate(shown)))}
     return sorted(study.figures, key=lambda figure: places.get(figure.name, len(shown)))
 
 
-def shown_in(template: Path) -> list[str]:
-    """The figures that a section names, also in what it includes."""
-    names: list[str] = []
-    for name in FIGURE.findall(template.read_text()):
-        names += shown_in(locate(f"report/{name}")) if name.endswith(".j2") else [name]
+def shown_in(template: str) -> list[str]:
+    """The figures that a template names, also in what it includes."""
+    path, names = TEMPLATES / template, []
+    for name in FIGURE.findall((path if path.is_file() else locate(template)).read_text()):
+        names += shown_in(name) if name.endswith(".j2") else [name]
     return names
 
 
@@ -185,21 +183,24 @@ def cell(value: Any) -> str:
 
 def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
     """What the page draws itself: every run's curves, and of each setting's first seed the
-    gradient flow and the loss surface; and how many of them had no room."""
+    gradient flow and the loss surface; and how many of them have no room or are damaged."""
     drawn: dict[str, list[dict]] = {"surfaces": [], "flows": [], "curves": []}
     left_out = 0
     for view in views:
         groups = by_setting(view.finished).values()
         first = [min(runs, key=lambda run: run.seed) for runs in groups]
-        for run in view.finished:
-            items = {"curves": curves(run) | {"label": f"{run.label}, seed {run.seed}"}}
-            if run in first:
-                items["flows"] = flow(run)
-                if run.is_probed("surface"):
-                    items["surfaces"] = surface(run)
-            for kind, item in items.items():
-                if room.fits(item):
-                    drawn[kind].append({"study": view.title, "label": run.label} | item)
+        probed = [run for run in first if run.is_probed("surface")]
+        of_runs = (surface, probed), (flow, first), (curves, view.finished)
+        for items, (content, runs) in zip(drawn.values(), of_runs, strict=True):
+            for run in runs:
+                seed = f", seed {run.seed}" * (content is curves)
+                item = {"study": view.title, "label": run.label + seed}
+                try:
+                    item |= content(run)
+                except (LookupError, TypeError, ValueError):  # rows twice, or none
+                    item = {}
+                if item and room.fits(item):
+                    items.append(item)
                 else:
                     left_out += 1
     return drawn, left_out
