@@ -1,28 +1,39 @@
-# make demo      set up, then the whole chain on generated images: results/demo/report.pdf
-# make test      set up, then every test and check
+# make demo          set up, then the whole chain on generated images: results/demo/report.pdf
+# make setup         the locked Python environment in .venv; make tex, a small TeX
+# make test          set up, then every check and test; make lint, the checks alone
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
-# make test-faults  set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
-# make published the published reports again from their tables, without training
-# make docs      the tables of config/README.md again from the code
-# make rulegraph the picture of the rules in docs/architecture.md (as root: it installs graphviz)
+# make test-faults   set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
+# make published     the published reports again from their tables, without training
+# make docs          config/README.md's tables and config/schema.json again from the code
+# make dag           the jobs of CONFIG (config/demo.yaml) as a picture: results/dag.svg
+# make rulegraph     the picture of the rules in docs/architecture.md
+# make lock          requirements.lock again, with the newest versions
+# make clean         remove .venv, Snakemake's memory and the demo's results
 
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell nproc)
+CONFIG ?= config/demo.yaml
 
-.PHONY: demo test test-cluster test-faults published docs rulegraph setup tex lock clean
+.PHONY: help demo setup tex test lint test-cluster test-faults published docs dag rulegraph \
+  graphviz lock clean
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 demo: setup tex
 	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml --logger gradscape
 	@echo "The report is in results/demo/report.pdf"
 
-test: setup tex
+test: lint tex
+	$(BIN)/python -m pytest
+
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
-	$(BIN)/python -m pytest
 
 test-cluster: setup tex
 	$(BIN)/python -m pytest tests/cluster --durations 0
@@ -35,13 +46,20 @@ published: setup tex
 	for folder in results/published/*/; do \
 	  $(BIN)/gradscape report --config $$folder/config.json --results $$folder || exit; \
 	done
-	cp results/published/cpu/figures/degradation/cures.svg docs/  # the README's
+	cp results/published/cpu/figures/degradation/surface.svg docs/  # the README's
 
 docs: setup
 	$(BIN)/python -m gradscape.readme
 
-rulegraph: setup
-	command -v dot || apt-get install -y -q --no-install-recommends graphviz
+dag: setup graphviz
+	mkdir -p results
+	$(BIN)/snakemake all --dag --configfile $(CONFIG) | dot -Tsvg > results/dag.svg
+	@echo "The jobs are in results/dag.svg"
+
+graphviz:
+	@command -v dot > /dev/null || apt-get install -y -q --no-install-recommends graphviz
+
+rulegraph: setup graphviz
 	$(BIN)/snakemake all --rulegraph --configfile config/demo.yaml \
 	  | dot -Tsvg -Grankdir=LR > docs/rulegraph.svg
 

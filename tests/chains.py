@@ -88,7 +88,7 @@ def steps_of(experiment: Experiment) -> dict[str, Step]:
     folders = [experiment.directory(run) for run in experiment.runs]
     for n, (run, out) in enumerate(zip(experiment.runs, folders, strict=True)):
         words = ["train", *flags(run.settings), "--study", "s", "--name", run.name]
-        words += ["--varied", json.dumps(run.varied), "--checkpoint-seconds", "0"]
+        words += ["--varied", json.dumps(run.varied)]
         made = [out / name for name in RUN_FILES]
         steps[f"train {n}"] = Step([*words, "--out", str(out)], made)
         table = results.probe("s", run.name, "surface")
@@ -196,7 +196,9 @@ def kills(chance: random.Random, folder: Path) -> None:
     if chance.random() < 0.3:
         skew(chance, place)
     for _ in range(chance.randint(1, 2)):
-        children = [start(place, step.words) for _ in range(chance.choice([1, 1, 2]))]
+        often = ["--checkpoint-seconds", "0"] if step.words[0] == "train" else []
+        count = chance.choice([1, 1, 2])
+        children = [start(place, [*step.words, *often]) for _ in range(count)]
         time.sleep(chance.uniform(0, 1.2 * step.seconds))
         victim = chance.choice(children)
         hit(chance, victim)

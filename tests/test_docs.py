@@ -1,11 +1,13 @@
 """What the documents say of the code is true of it."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from conftest import ROOT
 from gradscape import cli, readme
@@ -21,6 +23,20 @@ CONFIGURATION = readme.FILE.read_text()
 def test_the_configurations_tables_are_the_codes():
     assert set(readme.tables()) == {"settings", "datasets", "probes", "figures"}
     assert readme.current(CONFIGURATION) == CONFIGURATION, "call `make docs`"
+
+
+def test_the_schema_for_editors_is_the_codes_and_takes_the_configurations():
+    assert readme.EDITORS.read_text() == readme.for_editors(), "call `make docs`"
+    schema = json.loads(readme.EDITORS.read_text())
+    editor = Draft202012Validator(schema)
+    for path in [*CONFIGS.glob("*.yaml"), CONFIGS / "new" / "config.yaml"]:
+        config = yaml.safe_load(path.read_text())
+        assert editor.is_valid(config), path
+    config["studies"]["wide"]["epoch"] = 3
+    assert not editor.is_valid(config)
+    model = schema["$defs"]["settings"]["properties"]["model"]
+    assert "vgg38-bn-rc" in model["examples"]
+    assert "`gradscape models`" in model["description"]
 
 
 def keys(schema: object) -> Iterator[str]:

@@ -35,7 +35,7 @@ from gradscape.engine.checkpoint import Checkpoint
 from gradscape.engine.record import finish
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
-from gradscape.files import whole
+from gradscape.files import unfinished, whole
 from gradscape.layout import PACKAGE, Results
 from gradscape.models.pretrained import load_backbone
 from gradscape.probes.trained import Trained
@@ -446,6 +446,28 @@ def test_of_two_that_write_a_file_one_waits(tmp_path):
         assert partial.read_text() == "first"
     other.join()
     assert path.read_text() == "second" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_kill_leaves_of_a_checkpoint_goes_with_it(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "mark")
+    checkpoint.save({"a": 1})
+    unfinished(checkpoint.path).touch()
+    checkpoint.delete()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not chains.can_mount(), reason="needs root, to mount a small disk")
+def test_a_figure_on_a_full_disk_is_one_sentence(tmp_path):
+    whole, steps = chains.chain()
+    step, place = steps["figure curves"], tmp_path / "work"
+    with chains.disk(place):
+        shutil.copytree(whole, place, dirs_exist_ok=True)
+        chains.remove(place, step.makes)
+        for share in (0.1, 0.2, 0.3, 0.4):
+            chains.fill(place, share * chains.size(whole, step))
+            assert chains.end(chains.start(place, step.words)) == 2
+            assert "make room and call again" in chains.said(place).splitlines()[-1]
+            chains.remove(place, [Path("ballast"), *step.makes])
 
 
 def test_a_full_disk_under_snakemake_is_said_though_no_log_has_room(tmp_path, monkeypatch):

@@ -10,7 +10,9 @@ from conftest import ROOT, TINY
 from gradscape.config import Experiment
 from gradscape.data.datasets import facts
 from gradscape.engine.estimate import SECONDS_TO_START, estimated_seconds
-from gradscape.plan import disk_bytes, measure, plan, training_images
+from gradscape.engine.work import training_images
+from gradscape.plan import disk_bytes, plan
+from gradscape.rates import measure
 from gradscape.settings import Settings
 
 KIND = "GPU of a test"

@@ -32,7 +32,7 @@ def test_the_pdfs_are_written_again_byte_for_byte(folder, tmp_path):
         (copy / path.name).unlink()
     succeed("gradscape", "report", "--config", copy / "config.json", "--results", copy)
     version = subprocess.run(["pdftex", "--version"], capture_output=True, text=True).stdout
-    picture = ROOT / "docs" / "cures.svg"  # the README's
+    picture = ROOT / "docs" / "surface.svg"  # the README's
     if folder.name == "cpu":
         drawn = copy / "figures" / "degradation" / picture.name
         assert drawn.read_bytes() == picture.read_bytes()

@@ -1,3 +1,3 @@
 """gradscape: why deep networks refuse to train, and what BN and residuals change."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

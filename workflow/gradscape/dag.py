@@ -5,9 +5,11 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from gradscape import code
 from gradscape.config import Experiment
+from gradscape.errors import GradscapeError
 from gradscape.files import say
 from gradscape.layout import (
     DATA,
@@ -17,6 +19,7 @@ from gradscape.layout import (
     RECORD,
     REPORT,
     TEMPLATES,
+    TENSORBOARD,
     nearby,
 )
 from gradscape.registry import is_own, names, short, source
@@ -24,9 +27,28 @@ from gradscape.settings import flags
 from gradscape.study import Figure, Probe, Run
 from gradscape.unfold import NAMED
 
+MOST_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
 # Settings whose functions a training calls; all others are plain values.
 CALLED = ["model", "loss", "optimiser", "schedule", "split"]
+
+
+def experiment(config: dict) -> Experiment:
+    """The configuration, or an end with what is wrong with it."""
+    try:
+        chosen = Experiment(config)
+    except GradscapeError as error:
+        stop(str(error))
+    # Not a parameter of the rule: adding event files is no reason to train again.
+    if chosen.config.get("tensorboard"):
+        os.environ[TENSORBOARD] = "1"
+    return chosen
+
+
+def stop(sentence: str) -> NoReturn:
+    """End Snakemake, which would print an exception with a traceback."""
+    say(sentence)
+    sys.exit(2)
 
 
 def set_job_environment() -> None:
@@ -59,6 +81,15 @@ def data_folder(wildcards, input) -> str:
 
 def run_folders(wildcards, input) -> list[str]:
     return [str(Path(path).parent) for path in input.runs if Path(path).name == RECORD]
+
+
+def has_gpu() -> bool:
+    """Where torch is in the jobs' conda environments only, nobody can tell."""
+    try:
+        import torch
+    except ImportError:
+        return True
+    return torch.cuda.is_available()
 
 
 class Dag:
@@ -112,7 +143,25 @@ class Dag:
     def training_code(self, wildcards) -> list[str]:
         return code.of("engine/train", *called(self._run(wildcards), CALLED))
 
-    def say_what_is_left_out(self) -> None:
+    def begin(self, is_local: bool) -> None:
+        """Before the first job. Stops a configuration that asks for a GPU, finds none,
+        and is too much for a CPU, unless that is what it says."""
+        self._say_what_is_left_out()
+        devices = {run.settings.device for run in self.experiment.runs}
+        if not is_local or devices == {"cpu"} or self.experiment.config.get("allow_cpu"):
+            return
+        from gradscape.rates import cpu_seconds
+
+        hours = sum(cpu_seconds(self.experiment).values()) / 3600
+        if hours > MOST_CPU_HOURS and not has_gpu():
+            stop(
+                f"torch finds no GPU, and on a CPU this configuration takes about "
+                f"{hours:,.0f} CPU-hours, as `gradscape plan` counts; use --configfile "
+                "config/cpu.yaml, which is cut down to a night, or, if you mean it, "
+                "--config allow_cpu=true"
+            )
+
+    def _say_what_is_left_out(self) -> None:
         runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
         for model in dict.fromkeys(run.settings.model for run in runs):
             say(

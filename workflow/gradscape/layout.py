@@ -35,6 +35,9 @@ WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
 
 RECORD = "run.json"  # what a run writes last
 CHECKPOINT = ".checkpoint.pt"  # beside it, until then
+PROBES = "probes"
+TENSORBOARD = "GRADSCAPE_TENSORBOARD"  # in the environment: every training wants
+EVENTS = "tensorboard"  # this folder of event files
 # The tables of a run, whose checksums its record holds; the weights have their own.
 SEALED = ["metrics.csv", "timing.csv", "test.csv", "predictions.npz", "steps.npz"]
 SEALED += ["gradients.npz"]
@@ -96,7 +99,7 @@ class Results:
 
 def probe_file(run: Path, probe: str) -> Path:
     """Where a probe writes its table for the run in the directory `run`."""
-    return run / "probes" / f"{probe}.csv"
+    return run / PROBES / f"{probe}.csv"
 
 
 def locate(path: str | Path) -> Path:

@@ -16,6 +16,9 @@ def lay_out(folder: Path) -> str:
         raise GradscapeError(f"{folder}: is not empty; name a new folder")
     shutil.copytree(CONFIGS / "new", folder, dirs_exist_ok=True)
     shutil.copytree(HOME / "profiles" / "default", folder / "profiles" / "default")
+    config = folder / "config.yaml"
+    line = f"# yaml-language-server: $schema={CONFIGS / 'schema.json'}\n"  # for editors
+    config.write_text(line + config.read_text())
     return (
         f"{folder}/ holds a configuration, a network, a claim and a Snakefile.\n"
         f"cd {folder} && snakemake --cores 2    # ends in results/mine/report.pdf"

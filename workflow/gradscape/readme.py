@@ -1,17 +1,21 @@
-"""The tables of `config/README.md`, from the code: `python -m gradscape.readme`.
+"""The tables of `config/README.md` and the schema for editors, from the code: `make docs`.
 
-Each stands between `<!-- name -->` and `<!-- /name -->`; the rest is written by hand.
+Each table stands between `<!-- name -->` and `<!-- /name -->`; the rest is written by hand.
 """
 
 import ast
+import json
+from typing import Any
 
 from gradscape.data.datasets import DATASETS
 from gradscape.layout import CONFIGS
-from gradscape.options import default_text, table
+from gradscape.options import Named, default_text, table
 from gradscape.registry import declared, names, options, source, tree
+from gradscape.schema import schema
 from gradscape.settings import SETTINGS
 
 FILE = CONFIGS / "README.md"
+EDITORS = CONFIGS / "schema.json"
 
 
 def summary(kind: str, name: str) -> str:
@@ -58,5 +62,43 @@ def current(text: str) -> str:
     return text
 
 
+def for_editors() -> str:
+    """The schema of a configuration as a file holds it, which may extend another: nothing
+    is required, and null drops a key."""
+    whole = loosened(schema())
+    whole["properties"]["extends"] = {"type": "string"}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def loosened(part: Any) -> Any:
+    if isinstance(part, str):
+        return part.replace(r"\Z", "$")  # the end of a text, as JavaScript writes it
+    if isinstance(part, list):
+        return [loosened(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    dropped = {"required", "minProperties"}
+    part = {key: loosened(value) for key, value in part.items() if key not in dropped}
+    if isinstance(part.get("properties"), dict):
+        part["properties"] = {
+            key: optional(value, key) for key, value in part["properties"].items()
+        }
+    if isinstance(part.get("additionalProperties"), dict):
+        part["additionalProperties"] = optional(part["additionalProperties"])
+    return part
+
+
+def optional(spec: dict, setting: str = "") -> dict:
+    """The value or null; of a setting also what it means, and the names that it takes."""
+    spec = {"anyOf": [spec, {"type": "null"}]}
+    if setting in SETTINGS:
+        spec["description"] = SETTINGS[setting].help
+        for rule in SETTINGS[setting].rules:
+            if isinstance(rule, Named):
+                spec["examples"] = list(names(rule.kind))
+    return spec
+
+
 if __name__ == "__main__":
     FILE.write_text(current(FILE.read_text()))
+    EDITORS.write_text(for_editors())

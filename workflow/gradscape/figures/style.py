@@ -72,10 +72,7 @@ def save(picture: Picture, path: Path) -> None:
             fontManager.addfont(font)
             text.set_fontfamily(["DejaVu Sans", FontProperties(fname=font).get_name()])
     dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-    kind, drawn = (
-        path.suffix[1:],
-        io.BytesIO(),
-    )  # on a full disk matplotlib trips over itself
+    kind, drawn = path.suffix[1:], io.BytesIO()  # matplotlib hides that a disk is full
     picture.savefig(drawn, format=kind, metadata=dates.get(path.suffix), dpi=150)
     with whole(path) as partial:
         partial.write_bytes(drawn.getvalue())

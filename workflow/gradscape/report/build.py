@@ -23,7 +23,7 @@ from gradscape.report import tex, words
 from gradscape.report.colophon import colophon, revisions
 from gradscape.report.pdf import compile_pdf, refuse_linked
 from gradscape.report.view import StudyView
-from gradscape.results.runs import dataset_label, finished_runs, model_label
+from gradscape.results.runs import finished_runs, model_label
 from gradscape.results.tables import write_table
 from gradscape.study import matches
 
@@ -133,7 +133,6 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     )
     environment.filters["tex"] = latex
     environment.filters["model_label"] = model_label
-    environment.filters["dataset_label"] = dataset_label
     studies = {study.name: StudyView(study, results) for study in chosen}
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:
