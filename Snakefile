@@ -8,7 +8,6 @@ import sys
 sys.path.insert(0, f"{workflow.current_basedir}/workflow")
 
 from gradscape import dag as jobs
-from gradscape.config import Experiment
 
 jobs.set_job_environment()
 
@@ -18,7 +17,7 @@ if not {"studies", "extends"} & set(config):
     configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
-experiment = Experiment(config)
+experiment = jobs.experiment(config)
 results = experiment.results
 dag = jobs.Dag(experiment)
 
@@ -31,10 +30,14 @@ wildcard_constraints:
     document="|".join(["report", *experiment.studies, *experiment.courses]),
 
 
+report: "report/captions/workflow.rst"
+
+
 rule all:
     default_target: True
     input:
         results.pdf("report"),
+        results.page,
     localrule: True
 
 

@@ -21,7 +21,7 @@ from gradscape.config import Experiment
 from gradscape.dag import Dag
 from gradscape.engine.lease import RUNS_PER_GPU
 from gradscape.layout import CONFIGS, HOME, Results
-from gradscape.plan import records
+from gradscape.rates import records
 from gradscape.report.publish import copy_run, publish
 from gradscape.study import matches
 

@@ -88,7 +88,7 @@ def steps_of(experiment: Experiment) -> dict[str, Step]:
     folders = [experiment.directory(run) for run in experiment.runs]
     for n, (run, out) in enumerate(zip(experiment.runs, folders, strict=True)):
         words = ["train", *flags(run.settings), "--study", "s", "--name", run.name]
-        words += ["--varied", json.dumps(run.varied), "--checkpoint-seconds", "0"]
+        words += ["--varied", json.dumps(run.varied)]
         made = [out / name for name in RUN_FILES]
         steps[f"train {n}"] = Step([*words, "--out", str(out)], made)
         table = results.probe("s", run.name, "surface")
@@ -131,6 +131,7 @@ def start(folder: Path, words: list[str], memory: int = resource.RLIM_INFINITY) 
     code = 1
     try:
         signal.alarm(0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as gradscape starts
         os.setsid()
         os.chdir(folder)
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -138,7 +139,8 @@ def start(folder: Path, words: list[str], memory: int = resource.RLIM_INFINITY) 
             os.dup2(log, stream)
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
-        cli.main(words)
+        # As from a command line: torch saves equal texts and one text twice differently.
+        cli.main([word.encode().decode() for word in words])
         code = 0
     except SystemExit as stopped:
         code = stopped.code
@@ -194,7 +196,9 @@ def kills(chance: random.Random, folder: Path) -> None:
     if chance.random() < 0.3:
         skew(chance, place)
     for _ in range(chance.randint(1, 2)):
-        children = [start(place, step.words) for _ in range(chance.choice([1, 1, 2]))]
+        often = ["--checkpoint-seconds", "0"] if step.words[0] == "train" else []
+        count = chance.choice([1, 1, 2])
+        children = [start(place, [*step.words, *often]) for _ in range(count)]
         time.sleep(chance.uniform(0, 1.2 * step.seconds))
         victim = chance.choice(children)
         hit(chance, victim)
@@ -337,10 +341,13 @@ def finish(folder: Path, *words: str) -> None:
 
 
 def workflows(chance: random.Random, folder: Path) -> None:
-    """The workflow killed, called twice at once, on a full disk, with odd dates."""
+    """The workflow, out of a read-only repository, killed, called twice at once, on a full
+    disk, with files of odd dates."""
     whole, steps = made(), chain()[1]
     place = folder / "work"
-    with disk(place):
+    home = repository()
+    with disk(place), mounted(home, "--bind", str(home)):
+        remount(home, "bind,ro")
         shutil.copytree(whole, place, dirs_exist_ok=True)
         chosen = list(steps.values())[chance.randrange(len(steps)) :]
         for step in chosen:

@@ -4,12 +4,18 @@
 
 - configurations: demo's and a tiny one, with values, keys and bytes changed at random
 - files: those of finished runs, of a dataset and of weights, flipped, cut or replaced
-- kills: `gradscape pdf`, killed at a random moment and called again
 - folders: results from somebody who wants to run a program here, or to write elsewhere
+- weights: the same with a run's `model.pt`, and with weights to start from
+- downloads: from servers that stall, cut short, never end or lie
+- kills: every step, killed at random moments or called twice at once, and called again
+- disks: every step on a full or a read-only disk (as root)
+- workflows: all steps through Snakemake, killed, called twice at once, on a full disk, with
+  files of odd dates, from a read-only repository (as root)
 
 A trial survives if it ends in the wanted result or in one sentence. It is lost if a sound
-run is no longer reported or a file is changed that should not be; executed if a stranger's
-program ran; anything else that is raised, or takes a minute, is a traceback.
+run is no longer reported, or a file is changed that should not be, or left behind. It is
+executed if a stranger's program ran. Whatever else is raised, or takes too long, is a
+traceback.
 """
 
 import argparse
@@ -36,7 +42,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from chains import disks, kills, workflows
+from chains import can_mount, disks, kills, workflows
 from conftest import ROOT, TINY
 from gradscape.config import Experiment
 from gradscape.errors import GradscapeError
@@ -324,7 +330,8 @@ def folders(chance: random.Random, folder: Path) -> None:
         raise Lost(f"written outside: {others}")
 
 
-KINDS = [configurations, files, folders, weights, downloads, kills, disks, workflows]
+KINDS = [configurations, files, folders, weights, downloads, kills]
+KINDS += [disks, workflows] * can_mount()
 KINDS = {kind.__name__: kind for kind in KINDS}
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler
@@ -19,6 +20,7 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import torch
+import torchvision  # noqa: F401  takes longer than a server may
 from torch import nn
 
 from chains import chain, end, said, start
@@ -51,7 +53,7 @@ def packed(content, legacy: bool = False) -> bytes:
 
 
 def bomb(content: bytes) -> bytes:
-    """The same archive with 128 MiB of zeros in place of its tensors."""
+    """The same archive with 32 MiB of zeros in place of its tensors."""
     file = io.BytesIO()
     zeros = bytes(2**24)
     with (
@@ -63,7 +65,7 @@ def bomb(content: bytes) -> bytes:
                 if "/data/" not in entry:
                     out.write(before.read(entry))
                 else:
-                    for _ in range(8):
+                    for _ in range(2):
                         out.write(zeros)
     return file.getvalue()
 
@@ -237,14 +239,18 @@ def server(behaviour: str):
 
 def downloads(chance: random.Random, folder: Path) -> None:
     """A dataset's file, or a network's weights, from a server that misbehaves."""
-    behaviour = chance.choice(BEHAVIOURS)
-    download_something = chance.choice([dataset_file, network_weights])
+    something = chance.choice([dataset_file, network_weights])
+    download_twice(chance.choice(BEHAVIOURS), something, folder)
+
+
+def download_twice(behaviour: str, something: Callable, folder: Path) -> None:
+    """From a server that behaves so, and then from a good one."""
     impatient = {"PATIENCE": 0.3, "SLOWEST": 10**6, "MOST_BYTES": 10**6}
     with patch.multiple(download, **impatient), patch.object(official, "ATTEMPTS", 1):
         begun = time.monotonic()
         with server(behaviour) as url:
             try:
-                download_something(url, folder)
+                something(url, folder)
                 raise Lost(f"{behaviour}: taken for the file")
             except GradscapeError:
                 pass
@@ -253,7 +259,7 @@ def downloads(chance: random.Random, folder: Path) -> None:
     if left := list(folder.iterdir()):
         raise Lost(f"{behaviour}: leaves {left}")
     with server("good") as url:
-        path = download_something(url, folder)
+        path = something(url, folder)
     if path.read_bytes() != CONTENT:
         raise Lost("a good server's file is another")
 

@@ -35,7 +35,8 @@ def test_the_schema_for_editors_is_the_codes_and_takes_the_configurations():
     config["studies"]["wide"]["epoch"] = 3
     assert not editor.is_valid(config)
     model = schema["$defs"]["settings"]["properties"]["model"]
-    assert "vgg38-bn-rc" in model["examples"] and "`gradscape" in model["description"]
+    assert "vgg38-bn-rc" in model["examples"]
+    assert "`gradscape models`" in model["description"]
 
 
 def test_plain_make_says_what_it_can_do():

@@ -10,7 +10,9 @@ from conftest import ROOT, TINY
 from gradscape.config import Experiment
 from gradscape.data.datasets import facts
 from gradscape.engine.estimate import SECONDS_TO_START, estimated_seconds
-from gradscape.plan import disk_bytes, measure, plan, training_images
+from gradscape.engine.work import training_images
+from gradscape.plan import disk_bytes, plan
+from gradscape.rates import measure
 from gradscape.settings import Settings
 
 KIND = "GPU of a test"
@@ -34,6 +36,16 @@ def costs(change: dict, results, kind: str = KIND) -> str:
     config = copy.deepcopy(yaml.safe_load(TINY))
     config["studies"]["tiny"] |= change
     return plan(Experiment(config, results), kind)
+
+
+def test_a_program_that_a_record_names_is_not_run(results):
+    (results / "evil.py").write_text(f"open({str(results / 'canary')!r}, 'w')")
+    path = results / DONE / "run.json"
+    record = json.loads(path.read_text())
+    record["settings"]["dataset"] = f"{results}/evil.py:f"
+    path.write_text(json.dumps(record))
+    costs({}, results)
+    assert not (results / "canary").exists()
 
 
 def test_hours_are_measured_seconds_of_what_is_left(results):

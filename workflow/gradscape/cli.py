@@ -8,15 +8,75 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
+from typing import NoReturn
 
 from gradscape import __version__, commands
-from gradscape.errors import GradscapeError, is_short_of_memory
+from gradscape.errors import GradscapeError, is_short_of_memory, suggest
 from gradscape.layout import DATA, REPORT, WEIGHTS
 from gradscape.models import pretrained_files
+from gradscape.options import Named, OneOf, Option
 from gradscape.registry import names
 from gradscape.schema import schema
 from gradscape.settings import SETTINGS
+
+# How shtab has a shell complete file names; importing it for this would cost every start.
+FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+FILES |= {"fish": "(__fish_complete_path (commandline -ct))"}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence, with the likeliest word for an unknown one.
+
+    typer and cyclopts do the same, and make every command start 0.2 s later: a grid of a
+    thousand jobs would pay minutes.
+    """
+
+    def add_argument(self, *flags, **options) -> argparse.Action:
+        action = super().add_argument(*flags, **options)
+        if action.type is Path:
+            action.complete = FILES
+        return action
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Name a misspelt option first: the required one that it stands for is missing."""
+        args = sys.argv[1:] if args is None else list(args)
+        known = self._option_string_actions
+        for word in takewhile(self.is_mine, args):
+            flag = word.partition("=")[0]
+            if flag.startswith("--") and not any(k.startswith(flag) for k in known):
+                self.error(f"unknown option {flag}{suggest(flag, known)}")
+        return super().parse_known_args(args, namespace)
+
+    def is_mine(self, word: str) -> bool:
+        """Is the word for this parser, and not for the command that it stands before?"""
+        return word != "--" and (self._subparsers is None or word.startswith("-"))
+
+    def _check_value(self, action: argparse.Action, value) -> None:
+        if action.choices is not None and value not in action.choices:
+            hint = suggest(value, map(str, action.choices))
+            raise argparse.ArgumentError(action, f"unknown value {value!r}{hint}")
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(fail(f"{message}; see `{self.prog} --help`"))
+
+
+class Known(list):
+    """Words to complete. Others pass: they may be the user's own, and are checked, with a
+    better sentence, where a configuration's are."""
+
+    def __contains__(self, word: object) -> bool:
+        return True
+
+
+def choices(option: Option) -> Known | None:
+    for rule in option.rules:
+        if isinstance(rule, OneOf):
+            return Known(rule.words)
+        if isinstance(rule, Named):
+            return Known(names(rule.kind))
+    return None
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +96,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
                 type=option.type,
                 default=default,
                 required=option.required,
+                choices=choices(option),
                 metavar=option.type.__name__.upper(),
                 help=text,
             )
@@ -52,45 +113,54 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=threads, default=1, help="of the CPU; default: 1")
 
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
+def parser() -> Parser:
+    top = Parser(
         prog="gradscape",
+        usage="%(prog)s COMMAND …",
         description="Why deep networks refuse to train: each step of the workflow.",
+        epilog="`gradscape COMMAND --help` explains one of them.",
     )
     top.add_argument("--version", action="version", version=__version__)
-    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
+    top.set_defaults(function=lambda arguments: top.print_help())
+    subparsers = top.add_subparsers(metavar="COMMAND", prog=top.prog)
 
-    def command(function) -> argparse.ArgumentParser:
-        added = subparsers.add_parser(
-            function.__name__, help=function.__doc__, description=function.__doc__
-        )
+    def command(function, usage: str | None = None) -> argparse.ArgumentParser:
+        about = function.__doc__
+        name = function.__name__
+        added = subparsers.add_parser(name, help=about, description=about, usage=usage)
         added.set_defaults(function=function)
         return added
 
     added = command(commands.data)
-    added.add_argument("name", help="a dataset, as a configuration calls it")
+    datasets = Known(names("dataset"))
+    text = "as a configuration calls it"
+    added.add_argument("name", metavar="DATASET", choices=datasets, help=text)
     added.add_argument("--out", type=Path, help=f"folder to write (default: in {DATA})")
     added.add_argument("--data-dir", help="folder with the archive or its extracted form")
 
     added = command(commands.weights)
     added.add_argument("model", choices=list(pretrained_files()))
 
-    added = command(commands.train)
+    usage = "%(prog)s --model MODEL --dataset DATASET --out FOLDER [OPTION …]"
+    added = command(commands.train, usage)
     add_data(added)
     added.add_argument("--out", type=Path, required=True, help="the run's directory")
     added.add_argument("--study", default="command-line")
     added.add_argument("--name", help="default: from model, learning rate and seed")
     added.add_argument("--varied", default="{}", help="what tells it apart, as JSON")
     add_threads(added)
-    added.add_argument("--checkpoint-seconds", type=float, default=20.0, help="default: 20")
-    added.add_argument("--tensorboard", metavar="DIR", help="also write event files")
+    added.add_argument("--checkpoint-seconds", type=float, default=20.0, metavar="SECONDS")
+    text = "event files, in the run's directory"
+    added.add_argument("--tensorboard", action="store_true", help=text)
+    text = "replace a run with other settings, and all that was measured on it"
+    added.add_argument("--overwrite", action="store_true", help=text)
     added.add_argument("--weights", type=Path, help=f"pretrained (default: in {WEIGHTS})")
     add_settings(added)
 
     added = command(commands.probe)
-    added.add_argument(
-        "name", help=f"{', '.join(names('probe'))}, or path/file.py:function"
-    )
+    probes = Known(names("probe"))
+    text = f"{', '.join(probes)}, or path/file.py:function"
+    added.add_argument("name", metavar="PROBE", choices=probes, help=text)
     add_run(added)
     added.add_argument("--out", type=Path, required=True, help="CSV file to write")
     added.add_argument("--options", default="{}", help="as in the config, as JSON")
@@ -111,6 +181,7 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--runs", type=Path, nargs="*", default=[], help="run directories")
 
     add_config(command(commands.report))
+    add_config(command(commands.page))
 
     added = command(commands.tex)
     add_document(added)
@@ -141,6 +212,10 @@ def parser() -> argparse.ArgumentParser:
     added.add_argument("--on", metavar="KIND", help="kind of device (default: this one's)")
 
     command(commands.new).add_argument("folder", type=Path, help="a new or empty folder")
+
+    text = "gradscape completion bash >> ~/.bashrc; zsh: > FOLDER_OF_FPATH/_gradscape"
+    added = command(commands.completion)
+    added.add_argument("shell", choices=list(FILES), help=text)
     return top
 
 
@@ -167,9 +242,9 @@ def add_document(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; bad input ends in one sentence on stderr and exit code 2."""
-    arguments = parser().parse_args(argv)
     try:
         with interruptible():
+            arguments = parser().parse_args(argv)
             arguments.function(arguments)
     except GradscapeError as error:
         sys.exit(fail(str(error)))

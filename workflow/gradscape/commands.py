@@ -3,14 +3,14 @@
 Imports are inside the commands, so that a command loads only what it needs.
 """
 
-import dataclasses
 import json
+import os
 import shlex
 from pathlib import Path
 
 from gradscape.config import Experiment, downloaded_weights
 from gradscape.errors import GradscapeError
-from gradscape.layout import DATA, RECORD, Results
+from gradscape.layout import DATA, TENSORBOARD, Results
 from gradscape.options import settled
 from gradscape.registry import find, names, short
 from gradscape.registry import options as options_of
@@ -56,33 +56,28 @@ def train(arguments) -> None:
 
     from gradscape.data.store import load
     from gradscape.engine.train import train as train_run
-    from gradscape.files import exclusive
+    from gradscape.files import exclusive, say
+    from gradscape.finished import is_finished, summary
 
     if settings.pretrained and arguments.weights is None:
         arguments.weights = downloaded_weights(settings.model)
-    name = arguments.name or run_name(settings)
-    with exclusive(arguments.out) as waited:
-        if waited and recorded_settings(arguments.out) == dataclasses.asdict(settings):
-            return  # the other process has trained this run
-        train_run(
-            Run(arguments.study, name, settings, mapping(arguments.varied, "--varied")),
-            load(arguments.data / short(settings.dataset), settings.dataset),
-            arguments.out,
-            threads=arguments.threads,
-            checkpoint_seconds=arguments.checkpoint_seconds,
-            tensorboard=arguments.tensorboard,
-            pretrained=arguments.weights,
-        )
-
-
-def recorded_settings(folder: Path) -> dict | None:
-    """The settings of the finished run in `folder`; None if there is none."""
-    from gradscape.results.stored import Damaged, read_record
-
-    try:
-        return read_record(folder / RECORD)["settings"]
-    except Damaged:
-        return None
+    name, out = arguments.name or run_name(settings), arguments.out
+    run = Run(arguments.study, name, settings, mapping(arguments.varied, "--varied"))
+    dataset = load(arguments.data / short(settings.dataset), settings.dataset)
+    with exclusive(out):
+        if is_finished(out, settings, dataset.checksum, arguments.overwrite):
+            say(f"{out}: already finished; --overwrite trains it again")
+        else:
+            train_run(
+                run,
+                dataset,
+                out,
+                threads=arguments.threads,
+                checkpoint_seconds=arguments.checkpoint_seconds,
+                tensorboard=arguments.tensorboard or TENSORBOARD in os.environ,
+                pretrained=arguments.weights,
+            )
+    print(f"{summary(out)}, in {out}")
 
 
 def probe(arguments) -> None:
@@ -129,10 +124,24 @@ def table(arguments) -> None:
 
 
 def report(arguments) -> None:
-    """draw, write and compile the report from the finished runs"""
+    """draw, write and compile the report from the finished runs, and write its HTML page"""
     from gradscape.report.build import build
+    from gradscape.report.page import write_page
 
-    build(experiment(arguments))
+    chosen = experiment(arguments)
+    try:
+        build(chosen)
+    except GradscapeError:  # such as that there is no LaTeX
+        write_page(chosen)
+        raise
+    write_page(chosen)
+
+
+def page(arguments) -> None:
+    """write the report as one HTML page to explore, from finished runs and figures"""
+    from gradscape.report.page import write_page
+
+    write_page(experiment(arguments))
 
 
 def tex(arguments) -> None:
@@ -210,6 +219,15 @@ def plan(arguments) -> None:
     from gradscape.plan import plan as plan_costs
 
     print(plan_costs(experiment(arguments), arguments.on))
+
+
+def completion(arguments) -> None:
+    """print what makes a shell complete commands, options and names"""
+    import shtab
+
+    from gradscape.cli import parser
+
+    print(shtab.complete(parser(), shell=arguments.shell))
 
 
 def mapping(text: str, flag: str) -> dict:

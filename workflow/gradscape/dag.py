@@ -5,19 +5,50 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from gradscape import code
 from gradscape.config import Experiment
+from gradscape.errors import GradscapeError
 from gradscape.files import say
-from gradscape.layout import DATA, PACKAGE, RECORD, REPORT, TEMPLATES, nearby
+from gradscape.layout import (
+    DATA,
+    KEY_NUMBERS,
+    PACKAGE,
+    PAGE,
+    RECORD,
+    REPORT,
+    TEMPLATES,
+    TENSORBOARD,
+    nearby,
+)
 from gradscape.registry import is_own, names, short, source
 from gradscape.settings import flags
 from gradscape.study import Figure, Probe, Run
 from gradscape.unfold import NAMED
 
+MOST_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
 # Settings whose functions a training calls; all others are plain values.
 CALLED = ["model", "loss", "optimiser", "schedule", "split"]
+
+
+def experiment(config: dict) -> Experiment:
+    """The configuration, or an end with what is wrong with it."""
+    try:
+        chosen = Experiment(config)
+    except GradscapeError as error:
+        stop(str(error))
+    # Not a parameter of the rule: adding event files is no reason to train again.
+    if chosen.config.get("tensorboard"):
+        os.environ[TENSORBOARD] = "1"
+    return chosen
+
+
+def stop(sentence: str) -> NoReturn:
+    """End Snakemake, which would print an exception with a traceback."""
+    say(sentence)
+    sys.exit(2)
 
 
 def set_job_environment() -> None:
@@ -50,6 +81,15 @@ def data_folder(wildcards, input) -> str:
 
 def run_folders(wildcards, input) -> list[str]:
     return [str(Path(path).parent) for path in input.runs if Path(path).name == RECORD]
+
+
+def has_gpu() -> bool:
+    """Where torch is in the jobs' conda environments only, nobody can tell."""
+    try:
+        import torch
+    except ImportError:
+        return True
+    return torch.cuda.is_available()
 
 
 class Dag:
@@ -103,7 +143,25 @@ class Dag:
     def training_code(self, wildcards) -> list[str]:
         return code.of("engine/train", *called(self._run(wildcards), CALLED))
 
-    def say_what_is_left_out(self) -> None:
+    def begin(self, is_local: bool) -> None:
+        """Before the first job. Stops a configuration that asks for a GPU, finds none,
+        and is too much for a CPU, unless that is what it says."""
+        self._say_what_is_left_out()
+        devices = {run.settings.device for run in self.experiment.runs}
+        if not is_local or devices == {"cpu"} or self.experiment.config.get("allow_cpu"):
+            return
+        from gradscape.rates import cpu_seconds
+
+        hours = sum(cpu_seconds(self.experiment).values()) / 3600
+        if hours > MOST_CPU_HOURS and not has_gpu():
+            stop(
+                f"torch finds no GPU, and on a CPU this configuration takes about "
+                f"{hours:,.0f} CPU-hours, as `gradscape plan` counts; use --configfile "
+                "config/cpu.yaml, which is cut down to a night, or, if you mean it, "
+                "--config allow_cpu=true"
+            )
+
+    def _say_what_is_left_out(self) -> None:
         runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
         for model in dict.fromkeys(run.settings.model for run in runs):
             say(
@@ -200,7 +258,11 @@ class Dag:
         """What a document is written from, besides what was measured."""
         studies = self.experiment.documents(document(wildcards))
         own = {nearby(Path(file)) for study in studies for file in study.files}
-        shared = [TEMPLATES / "references.bib", *sorted(TEMPLATES.glob("*.j2"))]
+        shared = [
+            TEMPLATES / "references.bib",
+            KEY_NUMBERS,
+            *sorted(TEMPLATES.glob("*.j2")),
+        ]
         shared += sorted((TEMPLATES / "parts").glob("*.j2"))
         metrics = {
             claim[side]["metric"]
@@ -212,6 +274,29 @@ class Dag:
         files = own | {nearby(path) for path in shared}
         used = [("metric", metric) for metric in sorted(metrics)]
         return sorted(files | set(code.of("report/build", *used)))
+
+    def page_template(self, wildcards) -> list[str]:
+        """What the HTML page is written from, besides what was measured."""
+        return sorted({nearby(PAGE), *self.template(wildcards), *code.of("report/page")})
+
+    # Snakemake's own report, which sorts by the alphabet what it shows
+
+    def category(self, wildcards) -> str:
+        place = list(self.experiment.studies).index(wildcards.study)
+        return numbered(place, self.experiment.studies[wildcards.study].title)
+
+    def figure_label(self, wildcards) -> dict[str, str]:
+        from gradscape.report.page import in_order, title
+
+        figure = self._figure(wildcards)
+        study = self.experiment.studies[wildcards.study]
+        return {"shows": numbered(in_order(study).index(figure), title(figure))}
+
+    def document_label(self, wildcards) -> dict[str, str]:
+        from gradscape.report.build import title
+
+        name = wildcards.document
+        return {"shows": plainly(f"{name}.pdf: {title(self.experiment, name)}")}
 
     def configuration(self) -> str:
         return json.dumps(self.experiment.config)
@@ -236,6 +321,15 @@ class Dag:
 def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
     """What these settings of a run name, as kinds and names of the registry."""
     return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
+
+
+def numbered(place: int, text: str) -> str:
+    return f"{place + 1:02d} {plainly(text)}"
+
+
+def plainly(text: str) -> str:
+    """Without what Snakemake would take for a wildcard."""
+    return text.replace("{", "(").replace("}", ")")
 
 
 def document(wildcards) -> str:

@@ -29,7 +29,7 @@ def whole(path: Path) -> Iterator[Path]:
     report in words of their own, raises the `OSError` of one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
+    partial = unfinished(path)
     try:
         with locked(partial):
             try:
@@ -46,6 +46,11 @@ def whole(path: Path) -> Iterator[Path]:
             reason = os.strerror(error.errno)
             raise OSError(error.errno, reason, str(path)) from error
         raise
+
+
+def unfinished(path: Path) -> Path:
+    """What `whole` writes to, and a kill may leave behind."""
+    return path.with_name(f".{path.name}")
 
 
 @contextmanager

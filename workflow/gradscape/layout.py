@@ -4,8 +4,9 @@
     results/<config>/config.json                the configuration as it ran
                      runs/<study>/<run>/        a training's files, probes/<probe>.csv
                      figures/<study>/           <figure>.pdf, .svg and .txt, its facts
-                     tables/<study>/            <table>.csv
+                     tables/<study>/            <table>.csv and .html
                      report/<document>.tex      LaTeX, with what it includes beside it
+                     report.html                the report to explore in a browser
                      <document>.pdf             and its sources, <document>-source.tar.gz
                      logs/<rule>/
 
@@ -22,6 +23,8 @@ HOME = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parents[1]
 SNAKEFILE = HOME / "Snakefile"
 TEMPLATES = HOME / "report"
 SECTIONS = TEMPLATES / "sections"
+KEY_NUMBERS = TEMPLATES / "story.yaml"
+PAGE = TEMPLATES / "page.html"
 SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 CONFIGS = HOME / "config"
 PUBLISHED = HOME / "results" / "published"
@@ -32,6 +35,9 @@ WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
 
 RECORD = "run.json"  # what a run writes last
 CHECKPOINT = ".checkpoint.pt"  # beside it, until then
+PROBES = "probes"
+TENSORBOARD = "GRADSCAPE_TENSORBOARD"  # in the environment: every training wants
+EVENTS = "tensorboard"  # this folder of event files
 # The tables of a run, whose checksums its record holds; the weights have their own.
 SEALED = ["metrics.csv", "timing.csv", "test.csv", "predictions.npz", "steps.npz"]
 SEALED += ["gradients.npz"]
@@ -65,8 +71,8 @@ class Results:
     def figure(self, study: str, figure: str, kind: str = "pdf") -> Path:
         return self.root / "figures" / study / f"{figure}.{kind}"
 
-    def table(self, study: str, table: str) -> Path:
-        return self.root / "tables" / study / f"{table}.csv"
+    def table(self, study: str, table: str, kind: str = "csv") -> Path:
+        return self.root / "tables" / study / f"{table}.{kind}"
 
     @property
     def sources(self) -> Path:
@@ -79,6 +85,11 @@ class Results:
     def pdf(self, document: str) -> Path:
         return self.root / f"{document}.pdf"
 
+    @property
+    def page(self) -> Path:
+        """The report to explore in a browser."""
+        return self.root / "report.html"
+
     def archive(self, document: str) -> Path:
         return self.root / f"{document}-source.tar.gz"
 
@@ -88,7 +99,7 @@ class Results:
 
 def probe_file(run: Path, probe: str) -> Path:
     """Where a probe writes its table for the run in the directory `run`."""
-    return run / "probes" / f"{probe}.csv"
+    return run / PROBES / f"{probe}.csv"
 
 
 def locate(path: str | Path) -> Path:

@@ -51,7 +51,7 @@ SPECIAL |= {
     for name in GREEK.split()
 }
 # What the fonts have beside ASCII: Latin letters, and these signs.
-LATIN = {chr(code) for code in range(0xA1, 0x17F)} - set("ĦħĸĿŀŉŦŧ")
+LATIN = {chr(code) for code in range(0xA1, 0x17F)} - set("ĦħĵĸĿŀŉŊŋŦŧ")
 PRINTED = set(SPECIAL) | LATIN | {chr(code) for code in range(0x20, 0x7F)}
 PRINTED |= set("\n\tȘșȚț‐‑‒–—―‘’‚“”„†‡•…‰‹›€№™←↑→↓")
 
@@ -80,6 +80,7 @@ def escape(text: str) -> Tex:
         return text
     text = re.sub(r"\s*\n\s*\n\s*", " ", unicodedata.normalize("NFC", text))
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
+    text = text.replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
     return Tex("".join(map(written, pieces(text))))
 
 

@@ -4,100 +4,16 @@ The times were measured, on the configuration's own finished runs and on those k
 `results/published/`. For a GPU that has none, they are estimates and are marked as such.
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
-
 import torch
 
+from gradscape import rates
 from gradscape.config import Experiment
-from gradscape.data.datasets import DATASETS, facts
+from gradscape.data.datasets import facts
 from gradscape.data.facts import Facts
 from gradscape.engine.device import device_kind
-from gradscape.engine.estimate import (
-    estimated_seconds,
-    network_of,
-    passes_per_step,
-    steps,
-    training_images,
-)
-from gradscape.errors import GradscapeError
-from gradscape.files import say
-from gradscape.layout import PUBLISHED, RECORD
-from gradscape.results.stored import NUMBER, WHOLE, Damaged, read_record
+from gradscape.engine.estimate import estimated_seconds, network_of
+from gradscape.engine.work import steps
 from gradscape.settings import Settings
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What finished runs took on one kind of device.
-
-    `seconds_per_image` is by model, its width, channels and size of the images, requested
-    precision and CPU threads; `overhead` is what a run takes besides its training steps:
-    start-up, validation, test.
-    """
-
-    kind: str
-    seconds_per_image: dict[tuple, float]
-    overhead: float
-
-    def seconds(self, settings: Settings, threads: int) -> float | None:
-        """How long a run will take; None if nothing like it was ever measured."""
-        threads = threads if self.kind.startswith("CPU") else 0
-        key = measured_by(vars(settings), facts(settings.dataset), threads)
-        if key not in self.seconds_per_image:
-            return None
-        images = settings.epochs * training_images(settings) * passes_per_step(settings)
-        return self.overhead + images * self.seconds_per_image[key]
-
-
-def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
-    """What decides how long an image takes on one kind of device."""
-    network = (settings["model"], settings.get("width"))
-    return (*network, known.channels, known.size, settings["precision"], threads)
-
-
-# What is used of a record here, besides what every reader uses.
-FIELDS: dict[str, tuple[type, ...]] = {
-    **{"settings.dataset": (str,), "settings.precision": (str,)},
-    **{"backend.kind": (str,), "backend.threads": WHOLE},
-    **{"resumed": WHOLE, "seconds_last_attempt": NUMBER},
-}
-
-
-def records(folders: list[Path]) -> Iterator[dict]:
-    """The records of all finished runs below these results folders."""
-    for folder in folders:
-        for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
-            try:
-                yield read_record(path, FIELDS)
-            except Damaged as error:
-                say(f"{error}; the run is left out")
-
-
-def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> Measured:
-    """Gather what was measured on a kind of device, with gradscape's datasets and these:
-    another that a record names may be a program of somebody else."""
-    trusted = {*DATASETS, *datasets}
-    times: dict[tuple, list[float]] = {}
-    overheads = []
-    for record in records(folders):
-        backend, settings = record["backend"], record["settings"]
-        if backend["kind"] != kind or settings["dataset"] not in trusted:
-            continue
-        try:
-            known = facts(settings["dataset"])
-        except GradscapeError:  # images that are no longer here
-            continue
-        key = measured_by(settings, known, backend["threads"])
-        training = record["seconds_training"] - record.get("seconds_probing", 0.0)
-        images = record["seconds_training"] * record["images_per_second"]
-        times.setdefault(key, []).append(training / images)
-        if not record["resumed"]:
-            overheads.append(record["seconds_last_attempt"] - record["seconds_training"])
-    typical = {key: median(values) for key, values in times.items()}
-    return Measured(kind, typical, median(overheads or [0]))
 
 
 def model_bytes(settings: Settings) -> int:
@@ -121,9 +37,7 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
         cuda = torch.cuda.is_available()
         needs = {run.settings.device for run in experiment.runs}
         kind = device_kind("cuda" if cuda and needs != {"cpu"} else "cpu")
-    folders = [experiment.results.root, *PUBLISHED.glob("*")]
-    measured = measure(kind, folders, experiment.datasets.values())
-
+    measured = rates.of(experiment, kind)
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
     seconds, unmeasured, estimated, disk = {}, set(), set(), 0
     for name, study in experiment.studies.items():

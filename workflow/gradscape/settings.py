@@ -88,6 +88,17 @@ DEFAULTS = {name: o.default for name, o in SETTINGS.items() if not o.required}
 MODEL_SETTINGS = [name for name, o in SETTINGS.items() if MODEL in o.marks]
 
 
+def differences(old: dict, new: dict) -> str:
+    """In which settings two runs differ, in words; a setting that is missing had its
+    default.
+
+    >>> differences({"epochs": 5}, {"epochs": 2, "seed": 0})
+    'epochs was 5 and is 2'
+    """
+    pairs = [(name, old.get(name, DEFAULTS.get(name)), new[name]) for name in new]
+    return ", ".join(f"{n} was {was} and is {now}" for n, was, now in pairs if was != now)
+
+
 def flags(settings: Settings) -> list[str]:
     """Settings as command-line arguments; those that are None are left out."""
     words = []

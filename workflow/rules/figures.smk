@@ -1,7 +1,7 @@
 # Figures and tables, from the runs' tables alone; nothing here can start a training.
 #   needs  finished runs
 #   makes  results/<config>/figures/<study>/<figure>.pdf, .svg and the facts for its caption
-#          results/<config>/tables/<study>/<table>.csv
+#          results/<config>/tables/<study>/<table>.csv and .html
 
 
 rule figure:
@@ -13,8 +13,8 @@ rule figure:
         svg=report(
             results.figure("{study}", "{figure}", "svg"),
             caption="../../report/captions/figure.rst",
-            category="{study}",
-            labels={"figure": "{figure}"},
+            category=dag.category,
+            labels=dag.figure_label,
         ),
         facts=results.figure("{study}", "{figure}", "txt"),
     log:
@@ -41,11 +41,12 @@ rule table:
         runs=dag.study_runs,
         code=dag.table_code,
     output:
-        report(
-            results.table("{study}", "{table}"),
+        csv=results.table("{study}", "{table}"),
+        html=report(
+            results.table("{study}", "{table}", "html"),
             caption="../../report/captions/table.rst",
-            category="{study}",
-            labels={"figure": "table: {table}"},
+            category=dag.category,
+            labels={"shows": "Table: {table}"},
         ),
     log:
         results.log("table", "{study}", "{table}.log"),
@@ -58,6 +59,6 @@ rule table:
         "Gathering {wildcards.study}: {wildcards.table}"
     shell:
         "python -m gradscape table {wildcards.table:q}"
-        " --out {output:q}"
+        " --out {output.csv:q}"
         " --runs {params.runs:q}"
         " > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 # The report: configuration, template, figures and tables to LaTeX, LaTeX to PDF.
 #   needs  latexmk and a small TeX, for the PDF only
 #   makes  results/<config>/report.pdf, of one study <study>.pdf; beside it the sources as
-#          an archive and, as LaTeX reads them, in report/
+#          an archive and, as LaTeX reads them, in report/; report.html to explore
 
 
 # The configuration as it ran, with the command line's changes: for provenance, and to
@@ -57,8 +57,8 @@ rule pdf:
         pdf=report(
             results.pdf("{document}"),
             caption="../../report/captions/paper.rst",
-            category="report",
-            labels={"figure": "{document}"},
+            category="00 The report",
+            labels=dag.document_label,
         ),
         source=results.archive("{document}"),
     log:
@@ -73,6 +73,37 @@ rule pdf:
         "Compiling {wildcards.document}"
     shell:
         "python -m gradscape pdf {wildcards.document:q}"
+        " --results {params.results:q}"
+        " > {log:q} 2>&1"
+
+
+rule page:
+    input:
+        config=results.config,
+        runs=dag.runs,
+        probes=dag.probes,
+        figures=dag.figures,
+        tables=dag.tables,
+        template=dag.page_template,
+    output:
+        report(
+            results.page,
+            caption="../../report/captions/page.rst",
+            category="00 The report",
+            labels={"shows": "The page to explore"},
+        ),
+    log:
+        results.log("page.log"),
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        results=jobs.results,
+    message:
+        "Writing the page to explore"
+    shell:
+        "python -m gradscape page"
+        " --config {input.config:q}"
         " --results {params.results:q}"
         " > {log:q} 2>&1"
 

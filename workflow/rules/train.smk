@@ -11,7 +11,7 @@ RUN = results.run("{study}", "{run}")
 
 
 onstart:
-    dag.say_what_is_left_out()
+    dag.begin(workflow.local_exec)
 
 
 rule train:

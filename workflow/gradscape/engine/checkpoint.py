@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gradscape.engine import sealed
-from gradscape.files import say
+from gradscape.files import say, unfinished
 from gradscape.registry import is_own, source
-from gradscape.settings import Settings
+from gradscape.settings import Settings, differences
 
 SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 
@@ -24,12 +24,21 @@ def fingerprint(settings: Settings, *checksums: str | None) -> str:
 
 
 class Checkpoint:
-    """How far one run has come, kept at `path`; for runs with this `fingerprint` only."""
+    """How far one run has come, kept at `path`; for runs with this `fingerprint` only.
 
-    def __init__(self, path: Path, fingerprint: str, seconds: float = SECONDS_BETWEEN):
+    The `settings` are for the sentence about another run's.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: str,
+        seconds: float = SECONDS_BETWEEN,
+        settings: dict | None = None,
+    ):
         self.path = path
-        self.fingerprint = fingerprint
         self.seconds = seconds
+        self.run = {"fingerprint": fingerprint, "settings": settings or {}}
         self.saved_at = time.monotonic()
 
     def due(self) -> bool:
@@ -38,7 +47,7 @@ class Checkpoint:
     def save(self, state: dict) -> None:
         """Write `state`; if the disk is full, say so and keep the previous one."""
         try:
-            sealed.save(self.path, state | {"fingerprint": self.fingerprint})
+            sealed.save(self.path, state | self.run)
         except (OSError, RuntimeError) as error:  # torch wraps a failed write
             say(f"{self.path}: checkpoint not saved ({error}); the previous one is kept")
         self.saved_at = time.monotonic()
@@ -51,8 +60,9 @@ class Checkpoint:
             return None
         except (sealed.Damaged, OSError) as error:
             return self.set_aside(f"damaged ({error})")
-        if state.get("fingerprint") != self.fingerprint:
-            return self.set_aside("belongs to other settings, data or code")
+        if state.get("fingerprint") != self.run["fingerprint"]:
+            other = differences(state.get("settings", {}), self.run["settings"])
+            return self.set_aside(f"belongs to other settings, data or code ({other})")
         return state
 
     def set_aside(self, reason: str) -> None:
@@ -61,4 +71,5 @@ class Checkpoint:
         say(f"{self.path}: {reason}; set aside as {aside.name}, training starts afresh")
 
     def delete(self) -> None:
-        self.path.unlink(missing_ok=True)
+        for path in (self.path, unfinished(self.path)):
+            path.unlink(missing_ok=True)

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from gradscape.data.facts import Facts
-from gradscape.data.splits import count_training_images
 from gradscape.engine.dry_run import dry_run
+from gradscape.engine.work import passes_per_step, steps
 from gradscape.models import build
 from gradscape.models.blocks import layer_counts
 from gradscape.settings import MODEL_SETTINGS, Settings
@@ -38,24 +38,6 @@ def network(model: str, known: Facts, *options) -> nn.Module:
 def network_of(settings: Settings, known: Facts) -> nn.Module:
     options = [getattr(settings, option) for option in MODEL_SETTINGS]
     return network(settings.model, known, *options)
-
-
-def training_images(settings: Settings) -> int:
-    """How many images an epoch trains on."""
-    return count_training_images(settings.dataset, settings.split, settings.train_items)
-
-
-def steps(settings: Settings) -> int:
-    """How many minibatches a run trains on."""
-    return settings.epochs * -(-training_images(settings) // settings.batch_size)
-
-
-def passes_per_step(settings: Settings) -> float:
-    """Forward and backward passes of a step, with those that measure the landscape."""
-    if settings.landscape_every is None:
-        return 1
-    directions = 1 + settings.landscape_step
-    return 1 + directions * settings.landscape_points / settings.landscape_every
 
 
 def estimated_seconds(settings: Settings, known: Facts) -> float:

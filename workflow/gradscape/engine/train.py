@@ -2,6 +2,7 @@
 
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,14 @@ from gradscape.engine.history import History
 from gradscape.engine.minibatches import Minibatches
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.outcome import CLEAN, write_results
-from gradscape.engine.progress import Progress
+from gradscape.engine.progress import Progress, open_events
 from gradscape.engine.schedules import learning_rate
 from gradscape.engine.step import TrainingStep, evaluate
 from gradscape.errors import GradscapeError
 from gradscape.files import say
-from gradscape.layout import CHECKPOINT
+from gradscape.layout import CHECKPOINT, EVENTS
 from gradscape.models import build
-from gradscape.models.blocks import trainable
+from gradscape.models.blocks import trainable, weights
 from gradscape.models.pretrained import load_backbone
 from gradscape.settings import Settings
 from gradscape.study import Run
@@ -247,12 +248,13 @@ def train(
     out: Path,
     threads: int = 1,
     checkpoint_seconds: float = SECONDS_BETWEEN,
-    tensorboard: str | None = None,
+    tensorboard: bool = False,
     pretrained: Path | None = None,
 ) -> None:
     """Train a run and write its directory `out`; `run.json` is written last.
 
-    `pretrained` is the file that a run with that setting takes its first weights from.
+    `pretrained` is the file that a run with that setting takes its first weights from;
+    `tensorboard` adds event files.
 
     A run that was stopped, by whatever means, resumes from its checkpoint (a hidden file in
     `out`) and ends with the same bytes as one that was not, on the same backend. SIGTERM
@@ -267,8 +269,8 @@ def train(
     backend = configure(settings.device, precision, settings.deterministic, threads)
     training = Training(settings, dataset, backend, pretrained)
     mark = fingerprint(settings, dataset.checksum, training.weights_sha256)
-    checkpoint = Checkpoint(out / CHECKPOINT, mark, checkpoint_seconds)
-    progress = Progress(settings.epochs, training.train.count, tensorboard)
+    checkpoint = Checkpoint(out / CHECKPOINT, mark, checkpoint_seconds, asdict(settings))
+    progress = Progress(settings.epochs, training.train.count)
     saved = checkpoint.load()
     if saved is not None:
         try:
@@ -282,6 +284,8 @@ def train(
         print(f"resumed after {done}", flush=True)
         for row, rates in zip(history.metrics, history.timing, strict=True):
             progress.epoch(row, rates["images_per_second"])
+    if tensorboard:
+        progress.events = open_events(out / EVENTS, history.epoch)
     signals: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, frame: signals.append(number))
@@ -293,6 +297,8 @@ def train(
         if signals or checkpoint.due():
             checkpoint.save(training.state())
         if signals:
+            progress.close()
+            say(f"{out}: stopped; the same command goes on from here")
             raise Stopped(128 + signals[0])
 
     try:
@@ -300,7 +306,9 @@ def train(
             done = int(training.step.index) * settings.batch_size
             progress.start_epoch(history.epoch + 1, done)
             training.run_epoch(between_steps)
-            progress.epoch(history.metrics[-1], history.timing[-1]["images_per_second"])
+            left = {name: w.grad for name, w in weights(training.model).items()}
+            rate = history.timing[-1]["images_per_second"]
+            progress.epoch(history.metrics[-1], rate, left)
             if not training.finished:
                 between_steps()
     finally:

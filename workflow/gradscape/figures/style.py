@@ -1,7 +1,9 @@
 """The look of every figure: sizes of a two-column page, colours, and saving."""
 
+import io
 from contextlib import AbstractContextManager
 from pathlib import Path
+from unicodedata import east_asian_width
 
 import matplotlib
 
@@ -10,9 +12,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Picture
+from matplotlib.font_manager import FontProperties, fontManager
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter, StrMethodFormatter
 
 from gradscape.files import whole
+from gradscape.fonts import font_for
 from gradscape.results.runs import (
     SUPERSCRIPT,
     FinishedRun,
@@ -61,11 +66,16 @@ def width(wide: bool) -> float:
 
 def save(picture: Picture, path: Path) -> None:
     """Write a figure so that the same runs give the same bytes."""
+    for text in picture.findobj(Text):  # the usual font has no East Asian letters
+        wide = "".join(c for c in text.get_text() if east_asian_width(c) in "WF")
+        if wide and (font := font_for(wide)):
+            fontManager.addfont(font)
+            text.set_fontfamily(["DejaVu Sans", FontProperties(fname=font).get_name()])
     dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+    kind, drawn = path.suffix[1:], io.BytesIO()  # matplotlib hides that a disk is full
+    picture.savefig(drawn, format=kind, metadata=dates.get(path.suffix), dpi=150)
     with whole(path) as partial:
-        picture.savefig(
-            partial, format=path.suffix[1:], metadata=dates.get(path.suffix), dpi=150
-        )
+        partial.write_bytes(drawn.getvalue())
 
 
 def show_pixels(axis, pixels: np.ndarray, **look) -> None:

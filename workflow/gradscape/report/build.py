@@ -15,14 +15,15 @@ from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw, drawable
 from gradscape.files import copy, refuse_links, say, whole
 from gradscape.fonts import draw_word
-from gradscape.layout import FIGURE_KINDS, REPORT, TEMPLATES, locate
+from gradscape.layout import FIGURE_KINDS, KEY_NUMBERS, REPORT, TEMPLATES, locate
 from gradscape.letters import Tex
+from gradscape.reading import read_yaml
 from gradscape.registry import declared
 from gradscape.report import tex, words
 from gradscape.report.colophon import colophon, revisions
 from gradscape.report.pdf import compile_pdf, refuse_linked
 from gradscape.report.view import StudyView
-from gradscape.results.runs import dataset_label, finished_runs, model_label
+from gradscape.results.runs import finished_runs, model_label
 from gradscape.results.tables import write_table
 from gradscape.study import matches
 
@@ -132,7 +133,6 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     )
     environment.filters["tex"] = latex
     environment.filters["model_label"] = model_label
-    environment.filters["dataset_label"] = dataset_label
     studies = {study.name: StudyView(study, results) for study in chosen}
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:
@@ -149,6 +149,7 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
         words=words,
+        key_numbers=read_yaml(KEY_NUMBERS),
         missing=sum(view.missing for view in studies.values()),
         absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),

@@ -37,6 +37,8 @@ COLUMNS = [
     "images_per_second",
 ]
 
+LOOK = "<style>body{font:14px sans-serif}table{border-collapse:collapse}</style>"
+
 
 def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     """One row per run: losses and accuracies (as fractions) at the best epoch.
@@ -130,10 +132,13 @@ def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[
 
 
 def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
-    """Write the table `name` of these runs as CSV."""
+    """Write the table `name` of these runs as CSV, and beside it as HTML to look at."""
     table = find("table", name)(runs)
     with whole(path) as partial:
         table.to_csv(partial, index=False)
+    with whole(path.with_suffix(".html")) as partial:
+        shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
+        partial.write_text(f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n')
 
 
 TABLES = {"results": results_table, "smoothness": smoothness_table}

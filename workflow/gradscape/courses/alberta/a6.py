@@ -20,7 +20,7 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10
 
 from gradscape.engine.muon import ITERATIONS, QUINTIC, TINY, Muon, orthogonalised
-from gradscape.models.blocks import ACTIVATIONS, conv3x3, norm
+from gradscape.models.blocks import ACTIVATIONS, conv3x3
 from gradscape.models.resnet_small import STAGES, Convolution, ResidualBlock, ResNetSmall
 
 MODEL = "model_YOURIDNUMBER.pt"
@@ -57,6 +57,11 @@ def load_dataset(root="data", batch_size=RECIPE["batch_size"]):
 
 
 # 2. The network
+
+
+def norm(channels: int, batch_norm: bool) -> nn.Module:
+    """Batch normalisation, or nothing in its place."""
+    return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
 
 
 def network():

@@ -38,7 +38,7 @@ def VisualizeFilter(model, file="filters.png"):
     """Show the filters of the first convolution as one colour picture, saved to `file`."""
     weights = model.features[0].weight.detach().cpu().permute(0, 2, 3, 1).numpy()
     plt.figure(figsize=(8, 4))
-    plt.imshow(montage(weights))
+    plt.imshow(montage(weights, across=16))
     plt.axis("off")
     plt.savefig(file, bbox_inches="tight")
     plt.close()

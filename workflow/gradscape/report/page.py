@@ -1,0 +1,275 @@
+"""The report as one HTML page to explore: pictures, tables, curves, gradients, surfaces.
+
+The page holds all that it shows, plotly.js (MIT licence) included, and its own policy
+forbids it to load anything or to run any script but its two.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+import numpy as np
+import pandas as pd
+from plotly.offline import get_plotlyjs
+
+from gradscape.config import Experiment
+from gradscape.errors import GradscapeError
+from gradscape.figures.layers import labels, split_scales
+from gradscape.figures.loss_surface import CEILING, grid, numbers
+from gradscape.files import regular, whole
+from gradscape.layout import KEY_NUMBERS, PAGE, REPORT, locate
+from gradscape.reading import read_yaml
+from gradscape.registry import find
+from gradscape.report import tex
+from gradscape.report.colophon import colophon
+from gradscape.report.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from gradscape.report.view import StudyView
+from gradscape.results.runs import SUPERSCRIPT, FinishedRun, by_setting
+from gradscape.study import Figure, Study
+
+MOST_BYTES = 15_000_000  # of the page
+RESERVED = 1_000_000  # for everything that is not counted
+MOST_ROWS = 200  # of a table
+MOST_EPOCHS = 20  # of a gradient flow
+CURVES = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
+FIGURE = re.compile(r'(?:figure|include) ?\(?"([\w./-]+)"')
+
+
+@dataclass
+class Room:
+    """How many bytes the page may still grow by."""
+
+    left: int
+
+    def fits(self, item: Any) -> bool:
+        """Is there room for it? If so, it is taken."""
+        size = len(json.dumps(item))
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+
+def write_page(experiment: Experiment) -> None:
+    """Write `report.html` from the finished runs and the figures that are drawn.
+
+    Raises `GradscapeError` if no run is finished. The same files give the same bytes.
+    """
+    results = experiment.results
+    views = [StudyView(study, results) for study in experiment.studies.values()]
+    runs = [run for view in views for run in view.finished]
+    if not runs:
+        raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
+    plotly = get_plotlyjs()
+    room = Room(MOST_BYTES - RESERVED - len(plotly.encode()))
+    studies = [study(view, room) for view in views if view.finished]
+    chosen, left_out = explored(views, room)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {"allowed": allowed, "quote": quote}
+    text = environment.from_string(PAGE.read_text()).render(
+        title=experiment.title,
+        author=experiment.author,
+        numbers=list(key_numbers(views)),
+        verdicts=counted(views),
+        studies=studies,
+        documents=[REPORT, *(d for d in experiment.courses if results.pdf(d).exists())],
+        missing=sum(view.missing for view in views),
+        damaged=[name for view in views for name in view.damaged],
+        left_out=left_out,
+        generated=any(run.record["data"]["source"] == "generated" for run in runs),
+        origin=[(name, plain(text)) for name, text in colophon(runs)],
+        data=chosen,
+        plotly=plotly,
+    )
+    with whole(results.page) as partial:
+        partial.write_text(text)
+
+
+def allowed(script: str) -> str:
+    """A script as a content security policy names it (W3C, CSP Level 3, section 2.3)."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def plain(text: str) -> str:
+    r"""What `report/tex.py` wrote, as it is read.
+
+    >>> plain(r"$-$1.2 $\\pm$ 0.3"), plain(r"$4.1\\times10^{-7}$"), plain(r"61.2\\,\\%")
+    ('−1.2 ± 0.3', '4.1 × 10⁻⁷', '61.2 %')
+    """
+    text = re.sub(
+        r"(\\times)?10\^\{(-?\d+)\}",
+        lambda found: " × " * bool(found[1]) + "10" + found[2].translate(SUPERSCRIPT),
+        text,
+    )
+    for sign, printed in {r"\pm": "±", r"\,": " ", "\\": "", "$": "", "--": "–"}.items():
+        text = text.replace(sign, printed)
+    return re.sub(r"(?<!\w)-(?=[\d.])", "−", text)
+
+
+def key_numbers(views: list[StudyView]):
+    """What is measured, both sides and the verdict, of those numbers that were measured."""
+    by_name = {view.name: view for view in views if view.finished}
+    for name, texts in read_yaml(KEY_NUMBERS).items():
+        for claim, text in texts.items():
+            verdict = by_name[name].claims.get(claim) if name in by_name else None
+            if verdict and verdict.left:
+                yield text, *sides(verdict), verdict.verdict
+
+
+def counted(views: list[StudyView]) -> list[tuple[str, int]]:
+    """How many of all claims have which verdict."""
+    counts = Counter(v.verdict for view in views for v in view.claims.values())
+    return [(v, counts[v]) for v in (HOLDS, FAILS, UNDECIDED, UNMEASURED) if counts[v]]
+
+
+def sides(verdict: Verdict) -> list[str]:
+    """The two sides of a comparison; a dash where it was not measured."""
+    both = (verdict.left, verdict.right)
+    return [plain(tex.quantity(side, verdict.style)) if side else "–" for side in both]
+
+
+def study(view: StudyView, room: Room) -> dict:
+    """One study as the template sees it."""
+    claims = [view.claims[name] for name in view.measured]
+    return {
+        "name": view.name,
+        "title": view.title,
+        "pdf": view.results.pdf(view.name).exists(),
+        "claims": [
+            (
+                *(claim.statement, *sides(claim), plain(tex.interval(claim))),
+                *(claim.basis, claim.source, claim.verdict),
+            )
+            for claim in claims
+        ],
+        "figures": list(figures(view, room)),
+        "tables": [table(name, view, room) for name in view.study.tables],
+    }
+
+
+def figures(view: StudyView, room: Room):
+    """The drawn figures in the report's order; `source` is empty where one is too large."""
+    for figure in in_order(view.study):
+        path = view.results.figure(view.name, figure.name, "svg")
+        if not path.exists():
+            continue
+        facts = regular(path.with_suffix(".txt")).read_text().strip()
+        source = base64.b64encode(regular(path).read_bytes()).decode()
+        yield {
+            "name": figure.name,
+            "title": (first := title(figure, facts)),
+            "caption": f"{figure.caption} {facts}".strip()
+            .removeprefix(first)
+            .lstrip(":. "),
+            "wide": figure.wide,
+            "source": source if room.fits(source) else "",
+        }
+
+
+def in_order(study: Study) -> list[Figure]:
+    """A study's figures as its section shows them; after them those that it does not."""
+    own = study.section.endswith(".j2")
+    template = study.section if own else f"report/sections/{study.section}.tex.j2"
+    shown = shown_in(locate(template))
+    places = {name: place for place, name in reversed(list(enumerate(shown)))}
+    return sorted(study.figures, key=lambda figure: places.get(figure.name, len(shown)))
+
+
+def shown_in(template: Path) -> list[str]:
+    """The figures that a section names, also in what it includes."""
+    names: list[str] = []
+    for name in FIGURE.findall(template.read_text()):
+        names += shown_in(locate(f"report/{name}")) if name.endswith(".j2") else [name]
+    return names
+
+
+def title(figure: Figure, facts: str = "") -> str:
+    """A short name: the configured caption, else what the facts begin with."""
+    words = figure.caption or facts or figure.name.replace("-", " ")
+    return re.split(r"[:.](?:\s|$)", words)[0]
+
+
+def table(name: str, view: StudyView, room: Room) -> dict:
+    content = find("table", name)(view.finished)
+    shown = content[:MOST_ROWS].itertuples(index=False)
+    rows = [[cell(value) for value in row] for row in shown]
+    return {
+        "name": name,
+        "columns": list(content),
+        "rows": rows if room.fits([rows, rows]) else [],
+        "count": len(content),
+    }
+
+
+def cell(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
+    return str(value)
+
+
+def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
+    """What the page draws itself: every run's curves, and of each setting's first seed the
+    gradient flow and the loss surface; and how many of them had no room."""
+    drawn: dict[str, list[dict]] = {"surfaces": [], "flows": [], "curves": []}
+    left_out = 0
+    for kind, content in (("surfaces", surface), ("flows", flow), ("curves", curves)):
+        for view in views:
+            settings = by_setting(view.finished).values()
+            first = [min(runs, key=lambda run: run.seed) for runs in settings]
+            for run in view.finished if kind == "curves" else first:
+                name = run.label + f", seed {run.seed}" * (kind == "curves")
+                if kind == "surfaces" and not run.is_probed("surface"):
+                    continue
+                item = {"study": view.title, "label": name} | content(run)
+                if room.fits(item):
+                    drawn[kind].append(item)
+                else:
+                    left_out += 1
+    return drawn, left_out
+
+
+def curves(run: FinishedRun) -> dict:
+    """By epoch."""
+    table = run.metrics
+    return {"epoch": table["epoch"].tolist()} | {k: rounded(table[k]) for k in CURVES}
+
+
+def flow(run: FinishedRun) -> dict:
+    """Mean absolute gradient of the layers' weights, a row for each of a few epochs."""
+    table = run.gradients
+    layers, _ = split_scales(list(table))
+    count = min(len(table), MOST_EPOCHS)
+    chosen = np.linspace(0, len(table) - 1, count).astype(int)
+    return {
+        "epoch": (chosen + 1).tolist(),
+        "layer": list(labels(layers).values()),
+        "gradient": [rounded(row, 3) for row in table[layers].to_numpy()[chosen]],
+    }
+
+
+def surface(run: FinishedRun) -> dict:
+    """The loss around the best weights, cut off where the figure cuts it."""
+    table = grid(run.probe("surface"))
+    ceiling = CEILING * run.chance_loss
+    loss = table.where(np.isfinite(table) & (table <= ceiling), ceiling).to_numpy()
+    return {
+        "hessian": numbers(run).replace(r"$\lambda$", "λ"),
+        "alpha": rounded(table.index),
+        "beta": rounded(table.columns),
+        "loss": [rounded(row, 5) for row in loss],
+    }
+
+
+def rounded(values, digits: int = 4) -> list[float | None]:
+    """To so many digits; None for what is no number, which JSON does not have."""
+    return [float(f"{v:.{digits}g}") if np.isfinite(v) else None for v in values]
