@@ -93,7 +93,7 @@ class LogHandler(LogHandlerBase):
     def fail(self, record: LogRecord) -> None:
         for job in getattr(record, "job_error_info", [vars(record)]):
             started = self.jobs.pop(job["jobid"], None)
-            name = started and started.rule_msg or job["rule_name"]
+            name = (started and started.rule_msg) or job["rule_name"]
             self.forecast.finish(job["jobid"], failed=True)
             self.failed.add(job["jobid"])
             logs = [str(path) for path in [*job["log"], *getattr(record, "aux_logs", [])]]
@@ -157,7 +157,12 @@ def summary(job: LogRecord) -> str:
 
     try:
         return finished.summary(Path(job.output[0]).parent)
-    except (OSError, ValueError, KeyError, StopIteration):  # on a disk that is slow to show it
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        StopIteration,
+    ):  # on a disk that is slow to show it
         return f"{job.rule_msg}: done"
 
 
