@@ -157,12 +157,7 @@ def summary(job: LogRecord) -> str:
 
     try:
         return finished.summary(Path(job.output[0]).parent)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        StopIteration,
-    ):  # on a disk that is slow to show it
+    except (OSError, ValueError, KeyError, StopIteration):  # its disk is slow
         return f"{job.rule_msg}: done"
 
 
