@@ -6,7 +6,6 @@ Imports are inside the commands, so that a command loads only what it needs.
 import json
 import os
 import shlex
-from pathlib import Path
 
 from gradscape.config import Experiment, downloaded_weights
 from gradscape.errors import GradscapeError

@@ -43,7 +43,10 @@ class Progress:
             self.bar.close()
 
     def epoch(
-        self, row: dict, images_per_second: float, gradients: dict[str, Tensor] | None = None
+        self,
+        row: dict,
+        images_per_second: float,
+        gradients: dict[str, Tensor] | None = None,
     ) -> None:
         """Show an epoch: its row of metrics.csv, and by layer, in order of depth, the
         gradients that its last minibatch left."""
