@@ -299,7 +299,7 @@ def test_a_failure_is_one_sentence_an_attempt(
     process = snakemake(RUNS, "--configfile", "config/fails.yaml", *words)
     output = end_of(process)
     assert process.returncode != 0
-    failures = [line for line in output.splitlines() if "train failed" in line]
+    failures = [line for line in output.splitlines() if " failed: " in line]
     assert len(failures) == 2, output
     assert all(sentence in line for line in failures)
     scene(failures[-1])

@@ -33,8 +33,12 @@ DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
 CALLED = ["model", "loss", "optimiser", "schedule", "split"]
 
 
+chosen: Experiment | None = None  # the last that a Snakefile has read, for the bar
+
+
 def experiment(config: dict) -> Experiment:
     """The configuration, or an end with what is wrong with it."""
+    global chosen
     try:
         chosen = Experiment(config)
     except GradscapeError as error:

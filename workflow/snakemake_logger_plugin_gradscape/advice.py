@@ -7,6 +7,7 @@ from pathlib import Path
 
 TAIL = 4000  # characters of a log that are looked at
 LITTLE = 2**20  # bytes: a disk with less is full
+OWN = "gradscape: "
 FULL = "No space left on device"
 
 # What schedulers, kernels and Snakemake write, and what it means; the first match counts.
@@ -53,17 +54,21 @@ ADVICE = {
 }
 
 
-def advice(text: str) -> str | None:
-    """One sentence about the first thing in `text` that is known.
+def explain(text: str, logs: Iterable[str] = ()) -> str | None:
+    """One sentence about the first thing that is known in `text` and in the ends of those
+    logs, else gradscape's own last sentence in these, else their last line.
 
-    >>> advice("sbatch: error: invalid partition specified: nosuch")[:35]
+    >>> explain("sbatch: error: invalid partition specified: nosuch")[:35]
     'Slurm has no partition of that name'
-    >>> advice("all is well")
+    >>> explain("all is well")
     """
+    said = tails(logs)
     for pattern, sentence in ADVICE.items():
-        if re.search(pattern, text):
+        if re.search(pattern, f"{text}\n{said}"):
             return sentence
-    return None
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    own = [line.removeprefix(OWN) for line in lines if line.startswith(OWN)]
+    return next(reversed(own or lines), None)
 
 
 def tails(paths: Iterable[str]) -> str:

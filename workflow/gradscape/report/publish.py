@@ -6,9 +6,9 @@ from pathlib import Path
 
 from gradscape.config import Experiment
 from gradscape.files import whole
-from gradscape.layout import RECORD, Results
+from gradscape.layout import EVENTS, RECORD, Results
 
-LEFT_BEHIND = shutil.ignore_patterns("model.pt", ".*")
+LEFT_BEHIND = shutil.ignore_patterns("model.pt", EVENTS, ".*")
 
 
 def publish(experiment: Experiment, out: Results) -> int:

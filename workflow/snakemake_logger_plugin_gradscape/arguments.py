@@ -1,0 +1,61 @@
+"""The command line that people write, where Snakemake would not take it as it is meant."""
+
+import sys
+from pathlib import Path
+
+# Options of several values, which swallow the target after them, and how to tell a value.
+PAIRS = ("--resources", "--res", "--config", "-C")  # NAME=VALUE
+FILES = ("--configfile", "--configfiles")  # by their endings
+ENDINGS = (".yaml", ".yml", ".json")
+ONE = ("--logger",)  # the first word
+# Where Snakemake looks for one, in its order.
+DEFAULT_SNAKEFILES = ["Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile"]
+
+
+def sorted_out(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """The targets that an option would swallow, the words without them, and the
+    configuration files among these.
+
+    >>> words = "-c 1 --configfile a.yaml b.json all --config seeds=1 runs --logger x figures"
+    >>> sorted_out(words.split())[0]
+    ['all', 'runs', 'figures']
+    """
+    targets, kept, files, option = [], [], [], ""
+    for word in arguments:
+        if word.startswith("-"):
+            option = word
+            kept.append(word)
+            continue
+        is_file = option in FILES and word.endswith(ENDINGS)
+        is_first = kept[-1:] == [option] and option in ONE
+        is_value = is_file or is_first or (option in PAIRS and "=" in word)
+        swallowed = option in (*PAIRS, *FILES, *ONE) and not is_value
+        (targets if swallowed else kept).append(word)
+        files += [word] * is_file
+    return targets, kept, files
+
+
+def is_snakemake(program: str) -> bool:
+    return "snakemake" in Path(program).parts[-2:] or Path(program).stem == "snakemake"
+
+
+def names_gradscape(arguments: list[str]) -> bool:
+    """Does the Snakefile that these arguments select mention gradscape?"""
+    chosen = [*DEFAULT_SNAKEFILES]
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        option, _, value = word.partition("=")
+        if option in ("-s", "--snakefile"):
+            chosen = [value or following]
+    found = next((path for path in map(Path, chosen) if path.is_file()), None)
+    return found is not None and "gradscape" in found.read_text(errors="replace")
+
+
+def mend(words: list[str]) -> None:
+    """Move swallowed targets to the front, in place; stop if a configuration is missing."""
+    if not (is_snakemake(words[0]) and names_gradscape(words[1:])):
+        return
+    targets, kept, files = sorted_out(words[1:])
+    for file in files:
+        if not Path(file).is_file():
+            sys.exit(f"gradscape: --configfile: there is no file {file}")
+    words[1:] = targets + kept
