@@ -113,6 +113,21 @@ def test_a_new_project_is_as_the_page_says():
         assert named in cli.parser().format_help()
 
 
+def test_the_notebook_runs_and_draws_its_pictures(monkeypatch):
+    import matplotlib.pyplot as plt
+
+    monkeypatch.chdir(ROOT / "docs")
+    cells = json.loads(Path("runs.ipynb").read_text())["cells"]
+    drawn, names = [], {}
+    monkeypatch.setattr(plt, "legend", lambda: drawn.append(plt.gca().lines))
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+            plt.close()
+            assert cell["outputs"] or "=" in cell["source"], "execute and save it"
+    assert [len(lines) for lines in drawn] == [10, 3]
+
+
 def test_links_lead_somewhere():
     documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), readme.FILE]
     for document in documents:

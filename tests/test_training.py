@@ -32,7 +32,7 @@ from gradscape.engine.minibatches import Minibatches
 from gradscape.engine.muon import Muon, orthogonalised
 from gradscape.engine.optimisers import build_optimiser, set_learning_rate
 from gradscape.engine.outcome import step_arrays
-from gradscape.engine.progress import Progress
+from gradscape.engine.progress import open_events
 from gradscape.engine.schedules import learning_rate
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
@@ -494,10 +494,10 @@ def test_slurm_hands_out_gpus_itself(tmp_path, monkeypatch):
 # Bad input on the command line
 
 
-def test_tensorboard_is_asked_for_by_name_where_it_is_missing(monkeypatch):
+def test_tensorboard_is_asked_for_by_name_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(GradscapeError, match="pip install tensorboard"):
-        Progress(epochs=1, images=1, tensorboard="events")
+        open_events(tmp_path, epochs=0)
 
 
 @pytest.mark.parametrize(

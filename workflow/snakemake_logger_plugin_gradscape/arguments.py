@@ -16,9 +16,9 @@ def sorted_out(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
     """The targets that an option would swallow, the words without them, and the
     configuration files among these.
 
-    >>> words = "-c 1 --configfile a.yaml b.json all --config seeds=1 runs --logger x fig"
+    >>> words = "--configfile a.yaml b.json all --config seeds=1 runs --logger x figures"
     >>> sorted_out(words.split())[0]
-    ['all', 'runs', 'fig']
+    ['all', 'runs', 'figures']
     """
     targets, kept, files, option = [], [], [], ""
     for word in arguments:

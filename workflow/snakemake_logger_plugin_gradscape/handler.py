@@ -157,7 +157,7 @@ def summary(job: LogRecord) -> str:
 
     try:
         return finished.summary(Path(job.output[0]).parent)
-    except (OSError, ValueError, KeyError, StopIteration):  # a slow disk does not show it
+    except (OSError, ValueError, KeyError, StopIteration):  # its disk is slow
         return f"{job.rule_msg}: done"
 
 

@@ -10,6 +10,7 @@ from gradscape.files import whole
 from gradscape.registry import find
 from gradscape.results.runs import FinishedRun
 from gradscape.results.smoothness import MEASURES, Band, definition, proxy, width
+from gradscape.settings import SETTINGS
 
 COLUMNS = [
     "study",
@@ -36,6 +37,7 @@ COLUMNS = [
     "seconds_training",
     "images_per_second",
 ]
+FURTHER = [name for name in SETTINGS if name not in COLUMNS]
 
 LOOK = "<style>body{font:14px sans-serif}table{border-collapse:collapse}</style>"
 
@@ -46,7 +48,8 @@ def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     That is the one with the best validation accuracy. The test columns are its weights'
     scores on the official test images, as the courses ask; the `final_…` columns are those
     of the last epoch. `flops` are one image's forward pass, multiply and add counted as
-    two. `diverged` is the epoch in which the run diverged, if it did.
+    two. `diverged` is the epoch in which the run diverged, if it did. All settings follow;
+    `epochs` is how many were run.
     """
     rows = []
     for run in runs:
@@ -77,9 +80,10 @@ def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
                 "diverged": run.diverged,
                 "seconds_training": run.record["seconds_training"],
                 "images_per_second": run.record["images_per_second"],
+                **{name: run.settings[name] for name in FURTHER},
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=[*COLUMNS, *FURTHER])
 
 
 def smoothness_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:

@@ -1,0 +1,230 @@
+"""What the commands say and do: the first hour with gradscape."""
+
+import logging
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from snakemake_interface_logger_plugins.common import LogEvent
+
+import gradscape
+from conftest import ROOT, SMALL, same, succeed
+from gradscape import cli, dag
+from gradscape.config import Experiment
+from gradscape.data.store import load
+from gradscape.engine import train as engine
+from gradscape.errors import GradscapeError
+from gradscape.settings import flags
+from gradscape.study import Run
+from snakemake_logger_plugin_gradscape import LogHandler, arguments, forecast
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("trian", "unknown value 'trian' (did you mean 'train'?)"),
+        ("train --modle vgg08", "unknown option --modle (did you mean '--model'?)"),
+        ("train", "required: --out, --model, --dataset; see `gradscape train --help`"),
+        ("table reslts --out x", "unknown value 'reslts' (did you mean 'results'?)"),
+        ("train --model vgg08 --epochs x", "argument --epochs: invalid int value: 'x'"),
+    ],
+)
+def test_a_slip_is_one_sentence_with_the_likeliest_word(words, sentence, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(words.split())
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("gradscape: ") and sentence in line
+
+
+def test_a_shell_completes_commands_options_and_names(capsys):
+    pytest.importorskip("shtab")
+    cli.main(["completion", "bash"])
+    script = capsys.readouterr().out
+
+    def completed(*words: str) -> list[str]:
+        line = f"COMP_WORDS=(gradscape {' '.join(words)}); COMP_CWORD={len(words)}"
+        program = f"{script}\n{line}; _shtab_gradscape; echo ${{COMPREPLY[@]}}"
+        return subprocess.check_output(["bash", "-c", program], text=True).split()
+
+    assert completed("sub") == ["submission"]
+    assert completed("train", "--learn") == ["--learning-rate"]
+    assert completed("train", "--model", "vgg38-bn-") == ["vgg38-bn-rc"]
+
+
+# `gradscape train`
+
+
+def train(generated, out, *more: str) -> None:
+    cli.main(["train", *flags(SMALL), "--data", str(generated), "--out", str(out), *more])
+
+
+def test_a_finished_folder_is_not_trained_over_without_a_word(generated, tmp_path, capfd):
+    out = tmp_path / "run"
+    train(generated, out)
+    said = capfd.readouterr()
+    assert "vgg08_lr1e-3_seed0: test accuracy " in said.out.splitlines()[-1]
+    assert said.out.splitlines()[-1].endswith(f", in {out}") and not said.err
+    before = (out / "run.json").stat().st_mtime_ns
+    train(generated, out)
+    assert "already finished; --overwrite" in capfd.readouterr().err
+    (out / "probes").mkdir()
+    (out / "probes" / "hessian.csv").write_text("of the old weights")
+    with pytest.raises(SystemExit):
+        train(generated, out, "--seed", "5")
+    assert "holds a finished run (seed was 0 and is 5)" in capfd.readouterr().err
+    assert (out / "run.json").stat().st_mtime_ns == before
+    train(generated, out, "--seed", "5", "--overwrite")
+    assert '"seed": 5' in (out / "run.json").read_text()
+    assert not (out / "probes").exists()
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_after(epochs: int, monkeypatch) -> None:
+    run_epoch = engine.Training.run_epoch
+
+    def until(training, between_steps):
+        if training.history.epoch == epochs:
+            raise Killed
+        run_epoch(training, between_steps)
+
+    monkeypatch.setattr(engine.Training, "run_epoch", until)
+
+
+def test_tensorboard_shows_a_resumed_run_once_and_changes_no_byte(
+    generated, tmp_path, monkeypatch
+):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    dataset, run = load(generated / "generated10"), Run("s", "r", SMALL)
+    engine.train(run, dataset, tmp_path / "without")
+    with monkeypatch.context() as patch:
+        kill_after(1, patch)
+        with pytest.raises(Killed):
+            engine.train(run, dataset, tmp_path / "with", 1, 0.0, tensorboard=True)
+    engine.train(run, dataset, tmp_path / "with", tensorboard=True)
+    same(tmp_path / "without", tmp_path / "with")
+    events = EventAccumulator(str(tmp_path / "with" / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("train_loss")] == [1, 2]
+    layers = events.Tags()["histograms"]
+    assert layers[0].startswith("gradients/00 ") and len(layers) > 8
+    assert [event.step for event in events.Histograms(layers[0])] == [1, 2]
+
+
+def test_a_configuration_asks_for_tensorboard_without_training_again(monkeypatch):
+    monkeypatch.setenv(dag.TENSORBOARD, "")  # to be taken away afterwards
+    monkeypatch.delenv(dag.TENSORBOARD)
+    wildcards = SimpleNamespace(study="degradation", run="vgg08_lr1e-3_seed0")
+    config = {"extends": "config/config.yaml"}
+    parameters = [
+        dag.Dag(dag.experiment(config | {"tensorboard": wanted})).settings(wildcards)
+        for wanted in (False, True)
+    ]
+    assert parameters[0] == parameters[1] and dag.os.environ[dag.TENSORBOARD]
+
+
+# The guard
+
+
+def test_a_gpus_work_does_not_start_on_a_cpu_by_itself(monkeypatch, capsys):
+    monkeypatch.setattr(dag, "has_gpu", lambda: False)
+
+    def begin(file: str = "config", is_local: bool = True, **more) -> None:
+        config = {"extends": f"config/{file}.yaml", **more}
+        dag.Dag(Experiment(config)).begin(is_local)
+
+    begin("cpu")
+    begin(is_local=False)
+    begin(allow_cpu=True)
+    with pytest.raises(SystemExit):
+        begin()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "CPU-hours" in last and "config/cpu.yaml" in last and "allow_cpu=true" in last
+    monkeypatch.setattr(dag, "has_gpu", lambda: True)
+    begin()
+
+
+# Snakemake
+
+
+def test_a_missing_configuration_is_one_sentence(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words = ["bin/snakemake", "--cores", "1", "--configfile", "config/nosuch.yaml"]
+    with pytest.raises(SystemExit, match="there is no file config"):
+        arguments.mend(words)
+    words[-1:] = ["config/demo.yaml", "runs"]
+    arguments.mend(words)
+    assert words[1] == "runs" and words[-1] == "config/demo.yaml"
+
+
+def event(event: LogEvent, **fields) -> logging.LogRecord:
+    return logging.makeLogRecord({"event": event, "levelno": logging.INFO} | fields)
+
+
+def job(number: int, log, rule: str = "train", output=()) -> logging.LogRecord:
+    about = {"rule_name": rule, "rule_msg": f"Training job {number}", "wildcards": {}}
+    return event(LogEvent.JOB_INFO, jobid=number, log=[log], output=output, **about)
+
+
+def test_runs_end_with_their_accuracy_and_failures_with_their_log(
+    generated, tmp_path, capsys
+):
+    log = tmp_path / "logs" / "train" / "b.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("epoch 1\ngradscape: no space for it\n")
+    handler = LogHandler(SimpleNamespace(dryrun=False), None)
+    handler.emit(event(LogEvent.RUN_INFO, stats={"train": 2, "total": 3}))
+    train(generated, tmp_path / "run")
+    handler.emit(job(1, log, output=[tmp_path / "run" / "metrics.csv"]))
+    handler.emit(job(2, log))
+    handler.emit(event(LogEvent.JOB_FINISHED, job_id=1))
+    fields = {"rule_name": "train", "rule_msg": None, "log": [str(log)]}
+    handler.emit(event(LogEvent.JOB_ERROR, jobid=2, **fields))
+    handler.emit(event(LogEvent.PROGRESS, done=1, total=3))
+    handler.close()
+    first, second, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("command-line/vgg08_lr1e-3_seed0: test accuracy ")
+    assert second == f"Training job 2 failed: no space for it; see {log}"
+    assert last.startswith("gradscape: 1 of 3 jobs done, 1 failed, ")
+    assert f"logs: {log.parents[1]}; call again" in last
+
+
+def test_the_time_left_follows_the_plan_and_then_the_machine(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(forecast.time, "monotonic", lambda: clock[0])
+    runs = {"s/a": 100.0, "s/b": 300.0}
+    monkeypatch.setattr(forecast, "expected", lambda: dict(runs))
+    guess = forecast.Forecast()
+    assert guess.left() is None
+    guess.begin({"train": 2, "total": 2})
+    guess.start(1, "train", {"study": "s", "run": "a"})
+    assert guess.left() == pytest.approx(400)
+    clock[0] = 1000.0  # ten times as slow as planned
+    guess.finish(1)
+    guess.start(2, "train", {"study": "s", "run": "b"})
+    assert guess.left() == pytest.approx(300 * 1060 / 160)
+
+
+# As a library
+
+
+def test_published_runs_load_with_all_their_settings(monkeypatch):
+    runs = gradscape.load(ROOT / "results/published/cpu")
+    chosen = runs.where(study="degradation", model=["vgg08", "vgg38"], learning_rate=1e-3)
+    assert {run.model for run in chosen} == {"vgg08", "vgg38"} and len(chosen) == 6
+    assert chosen[0].metrics["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    table = runs.table
+    assert len(table) == len(runs) and set(vars(SMALL)) <= {*table.columns}
+    with pytest.raises(GradscapeError, match="runs have no 'modle'"):
+        runs.where(modle="vgg08")
+    with pytest.raises(GradscapeError, match="there are no finished runs"):
+        gradscape.load(ROOT / "docs")
+
+
+def test_loading_needs_no_torch():
+    code = "import sys, gradscape; gradscape.load('results/published/engine'); "
+    assert succeed("python", "-c", f"{code}print('torch' in sys.modules)") == "False\n"
