@@ -26,8 +26,9 @@ def test_the_pdfs_are_written_again_byte_for_byte(folder, tmp_path):
         pytest.skip("needs latexmk (make tex installs it)")
     copy = shutil.copytree(folder, tmp_path / folder.name)
     published = sorted(folder.glob("*.pdf"))
-    studies = json.loads((folder / "config.json").read_text())["studies"]
-    assert {path.stem for path in published} == {"report", *studies}
+    config = json.loads((folder / "config.json").read_text())
+    documents = {"report", *config["studies"], *config.get("courses", {})}
+    assert {path.stem for path in published} == documents
     for path in published:
         (copy / path.name).unlink()
     succeed("gradscape", "report", "--config", copy / "config.json", "--results", copy)
@@ -46,46 +47,42 @@ def test_the_pdfs_are_written_again_byte_for_byte(folder, tmp_path):
 
 
 def test_the_cpu_runs_show_the_problem_on_real_cifar():
-    """VGG38's loss sits at ln 100 in every seed while VGG08's falls."""
+    """Twelve epochs of all images: VGG38's loss sits at ln 100, VGG08 learns, and with both
+    remedies and a higher rate VGG38 overtakes it."""
     runs = ROOT / "results" / "published" / "cpu" / "runs" / "degradation"
-    for seed in (0, 1, 2):
-        deep, shallow = (
-            pd.read_csv(runs / f"{model}_lr1e-3_seed{seed}" / "metrics.csv")
-            for model in ("vgg38", "vgg08")
-        )
-        assert abs(deep["train_loss"].iloc[-1] - math.log(100)) < 0.05
-        assert shallow["train_loss"].iloc[-1] < math.log(100) - 0.3
+    deep, shallow, best = (
+        pd.read_csv(runs / f"{name}_seed0" / "metrics.csv")
+        for name in ("vgg38_lr1e-3", "vgg08_lr1e-3", "vgg38-bn-rc_lr1e-2")
+    )
+    assert abs(deep["train_loss"].iloc[-1] - math.log(100)) < 0.05
+    assert shallow["val_accuracy"].max() > 0.25 and best["val_accuracy"].max() > 0.40
     records = [json.loads(path.read_text()) for path in runs.parent.rglob("run.json")]
-    assert len(records) == 79
-    assert {record["data"]["name"] for record in records} == {"cifar10", "cifar100"}
-    assert "generated" not in {record["data"]["source"] for record in records}
+    for record in records:
+        assert record["data"]["name"] in ("cifar10", "cifar100")
+        assert record["data"]["source"] != "generated"
+        if record["study"] == "degradation":
+            assert (record["data"]["train"], record["settings"]["epochs"]) == (47_500, 12)
 
 
 def test_the_readmes_numbers_are_the_runs():
     readme = " ".join((ROOT / "README.md").read_text().split())
     folder = ROOT / "results" / "published" / "cpu"
     table = pd.read_csv(folder / "tables" / "degradation" / "results.csv")
-    rows = {
-        key: runs
-        for key, runs in table.groupby(["model", "learning_rate"])
-        if len(runs) == 3
-    }
+    rows = table[table.seed == 0].set_index(["model", "learning_rate"])
 
-    def spread(model: str, rate: float, column: str, factor: float, digits: int) -> str:
-        values = factor * rows[model, rate][column]
-        return f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
+    def test(model: str, rate: float) -> str:
+        return f"{100 * rows.test_accuracy[model, rate]:.1f}"
 
-    for sentence, values in (
-        ("its loss is {} in all three seeds", "4.60"),
-        ("VGG08's is {}.", spread("vgg08", 1e-3, "final_train_loss", 1, 2)),
-        ("VGG38 {} %,", spread("vgg38", 1e-3, "val_accuracy", 100, 1)),
-        ("batch normalisation {} %,", spread("vgg38-bn", 1e-3, "val_accuracy", 100, 1)),
-        ("residual connections {} %,", spread("vgg38-rc", 1e-3, "val_accuracy", 100, 1)),
-        ("both {} %,", spread("vgg38-bn-rc", 1e-3, "val_accuracy", 100, 1)),
-        ("the rate {} %", spread("vgg38-bn-rc", 1e-2, "val_accuracy", 100, 1)),
+    for sentence in (
+        f"its loss is {rows.final_train_loss['vgg38', 1e-3]:.2f}",
+        f"VGG08's is {rows.final_train_loss['vgg08', 1e-3]:.2f}.",
+        f"VGG38 {test('vgg38', 1e-3)} %,",
+        f"batch normalisation {test('vgg38-bn', 1e-3)} %,",
+        f"residual connections {test('vgg38-rc', 1e-3)} %,",
+        f"both {test('vgg38-bn-rc', 1e-3)} %,",
+        f"the rate {test('vgg38-bn-rc', 1e-2)} %",
     ):
-        assert sentence.format(values) in readme, sentence.format(values)
-    assert {f"{loss:.2f}" for loss in rows["vgg38", 1e-3].final_train_loss} == {"4.60"}
+        assert sentence in readme, sentence
     experiment = Experiment.from_file(folder / "config.json", folder)
     studies = experiment.studies.values()
     views = [StudyView(study, experiment.results) for study in studies]
