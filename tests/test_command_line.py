@@ -108,7 +108,9 @@ def test_tensorboard_shows_a_resumed_run_once_and_changes_no_byte(
             engine.train(run, dataset, tmp_path / "with", 1, 0.0, tensorboard=True)
     engine.train(run, dataset, tmp_path / "with", tensorboard=True)
     same(tmp_path / "without", tmp_path / "with")
-    events = EventAccumulator(str(tmp_path / "with" / "tensorboard")).Reload()
+    events = EventAccumulator(
+        str(tmp_path / "with" / "tensorboard"), size_guidance={"histograms": 0}
+    ).Reload()
     assert [event.step for event in events.Scalars("train_loss")] == [1, 2]
     layers = events.Tags()["histograms"]
     assert layers[0].startswith("gradients/00 ") and len(layers) > 8
