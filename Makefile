@@ -24,7 +24,7 @@ help:
 
 demo: setup tex
 	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml --logger gradscape
-	@echo "The report is in results/demo/report.pdf"
+	@echo "The report is results/demo/report.pdf; to explore, open results/demo/report.html"
 
 test: lint tex
 	$(BIN)/python -m pytest

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from conftest import ROOT
+from conftest import ROOT, succeed
 from gradscape import cli, readme
 from gradscape.layout import CONFIGS, PACKAGE, SCHEMA
 from gradscape.options import default_text
@@ -37,6 +37,12 @@ def test_the_schema_for_editors_is_the_codes_and_takes_the_configurations():
     model = schema["$defs"]["settings"]["properties"]["model"]
     assert "vgg38-bn-rc" in model["examples"]
     assert "`gradscape models`" in model["description"]
+
+
+def test_plain_make_says_what_it_can_do():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+    said = succeed("make", cwd=ROOT)
+    assert all(f"make {target}" in said for target in {*targets} - {"help", "graphviz"})
 
 
 def keys(schema: object) -> Iterator[str]:

@@ -76,7 +76,7 @@ def test_nothing_runs_twice(finished):
 def test_a_figure_or_a_caption_retrains_nothing(done):
     with (done / "workflow/gradscape/figures/curves.py").open("a") as module:
         module.write("# a comment\n")
-    assert planned(done) == {"figure", "tex", "pdf"}
+    assert planned(done) == {"figure", "tex", "pdf", "page"}
     config = yaml.safe_load(TINY)
     config["studies"]["tiny"]["figures"] = {
         "curves": {"draw": "curves", "wide": True, "caption": "Another caption."}
@@ -160,7 +160,10 @@ def test_snakemakes_html_report(finished):
         cwd=finished,
     )
     html = (finished / "report.html").read_text()
-    assert "curves" in html and len(html) > 1_000_000
+    assert "Why do deep networks refuse to train" in html  # the landing text
+    for shown in ("00 The report", "01 Two rates", "The page to explore", "Table: results"):
+        assert shown in html
+    assert html.count('"mime_type": "text/html"') == 3  # the page and two tables
 
 
 def test_a_killed_grid_is_finished_by_the_same_command(repository, finished):

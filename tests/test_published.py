@@ -11,7 +11,7 @@ from pypdf import PdfReader
 
 from conftest import ROOT, page_fill, succeed
 from gradscape.config import Experiment
-from gradscape.report.verdicts import UNMEASURED
+from gradscape.report.verdicts import HOLDS, UNMEASURED
 from gradscape.report.view import StudyView
 
 PUBLISHED = [
@@ -91,7 +91,7 @@ def test_the_readmes_numbers_are_the_runs():
     views = [StudyView(study, experiment.results) for study in studies]
     claims = [claim for view in views for claim in view.claims.values()]
     decided = [claim for claim in claims if claim.verdict != UNMEASURED]
-    held = sum(claim.holds for claim in decided)
+    held = sum(claim.verdict == HOLDS for claim in decided)
     assert (
         f"Of {len(decided)} claims by courses and papers the runs bear out {held};"
         in readme

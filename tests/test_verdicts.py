@@ -139,7 +139,7 @@ def test_every_claim_is_flipped_by_doctored_numbers(study, name, tmp_path, monke
     times = claim["right"].get("times", 1) if isinstance(claim["right"], dict) else 1
     margin += claim.get("relative_margin", 0) * abs(right * times)
     found = set()
-    for far in (margin + abs(right * times), -margin - abs(right * times), 0.0):
+    for far in (margin + abs(right * times) + 1, -margin - abs(right * times) - 1, 0.0):
         values = iter([right * times + far, right])
         monkeypatch.setattr(verdicts, "find", lambda *_, v=values: lambda runs: next(v))
         monkeypatch.setattr(verdicts, "image_noise", lambda *_: None)

@@ -10,7 +10,6 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,14 +23,14 @@ from gradscape.errors import GradscapeError
 from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, grid, numbers
 from gradscape.files import regular, whole
-from gradscape.layout import KEY_NUMBERS, PAGE, REPORT, locate
+from gradscape.layout import KEY_NUMBERS, PAGE, REPORT, TEMPLATES, locate
 from gradscape.reading import read_yaml
 from gradscape.registry import find
 from gradscape.report import tex
 from gradscape.report.colophon import colophon
-from gradscape.report.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from gradscape.report.verdicts import Verdict
 from gradscape.report.view import StudyView
-from gradscape.results.runs import SUPERSCRIPT, FinishedRun, by_setting
+from gradscape.results.runs import FinishedRun, by_setting
 from gradscape.study import Figure, Study
 
 MOST_BYTES = 15_000_000  # of the page
@@ -70,22 +69,22 @@ def write_page(experiment: Experiment) -> None:
     plotly = get_plotlyjs()
     room = Room(MOST_BYTES - RESERVED - len(plotly.encode()))
     studies = [study(view, room) for view in views if view.finished]
-    chosen, left_out = explored(views, room)
+    data, left_out = explored(views, room)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"allowed": allowed, "quote": quote}
     text = environment.from_string(PAGE.read_text()).render(
         title=experiment.title,
         author=experiment.author,
         numbers=list(key_numbers(views)),
-        verdicts=counted(views),
+        verdicts=Counter(v.verdict for view in views for v in view.claims.values()),
         studies=studies,
         documents=[REPORT, *(d for d in experiment.courses if results.pdf(d).exists())],
         missing=sum(view.missing for view in views),
         damaged=[name for view in views for name in view.damaged],
         left_out=left_out,
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
-        origin=[(name, plain(text)) for name, text in colophon(runs)],
-        data=chosen,
+        origin=[(name, tex.plain(text)) for name, text in colophon(runs)],
+        data=data,
         plotly=plotly,
     )
     with whole(results.page) as partial:
@@ -98,22 +97,6 @@ def allowed(script: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def plain(text: str) -> str:
-    r"""What `report/tex.py` wrote, as it is read.
-
-    >>> plain(r"$-$1.2 $\\pm$ 0.3"), plain(r"$4.1\\times10^{-7}$"), plain(r"61.2\\,\\%")
-    ('−1.2 ± 0.3', '4.1 × 10⁻⁷', '61.2 %')
-    """
-    text = re.sub(
-        r"(\\times)?10\^\{(-?\d+)\}",
-        lambda found: " × " * bool(found[1]) + "10" + found[2].translate(SUPERSCRIPT),
-        text,
-    )
-    for sign, printed in {r"\pm": "±", r"\,": " ", "\\": "", "$": "", "--": "–"}.items():
-        text = text.replace(sign, printed)
-    return re.sub(r"(?<!\w)-(?=[\d.])", "−", text)
-
-
 def key_numbers(views: list[StudyView]):
     """What is measured, both sides and the verdict, of those numbers that were measured."""
     by_name = {view.name: view for view in views if view.finished}
@@ -124,31 +107,20 @@ def key_numbers(views: list[StudyView]):
                 yield text, *sides(verdict), verdict.verdict
 
 
-def counted(views: list[StudyView]) -> list[tuple[str, int]]:
-    """How many of all claims have which verdict."""
-    counts = Counter(v.verdict for view in views for v in view.claims.values())
-    return [(v, counts[v]) for v in (HOLDS, FAILS, UNDECIDED, UNMEASURED) if counts[v]]
-
-
 def sides(verdict: Verdict) -> list[str]:
     """The two sides of a comparison; a dash where it was not measured."""
     both = (verdict.left, verdict.right)
-    return [plain(tex.quantity(side, verdict.style)) if side else "–" for side in both]
+    return [tex.plain(tex.quantity(side, verdict.style)) if side else "–" for side in both]
 
 
 def study(view: StudyView, room: Room) -> dict:
     """One study as the template sees it."""
-    claims = [view.claims[name] for name in view.measured]
     return {
-        "name": view.name,
-        "title": view.title,
+        "view": view,
         "pdf": view.results.pdf(view.name).exists(),
         "claims": [
-            (
-                *(claim.statement, *sides(claim), plain(tex.interval(claim))),
-                *(claim.basis, claim.source, claim.verdict),
-            )
-            for claim in claims
+            {"claim": c, "sides": sides(c), "interval": tex.plain(tex.interval(c))}
+            for c in map(view.claims.get, view.measured)
         ],
         "figures": list(figures(view, room)),
         "tables": [table(name, view, room) for name in view.study.tables],
@@ -161,33 +133,27 @@ def figures(view: StudyView, room: Room):
         path = view.results.figure(view.name, figure.name, "svg")
         if not path.exists():
             continue
-        facts = regular(path.with_suffix(".txt")).read_text().strip()
+        facts = regular(path.with_suffix(".txt")).read_text(errors="replace").strip()
         source = base64.b64encode(regular(path).read_bytes()).decode()
-        yield {
-            "name": figure.name,
-            "title": (first := title(figure, facts)),
-            "caption": f"{figure.caption} {facts}".strip()
-            .removeprefix(first)
-            .lstrip(":. "),
-            "wide": figure.wide,
-            "source": source if room.fits(source) else "",
-        }
+        name = title(figure, facts)
+        rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")
+        source = source if room.fits(source) else ""
+        yield {"figure": figure, "title": name, "caption": rest, "source": source}
 
 
 def in_order(study: Study) -> list[Figure]:
     """A study's figures as its section shows them; after them those that it does not."""
     own = study.section.endswith(".j2")
-    template = study.section if own else f"report/sections/{study.section}.tex.j2"
-    shown = shown_in(locate(template))
+    shown = shown_in(study.section if own else f"sections/{study.section}.tex.j2")
     places = {name: place for place, name in reversed(list(enumerate(shown)))}
     return sorted(study.figures, key=lambda figure: places.get(figure.name, len(shown)))
 
 
-def shown_in(template: Path) -> list[str]:
-    """The figures that a section names, also in what it includes."""
-    names: list[str] = []
-    for name in FIGURE.findall(template.read_text()):
-        names += shown_in(locate(f"report/{name}")) if name.endswith(".j2") else [name]
+def shown_in(template: str) -> list[str]:
+    """The figures that a template names, also in what it includes."""
+    path, names = TEMPLATES / template, []
+    for name in FIGURE.findall((path if path.is_file() else locate(template)).read_text()):
+        names += shown_in(name) if name.endswith(".j2") else [name]
     return names
 
 
@@ -198,15 +164,13 @@ def title(figure: Figure, facts: str = "") -> str:
 
 
 def table(name: str, view: StudyView, room: Room) -> dict:
-    content = find("table", name)(view.finished)
+    """Without the columns that tell nothing: the study, and those that are empty."""
+    content = find("table", name)(view.finished).dropna(axis="columns", how="all")
+    content = content.drop(columns="study", errors="ignore")
     shown = content[:MOST_ROWS].itertuples(index=False)
     rows = [[cell(value) for value in row] for row in shown]
-    return {
-        "name": name,
-        "columns": list(content),
-        "rows": rows if room.fits([rows, rows]) else [],
-        "count": len(content),
-    }
+    rows = rows if room.fits([rows, rows]) else []  # twice, for the markup
+    return {"name": name, "columns": list(content), "rows": rows, "count": len(content)}
 
 
 def cell(value: Any) -> str:
@@ -219,20 +183,24 @@ def cell(value: Any) -> str:
 
 def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
     """What the page draws itself: every run's curves, and of each setting's first seed the
-    gradient flow and the loss surface; and how many of them had no room."""
+    gradient flow and the loss surface; and how many of them have no room or are damaged."""
     drawn: dict[str, list[dict]] = {"surfaces": [], "flows": [], "curves": []}
     left_out = 0
-    for kind, content in (("surfaces", surface), ("flows", flow), ("curves", curves)):
-        for view in views:
-            settings = by_setting(view.finished).values()
-            first = [min(runs, key=lambda run: run.seed) for runs in settings]
-            for run in view.finished if kind == "curves" else first:
-                name = run.label + f", seed {run.seed}" * (kind == "curves")
-                if kind == "surfaces" and not run.is_probed("surface"):
-                    continue
-                item = {"study": view.title, "label": name} | content(run)
-                if room.fits(item):
-                    drawn[kind].append(item)
+    for view in views:
+        groups = by_setting(view.finished).values()
+        first = [min(runs, key=lambda run: run.seed) for runs in groups]
+        probed = [run for run in first if run.is_probed("surface")]
+        of_runs = (surface, probed), (flow, first), (curves, view.finished)
+        for items, (content, runs) in zip(drawn.values(), of_runs, strict=True):
+            for run in runs:
+                seed = f", seed {run.seed}" * (content is curves)
+                item = {"study": view.title, "label": run.label + seed}
+                try:
+                    item |= content(run)
+                except (LookupError, TypeError, ValueError):  # rows twice, or none
+                    item = {}
+                if item and room.fits(item):
+                    items.append(item)
                 else:
                     left_out += 1
     return drawn, left_out
@@ -248,12 +216,11 @@ def flow(run: FinishedRun) -> dict:
     """Mean absolute gradient of the layers' weights, a row for each of a few epochs."""
     table = run.gradients
     layers, _ = split_scales(list(table))
-    count = min(len(table), MOST_EPOCHS)
-    chosen = np.linspace(0, len(table) - 1, count).astype(int)
+    epochs = np.linspace(0, len(table) - 1, min(len(table), MOST_EPOCHS)).astype(int)
     return {
-        "epoch": (chosen + 1).tolist(),
+        "epoch": (epochs + 1).tolist(),
         "layer": list(labels(layers).values()),
-        "gradient": [rounded(row, 3) for row in table[layers].to_numpy()[chosen]],
+        "gradient": [rounded(row, 3) for row in table[layers].to_numpy()[epochs]],
     }
 
 

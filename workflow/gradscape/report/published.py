@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from gradscape.layout import locate
+from gradscape.report import words
 from gradscape.results.runs import FinishedRun, model_label
 from gradscape.results.tables import results_table
 from gradscape.study import matches
@@ -78,4 +79,4 @@ def differences(row: dict, run: FinishedRun) -> list[str]:
     if (epochs, images) == (row["epochs"], row["train_images"]):
         return []
     theirs = f"theirs {row['epochs']} of {row['train_images']:,}"
-    return [f"ours {epochs} epochs of {images:,} images, {theirs}"]
+    return [f"ours {words.count(epochs, 'epoch')} of {images:,} images, {theirs}"]

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from gradscape.letters import Tex, escape
+from gradscape.results.runs import SUPERSCRIPT
 
 
 def number(values, style: str = "loss") -> Tex:
@@ -98,3 +99,19 @@ def listing(words: list[str]) -> Tex:
     if len(words) < 2:
         return Tex("".join(words))
     return Tex(f"{', '.join(words[:-1])} and {words[-1]}")
+
+
+def plain(text: str) -> str:
+    r"""What this module wrote, as plain text.
+
+    >>> plain(r"$-$1.2 $\\pm$ 0.3"), plain(r"$4.1\\times10^{-7}$"), plain(r"61.2\\,\\%")
+    ('−1.2 ± 0.3', '4.1 × 10⁻⁷', '61.2 %')
+    """
+    text = re.sub(
+        r"(\\times)?10\^\{(-?\d+)\}",
+        lambda found: " × " * bool(found[1]) + "10" + found[2].translate(SUPERSCRIPT),
+        text,
+    )
+    for sign, printed in {r"\pm": "±", r"\,": " ", "\\": "", "$": "", "--": "–"}.items():
+        text = text.replace(sign, printed)
+    return re.sub(r"(?<!\w)-(?=[\d.])", "−", text)

@@ -65,12 +65,23 @@ class Verdict:
 Pair = tuple[int, str]  # a seed and a variant, which must agree for a fair comparison
 
 
-def measure(side, runs: list[FinishedRun]) -> dict[Pair, float]:
-    """One side of a comparison, by seed and variant."""
-    if side == "chance_loss":
-        return {(run.seed, run.variant): run.chance_loss for run in runs}
-    if not isinstance(side, dict):
-        return {(run.seed, run.variant): float(side) for run in runs}
+def measure_both(sides: list, runs: list[FinishedRun]) -> list[dict[Pair, float]]:
+    """Both sides of a comparison, by seed and variant; a constant for all of those."""
+    measured = [measure(side, runs) for side in sides if isinstance(side, dict)]
+    pairs = {pair for side in measured for pair in side}
+    chance = {run.chance_loss for run in runs}
+    values = []
+    for side in sides:
+        constant = max(chance, default=np.nan) if side == "chance_loss" else side
+        if isinstance(side, dict):
+            values.append(measured.pop(0))
+        else:
+            values.append(dict.fromkeys(pairs, float(constant)))
+    return values
+
+
+def measure(side: dict, runs: list[FinishedRun]) -> dict[Pair, float]:
+    """A metric of the runs that match, by seed and variant."""
     metric = find("metric", side["metric"])
     measured = {pair: metric(chosen) for pair, chosen in by_pair(side, runs).items()}
     factor = side.get("times", 1)
@@ -101,7 +112,7 @@ def varied_besides(where: dict, varied: dict) -> str:
 def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
     """Compare both sides over the seeds and variants that have both."""
     sides = [claim["left"], claim["right"]]
-    left, right = (measure(side, runs) for side in sides)
+    left, right = measure_both(sides, runs)
     pairs = sorted(left.keys() & right.keys())
     if "same" in claim:
         values = [

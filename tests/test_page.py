@@ -1,0 +1,135 @@
+"""The HTML page to explore: it holds what the runs say, and nothing that can do harm."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from conftest import write_run
+from gradscape.config import Experiment
+from gradscape.figures.drawing import draw
+from gradscape.layout import FIGURE_KINDS, Results
+from gradscape.report import page
+
+HOSTILE = (
+    """</script><script>document.title='hacked'</script><img src=x onerror=alert(1)>"'&"""
+)
+CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), "")
+HARMLESS = "willReadFrequently"  # what Chromium says of plotly's colour bar
+
+
+class Parsed(HTMLParser):
+    """The elements of a page with their attributes, and the text of each kind."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict]] = []
+        self.texts: dict[str, list[str]] = {}
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.texts.setdefault(tag, []).append("")
+
+    def handle_data(self, data):
+        if self.elements:
+            self.texts[self.elements[-1][0]][-1] += data
+
+    def values(self, attribute: str) -> list[str]:
+        return [had[attribute] or "" for _, had in self.elements if attribute in had]
+
+
+@pytest.fixture
+def experiment(tmp_path) -> Experiment:
+    """Two runs, one of them probed, of a configuration and with records from a stranger."""
+    results = Results(tmp_path / "results")
+    section = tmp_path / "own.tex.j2"
+    section.write_text('((= study.figure("flow") =)) ((= study.figure("curves") =))')
+    runs = [write_run(results.run("s", "x").parent, m) for m in ("vgg08", "vgg38")]
+    record = runs[1].record | {"backend": {"kind": HOSTILE}}
+    (runs[1].path / "run.json").write_text(json.dumps(record))
+    points = [(a, b, a * a + b + 2) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+    table = pd.DataFrame(points, columns=["alpha", "beta", "loss"])
+    (runs[0].path / "probes").mkdir()
+    table.to_csv(runs[0].path / "probes" / "surface.csv", index=False)
+    study = {
+        **{"title": HOSTILE, "dataset": "cifar100", "section": str(section)},
+        "grid": {"model": ["vgg08", "vgg38"], "learning_rate": [1e-3], "seed": [0]},
+        "tables": ["results"],
+        "figures": {
+            "last": {"draw": "curves", "caption": "Not in the section."},
+            "curves": {"draw": "curves", "caption": HOSTILE},
+            "flow": {"draw": "gradient_flow", "caption": "A flow."},
+        },
+    }
+    config = {"title": HOSTILE, "author": HOSTILE, "studies": {"s": study}}
+    config |= {"results": "results/x", "defaults": {"schedule": "cosine"}}
+    experiment = Experiment(config, results.root)
+    for figure in experiment.studies["s"].figures:
+        draw(
+            figure, runs, [results.figure("s", figure.name, kind) for kind in FIGURE_KINDS]
+        )
+    return experiment
+
+
+def write(experiment: Experiment) -> str:
+    page.write_page(experiment)
+    return experiment.results.page.read_text()
+
+
+def test_the_page_holds_everything_and_repeats_to_the_byte(experiment):
+    text = write(experiment)
+    assert write(experiment) == text
+    assert len(text.encode()) < page.MOST_BYTES
+    parsed = Parsed(text)
+    data = json.loads(next(t for t in parsed.texts["script"] if t.startswith("{")))
+    assert [run["label"] for run in data["curves"]] == [
+        "VGG08, lr 10⁻³, seed 0",
+        "VGG38, lr 10⁻³, seed 0",
+    ]
+    assert data["curves"][0]["train_loss"] == [4.6, 4.6]
+    assert data["flows"][1]["gradient"] == [[1e-3, 1e-2]] * 2
+    assert data["surfaces"][0]["loss"][0] == [2.0, 3.0, 4.0]
+    assert parsed.values("alt") == ["A flow", HOSTILE, "Not in the section"]
+    links = parsed.values("href")
+    assert "runs/s/vgg38_lr1e-3_seed0/run.json" in links and "report.pdf" in links
+
+
+def test_nothing_is_loaded_and_no_text_becomes_markup(experiment):
+    parsed = Parsed(write(experiment))
+    assert parsed.texts["h1"][0].strip() == HOSTILE
+    assert len(parsed.texts["script"]) == 3
+    assert all(source.startswith("data:image/svg") for source in parsed.values("src"))
+    assert not [link for link in parsed.values("href") if re.match(r"\w+:|//", link)]
+    assert not [name for _, had in parsed.elements for name in had if name.startswith("on")]
+    policy = next(had["content"] for tag, had in parsed.elements if "http-equiv" in had)
+    assert policy.startswith("default-src 'none'") and "http" not in policy
+
+
+def test_what_has_no_room_is_left_out_and_said(experiment, monkeypatch):
+    monkeypatch.setattr(page, "MOST_BYTES", page.RESERVED + 1)
+    text = write(experiment)
+    assert "5 curves, gradient flows or surfaces are left out" in text
+    assert "figures/s/flow.svg" in text
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium (apt-get install chromium)")
+def test_chromium_draws_it_from_a_file_without_an_error(experiment):
+    write(experiment)
+    words = ["--headless", "--no-sandbox", "--enable-logging=stderr", "--dump-dom"]
+    words += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    done = subprocess.run(
+        [CHROMIUM, *words, experiment.results.page.resolve().as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    assert [line for line in said if HARMLESS not in line] == []
+    assert done.stdout.count('class="plot js-plotly-plot"') == 3
+    assert "gl-canvas" in done.stdout or "<canvas" in done.stdout
+    assert "<title>hacked" not in done.stdout
