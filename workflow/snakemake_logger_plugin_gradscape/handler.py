@@ -28,7 +28,6 @@ class LogHandler(LogHandlerBase):
         self.jobs: dict[int, LogRecord] = {}  # that run, by their numbers
         self.failed: set[int] = set()
         self.logs: Path | None = None
-        self.started = time.monotonic()
         self.forecast = Forecast()
         self.bar = tqdm(
             total=0,
@@ -113,19 +112,25 @@ class LogHandler(LogHandlerBase):
 
     def close(self) -> None:
         """Take the bar away, or the prompt would stand in it, and say how it ended."""
-        if not self.closed.is_set():
-            self.closed.set()
-            self.bar.leave = False
-            self.bar.close()
-            if self.forecast.total and not self.common_settings.dryrun:
-                failed = f", {len(self.failed)} failed" if self.failed else ""
-                more = "" if self.bar.n == self.forecast.total else "; call again to go on"
-                say(
-                    f"gradscape: {self.bar.n} of {self.forecast.total} jobs done{failed}, "
-                    f"{duration(time.monotonic() - self.started)}; logs: "
-                    f"{self.logs or '.snakemake/log'}{more}"
-                )
+        with self.lock:
+            if not self.closed.is_set():
+                self.closed.set()
+                self.bar.leave = False
+                self.bar.close()
+                self.sum_up()
         super().close()
+
+    def sum_up(self) -> None:
+        done, total = self.bar.n, self.forecast.total
+        if not total:  # a dry run, or nothing to do
+            return
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        more = "" if done == total else "; call again to go on"
+        say(
+            f"gradscape: {done} of {total} jobs done{failed}, in "
+            f"{duration(time.monotonic() - self.forecast.began)}; logs: "
+            f"{self.logs or '.snakemake/log'}{more}"
+        )
 
     @property
     def writes_to_stream(self) -> bool:
