@@ -47,7 +47,7 @@ from gradscape.results.tables import write_table
 from gradscape.study import Figure
 from gradscape.unfold import check_columns
 from hostile import WRONG, probes, stand_in, write_broken
-from snakemake_logger_plugin_gradscape.advice import advice, tails
+from snakemake_logger_plugin_gradscape.advice import explain
 from strangers import Touch
 
 DOCUMENT = r"""
@@ -473,14 +473,14 @@ def test_a_figure_on_a_full_disk_is_one_sentence(tmp_path):
 def test_a_full_disk_under_snakemake_is_said_though_no_log_has_room(tmp_path, monkeypatch):
     log = tmp_path / "log"
     log.touch()
-    assert advice(tails([str(log)])) is None
+    assert explain("", [str(log)]) is None
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
-    assert "make room and call again" in advice(tails([str(log)]))
+    assert "make room and call again" in explain("", [str(log)])
 
 
 def test_snakemake_in_a_folder_that_cannot_be_written_says_what_to_do():
     said = "OSError: [Errno 30] Read-only file system: '/opt/gradscape/.snakemake'"
-    assert "--directory" in advice(said)
+    assert "--directory" in explain(said)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory")])
