@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import NoReturn
@@ -62,20 +63,26 @@ class Parser(argparse.ArgumentParser):
         sys.exit(fail(f"{message}; see `{self.prog} --help`"))
 
 
-class Known(list):
-    """Words to complete. Others pass: they may be the user's own, and are checked, with a
-    better sentence, where a configuration's are."""
+class Known:
+    """Words to complete, not looked up before. Others pass: they may be the user's own, and
+    are checked, with a better sentence, where a configuration's are."""
+
+    def __init__(self, words: Callable[[], Iterable[str]]):
+        self.words = words
 
     def __contains__(self, word: object) -> bool:
         return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words())
 
 
 def choices(option: Option) -> Known | None:
     for rule in option.rules:
         if isinstance(rule, OneOf):
-            return Known(rule.words)
+            return Known(partial(iter, rule.words))
         if isinstance(rule, Named):
-            return Known(names(rule.kind))
+            return Known(partial(names, rule.kind))
     return None
 
 
@@ -132,7 +139,7 @@ def parser() -> Parser:
         return added
 
     added = command(commands.data)
-    datasets = Known(names("dataset"))
+    datasets = Known(partial(names, "dataset"))
     text = "as a configuration calls it"
     added.add_argument("name", metavar="DATASET", choices=datasets, help=text)
     added.add_argument("--out", type=Path, help=f"folder to write (default: in {DATA})")
@@ -158,7 +165,7 @@ def parser() -> Parser:
     add_settings(added)
 
     added = command(commands.probe)
-    probes = Known(names("probe"))
+    probes = Known(partial(names, "probe"))
     text = f"{', '.join(probes)}, or path/file.py:function"
     added.add_argument("name", metavar="PROBE", choices=probes, help=text)
     add_run(added)

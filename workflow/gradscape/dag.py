@@ -28,6 +28,8 @@ from gradscape.study import Figure, Probe, Run
 from gradscape.unfold import NAMED
 
 MOST_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
+SWITCHES = ("allow_cpu", "tensorboard")
+SPELT = {"true": True, "false": False}  # text to Snakemake: `--config allow_cpu=true`
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
 # Settings whose functions a training calls; all others are plain values.
 CALLED = ["model", "loss", "optimiser", "schedule", "split"]
@@ -39,8 +41,10 @@ chosen: Experiment | None = None  # the last that a Snakefile has read, for the 
 def experiment(config: dict) -> Experiment:
     """The configuration, or an end with what is wrong with it."""
     global chosen
+    switches = {key: config[key] for key in SWITCHES if key in config}
+    written = {key: SPELT.get(str(value), value) for key, value in switches.items()}
     try:
-        chosen = Experiment(config)
+        chosen = Experiment(config | written)
     except GradscapeError as error:
         stop(str(error))
     # Not a parameter of the rule: adding event files is no reason to train again.

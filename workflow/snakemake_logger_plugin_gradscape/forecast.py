@@ -51,10 +51,14 @@ class Forecast:
 
 
 def expected() -> dict[str, float]:
-    """Seconds of each run to do, of the configuration that the Snakefile has read."""
+    """Seconds of each run to do, of the configuration that the Snakefile has read; none if
+    anything prevents it, because the bar must not stop the work."""
     dag = sys.modules.get("gradscape.dag")
     if dag is None or dag.chosen is None:
         return {}
     from gradscape.rates import cpu_seconds
 
-    return cpu_seconds(dag.chosen)
+    try:
+        return cpu_seconds(dag.chosen)
+    except Exception:
+        return {}

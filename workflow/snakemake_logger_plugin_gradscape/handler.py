@@ -11,7 +11,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from tqdm import tqdm
 
-from snakemake_logger_plugin_gradscape.advice import explain
+from snakemake_logger_plugin_gradscape.advice import advice
 from snakemake_logger_plugin_gradscape.forecast import Forecast
 
 FORMAT = "{desc} {bar:20} {n_fmt}/{total_fmt} jobs, {elapsed}{postfix}"
@@ -28,7 +28,6 @@ class LogHandler(LogHandlerBase):
         self.jobs: dict[int, LogRecord] = {}  # that run, by their numbers
         self.failed: set[int] = set()
         self.logs: Path | None = None
-        self.started = time.monotonic()
         self.forecast = Forecast()
         self.bar = tqdm(
             total=0,
@@ -62,7 +61,7 @@ class LogHandler(LogHandlerBase):
         elif record.levelno >= WARNING:
             text = self.format(record)
             if not any(echo in text for echo in ECHOES):
-                say(explain(text) or text)
+                say(advice(text) or text)
         elif event is None and str(record.msg).startswith("Nothing to be done"):
             say("gradscape: nothing to be done, everything is up to date")
         self.show()
@@ -97,7 +96,7 @@ class LogHandler(LogHandlerBase):
             self.forecast.finish(job["jobid"], failed=True)
             self.failed.add(job["jobid"])
             logs = [str(path) for path in [*job["log"], *getattr(record, "aux_logs", [])]]
-            reason = explain(getattr(record, "rule_msg", "") or "", logs)
+            reason = advice(getattr(record, "rule_msg", "") or "", logs)
             where = next(filter(lambda log: Path(log).is_file(), logs), "")
             say(
                 f"{name} failed: {reason or 'nothing says why'}; "
@@ -113,19 +112,25 @@ class LogHandler(LogHandlerBase):
 
     def close(self) -> None:
         """Take the bar away, or the prompt would stand in it, and say how it ended."""
-        if not self.closed.is_set():
-            self.closed.set()
-            self.bar.leave = False
-            self.bar.close()
-            if self.forecast.total and not self.common_settings.dryrun:
-                failed = f", {len(self.failed)} failed" if self.failed else ""
-                more = "" if self.bar.n == self.forecast.total else "; call again to go on"
-                say(
-                    f"gradscape: {self.bar.n} of {self.forecast.total} jobs done{failed}, "
-                    f"{duration(time.monotonic() - self.started)}; logs: "
-                    f"{self.logs or '.snakemake/log'}{more}"
-                )
+        with self.lock:
+            if not self.closed.is_set():
+                self.closed.set()
+                self.bar.leave = False
+                self.bar.close()
+                self.sum_up()
         super().close()
+
+    def sum_up(self) -> None:
+        done, total = self.bar.n, self.forecast.total
+        if not total:  # a dry run, or nothing to do
+            return
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        more = "" if done == total else "; call again to go on"
+        say(
+            f"gradscape: {done} of {total} jobs done{failed}, in "
+            f"{duration(time.monotonic() - self.forecast.began)}; logs: "
+            f"{self.logs or '.snakemake/log'}{more}"
+        )
 
     @property
     def writes_to_stream(self) -> bool:

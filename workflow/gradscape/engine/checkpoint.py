@@ -61,8 +61,10 @@ class Checkpoint:
         except (sealed.Damaged, OSError) as error:
             return self.set_aside(f"damaged ({error})")
         if state.get("fingerprint") != self.run["fingerprint"]:
-            other = differences(state.get("settings", {}), self.run["settings"])
-            return self.set_aside(f"belongs to other settings, data or code ({other})")
+            old, new = state.get("settings") or {}, self.run["settings"]
+            other = old and differences(old, new)
+            which = f" ({other})" if other else ""
+            return self.set_aside(f"belongs to other settings, data or code{which}")
         return state
 
     def set_aside(self, reason: str) -> None:
