@@ -54,13 +54,13 @@ ADVICE = {
 }
 
 
-def advice(text: str, logs: Iterable[str] = ()) -> str | None:
+def explain(text: str, logs: Iterable[str] = ()) -> str | None:
     """One sentence about the first thing that is known in `text` and in the ends of those
     logs, else gradscape's own last sentence in these, else their last line.
 
-    >>> advice("sbatch: error: invalid partition specified: nosuch")[:35]
+    >>> explain("sbatch: error: invalid partition specified: nosuch")[:35]
     'Slurm has no partition of that name'
-    >>> advice("all is well")
+    >>> explain("all is well")
     """
     said = tails(logs)
     for pattern, sentence in ADVICE.items():

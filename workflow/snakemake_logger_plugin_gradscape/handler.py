@@ -11,7 +11,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from tqdm import tqdm
 
-from snakemake_logger_plugin_gradscape.advice import advice
+from snakemake_logger_plugin_gradscape.advice import explain
 from snakemake_logger_plugin_gradscape.forecast import Forecast
 
 FORMAT = "{desc} {bar:20} {n_fmt}/{total_fmt} jobs, {elapsed}{postfix}"
@@ -61,7 +61,7 @@ class LogHandler(LogHandlerBase):
         elif record.levelno >= WARNING:
             text = self.format(record)
             if not any(echo in text for echo in ECHOES):
-                say(advice(text) or text)
+                say(explain(text) or text)
         elif event is None and str(record.msg).startswith("Nothing to be done"):
             say("gradscape: nothing to be done, everything is up to date")
         self.show()
@@ -96,7 +96,7 @@ class LogHandler(LogHandlerBase):
             self.forecast.finish(job["jobid"], failed=True)
             self.failed.add(job["jobid"])
             logs = [str(path) for path in [*job["log"], *getattr(record, "aux_logs", [])]]
-            reason = advice(getattr(record, "rule_msg", "") or "", logs)
+            reason = explain(getattr(record, "rule_msg", "") or "", logs)
             where = next(filter(lambda log: Path(log).is_file(), logs), "")
             say(
                 f"{name} failed: {reason or 'nothing says why'}; "
