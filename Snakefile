@@ -1,7 +1,6 @@
 # gradscape: from one configuration to one PDF.
 #   data ── train ── probe ─┬─ figure ─┬─ tex ── pdf
 #                           └─ table ──┘
-
 import re
 import sys
 

@@ -115,7 +115,7 @@ def test_report_writes_the_pdf_from_what_is_there(done):
         cwd=done,
     )
     text = PdfReader(results / "report.pdf").pages[0].extract_text()
-    assert "(missing: 1)" in " ".join(text.split())
+    assert "Unfinished: 1 planned run is missing" in " ".join(text.split())
     assert not (results / "runs" / "tiny" / "vgg08_lr1e-2_seed0").exists()
 
 

@@ -52,7 +52,7 @@ def test_a_run_is_trained_once_by_two_and_again_for_other_settings(generated, tm
 
     with exclusive(tmp_path / "run"):
         other = subprocess.Popen(
-            [BIN / "gradscape", *map(str, command), "--seed", "1"],
+            [BIN / "gradscape", *map(str, command), "--seed", "1", "--overwrite"],
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -123,7 +123,8 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
     lefts, rights = (np.array([side[pair] for pair in pairs]) for side in (left, right))
     noise = image_noise(sides, runs, pairs[0]) if len(pairs) == 1 else None
     margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * np.abs(rights)
-    low, high = interval(lefts - rights, noise) if pairs else (np.nan, np.nan)
+    with np.errstate(invalid="ignore"):
+        low, high = interval(lefts - rights, noise) if pairs else (np.nan, np.nan)
     theirs = claim.get("threshold") == "theirs" or not is_threshold(claim)
     return Verdict(
         name=name,

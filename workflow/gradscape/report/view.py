@@ -168,9 +168,9 @@ class StudyView:
         open_ = len(verdicts) - len(ahead) - len(behind)
         sentences = []
         for chosen, what in ((ahead, "ahead of"), (behind, "behind")):
-            chosen = sorted(chosen, key=lambda v: -abs(v.difference))
+            told = sorted((v for v in chosen if v.low == v.low), key=lambda v: v.low)
             named = [
-                Tex(f"{tex.escape(v.name)} (${100 * v.difference:+.1f}$)") for v in chosen
+                Tex(f"{tex.escape(v.name)} (${100 * v.difference:+.1f}$)") for v in told
             ]
             if named:
                 verb = "is" if len(named) == 1 else "are"

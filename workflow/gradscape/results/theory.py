@@ -162,7 +162,7 @@ def share_below_epsilon(run: FinishedRun) -> float | None:
 
 def share_below(run: FinishedRun, slopes: np.ndarray) -> float | None:
     epsilon = EPSILON.get(run.settings["optimiser"])
-    return None if epsilon is None else float(np.mean(slopes < epsilon))
+    return None if epsilon is None else float(np.mean(abs(slopes) < epsilon))
 
 
 def lesion_loss(run: FinishedRun) -> float | None:
@@ -186,7 +186,7 @@ def batch_sharpness(run: FinishedRun) -> float | None:
     s is half the learning rate.
     """
     steps = run.steps
-    if "probed_step" not in steps:
+    if "probed_loss_here" not in steps:
         return None
     last = slice(-max(1, len(steps["probed_step"]) // 4), None)
     size = steps["probed_size"][last, 0].astype(float)
