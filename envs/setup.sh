@@ -9,7 +9,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
   exit 1
 fi
 if command -v uv >/dev/null; then
-  uv venv --quiet --allow-existing --python "$python" .venv
+  uv venv --quiet --seed --allow-existing --python "$python" .venv
   # Compiled once here, as pip does: else, where Python may not write bytecode, by every job.
   install() { uv pip install --quiet --compile-bytecode --python .venv/bin/python "$@"; }
 else
