@@ -19,7 +19,7 @@ from gradscape.errors import GradscapeError
 from gradscape.figures.confusion import counts, most_confused, percentages
 from gradscape.figures.drawing import draw
 from gradscape.figures.explanations import title
-from gradscape.figures.filters import ACROSS, arrays, montage
+from gradscape.figures.filters import arrays, montage
 from gradscape.models import build
 from gradscape.probes.explanations import explanations, grad_cam, occlusion, surest
 from gradscape.probes.feature_maps import convolution_outputs, feature_maps
@@ -75,13 +75,15 @@ def test_pretrained_filters_are_not_said_to_be_random(trained):
 
 
 def test_the_montage_keeps_every_filter_at_its_place():
-    """Scaled jointly: the smallest weight is 0, the largest 1, the place between white."""
-    weights = np.random.RandomState(0).randn(ACROSS + 3, 3, 3, 3)
-    page = montage(weights)
-    assert page.shape == (2 * 4 - 1, ACROSS * 4 - 1, 3)
-    scaled = (weights - weights.min()) / (weights.max() - weights.min())
-    np.testing.assert_array_equal(page[:3, 8:11], scaled[2])
-    np.testing.assert_array_equal(page[4:7, 8:11], scaled[ACROSS + 2])
+    """Each on its own scale: its smallest weight is 0, its largest 1; white between."""
+    across = 16
+    weights = np.random.RandomState(0).randn(across + 3, 3, 3, 3)
+    page = montage(weights, across)
+    assert page.shape == (2 * 4 - 1, across * 4 - 1, 3)
+    low, high = weights.min(axis=(1, 2, 3)), weights.max(axis=(1, 2, 3))
+    scaled = (weights.T - low) / (high - low)
+    np.testing.assert_allclose(page[:3, 8:11], scaled.T[2])
+    np.testing.assert_allclose(page[4:7, 8:11], scaled.T[across + 2])
     assert (page[3] == 1).all() and (page[4:, 12:] == 1).all()
 
 

@@ -1,5 +1,6 @@
 """What a finished run leaves in its directory: tables, arrays, weights and `run.json`."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,6 +82,15 @@ def answers(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, np.ndarray]
     }
 
 
+def one_object_each(settings: dict) -> dict:
+    """The same, with equal texts one object: a pickle refers to an object that it holds
+    already, so that its bytes would tell where a text came from."""
+    return {
+        sys.intern(key): sys.intern(value) if isinstance(value, str) else value
+        for key, value in settings.items()
+    }
+
+
 def write_results(
     training: "Training", run: Run, dataset: Dataset, out: Path, wall_seconds: float
 ) -> None:
@@ -100,7 +110,7 @@ def write_results(
     record.write_weights(
         out / "model.pt",
         {
-            "settings": asdict(run.settings),
+            "settings": one_object_each(asdict(run.settings)),
             "classes": dataset.classes,
             "best": history.best["model"],
             "last": last_weights,
