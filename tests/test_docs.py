@@ -125,7 +125,7 @@ def test_the_notebook_runs_and_draws_its_pictures(monkeypatch):
             exec("".join(cell["source"]), names)
             plt.close()
             assert cell["outputs"] or "=" in cell["source"], "execute and save it"
-    assert [len(lines) for lines in drawn] == [10, 3]
+    assert [len(lines) for lines in drawn] == [4, 3]
 
 
 def test_links_lead_somewhere():
