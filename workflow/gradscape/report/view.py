@@ -291,6 +291,8 @@ class StudyView:
         return Tex(rf"\columnwide{{{picture}}}{{{words}}}")
 
     def reference(self, name: str) -> Tex:
+        if not self.results.figure(self.name, name).exists():
+            return Tex("a figure that is not drawn here")
         return Tex(rf"Figure~\ref{{fig:{self.name}-{name}}}")
 
     def all_figures(self) -> Tex:
