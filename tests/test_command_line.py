@@ -216,8 +216,10 @@ def test_the_time_left_follows_the_plan_and_then_the_machine(monkeypatch):
 def test_published_runs_load_with_all_their_settings(monkeypatch):
     runs = gradscape.load(ROOT / "results/published/cpu")
     chosen = runs.where(study="degradation", model=["vgg08", "vgg38"], learning_rate=1e-3)
-    assert {run.model for run in chosen} == {"vgg08", "vgg38"} and len(chosen) == 6
-    assert chosen[0].metrics["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    folders = [*(ROOT / "results/published/cpu/runs/degradation").glob("vgg[03]8_lr1e-3_*")]
+    assert {run.model for run in chosen} == {"vgg08", "vgg38"}
+    assert len(chosen) == len(folders)
+    assert chosen[0].metrics["epoch"].tolist() == [*range(1, 13)]
     table = runs.table
     assert len(table) == len(runs) and set(vars(SMALL)) <= {*table.columns}
     with pytest.raises(GradscapeError, match="runs have no 'modle'"):

@@ -14,9 +14,8 @@ from gradscape.data.datasets import DATASETS, facts
 from gradscape.data.facts import Facts
 from gradscape.engine.work import passes_per_step, training_images
 from gradscape.errors import GradscapeError
-from gradscape.files import say
-from gradscape.layout import PUBLISHED, RECORD
-from gradscape.results.stored import NUMBER, WHOLE, Damaged, read_record
+from gradscape.layout import PUBLISHED
+from gradscape.results.stored import NUMBER, WHOLE, read_record, sound_runs
 from gradscape.settings import Settings
 
 
@@ -60,11 +59,7 @@ FIELDS: dict[str, tuple[type, ...]] = {
 def records(folders: list[Path]) -> Iterator[dict]:
     """The records of all finished runs below these results folders."""
     for folder in folders:
-        for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
-            try:
-                yield read_record(path, FIELDS)
-            except Damaged as error:
-                say(f"{error}; the run is left out")
+        yield from sound_runs(folder, lambda path: read_record(path, FIELDS))
 
 
 def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> Measured:

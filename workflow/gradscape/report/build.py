@@ -56,8 +56,9 @@ def build(experiment: Experiment) -> None:
     for course in experiment.courses:
         if chosen & {study.name for study in experiment.of_course(course)}:
             documents.append(course)
+    views: dict[str, StudyView] = {}  # computed once for all documents
     for document in documents:
-        write_tex(experiment, document)
+        write_tex(experiment, document, views)
         compile_pdf(results, document)
 
 
@@ -71,9 +72,7 @@ SIDE_BY_SIDE = re.compile(r"^\\columnwide(.*)\s+\\columnwide(.*)$", re.MULTILINE
 def title(experiment: Experiment, document: str) -> str:
     if document in experiment.courses:
         return declared("course", document, "TITLE", document)
-    return (
-        experiment.title if document == REPORT else experiment.documents(document)[0].title
-    )
+    return experiment.title if document == REPORT else experiment.studies[document].title
 
 
 def author(experiment: Experiment, document: str) -> str:
@@ -109,8 +108,15 @@ def latex(text: str) -> Tex:
     return Tex(text.strip())
 
 
-def write_tex(experiment: Experiment, document: str = REPORT) -> None:
-    """Render the template into a document's `.tex`, and put what it needs beside it."""
+def write_tex(
+    experiment: Experiment,
+    document: str = REPORT,
+    views: dict[str, StudyView] | None = None,
+) -> None:
+    """Render the template into a document's `.tex`, and put what it needs beside it.
+
+    `views` are the studies that other documents have shown already; it is added to.
+    """
     results, chosen = experiment.results, experiment.documents(document)
     refuse_linked(results)
     environment = jinja2.Environment(
@@ -133,7 +139,11 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
     )
     environment.filters["tex"] = latex
     environment.filters["model_label"] = model_label
-    studies = {study.name: StudyView(study, results) for study in chosen}
+    views = {} if views is None else views
+    for study in chosen:
+        if study.name not in views:
+            views[study.name] = StudyView(study, results)
+    studies = {study.name: views[study.name] for study in chosen}
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:
         raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
@@ -156,7 +166,7 @@ def write_tex(experiment: Experiment, document: str = REPORT) -> None:
         generated=any(run.record["data"]["source"] == "generated" for run in runs),
         revisions=list(commits),
         colophon=colophon(runs),
-        published=any(view.rows.comparisons() for view in studies.values()),
+        published=any(view.rows.comparisons for view in studies.values()),
         dirty=any(run.record["revision"]["dirty"] for run in runs),
     )
     text = SIDE_BY_SIDE.sub(r"\\columnpair\1\2", text)

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from gradscape.letters import Tex
-from gradscape.report import tex
+from gradscape.report import tex, words
 from gradscape.results.runs import FinishedRun
 
 
@@ -34,8 +34,8 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, Tex]]:
 
 def counted(values: dict[str, int], runs: int) -> Tex:
     """`a, b (3 runs)`: how many of the runs, where it is not all."""
-    words = []
+    parts = []
     for value, count in values.items():
-        some = f" ({count:,} run{'s' * (count > 1)})" if count < runs else ""
-        words.append(f"{value}{some}")
-    return tex.escape(", ".join(words))
+        some = f" ({words.count(count, 'run')})" if count < runs else ""
+        parts.append(f"{value}{some}")
+    return tex.escape(", ".join(parts))

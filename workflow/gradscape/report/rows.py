@@ -5,6 +5,7 @@ typesets. A cell that is not Tex is escaped there; a row of one cell spans colum
 """
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -89,6 +90,7 @@ class Rows:
         factor = 100 if style_of(metric) == "accuracy" else 1
         return Tex(rf"\emph{{{factor * row[metric].iloc[0]:.2f}}}")
 
+    @cached_property
     def comparisons(self) -> list[Row]:
         """A published accuracy, ours, the difference, and its reasons."""
         table = self.published

@@ -107,7 +107,7 @@ class StudyView:
 
     def covers(self, **where) -> bool:
         """Is a run that matches finished?"""
-        return any(matches(run.traits, where) for run in self.finished)
+        return bool(self.chosen(**where))
 
     def side(self, claim: str, side: str) -> Tex:
         """The `left` or `right` number of a claim's comparison."""
@@ -126,6 +126,10 @@ class StudyView:
         """The planned runs that match."""
         return [run for run in self.study.runs if matches(run.traits, where)]
 
+    def chosen(self, **where) -> list[FinishedRun]:
+        """The finished runs that match."""
+        return [run for run in self.finished if matches(run.traits, where)]
+
     def count(self, key: str, noun: str, **where) -> Tex:
         """A whole number that the runs set, with its noun: `12 epochs`."""
         values = sorted({getattr(run.settings, key) for run in self.runs(**where)})
@@ -138,21 +142,16 @@ class StudyView:
         names = dict.fromkeys(run.record["data"]["name"] for run in self.finished)
         return tex.listing([words.dataset(name) for name in names])
 
-    @property
-    def images(self) -> Tex:
+    def images(self, **where) -> Tex:
         """How many images the finished runs trained on: `47,500 images`."""
-        return self.images_of()
-
-    def images_of(self, **where) -> Tex:
-        """The same of the runs that match."""
-        runs = [run for run in self.finished if matches(run.traits, where)]
+        runs = self.chosen(**where)
         counts = sorted({run.record["data"]["train"] for run in runs})
         numbers = tex.listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
         return Tex(f"{numbers} images")
 
     def best_of(self, **where) -> Tex:
         """Of the settings that match the one that validates best, and its accuracy."""
-        runs = [run for run in self.finished if matches(run.traits, where)]
+        runs = self.chosen(**where)
         if not runs:
             return Tex("(not measured)")
         best = best_setting(runs)
@@ -180,8 +179,7 @@ class StudyView:
                 )
         if open_:
             other = " other" if sentences else ""
-            noun = "change" if open_ == 1 else "changes"
-            many = words.in_words(open_).capitalize()
+            many, noun = words.in_words(open_).capitalize(), words.noun(open_, "change")
             sentences.append(f"{many}{other} {noun} cannot be told from it.")
         return Tex(" ".join(sentences))
 
@@ -193,7 +191,7 @@ class StudyView:
     @property
     def rates(self) -> Tex:
         rates = {run.settings.learning_rate for run in self.study.runs}
-        noun = "learning rate" if len(rates) == 1 else "learning rates"
+        noun = words.noun(len(rates), "learning rate")
         return Tex(f"{noun} {self.setting('learning_rate')}")
 
     def schedule(self, **where) -> Tex:
@@ -228,7 +226,7 @@ class StudyView:
 
     def value(self, metric: str, style: str = "", **where) -> Tex:
         """A column of the results table: mean ± deviation over the matching runs."""
-        runs = [run for run in self.finished if matches(run.traits, where)]
+        runs = self.chosen(**where)
         return self._value(runs, metric, style) if runs else Tex("(not measured)")
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
@@ -237,7 +235,7 @@ class StudyView:
 
     def gradient(self, end: str, **where) -> Tex:
         """The average gradient of the `first` or `last` layer after the first epoch."""
-        runs = [run for run in self.finished if matches(run.traits, where)]
+        runs = self.chosen(**where)
         if not runs:
             return Tex("(not measured)")
         place = 0 if end == "first" else -1

@@ -19,30 +19,20 @@ SCHEDULES = {
     "cosine_per_iteration": "a learning rate that swings along a cosine every few steps",
     "staircase": "a learning rate that falls in steps",
 }
-NUMBERS = [
-    "no",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def dataset(name: str) -> Tex:
     return escape(dataset_label(short(name)))
 
 
-def count(number: int, noun: str) -> Tex:
+def noun(number: int, one: str) -> str:
+    return one if number == 1 else f"{one}s"
+
+
+def count(number: int, one: str) -> Tex:
     """`1 epoch`, `12 epochs`, `1,200 images`."""
-    return Tex(f"{number:,} {noun}{'' if number == 1 else 's'}")
+    return Tex(f"{number:,} {noun(number, one)}")
 
 
 def in_words(number: int) -> str:
@@ -77,5 +67,5 @@ def schedule(settings: Settings) -> Tex:
 
 def seeds(values: list[int]) -> Tex:
     """`one seed (0)`, `three seeds (0, 1 and 2)`."""
-    noun = "seed" if len(values) == 1 else "seeds"
-    return Tex(f"{in_words(len(values))} {noun} ({tex.listing([str(v) for v in values])})")
+    many, numbers = len(values), tex.listing([str(value) for value in values])
+    return Tex(f"{in_words(many)} {noun(many, 'seed')} ({numbers})")

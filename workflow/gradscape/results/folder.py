@@ -5,10 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from gradscape.errors import GradscapeError
-from gradscape.files import say
-from gradscape.layout import RECORD
 from gradscape.results.runs import FinishedRun
-from gradscape.results.stored import Damaged
+from gradscape.results.stored import sound_runs
 from gradscape.results.tables import results_table
 from gradscape.study import matches
 
@@ -48,12 +46,7 @@ def load(folder: str | Path) -> Runs:
     Damaged ones are left out, each with a sentence on stderr. Raises `GradscapeError` if
     none are left.
     """
-    runs = Runs()
-    for path in sorted(Path(folder).glob(f"runs/*/*/{RECORD}")):
-        try:
-            runs.append(FinishedRun(path.parent))
-        except Damaged as error:
-            say(f"{error}; the run is left out")
+    runs = Runs(sound_runs(Path(folder), lambda record: FinishedRun(record.parent)))
     if not runs:
         raise GradscapeError(f"{folder}: there are no finished runs, runs/<study>/<run>")
     return runs

@@ -8,7 +8,7 @@ and the field; nothing in them is ever run (numpy's pickles are refused).
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from gradscape.errors import GradscapeError, is_short_of_memory
-from gradscape.files import is_as_written, sha256, sized
+from gradscape.files import is_as_written, say, sha256, sized
+from gradscape.layout import RECORD
 from gradscape.settings import SETTINGS
 
 MOST_BYTES = 2**31  # of a table; a packed one may pretend to be small
@@ -119,6 +120,16 @@ def unchanged(path: Path, digest: str | None) -> Path:
         if digest is not None and sha256(path) != digest:
             raise ValueError(CHANGED)
     return path
+
+
+def sound_runs(folder: Path, read: Callable[[Path], Any]) -> Iterator[Any]:
+    """What `read` makes of the record of each finished run below a results folder; those
+    that are damaged are named and left out."""
+    for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
+        try:
+            yield read(path)
+        except Damaged as error:
+            say(f"{error}; the run is left out")
 
 
 def look_up(record: Any, field: str) -> Any:
