@@ -265,7 +265,7 @@ def test_without_weights_everything_else_goes_on(weights, tmp_path):
     write_run(runs, "vgg11-bn").path.rename(runs / "vgg11-bn_lr1e-3_seed0")
     write_tex(experiment)
     text = (tmp_path / "report" / "report.tex").read_text()
-    assert "Not run (1 of 2 planned runs)" in text
+    assert "1 of 2 planned runs would need the ImageNet weights" in text
     assert "Unfinished" not in text
 
 

@@ -95,9 +95,11 @@ def test_the_laws_are_read_from_the_signals_table(tmp_path):
 
 
 def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
-    """gᵀAg over |g|² by hand, times half the rate; nothing is said of one never probed."""
+    """The mean of gᵀAg / |g|² by hand, not the ratio of their means, times half the rate;
+    nothing is said of one never probed."""
     matrix = torch.diag(torch.tensor([1.0, 30.0, 4.0], dtype=torch.float64))
-    weight = nn.Parameter(torch.tensor([0.3, 0.2, -1.0], dtype=torch.float64))
+    places = torch.tensor([[0.3, 0.2, -1.0], [3.0, 0.0, 0.1]], dtype=torch.float64)
+    weight = nn.Parameter(places[0].clone())
 
     def backward():
         weight.grad = None
@@ -105,22 +107,30 @@ def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
         loss.backward()
         return loss.detach()
 
-    here, sizes = backward(), step_sizes(0.1, 4, 0.4)
-    gradient = weight.grad.clone()
-    loss, distance = along([weight], [gradient], [-s for s in sizes], here, backward)
+    sizes, probed, curvatures, betas = step_sizes(0.1, 8, 0.4), [], [], []
+    for place in places:
+        weight.data = place.clone()
+        here = backward()
+        gradient = weight.grad.clone()
+        probed.append(along([weight], [gradient], [-s for s in sizes], here, backward))
+        curvatures.append(float(gradient @ matrix @ gradient / (gradient @ gradient)))
+        betas.append(float((matrix @ gradient).norm() / gradient.norm()))
+    loss, distance = (np.stack([pair[i] for pair in probed]) for i in (0, 1))
     run = write_run(tmp_path, "vgg-a", losses=(1.0,), accuracies=(0.1,))
     assert METRICS["batch_sharpness"]([run]) is None
     steps = run.steps | {
+        "steps_per_epoch": 4,
         "probed_step": np.arange(1, 9),
         "probed_size": np.tile(sizes, (8, 1)),
-        "probed_loss_here": np.full(8, float(loss[0])),
-        "probed_loss": np.tile(loss[1:].numpy(), (8, 1)),
-        "probed_gradient_norm": np.full(8, float(distance[0])),
-        "probed_gradient_distance": np.tile(distance[1:].numpy(), (8, 1)),
+        "probed_loss_here": np.tile(loss[:, 0], 4),
+        "probed_loss": np.tile(loss[:, 1:], (4, 1)),
+        "probed_gradient_norm": np.tile(distance[:, 0], 4),
+        "probed_gradient_distance": np.tile(distance[:, 1:], (4, 1)),
     }
     np.savez(run.path / "steps.npz", **steps)
-    curvature = gradient @ matrix @ gradient / (gradient @ gradient)
-    assert METRICS["batch_sharpness"]([run]) == pytest.approx(float(curvature) * 0.05)
+    expected = np.mean(curvatures) * 0.05
+    assert METRICS["batch_sharpness"]([run]) == pytest.approx(expected)
+    assert METRICS["beta_at_0.1"]([run]) == pytest.approx(np.median(betas))
 
 
 # Probes
@@ -205,7 +215,10 @@ def test_a_block_without_a_branch_is_not_missed(generated, tmp_path):
 def test_the_loss_of_a_block_is_the_median(tmp_path):
     table = {"block": ["none", "a", "b", "c"], "accuracy": [0.4, 0.1, 0.3, 0.2]}
     run = with_probe(write_run(tmp_path, "vgg38-rc"), "lesion", table)
-    assert METRICS["lesion_loss"]([run]) == pytest.approx(0.5)
+    assert METRICS["lesion_loss"]([run]) == pytest.approx(1 - 0.19 / 0.39)
+    table["accuracy"] = [0.015, 0.01, 0.015, 0.01]  # nothing learned, so nothing to lose
+    run = with_probe(write_run(tmp_path, "vgg38-bn"), "lesion", table)
+    assert METRICS["lesion_loss"]([run]) is None
 
 
 def test_a_normalised_network_is_as_curved_with_larger_filters():
@@ -306,11 +319,11 @@ def along_loss(tmp_path, model: str, losses, change, rate=1e-3) -> FinishedRun:
 def test_smoothness_per_gradient_norm_and_along_the_own_step(tmp_path):
     run = along_loss(tmp_path, "vgg-a", np.linspace(4, 2, 41), lambda loss: 6 * loss)
     expected = {
-        "median_definition_gradient": 18,
+        "median_definition_gradient": 15,
         "median_relative_definition_gradient": 6,
-        "median_step_gradient": 36,
+        "median_step_gradient": 30,
         "median_relative_step_gradient": 12,
-        "median_step_beta": 18 / 0.05,
+        "median_step_beta": 15 / 0.05,
         "median_step_loss": 1,
     }
     for name, value in expected.items():
@@ -326,25 +339,27 @@ def test_two_networks_are_compared_where_their_losses_are_equal(tmp_path):
     medians = [METRICS["median_definition_gradient"]([run]) for run in (plain, other)]
     assert medians[1] < medians[0]
     for name in ("definition_gradient", "relative_definition_gradient", "step_gradient"):
-        ratio = METRICS[f"{name}_at_equal_loss"]([plain, other])
-        assert ratio == pytest.approx(1.5, rel=0.05), name
+        for runs in ([plain, other], [other, plain]):
+            ratio = METRICS[f"{name}_at_equal_loss"](runs)
+            assert ratio == pytest.approx(1.5, rel=0.05), name
     far = along_loss(tmp_path, "vgg-a", np.linspace(9, 8, 200), np.square, rate=1e-2)
     below = along_loss(tmp_path, "vgg-a-bn", losses, np.square, rate=1e-2)
     assert METRICS["definition_gradient_at_equal_loss"]([far, below]) is None
 
 
 def test_proxies_at_each_lag_over_the_gradients_norm(dataset_run):
-    steps = dataset_run.steps
+    steps, start = dataset_run.steps, dataset_run.steps_per_epoch
+    assert start >= 5
     for lag in (1, 5):
-        changes = steps[f"gradient_distance_lag{lag}"][lag:]
-        norms = steps["gradient_norm"][lag:]
+        changes = steps[f"gradient_distance_lag{lag}"][start:]
+        norms = steps["gradient_norm"][start:]
         absolute = METRICS[f"median_proxy_gradient_lag{lag}"]([dataset_run])
         relative = METRICS[f"median_relative_proxy_gradient_lag{lag}"]([dataset_run])
         assert absolute == pytest.approx(np.median(changes))
         assert relative == pytest.approx(np.median(changes / norms))
     own = METRICS["median_relative_proxy_gradient"]([dataset_run])
     assert own == pytest.approx(
-        np.median((steps["gradient_distance"] / steps["gradient_norm"])[2:])
+        np.median((steps["gradient_distance"] / steps["gradient_norm"])[start:])
     )
 
 

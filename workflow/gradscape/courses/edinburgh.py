@@ -20,7 +20,7 @@ from gradscape.report import tex
 from gradscape.results.runs import FinishedRun, best_setting, model_label
 from gradscape.results.tables import results_table
 
-TITLE = "Why VGG38 does not train, and what mends it"
+TITLE = "Why VGG38 does not train, and what makes it train"
 STUDIES = ["degradation"]
 NEEDED = ["degradation"]
 YEARS = [2021, 2024]

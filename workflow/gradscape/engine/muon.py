@@ -11,8 +11,9 @@ optimiser and one rate serve the whole network. So this one differs from them in
 
 - vectors, biases and normalisations: the same idea under the root-mean-square norm, which
   is the momentum divided by its own size;
-- the scale: every update has a root mean square of one, for a matrix [m, n] an orthogonal
-  one times sqrt(max(m, n)), where theirs is times sqrt(max(1, m / n));
+- the scale: an orthogonal matrix [m, n] times sqrt(max(m, n)), which has a root mean
+  square of one (sqrt(r / min(m, n)) if the gradient has only rank r), where theirs is times
+  sqrt(max(1, m / n));
 - no floor: they divide by the norm plus or at least 1e-7, so that a vanished gradient
   stays small; here it is divided by its norm whatever that is, down to `TINY`;
 - precision: the iterations run in fp32, theirs in bf16.
@@ -41,7 +42,7 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 
 
 class Muon(Optimizer):
-    """Steps of root mean square about `lr` for every tensor, whatever its gradient's size.
+    """Steps of root mean square near `lr` for every tensor, whatever its gradient's size.
 
     A convolution [out, in, k, k] is the matrix [out, in·k·k]. Nesterov momentum; weight
     decay is decoupled and for matrices only. `lr` may be a tensor, for CUDA graphs.

@@ -52,7 +52,7 @@ def against(
     if x == "parameters":
         axis.set_xscale("log")
         axis.set_xticks(means.index, minor=False)
-        axis.xaxis.set_major_formatter(EngFormatter(places=0, sep=""))
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.minorticks_off()
     words = LABELS.get(x, x.replace("_", " "))
     axis.set_xlabel(words)

@@ -43,10 +43,8 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
 
 
 def spread(runs: list[FinishedRun]) -> str:
-    """The statistical uncertainty of a test accuracy: the binomial's deviation."""
+    """The 95 % interval of a test accuracy from the number of images: the binomial's."""
     accuracy = np.mean([run.test["test_accuracy"] for run in runs])
     images = runs[0].record["data"]["test"]
-    deviation = 100 * np.sqrt(accuracy * (1 - accuracy) / images)
-    return (
-        f"The {images:,} test images alone make this uncertain by ± {deviation:.1f} points."
-    )
+    half = 196 * np.sqrt(accuracy * (1 - accuracy) / images)
+    return f"The 95 % interval from {images:,} test images alone is ± {half:.1f} points."

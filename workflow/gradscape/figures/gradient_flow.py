@@ -100,7 +100,7 @@ def draw_lines(picture, axis, flow, weights, normed, places) -> None:
     bar.update_ticks()
     if normed:
         look = {"ls": "", "marker": "x", "ms": 3, "mew": 0.5, "color": "grey"}
-        axis.legend(handles=[Line2D([], [], label=SCALES, **look)], loc="best")
+        style.legend_below(picture, [Line2D([], [], label=SCALES, **look)], 1)
 
 
 def name_blocks(axis, layers: list[str], most: int) -> None:
@@ -108,6 +108,8 @@ def name_blocks(axis, layers: list[str], most: int) -> None:
     named = blocks(layers)
     first = [n for n, name in enumerate(named) if n == 0 or name != named[n - 1]]
     first = first[:: -(-len(first) // most)]
+    if len(layers) > most and first[1:2] == [1]:
+        del first[1]  # no room beside the first
     axis.set_xticks(first, [named[n] for n in first], rotation=90, fontsize=5)
     axis.set_xlim(-0.5, len(layers) - 0.5)
     axis.set_xlabel("layer, from input to output")

@@ -77,7 +77,8 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
     ]
     facts += path_facts(path(drawn[0].probe("surface")))
     if cut:
-        facts.append(f"Points above {ceiling:.1f} ({cut}) are cut off there.")
+        whole = sum(table.size for table in tables)
+        facts.append(f"{cut:,} of {whole:,} points lie above {ceiling:.1f}, drawn there.")
     if any(run.probe("hessian") is not None for run in drawn):
         facts.append(
             "Under the names: the Hessian's eigenvalue of largest magnitude, and its trace."
@@ -118,8 +119,8 @@ def path_facts(places: pd.DataFrame) -> list[str]:
     farthest = style.power(places.abs().to_numpy().max())
     return [
         *facts,
-        f"Both directions are {scaled}; of the way they show next to nothing, its ends are "
-        f"within {farthest} of the middle.",
+        f"Both directions are {scaled}; the path of training projects to within {farthest} "
+        "of the centre.",
     ]
 
 

@@ -29,7 +29,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     for (model, _, variant), group in by_setting(runs).items():
         name = ", ".join(filter(None, [model_label(model), variant]))
         point = coordinates(group)
-        if name not in points or point[-1] < points[name][-1]:
+        if name not in points or not point[-1] >= points[name][-1]:
             points[name] = point
     chance = runs[0].chance_loss
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.6))

@@ -152,6 +152,7 @@ def write_tex(
     text = environment.get_template("main.tex.j2").render(
         title=title(experiment, document),
         whole=document == REPORT,
+        of_course=document in experiment.courses,
         author=author(experiment, document),
         question=partial(question, document, course),
         date=experiment.date,

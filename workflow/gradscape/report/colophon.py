@@ -29,7 +29,8 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, Tex]]:
         "Precision": Counter(b["precision"] for b in backends if "precision" in b),
     }
     rows = [(name, counted(values, len(runs))) for name, values in found.items() if values]
-    return [*rows, ("Training", Tex(f"{hours:.1f} hours in all"))]
+    took = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    return [*rows, ("Training", Tex(f"{took} in all"))]
 
 
 def counted(values: dict[str, int], runs: int) -> Tex:

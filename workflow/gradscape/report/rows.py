@@ -5,11 +5,13 @@ typesets. A cell that is not Tex is escaped there; a row of one cell spans colum
 """
 
 import math
-from functools import cached_property
+import re
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from gradscape.layout import TEMPLATES
 from gradscape.letters import Tex
 from gradscape.report import tex
 from gradscape.report.published import compare
@@ -27,6 +29,8 @@ from gradscape.study import matches, varied_label
 if TYPE_CHECKING:
     from gradscape.report.view import StudyView
 
+# Of a page of claims: its lines, the letters of a line, and the space between two claims.
+LINES, LETTERS, GAP = 62, 60, 0.5
 MOST_ROWS = 40  # of a table in the PDF; its CSV has all
 DASH = "--"
 ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
@@ -103,7 +107,7 @@ class Rows:
                 pair.metric,
                 Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
                 self.link(pair.runs, tex.number(pair.ours, "accuracy")),
-                Tex(f"${100 * (sum(pair.ours) / len(pair.ours) - pair.published):+.1f}$"),
+                Tex(f"${tex.points(sum(pair.ours) / len(pair.ours) - pair.published)}$"),
                 "; ".join([pair.source, *pair.differs]),
             ]
             for pair in pairs
@@ -204,18 +208,38 @@ class Rows:
             return DASH
         return tex.number([values.loc[part, column]], "significant")
 
-    def claims(self) -> list[Row]:
+    def claims(self) -> list[list[Row]]:
         """Of every claim that was measured: statement and source, both sides, their
-        difference and what its interval rests on, the verdict."""
-        rows = []
+        difference and what its interval rests on, the verdict. As many tables as pages."""
+        tables: list[list[Row]] = []
+        room = 0.0
         for name in self.view.measured:
             claim = self.view.claims[name]
-            source = rf"\emph{{{tex.escape(claim.source)}}}"
+            source = rf"\emph{{{tex.escape(claim.source)}}}{listed(claim.source)}"
             row = [Tex(f"{tex.escape(claim.statement)} {source}")]
             for side in (claim.left, claim.right):
                 row.append(tex.number(side, claim.style) if side else DASH)
-            rows.append([*row, tex.interval(claim), claim.basis, claim.verdict])
-        return rows
+            lines = GAP + math.ceil(len(claim.statement + claim.source) / LETTERS)
+            if lines > room:
+                tables.append([])
+                room = LINES
+            tables[-1].append([*row, tex.interval(claim), claim.basis, claim.verdict])
+            room -= lines
+        return tables
+
+
+@cache
+def known_references() -> set[str]:
+    return set(
+        re.findall(r"^@\w+\{(\w+),", (TEMPLATES / "references.bib").read_text(), re.M)
+    )
+
+
+def listed(source: str) -> str:
+    """What puts the papers that a claim names, `He et al. 2016b`, into the references."""
+    found = re.findall(r"(\w+)(?: et al\.| and \w+)? (\d{4}[a-z]?)", source)
+    keys = {f"{name.lower()}{year}" for name, year in found} & known_references()
+    return "".join(rf"\nocite{{{key}}}" for key in sorted(keys))
 
 
 def style_of(metric: str) -> str:

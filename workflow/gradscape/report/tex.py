@@ -58,6 +58,11 @@ def interval(verdict) -> Tex:
     return Tex(f"{low} to {high}")
 
 
+def points(difference: float) -> str:
+    """A difference of fractions, signed, in points: `+1.2`; without `-0.0`."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
 def difference(verdict) -> Tex:
     """A claim's difference as it stands in a sentence, with its interval if it has one."""
     text = number([abs(verdict.difference)], verdict.style)

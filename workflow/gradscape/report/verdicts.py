@@ -10,15 +10,16 @@ once per seed (and per value of whatever else the grid varies):
     relative_margin: 0.05    # the same, as a share of the right side
     threshold: theirs        # the source sets the margin or the number; default ours
     same: learning_rate      # a seed counts only if both sides have the same values of it
+    scatter: 0.07            # half the interval that one seed stands for, where it has none
 
 The claim is decided by the 95 % interval of the difference. Over several seeds that is
-Student's interval of the paired differences. One seed has no scatter: there an accuracy's
-interval comes from the images it was measured on, paired by McNemar's count of those that
-only one of the two networks gets right where the runs kept their predictions (Dietterich
-1998, section 2), and any other number stands for itself, as one run. The claim *holds* if
-the whole interval agrees with it, *does not hold* if the whole interval contradicts it;
-otherwise the two sides *cannot be told apart*. `near` asks for an interval within the
-margin (two one-sided tests).
+Student's interval of the paired differences. One seed has no scatter: there an
+accuracy's interval comes from the images it was measured on, paired by McNemar's count
+of those that only one of the two networks gets right where the runs kept their
+predictions (Dietterich 1998, section 2); any other number has the claim's `scatter`, or
+stands for itself. The claim *holds* if the whole interval agrees with it, *does not
+hold* if the whole interval contradicts it; otherwise the two sides *cannot be told
+apart*. `near` asks for an interval within the margin (two one-sided tests).
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ IMAGES = {
 @dataclass(frozen=True)
 class Verdict:
     """A claim and what the runs say: `left` and `right` hold one number per seed, `low`
-    and `high` bound the difference, `basis` says what the interval rests on."""
+    and `high` bound the difference, `basis` says what the interval rests on. `reversed`:
+    the difference is beyond zero on the other side than claimed."""
 
     name: str
     statement: str
@@ -56,6 +58,7 @@ class Verdict:
     low: float
     high: float
     basis: str
+    reversed: bool = False
 
     @property
     def difference(self) -> float:
@@ -121,7 +124,8 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         ]
         pairs = [pair for pair in pairs if values[0][pair] == values[1][pair]]
     lefts, rights = (np.array([side[pair] for pair in pairs]) for side in (left, right))
-    noise = image_noise(sides, runs, pairs[0]) if len(pairs) == 1 else None
+    images = image_noise(sides, runs, pairs[0]) if len(pairs) == 1 else None
+    noise = claim.get("scatter") if images is None else images
     margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * np.abs(rights)
     with np.errstate(invalid="ignore"):
         low, high = interval(lefts - rights, noise) if pairs else (np.nan, np.nan)
@@ -136,7 +140,8 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         right=rights.tolist(),
         low=low,
         high=high,
-        basis=basis(pairs, sides, runs, noise),
+        basis=basis(pairs, sides, runs, images, claim.get("scatter")),
+        reversed={"above": high < 0, "below": low > 0}.get(claim["is"], False),
     )
 
 
@@ -206,7 +211,7 @@ def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> float | Non
     return NORMAL * float(np.sqrt(variance))
 
 
-def basis(pairs: list[Pair], sides: list, runs: list[FinishedRun], noise) -> str:
+def basis(pairs: list[Pair], sides: list, runs: list[FinishedRun], noise, scatter) -> str:
     """What the interval of the difference rests on, for the table of claims."""
     if not pairs:
         return ""
@@ -214,7 +219,8 @@ def basis(pairs: list[Pair], sides: list, runs: list[FinishedRun], noise) -> str
         same = len({variant for _, variant in pairs}) == 1
         return f"{len(pairs)} {'seeds' if same else 'pairs'}"
     if noise is None:
-        return "one run each" if all(isinstance(s, dict) for s in sides) else "one run"
+        runs_each = "one run each" if all(isinstance(s, dict) for s in sides) else "one run"
+        return runs_each + (f" (± {scatter})" if scatter else "")
     side = next(s for s in sides if isinstance(s, dict))
     record = by_pair(side, runs)[pairs[0]][0].record
     return f"{record['data'][IMAGES[side['metric']]]:,} images"

@@ -73,17 +73,29 @@ class StudyView:
         return self.claim(claim).verdict == FAILS
 
     def say(
-        self, claim: str, *, holds: str, fails: str, undecided: str, unmeasured: str = ""
+        self,
+        claim: str,
+        *,
+        holds: str,
+        fails: str,
+        undecided: str,
+        unmeasured: str = "",
+        reverse: str = "",
     ) -> Tex:
         """The sentence that goes with the claim's verdict, in which [left], [right] and
-        [difference] stand for the numbers compared."""
+        [difference] stand for the numbers compared, [points] for the left one if it is a
+        difference of accuracies itself. `reverse`: instead of `fails`, where
+        the difference goes the other way."""
         verdict = self.claim(claim)
+        fails = reverse if reverse and verdict.reversed else fails
         texts = {HOLDS: holds, FAILS: fails, UNDECIDED: undecided, UNMEASURED: unmeasured}
         text = texts[verdict.verdict]
         if verdict.left:
             text = text.replace("[left]", tex.quantity(verdict.left, verdict.style))
             text = text.replace("[right]", tex.quantity(verdict.right, verdict.style))
             text = text.replace("[difference]", tex.difference(verdict))
+            points = Tex(f"{tex.number(verdict.left, verdict.style)} points")
+            text = text.replace("[points]", points)
         return Tex(text)
 
     @property
@@ -98,6 +110,11 @@ class StudyView:
     def unmeasured(self) -> int:
         """How many claims no runs decide."""
         return len(self.claims) - len(self.measured)
+
+    @property
+    def assumes(self) -> bool:
+        """Does a claim that was measured rest on an assumed scatter?"""
+        return any("±" in self.claims[name].basis for name in self.measured)
 
     @property
     def conclusion(self) -> str:
@@ -149,6 +166,19 @@ class StudyView:
         numbers = tex.listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
         return Tex(f"{numbers} images")
 
+    def validation(self, **where) -> Tex:
+        """How many images the finished runs validated on: `5,000 images`."""
+        counts = sorted({r.record["data"]["validation"] for r in self.chosen(**where)})
+        numbers = tex.listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
+        return Tex(f"{numbers} images")
+
+    def error(self, **where) -> Tex:
+        """The share of the test images that the finished runs take for the wrong class."""
+        runs = self.chosen(**where)
+        if not runs:
+            return Tex("(not measured)")
+        return tex.quantity(1 - results_table(runs)["test_accuracy"], "accuracy")
+
     def best_of(self, **where) -> Tex:
         """Of the settings that match the one that validates best, and its accuracy."""
         runs = self.chosen(**where)
@@ -166,21 +196,23 @@ class StudyView:
         behind = [v for v in verdicts.values() if v.verdict == FAILS]
         open_ = len(verdicts) - len(ahead) - len(behind)
         sentences = []
-        for chosen, what in ((ahead, "ahead of"), (behind, "behind")):
+        for chosen, verb in ((ahead, "raise"), (behind, "lower")):
             told = sorted((v for v in chosen if v.low == v.low), key=lambda v: v.low)
             named = [
                 Tex(f"{tex.escape(v.name)} (${100 * v.difference:+.1f}$)") for v in told
             ]
             if named:
-                verb = "is" if len(named) == 1 else "are"
+                many = words.in_words(len(named)).capitalize()
+                noun = words.noun(len(named), "change")
+                verb = f"{verb}s" if len(named) == 1 else verb
                 sentences.append(
-                    f"Beyond the interval of the test images, {tex.listing(named)} {verb} "
-                    f"{what} the unchanged recipe, in points."
+                    f"{many} {noun} {verb} the test accuracy by more than its 95\\,\\% "
+                    f"interval (in points): {tex.listing(named)}."
                 )
         if open_:
             other = " other" if sentences else ""
             many, noun = words.in_words(open_).capitalize(), words.noun(open_, "change")
-            sentences.append(f"{many}{other} {noun} cannot be told from it.")
+            sentences.append(f"{many}{other} {noun} cannot be told from no change.")
         return Tex(" ".join(sentences))
 
     @property
@@ -232,15 +264,6 @@ class StudyView:
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
         values = results_table(runs)[metric]
         return self.link(runs, tex.quantity(values, style or style_of(metric)))
-
-    def gradient(self, end: str, **where) -> Tex:
-        """The average gradient of the `first` or `last` layer after the first epoch."""
-        runs = self.chosen(**where)
-        if not runs:
-            return Tex("(not measured)")
-        place = 0 if end == "first" else -1
-        values = [run.gradients.iloc[0].iloc[place] for run in runs]
-        return self.link(runs, tex.number(values, "power"))
 
     def link(self, runs: list[FinishedRun], text: Tex) -> Tex:
         """A text that links to the run's metrics, or with several runs to the table."""

@@ -44,9 +44,9 @@ def clean_gap(run: FinishedRun) -> float | None:
 
 
 def gradient_ratio(runs: list[FinishedRun]) -> float:
-    """The first layer's average gradient over the last layer's, after the first epoch."""
-    first_epoch = only(runs).gradients.iloc[0]
-    return float(first_epoch.iloc[0] / first_epoch.iloc[-1])
+    """The first layer's average gradient over the last layer's, in the last epoch."""
+    last_epoch = only(runs).gradients.iloc[-1]
+    return float(last_epoch.iloc[0] / last_epoch.iloc[-1])
 
 
 def mean_band_width(runs: list[FinishedRun]) -> float:
@@ -56,23 +56,27 @@ def mean_band_width(runs: list[FinishedRun]) -> float:
 
 
 def median_width(kind: str, measure: str, lag: int | None = None):
-    """Median over steps of a measure: a proxy, by definition, or along the own step."""
+    """Median over steps, from the second epoch on, of a measure: a proxy, by definition, or
+    along the own step. None where none was measured after the first epoch."""
 
     def metric(runs: list[FinishedRun]) -> float | None:
         measures = proxy(runs, lag) if kind == "proxy" else bands(only(runs), kind)
         if measure not in measures:
             return None
-        return float(np.median(width(measure, measures[measure])))
+        later = measures[measure][0] > runs[0].steps_per_epoch
+        values = width(measure, measures[measure])[later]
+        return float(np.median(values)) if len(values) else None
 
     return metric
 
 
 def at_equal_loss(kind: str, measure: str):
-    """The second model's measure over the first's where their training losses are equal,
-    in the order of the study's grid; geometric mean over the rates that both have."""
+    """The measure of the model with the longer name (`vgg-a-bn`) over the other's
+    (`vgg-a`) where their training losses are equal; geometric mean over the rates that both
+    have."""
 
     def metric(runs: list[FinishedRun]) -> float | None:
-        models = list(dict.fromkeys(run.model for run in runs))
+        models = sorted({run.model for run in runs}, key=len)
         if len(models) != 2:
             return None
         rates: dict[float, dict[str, FinishedRun]] = {}
@@ -126,6 +130,26 @@ def calibration_error(runs: list[FinishedRun]) -> float | None:
     return None if table is None else expected_calibration_error(table)
 
 
+def beta_at(size: float):
+    """Median over steps, from the second epoch on, of beta at one step size alone, which
+    runs of several learning rates have in common. None if it was not probed."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        run = only(runs)
+        if "probed_size" not in run.steps:
+            return None
+        later = run.steps["probed_step"] > run.steps_per_epoch
+        at = int(np.argmin(abs(run.steps["probed_size"][0] - size)))
+        sizes = run.steps["probed_size"][later, at].astype(float)
+        if not len(sizes) or not np.allclose(sizes, size, rtol=1e-3):
+            return None
+        moved = sizes * run.steps["probed_gradient_norm"][later]
+        distances = run.steps["probed_gradient_distance"][later, at]
+        return float(np.median(distances / moved))
+
+    return metric
+
+
 def gradient_decades(column: str):
     """Decades (in mean square) by which the gradient falls from the last convolution to
     the first after the entry, at initialisation."""
@@ -135,7 +159,7 @@ def gradient_decades(column: str):
         if table is None:
             return None
         squares = table[table.moment == "initialisation"][column].to_numpy()
-        if len(squares) < 2:
+        if len(squares) < 2 or squares[1] == 0:
             return None
         return float(np.log10(squares[-2] / squares[1]))
 
@@ -189,6 +213,7 @@ METRICS = {
         "definition", "relative_gradient"
     ),
     "relative_step_gradient_at_equal_loss": at_equal_loss("step", "relative_gradient"),
+    "beta_at_0.1": beta_at(0.1),
     "batch_sharpness": of_one(theory.batch_sharpness),
     "largest_eigenvalue": curvature("largest_eigenvalue"),
     "hessian_trace": curvature("trace"),

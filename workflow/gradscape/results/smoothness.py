@@ -13,9 +13,10 @@ Proxy: Fudan project 2, sections 2.3 and 2.4. Definition: Santurkar et al. 2018,
 3.2; the same is measured along the optimiser's own step. Values that are not finite, or
 missing after a run diverged, count as infinite.
 
-The first three are absolute: a network that sits where it started has small gradients,
-which change little, and counts as smooth for that alone. Hence the last, and hence the
-comparison of two networks where their training losses are equal.
+The first two are absolute: a network that sits where it started has small gradients, which
+change little, and counts as smooth for that alone. By definition the last two are divided
+by the gradient's norm, and the last is s times beta. The curvature of a plateau is small
+as well, hence the comparison of two networks where their training losses are equal.
 """
 
 from itertools import pairwise

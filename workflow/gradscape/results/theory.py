@@ -166,24 +166,28 @@ def share_below(run: FinishedRun, slopes: np.ndarray) -> float | None:
 
 
 def lesion_loss(run: FinishedRun) -> float | None:
-    """The share of its accuracy that the network loses with a block, median over blocks."""
+    """The share of its accuracy above a guess's that the network loses with a block, median
+    over blocks; None if it has next to none."""
     table = run.probe("lesion")
     if table is None:
         return None
-    accuracies = table.set_index("block")["accuracy"]
-    return float(1 - accuracies.drop("none").median() / accuracies["none"])
+    chance = 1 / run.record["data"]["classes"]
+    above = table.set_index("block")["accuracy"] - chance
+    if not above["none"] > chance:
+        return None
+    return float(1 - above.drop("none").median() / above["none"])
 
 
 # Of every step
 
 
 def batch_sharpness(run: FinishedRun) -> float | None:
-    """Curvature of the minibatch's loss along its own gradient g, mean gᵀHg over mean |g|²
-    (Andreyev & Beneventano 2024), in the last quarter of training, times half the rate: 1
-    at the edge of stability, where the curvature is 2 over the learning rate.
+    """Curvature of the minibatch's loss along its own gradient g, the mean of gᵀHg / |g|²
+    (Andreyev & Beneventano 2024, from version 3 on), in the last quarter of training, times
+    half the rate: 1 at the edge of stability, where the curvature is 2 over the rate.
 
-    From the loss at the smallest probed step s: L(w - s g) = L - s |g|² + s²/2 gᵀHg, where
-    s is half the learning rate.
+    From the loss at the smallest probed step s, half the learning rate: L(w - s g) =
+    L - s |g|² + s²/2 gᵀHg. So it is the curvature averaged over that step.
     """
     steps = run.steps
     if "probed_loss_here" not in steps:
@@ -194,4 +198,4 @@ def batch_sharpness(run: FinishedRun) -> float | None:
     change = steps["probed_loss"][last, 0].astype(float) - steps["probed_loss_here"][last]
     curved = 2 * (change + size * squares) / size**2
     rate = size / REACH[0]
-    return float(np.mean(curved * rate / 2) / np.mean(squares))
+    return float(np.mean(curved / squares * rate / 2))
