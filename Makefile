@@ -27,7 +27,7 @@ demo: setup tex
 	@echo "The report is results/demo/report.pdf; to explore, open results/demo/report.html"
 
 test: lint tex
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

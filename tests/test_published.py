@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import re
 import shutil
 import subprocess
 
@@ -11,6 +13,8 @@ from pypdf import PdfReader
 
 from conftest import ROOT, page_fill, succeed
 from gradscape.config import Experiment
+from gradscape.errors import GradscapeError
+from gradscape.report.diff import write_diff
 from gradscape.report.verdicts import HOLDS, UNMEASURED
 from gradscape.report.view import StudyView
 
@@ -114,3 +118,47 @@ def test_the_best_network_is_good_and_quick_on_two_cores():
     assert record["backend"]["kind"].startswith("CPU")
     assert record["data"]["name"] == "cifar10" and record["seconds_training"] < 900
     assert pd.read_csv(run / "test.csv")["test_accuracy"].iloc[0] > 0.80
+
+
+@pytest.mark.parametrize("course", ["edinburgh", "fudan", "alberta", "sapienza"])
+def test_each_task_is_on_the_page_that_the_list_names(course):
+    """Not before the heading that has the task's number, and there is such a page."""
+    parts = (ROOT / "docs/courseworks.md").read_text().split("\n## ")
+    section = next(part for part in parts if f"cpu/{course}.pdf" in part)
+    document = PdfReader(ROOT / f"results/published/cpu/{course}.pdf")
+    pages = [page.extract_text() for page in document.pages]
+    rows = re.findall(r"^\| (.+?) \| (\d+|–) \| (.*)\|$", section, flags=re.MULTILINE)
+    assert len(rows) >= 5
+    for task, page, left_open in rows:
+        if page == "–":
+            assert left_open.strip(), task
+            continue
+        assert int(page) <= len(pages), task
+        number = re.match(r"(?:Question )?([1-5A](?:\.\d|[a-z])?)\b(?! \(2021\))", task)
+        heading = rf"\(Question\s+{number[1]}\)" if number else "$^"
+        found = [n for n, text in enumerate(pages, 1) if re.search(heading, text)]
+        assert int(page) >= min(found, default=1), task
+
+
+def test_what_changed_between_two_folders_is_marked(tmp_path, monkeypatch):
+    """By latexdiff; here by a stand-in that marks the newer of the two texts."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        shutil.copytree(ROOT / "results/published/engine", folder)
+    (new / "config.json").write_text(
+        (new / "config.json").read_text().replace('"title": "', '"title": "NEW ', 1)
+    )
+    marker = tmp_path / "bin" / "latexdiff"
+    marker.parent.mkdir()
+    marker.write_text('#!/bin/sh\nsed "s/NEW/CHANGED/" "$4"\n')
+    marker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{marker.parent}:{os.environ['PATH']}")
+    path = write_diff(old, new)
+    assert path == new / "report-diff.pdf"
+    assert "CHANGED" in PdfReader(path).pages[0].extract_text()
+    assert not (old / "report-diff.pdf").exists()
+    with pytest.raises(GradscapeError, match=r"bin: is no results folder.*config\.json"):
+        write_diff(old, marker.parent)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(GradscapeError, match="latexdiff is missing; apt-get install"):
+        write_diff(old, new)

@@ -198,6 +198,11 @@ def parser() -> Parser:
     add_document(added)
     added.add_argument("--results", type=Path, required=True, help="as for tex")
 
+    added = command(commands.diff)
+    added.add_argument("old", metavar="A", type=Path, help="results/<config>")
+    text = "another, which gets report-diff.pdf"
+    added.add_argument("new", metavar="B", type=Path, help=text)
+
     added = command(commands.publish)
     add_config(added)
     added.add_argument("--out", type=Path, required=True, help="folder for the tables")

@@ -157,6 +157,13 @@ def pdf(arguments) -> None:
     compile_pdf(Results(arguments.results), arguments.document)
 
 
+def diff(arguments) -> None:
+    """mark what changed between the reports of two results folders, by latexdiff"""
+    from gradscape.report.diff import write_diff
+
+    print(write_diff(arguments.old, arguments.new))
+
+
 def publish(arguments) -> None:
     """save the finished runs as tables, without weights, for reports to use"""
     from gradscape.report.publish import publish as publish_runs

@@ -31,7 +31,16 @@ from gradscape.study import matches
 def build(experiment: Experiment) -> None:
     """Draw, write and compile everything from the finished runs: the report, and each
     study's and each course's own document."""
-    results, documents = experiment.results, [REPORT]
+    documents, views = [REPORT, *draw_all(experiment)], {}
+    for document in documents:
+        write_tex(experiment, document, views)  # each study is viewed once
+        compile_pdf(experiment.results, document)
+
+
+def draw_all(experiment: Experiment) -> list[str]:
+    """Draw the finished runs' figures, gather their tables; returns the studies that have
+    some, and the courses that ask for these."""
+    results, documents = experiment.results, []
     for folder in (results.root / "figures", results.root / "tables"):
         refuse_links(folder, *folder.glob("*"))
     for study in experiment.studies.values():
@@ -56,10 +65,7 @@ def build(experiment: Experiment) -> None:
     for course in experiment.courses:
         if chosen & {study.name for study in experiment.of_course(course)}:
             documents.append(course)
-    views: dict[str, StudyView] = {}  # computed once for all documents
-    for document in documents:
-        write_tex(experiment, document, views)
-        compile_pdf(results, document)
+    return documents
 
 
 # A word in letters that LaTeX lacks, as `letters.escape` writes it.

@@ -1,0 +1,41 @@
+"""What changed between the reports of two results folders, as latexdiff marks it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from gradscape.config import Experiment
+from gradscape.errors import GradscapeError
+from gradscape.files import whole
+from gradscape.layout import REPORT, Results
+from gradscape.report.build import draw_all, write_tex
+from gradscape.report.pdf import compile_pdf
+
+DIFF = "report-diff"
+# By colours and fonts: ulem, which strikes through, is in no small TeX. New pictures only.
+LATEXDIFF = ["latexdiff", "--type=CFONT", "--graphics-markup=none"]
+
+
+def write_diff(old: Path, new: Path) -> Path:
+    """Write both reports again from their runs, and the new one with its changes marked."""
+    if shutil.which(LATEXDIFF[0]) is None:
+        raise GradscapeError("latexdiff is missing; apt-get install latexdiff")
+    experiments = [experiment(Results(folder)) for folder in (old, new)]
+    for chosen in experiments:
+        draw_all(chosen)
+        write_tex(chosen)
+    sources = [chosen.results.tex(REPORT).resolve() for chosen in experiments]
+    done = subprocess.run([*LATEXDIFF, *sources], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise GradscapeError(f"latexdiff stopped: {' '.join(done.stderr.split())}")
+    results = experiments[1].results
+    with whole(results.tex(DIFF)) as partial:
+        partial.write_text(done.stdout)
+    compile_pdf(results, DIFF, strict=False)
+    return results.pdf(DIFF)
+
+
+def experiment(results: Results) -> Experiment:
+    if not results.config.is_file():
+        raise GradscapeError(f"{results}: is no results folder, it has no config.json")
+    return Experiment.from_file(results.config.resolve(), results.root)
