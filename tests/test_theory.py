@@ -14,6 +14,7 @@ from gradscape.engine.along_gradient import along, step_sizes
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
+from gradscape.figures.phase import ended, points_of
 from gradscape.models import build
 from gradscape.probes.hessian import filter_units, hessian_product, in_units
 from gradscape.probes.lesion import lesion, removable, without
@@ -374,8 +375,13 @@ def dataset_run(generated, tmp_path) -> FinishedRun:
 
 def test_the_phase_figure_tells_what_trained(tmp_path):
     runs = []
-    for model, loss, share in (("vgg38", 4.6, 0.0), ("vgg38-bn", 3.0, 0.5)):
-        run = write_run(tmp_path, model, losses=(4.6, loss))
+    for model, rate, loss, share in (
+        ("vgg38", 1e-3, 4.6, 0.0),
+        ("vgg38-bn", 1e-3, np.nan, 0.5),
+        ("vgg38-bn", 1e-2, 3.0, 0.5),  # the best of its rates
+        ("vgg38-bn", 1e-1, np.nan, 0.5),
+    ):
+        run = write_run(tmp_path, model, rate, losses=(4.6, loss))
         signal = {
             "moment": "initialisation",
             "layer": ["entry", "stages.0.conv1", "head"],
@@ -394,6 +400,7 @@ def test_the_phase_figure_tells_what_trained(tmp_path):
     draw(Figure("s", "phase", "phase", wide=True), runs, out)
     picture, facts = (path.read_text() for path in out)
     assert "VGG38 BN" in picture and "did not train" in picture
+    assert [ended(point) for point in points_of(runs).values()] == [4.6, 3.0]
     assert "uniform guess, 4.61" in facts and "Shares below 1e-14 are rounding" in facts
 
 

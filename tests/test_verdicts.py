@@ -94,6 +94,24 @@ def test_one_seed_is_judged_by_the_images(tmp_path):
     assert paired.high - paired.low == pytest.approx(2 * expected, rel=1e-6)
 
 
+def test_losses_of_single_runs_differ_by_more_than_their_scatter(tmp_path):
+    claim = claims("degradation")["rc-undoes-degradation"]
+    assert claim["scatter"] == 0.07
+    for loss, verdict, is_reversed in (
+        (2.0, HOLDS, False),
+        (2.20, UNDECIDED, False),
+        (2.25, UNDECIDED, False),
+        (2.40, FAILS, True),
+    ):
+        runs = [
+            write_run(tmp_path / str(loss), "vgg38-bn-rc", losses=(4.0, loss)),
+            write_run(tmp_path / str(loss), "vgg08-bn", losses=(4.0, 2.24)),
+        ]
+        decision = decide("c", claim, runs)
+        assert (decision.verdict, decision.reversed) == (verdict, is_reversed), loss
+        assert decision.basis == "one run each (± 0.07)"
+
+
 def test_bands_over_different_rates_are_not_compared(tmp_path):
     runs = [
         write_run(tmp_path, "vgg-a", 1e-3, losses=(2.0, 2.0)),
@@ -169,10 +187,16 @@ SECTIONS = ["degradation", "schedules", "landscape", "landscape-paper", "sharpne
 SECTIONS += ["depth", "initialisation", "shortcuts", "folding", "rates", "optimisers"]
 SECTIONS += ["accuracy", "regularisation", "transfer"]
 SLIPS = [r"\?\?", r"\bnan\b", r"\(s\)", r"\b1 (runs|epochs|images|seeds)\b", r"\(\s*\)"]
-SLIPS += [r"\[(left|right|difference)\]", r"  +\.", r"\bNone\b(?! of)", r"\s,", r"\.\s*\."]
+SLIPS += [
+    r"\[(left|right|difference|points)\]",
+    r"  +\.",
+    r"\bNone\b(?! of)",
+    r"\s,",
+    r"\.\s*\.",
+]
 
 
-@pytest.mark.parametrize("verdict", [HOLDS, FAILS, UNDECIDED, UNMEASURED])
+@pytest.mark.parametrize("verdict", [HOLDS, FAILS, "reversed", UNDECIDED, UNMEASURED])
 @pytest.mark.parametrize("study", SECTIONS)
 def test_a_section_reads_well_whatever_the_verdicts(study, verdict, tmp_path, monkeypatch):
     """With every verdict on all of its claims, with runs missing, of one seed and epoch."""
@@ -182,11 +206,13 @@ def test_a_section_reads_well_whatever_the_verdicts(study, verdict, tmp_path, mo
     finished(experiment, study, first[: len(first) // 2 + 1], tmp_path, losses=(4.0,),
              accuracies=(0.3,))  # fmt: skip
     decide_all = verdicts.decide_all
+    is_reversed = verdict == "reversed"
+    verdict = FAILS if is_reversed else verdict
 
     def doctored(claims, runs):
         return {
             name: verdicts.Verdict(
-                **vars(v) | {"verdict": verdict}
+                **vars(v) | {"verdict": verdict, "reversed": is_reversed}
                 | ({} if verdict == UNMEASURED else {"left": [0.3], "right": [0.2]})
             )
             for name, v in decide_all(claims, runs).items()

@@ -25,12 +25,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
 
     Of several learning rates, that with the lowest training loss.
     """
-    points: dict[str, np.ndarray] = {}
-    for (model, _, variant), group in by_setting(runs).items():
-        name = ", ".join(filter(None, [model_label(model), variant]))
-        point = coordinates(group)
-        if name not in points or not point[-1] >= points[name][-1]:
-            points[name] = point
+    points = points_of(runs)
     chance = runs[0].chance_loss
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.6))
     taken: dict[tuple, int] = {}
@@ -73,6 +68,17 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     return picture, " ".join(facts)
 
 
+def points_of(runs: list[FinishedRun]) -> dict[str, np.ndarray]:
+    """The coordinates of each model and variant, at the rate that trains best."""
+    points: dict[str, np.ndarray] = {}
+    for (model, _, variant), group in by_setting(runs).items():
+        name = ", ".join(filter(None, [model_label(model), variant]))
+        point = coordinates(group)
+        if name not in points or ended(point) < ended(points[name]):
+            points[name] = point
+    return points
+
+
 def coordinates(group: list[FinishedRun]) -> np.ndarray:
     """Image share, decades, cosine and training loss, means over seeds. What was not
     measured is NaN."""
@@ -82,6 +88,11 @@ def coordinates(group: list[FinishedRun]) -> np.ndarray:
     means = table.mean(axis=0)
     means[0] = np.exp(means[0])
     return means
+
+
+def ended(point: np.ndarray) -> float:
+    """The training loss; not a number is the worst."""
+    return float(np.nan_to_num(point[-1], nan=np.inf))
 
 
 def size(cosine: float) -> float:
