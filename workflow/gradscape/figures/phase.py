@@ -28,23 +28,26 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     points = points_of(runs)
     chance = runs[0].chance_loss
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.6))
-    taken: dict[tuple, int] = {}
-    for name, (share, decades, cosine, loss) in points.items():
+    # Many start near each other: labels are pushed upwards, each a line above the last.
+    measured = [point[1] for point in points.values() if np.isfinite(point[1])]
+    line = 7 / 130 * np.ptp(measured or [0.0])  # a line's share of the axis, in decades
+    highest = {True: -np.inf, False: -np.inf}
+    for name, (share, decades, cosine, loss) in sorted(
+        points.items(), key=lambda item: np.nan_to_num(item[1][1])
+    ):
         trained = loss < chance - MARGIN
         colour = style.colour(TRAINED if trained else STUCK)
         filled = colour if trained else "none"
         look = {"marker": "o", "ms": size(cosine), "mec": colour, "mfc": filled}
         axis.plot(share, decades, ls="", **look)
-        # Networks that differ in the optimiser alone start at the same place.
-        place = (round(np.log10(share), 1), round(decades, 1))
-        row = taken[place] = taken.get(place, -1) + 1
         left = share > np.sqrt(SMALLEST)  # where there is more room
+        highest[left] = max(decades, highest[left] + line)
         axis.annotate(
             name,
             (share, decades),
-            (-6 if left else 6, 1 - 7 * row),
-            textcoords="offset points",
+            (share * (0.3 if left else 3), highest[left]),
             ha="right" if left else "left",
+            va="center",
             fontsize=5.5,
             color=colour,
         )
