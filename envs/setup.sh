@@ -24,7 +24,7 @@ else
   fi
   install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 fi
-echo "Installing the locked environment into .venv (5 GB; minutes)"
+echo "Installing the locked environment into .venv (6 GB; minutes)"
 install --require-hashes -r requirements.lock
 install --no-deps --no-build-isolation --editable .
 touch .venv/installed
