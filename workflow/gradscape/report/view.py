@@ -159,16 +159,9 @@ class StudyView:
         names = dict.fromkeys(run.record["data"]["name"] for run in self.finished)
         return tex.listing([words.dataset(name) for name in names])
 
-    def images(self, **where) -> Tex:
-        """How many images the finished runs trained on: `47,500 images`."""
-        runs = self.chosen(**where)
-        counts = sorted({run.record["data"]["train"] for run in runs})
-        numbers = tex.listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
-        return Tex(f"{numbers} images")
-
-    def validation(self, **where) -> Tex:
-        """How many images the finished runs validated on: `5,000 images`."""
-        counts = sorted({r.record["data"]["validation"] for r in self.chosen(**where)})
+    def images(self, part: str = "train", **where) -> Tex:
+        """How many images the finished runs have in a part of the data: `47,500 images`."""
+        counts = sorted({run.record["data"][part] for run in self.chosen(**where)})
         numbers = tex.listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
         return Tex(f"{numbers} images")
 
