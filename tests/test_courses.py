@@ -215,7 +215,7 @@ def test_edinburghs_report_is_written_again_from_the_archive(experiment, tmp_pat
 def test_the_student_is_on_the_page(experiment, tmp_path):
     results = tmp_path / "results"
     shutil.copytree(experiment.results.root, results)
-    (results / "report").mkdir()
+    (results / "report").mkdir(exist_ok=True)
     (results / "report/edinburgh.tex").write_text(
         "\\documentclass{article}\\usepackage{hyperref}\n\\title{The deep one}\n"
         "\\author{}\n\\begin{document}\\maketitle Measured: "

@@ -185,7 +185,7 @@ def finished(experiment, study, chosen, tmp_path, **more) -> None:
 
 SECTIONS = ["degradation", "schedules", "landscape", "landscape-paper", "sharpness"]
 SECTIONS += ["depth", "initialisation", "shortcuts", "folding", "rates", "optimisers"]
-SECTIONS += ["accuracy", "regularisation", "transfer"]
+SECTIONS += ["accuracy", "regularisation", "transfer", "theory"]
 SLIPS = [r"\?\?", r"\bnan\b", r"\(s\)", r"\b1 (runs|epochs|images|seeds)\b", r"\(\s*\)"]
 SLIPS += [
     r"\[(left|right|difference|points)\]",

@@ -1,11 +1,14 @@
 """Mean square of pre-activations and gradients by depth, with the law's prediction."""
 
+from typing import Annotated
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
 from gradscape.figures import style
+from gradscape.options import OneOf, Unset
 from gradscape.results.runs import FinishedRun, model_label
 from gradscape.study import Figure
 
@@ -13,15 +16,26 @@ PROBES = ["signal"]
 PANELS = [
     ("initialisation", "activation", "pre-activations at initialisation"),
     ("initialisation", "gradient", "gradients at initialisation"),
+    ("best", "activation", "pre-activations, trained"),
     ("best", "gradient", "gradients, trained"),
 ]
 
 
-def signal_propagation(figure: Figure, runs: list[FinishedRun]):
+def signal_propagation(
+    figure: Figure,
+    runs: list[FinishedRun],
+    moment: Annotated[
+        str | None, OneOf(("initialisation", "best")), Unset("both"), "weights to show"
+    ] = None,
+):
     """Points: one per layer and seed. Lines: the law at initialisation, where the network
     is plain; elsewhere the geometric mean over seeds."""
     models = list(dict.fromkeys(run.model for run in runs))
-    picture, axes = plt.subplots(1, 3, figsize=(style.width(figure.wide), 2.4))
+    panels = [p for p in PANELS if moment in (None, p[0]) and (moment or p != PANELS[2])]
+    picture, axes = plt.subplots(
+        1, len(panels), figsize=(style.width(figure.wide), 2.4), squeeze=False
+    )
+    axes = axes[0]
     handles, predicted_any = [], False
     seeds = sorted({run.seed for run in runs})
     facts = [
@@ -32,8 +46,8 @@ def signal_propagation(figure: Figure, runs: list[FinishedRun]):
         colour = style.colour(number)
         handles.append(Line2D([], [], color=colour, marker=".", label=model_label(model)))
         tables = [run.probe("signal") for run in runs if run.model == model]
-        for axis, (moment, quantity, _) in zip(axes, PANELS, strict=True):
-            chosen = [table[table.moment == moment].set_index("depth") for table in tables]
+        for axis, (when, quantity, _) in zip(axes, panels, strict=True):
+            chosen = [table[table.moment == when].set_index("depth") for table in tables]
             column = f"{quantity}_mean_square"
             values = pd.concat([table[column] for table in chosen], axis=1)
             values = values.where(values > 0)  # zero has no place on a log axis
@@ -46,7 +60,7 @@ def signal_propagation(figure: Figure, runs: list[FinishedRun]):
             else:
                 mean = np.exp(np.log(values).mean(axis=1))
                 axis.plot(mean.index, mean, color=colour, lw=0.7)
-    for axis, (_, _, title) in zip(axes, PANELS, strict=True):
+    for axis, (_, _, title) in zip(axes, panels, strict=True):
         style.log_scale(axis)
         axis.set_title(title)
         axis.set_xlabel("layer, from input to output")
