@@ -1,7 +1,7 @@
 """What a configuration will cost, before it runs: device-hours, disk and the longest chain.
 
 The times were measured, on the configuration's own finished runs and on those kept in
-`results/published/`. For a GPU that has none, they are estimates and are marked as such.
+`results/published/`. For a kind of device that has none, they are guesses, and said to be.
 """
 
 import torch
@@ -37,56 +37,46 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
         cuda = torch.cuda.is_available()
         needs = {run.settings.device for run in experiment.runs}
         kind = device_kind("cuda" if cuda and needs != {"cpu"} else "cpu")
-    measured = rates.of(experiment, kind)
-    lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
-    seconds, unmeasured, estimated, disk = {}, set(), set(), 0
-    for name, study in experiment.studies.items():
-        missing = [
-            run
-            for run in study.runs
-            if not experiment.is_finished(run) and not experiment.left_out(run)
-        ]
-        times = {
-            run.id: measured.seconds(run.settings, experiment.threads) for run in missing
+    on_cpu = kind.startswith("CPU")
+    times, guesses = rates.expected(experiment, kind)
+    settings = {run.id: run.settings for run in experiment.runs}
+    if not on_cpu:
+        times |= {
+            run: estimated_seconds(settings[run], facts(settings[run].dataset))
+            for run in guesses
         }
-        if not kind.startswith("CPU"):
-            guesses = {r.id: r.settings for r in missing if times[r.id] is None}
-            estimated |= guesses.keys()
-            times |= {
-                run: estimated_seconds(settings, facts(settings.dataset))
-                for run, settings in guesses.items()
-            }
-        unmeasured |= {run.settings.model for run in missing if times[run.id] is None}
-        known = {run: time for run, time in times.items() if time is not None}
-        seconds |= known
-        bytes_left = sum(disk_bytes(run.settings) for run in missing)
-        disk += bytes_left
-        hours = f"{sum(known.values()) / 3600:.2f}" if len(known) == len(times) else "?"
+    lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
+    disk = {run: disk_bytes(settings[run]) for run in times}
+    for name, study in experiment.studies.items():
+        missing = [run.id for run in study.runs if run.id in times]
+        hours = sum(times[run] for run in missing) / 3600
         lines.append(
-            f"{name:<20} {len(study.runs):>6} {len(missing):>6} {hours:>9} "
-            f"{size(bytes_left):>9}"
+            f"{name:<20} {len(study.runs):>6} {len(missing):>6} {hours:>9.2f} "
+            f"{size(sum(disk[run] for run in missing)):>9}"
         )
-    unit = "CPU-hours" if kind.startswith("CPU") else "GPU-hours"
+    unit = "CPU-hours" if on_cpu else "GPU-hours"
     datasets = {run.settings.dataset for run in experiment.runs}
     data = sum(dataset_bytes(facts(name)) for name in datasets)
-    lines.append(f"\ndisk: {size(disk)} for the runs to do, {size(data)} for the datasets")
-    if seconds:
-        total, longest = sum(seconds.values()), max(seconds, key=seconds.get)
+    left = size(sum(disk.values()))
+    lines.append(f"\ndisk: {left} for the runs to do, {size(data)} for the datasets")
+    if times:
+        total, longest = sum(times.values()), max(times, key=times.get)
         lines += [
             f"time: {total / 3600:.2f} {unit} on {kind}",
-            f"longest chain: data, train {longest} ({seconds[longest] / 60:.0f} min), "
+            f"longest chain: data, train {longest} ({times[longest] / 60:.0f} min), "
             "figure, tex, pdf; more devices do not shorten it",
         ]
-    if estimated:
-        lines.append(
-            f"{len(estimated)} runs were never measured on {kind}: their times are "
-            "estimates for an H200, from counted kernels and operations, and may be off "
-            "by a third"
+    if guesses:
+        basis = (
+            "what they took on other CPUs, or the mean of the other runs"
+            if on_cpu
+            else "estimates for an H200, from counted kernels and operations, and may be "
+            "off by a third"
         )
-    if unmeasured:
+        runs, were = ("run", "was") if len(guesses) == 1 else ("runs", "were")
         lines.append(
-            f"not measured on {kind} in this precision and with these threads: "
-            f"{', '.join(sorted(unmeasured))}"
+            f"{len(guesses)} {runs} {were} never measured on {kind}: "
+            f"their times are {basis}"
         )
     return "\n".join(lines)
 

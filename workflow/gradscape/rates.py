@@ -93,14 +93,34 @@ def of(experiment: Experiment, kind: str) -> Measured:
     return measure(kind, folders, experiment.datasets.values())
 
 
-def cpu_seconds(experiment: Experiment) -> dict[str, float]:
-    """What each run to do should take on a CPU, whichever was measured; a network that
-    never was, as long as the others' mean."""
-    measured = of(experiment, "CPU")
-    times = {
-        run.id: measured.seconds(run.settings, experiment.threads)
+def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None], set[str]]:
+    """What each run to do should take, and which of these times are guesses.
+
+    Where a network was never measured on a kind of CPU, that is what it took on any CPU,
+    times how much slower this kind is in the others; where it never was on any, the mean of
+    the other runs. On a GPU it is None.
+    """
+    measured = of(experiment, kind)
+    to_do = {
+        run.id: run.settings
         for run in experiment.runs
         if not experiment.is_finished(run) and not experiment.left_out(run)
     }
-    known = [time for time in times.values() if time is not None] or [60.0]
-    return {run: mean(known) if time is None else time for run, time in times.items()}
+    threads = experiment.threads
+    times = {run: measured.seconds(settings, threads) for run, settings in to_do.items()}
+    guesses = {run for run, time in times.items() if time is None}
+    if kind.startswith("CPU") and guesses:
+        anywhere = of(experiment, "CPU")
+        here, there = measured.seconds_per_image, anywhere.seconds_per_image
+        slower = median([here[key] / there[key] for key in here] or [1])
+        for run in guesses:
+            time = anywhere.seconds(to_do[run], threads)
+            times[run] = None if time is None else slower * time
+        known = [time for time in times.values() if time is not None] or [60.0]
+        times = {run: mean(known) if time is None else time for run, time in times.items()}
+    return times, guesses
+
+
+def cpu_seconds(experiment: Experiment) -> dict[str, float]:
+    """What each run to do should take on a CPU, whichever was measured."""
+    return expected(experiment, "CPU")[0]
