@@ -76,6 +76,8 @@ def test_generated_images_are_balanced_and_repeatable():
     assert first.images.shape == (11_000, 32, 32, 3)
     assert set(np.bincount(first.labels[: first.train])) == {1_000}
     assert len(acquire("generated100").classes) == 100
+    small = acquire("generated10-small")
+    assert small.facts == facts("generated10-small") and small.images.shape[1:3] == (16, 16)
 
 
 def test_a_damaged_store_is_refused(tmp_path):

@@ -34,7 +34,13 @@ def data(arguments) -> None:
     with exclusive(out) as waited:
         if waited and (out / "dataset.json").exists():
             return  # the other process has made it; this file is written last
-        save(acquire(arguments.name, arguments.data_dir), out)
+        dataset = acquire(arguments.name, arguments.data_dir)
+        save(dataset, out)
+    known = dataset.facts
+    print(
+        f"{dataset.name}: {known.train:,} images for training, {known.test:,} for testing, "
+        f"in {known.classes} classes, in {out}"
+    )
 
 
 def weights(arguments) -> None:
@@ -87,8 +93,9 @@ def probe(arguments) -> None:
     known = options_of("probe", arguments.name)
     validate_options(options, known, "--options")
     measure = find("probe", arguments.name)
-    run = trained(arguments)
-    write_csv(arguments.out, measure(run, **settled(options, known or {})))
+    rows = measure(trained(arguments), **settled(options, known or {}))
+    write_csv(arguments.out, rows)
+    print(f"{arguments.name}: {len(rows):,} rows, in {arguments.out}")
 
 
 def test(arguments) -> None:

@@ -22,7 +22,7 @@ class Settings:
     """What one run is trained with; the defaults are a coursework's."""
 
     model: A[str, Named("model", own=True), "a name that `gradscape models` lists, or `path/file.py:constructor` of your own"]
-    dataset: A[str, Named("dataset", own=True), "`cifar10`, `cifar100`, `svhn`, `fashion-mnist`, `generated10`, `generated100`, or your own images: a folder of class folders, an `.npz`, or `path/file.py:function`"]
+    dataset: A[str, Named("dataset", own=True), "`cifar10`, `cifar100`, `svhn`, `fashion-mnist`, `generated10`, `generated10-small`, `generated100`, or your own images: a folder of class folders, an `.npz`, or `path/file.py:function`"]
     width: A[int | None, Range(1, 4096), MODEL, MODELS_OWN, "filters of the first convolution, for models that let you choose (`resnet-small`)"] = None
     activation: A[str | None, Named("activation"), MODEL, MODELS_OWN, "`relu`, `leaky_relu`, `elu`, `gelu`, `tanh` or `sigmoid`, likewise"] = None
     dropout: A[float | None, Range(0, below=1), MODEL, MODELS_OWN, "probability of dropping a unit, likewise"] = None

@@ -35,6 +35,7 @@ DATASETS = {
     "svhn": Entry("official:svhn", Facts(3, 32, 10, 73_257, 26_032)),
     "fashion-mnist": Entry("official:fashion_mnist", Facts(1, 28, 10, 60_000, 10_000)),
     "generated10": Entry("generated:generate", Facts(3, 32, 10, 10_000, 1_000)),
+    "generated10-small": Entry("generated:generate", Facts(3, 16, 10, 10_000, 1_000)),
     "generated100": Entry("generated:generate", Facts(3, 32, 100, 10_000, 1_000)),
 }
 

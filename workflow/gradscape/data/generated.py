@@ -1,4 +1,4 @@
-"""Generated images of CIFAR's shape, for machines without CIFAR: oriented gratings.
+"""Generated images, of CIFAR's shape or half its side: oriented gratings.
 
 The class is a grating's tilt and spatial frequency, and with 100 classes also its colour
 axis. The side it tilts to (so that a horizontal flip keeps the class), phase, contrast,
@@ -13,7 +13,7 @@ from gradscape.data.store import Dataset
 
 SEED = 2020
 TRAIN, TEST = 10_000, 1_000
-SIZE = 32
+SIZE, SMALL = 32, 16
 TILTS = (0.0, 22.5, 45.0, 67.5, 90.0)  # degrees between the stripes' normal and x
 FREQUENCIES = (3.0, 6.0)  # periods across an image
 NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the lightest 1
@@ -22,16 +22,18 @@ NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the
 def generate(name: str, folder: Path | None = None) -> Dataset:
     """10,000 training and 1,000 test images in 10 or 100 balanced classes.
 
-    `name` ends with the number of classes; `folder`, where other datasets' files
-    are, is not used.
+    `name` is `generated` with the number of classes, and may end in `-small`; `folder`,
+    where other datasets' files are, is not used.
     """
-    classes, random = int(name.removeprefix("generated")), np.random.RandomState(SEED)
+    number, _, small = name.removeprefix("generated").partition("-")
+    classes, size = int(number), SMALL if small else SIZE
+    random = np.random.RandomState(SEED)
     labels = np.concatenate(
         [random.permutation(np.arange(n) % classes) for n in (TRAIN, TEST)]
     ).astype(np.uint8)
-    images = np.empty((TRAIN + TEST, SIZE, SIZE, 3), np.uint8)
+    images = np.empty((TRAIN + TEST, size, size, 3), np.uint8)
     for start in range(0, len(labels), 1000):
-        images[start : start + 1000] = gratings(labels[start : start + 1000], random)
+        images[start : start + 1000] = gratings(labels[start : start + 1000], size, random)
     axes = [f", colour axis {18 * i + 9}°" for i in range(10)] if classes == 100 else [""]
     names = [
         f"{tilt:g}°, {frequency:g} periods{axis}"
@@ -42,15 +44,15 @@ def generate(name: str, folder: Path | None = None) -> Dataset:
     return Dataset(name, "generated", names, TRAIN, images, labels)
 
 
-def gratings(labels: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """uint8 [n, 32, 32, 3], one grating per label: shape label % 10, colour label // 10."""
+def gratings(labels: np.ndarray, size: int, random: np.random.RandomState) -> np.ndarray:
+    """uint8 [n, size, size, 3], one grating per label: shape label % 10, colour label // 10."""
     n = len(labels)
     shape, colour = labels % 10, labels // 10
     tilt = np.asarray(TILTS)[shape % len(TILTS)] + random.uniform(-4.5, 4.5, n)
     angle = np.deg2rad(tilt) * random.choice([-1, 1], n)
     frequency = np.asarray(FREQUENCIES)[shape // len(TILTS)]
     phase = random.uniform(0, 2 * np.pi, n)
-    y, x = np.mgrid[:SIZE, :SIZE] / SIZE
+    y, x = np.mgrid[:size, :size] / size
     along = np.cos(angle)[:, None, None] * x + np.sin(angle)[:, None, None] * y
     wave = np.sin(2 * np.pi * frequency[:, None, None] * along + phase[:, None, None])
     # Half a turn: the opposite colour is the same grating half a period on.

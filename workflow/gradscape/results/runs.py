@@ -205,6 +205,7 @@ DATASETS = {
     "svhn": "SVHN",
     "fashion-mnist": "Fashion-MNIST",
     "generated10": "generated images in 10 classes",
+    "generated10-small": "small generated images in 10 classes",
     "generated100": "generated images in 100 classes",
 }
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
