@@ -107,6 +107,12 @@ class StudyView:
         return [name for name, claim in self.claims.items() if claim.verdict != UNMEASURED]
 
     @property
+    def undecided(self) -> list[Tex]:
+        """The statements that the runs neither bear out nor refute."""
+        open_ = (v for v in self.claims.values() if v.verdict == UNDECIDED)
+        return [tex.escape(claim.statement) for claim in open_]
+
+    @property
     def unmeasured(self) -> int:
         """How many claims no runs decide."""
         return len(self.claims) - len(self.measured)
