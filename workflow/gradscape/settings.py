@@ -52,7 +52,7 @@ class Settings:
     optimiser: A[str, Named("optimiser", own=True), "`adam`, `adamw`, `sgd`, `rmsprop`, or `muon`, this project's own"] = "adam"
     momentum: A[float, Range(0, below=1), "of `sgd` and `muon`"] = 0.9
     nesterov: A[bool, "of `sgd`"] = False
-    weight_decay: A[float, Range(0), "decoupled with `adamw`, an l2 term otherwise"] = 0.0
+    weight_decay: A[float, Range(0), "decoupled with `adamw` and `muon`, an l2 term otherwise"] = 0.0
     adaptive_clipping: A[float | None, Range(above=0), Unset("off"), "adaptive gradient clipping: the largest norm of a unit's gradient, as a share of its weights' norm; not of the output layer"] = None
     schedule: A[str, Named("schedule", own=True), "`constant`, `cosine` (stepped once per epoch), `cosine_per_iteration` (the course's variant since 2023/24: stepped once per minibatch with a period counted in epochs, so the rate swings), `exponential` or `staircase`"] = "cosine"
     final_learning_rate: A[float, Range(0), "where a cosine ends"] = 2e-5
