@@ -21,7 +21,7 @@ from gradscape.results.runs import FinishedRun, best_setting, model_label
 from gradscape.results.tables import results_table
 
 TITLE = "Why VGG38 does not train, and what makes it train"
-STUDIES = ["degradation", "theory"]
+STUDIES = ["degradation"]
 NEEDED = ["degradation"]
 YEARS = [2021, 2024]
 STUDENT = r"s\d{7}"
