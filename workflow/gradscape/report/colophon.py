@@ -29,7 +29,8 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, Tex]]:
         "Precision": Counter(b["precision"] for b in backends if "precision" in b),
     }
     rows = [(name, counted(values, len(runs))) for name, values in found.items() if values]
-    took = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    minutes = words.count(round(60 * hours), "minute") if hours >= 1 / 60 else "seconds"
+    took = f"{hours:.1f} hours" if hours >= 1 else minutes
     return [*rows, ("Training", Tex(f"{took} in all"))]
 
 

@@ -28,7 +28,9 @@ def number(values, style: str = "loss") -> Tex:
             return Tex(f"{mean:.2g}")
         return Tex(rf"${mantissa}\times10^{{{int(exponent)}}}$")
     if style == "significant":
-        text = f"{mean:.3g}" if spread is None else rf"{mean:.3g} $\pm$ {spread:.2g}"
+        text = f"{mean:.3g}"
+        if spread is not None and spread > 5e-4 * abs(mean):
+            text += rf" $\pm$ {f'{spread:#.2g}'.rstrip('.')}"
         return signed(re.sub(r"(?<!\S)(-?)([\d.]+)e([+-]\d+)", shorten_power, text))
     factor, decimals = (100, 1) if style == "accuracy" else (1, 2)
     text = f"{factor * mean:.{decimals}f}"
