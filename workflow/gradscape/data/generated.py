@@ -45,7 +45,7 @@ def generate(name: str, folder: Path | None = None) -> Dataset:
 
 
 def gratings(labels: np.ndarray, size: int, random: np.random.RandomState) -> np.ndarray:
-    """uint8 [n, size, size, 3], a grating per label: shape label % 10, colour label // 10."""
+    """uint8 [n, size, size, 3], one a label: shape label % 10, colour label // 10."""
     n = len(labels)
     shape, colour = labels % 10, labels // 10
     tilt = np.asarray(TILTS)[shape % len(TILTS)] + random.uniform(-4.5, 4.5, n)
