@@ -110,7 +110,7 @@ def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None]
     times = {run: measured.seconds(settings, threads) for run, settings in to_do.items()}
     guesses = {run for run, time in times.items() if time is None}
     if kind.startswith("CPU") and guesses:
-        anywhere = of(experiment, "CPU")
+        anywhere = measured if kind == "CPU" else of(experiment, "CPU")
         here, there = measured.seconds_per_image, anywhere.seconds_per_image
         slower = median([here[key] / there[key] for key in here] or [1])
         for run in guesses:

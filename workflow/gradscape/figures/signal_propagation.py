@@ -13,12 +13,15 @@ from gradscape.results.runs import FinishedRun, model_label
 from gradscape.study import Figure
 
 PROBES = ["signal"]
-PANELS = [
+START = [
     ("initialisation", "activation", "pre-activations at initialisation"),
     ("initialisation", "gradient", "gradients at initialisation"),
+]
+TRAINED = [
     ("best", "activation", "pre-activations, trained"),
     ("best", "gradient", "gradients, trained"),
 ]
+PANELS = {"initialisation": START, "best": TRAINED, None: START + TRAINED[1:]}
 
 
 def signal_propagation(
@@ -31,7 +34,7 @@ def signal_propagation(
     """Points: one per layer and seed. Lines: the law at initialisation, where the network
     is plain; elsewhere the geometric mean over seeds."""
     models = list(dict.fromkeys(run.model for run in runs))
-    panels = [p for p in PANELS if moment in (None, p[0]) and (moment or p != PANELS[2])]
+    panels = PANELS[moment]
     picture, axes = plt.subplots(
         1, len(panels), figsize=(style.width(figure.wide), 2.4), squeeze=False
     )
