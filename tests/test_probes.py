@@ -195,7 +195,7 @@ def at_initialisation(settings: Settings, data, folder) -> pd.DataFrame:
 
 @pytest.mark.parametrize("model", ["vgg08", "vgg-a-bn", "vgg-a-dropout"])
 def test_probing_changes_no_byte(model, dataset, tmp_path):
-    settings = replace(PROBED, model=model, train_items=72, landscape_step=True)
+    settings = replace(PROBED, model=model, train_items=72, epochs=1, landscape_step=True)
     plain = replace(settings, landscape_every=None, gradient_lag=None)
     for name, wanted in (("probed", settings), ("plain", plain)):
         train(Run("s", "r", wanted), dataset, tmp_path / name)

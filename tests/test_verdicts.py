@@ -96,12 +96,12 @@ def test_one_seed_is_judged_by_the_images(tmp_path):
 
 def test_losses_of_single_runs_differ_by_more_than_their_scatter(tmp_path):
     claim = claims("degradation")["rc-undoes-degradation"]
-    assert claim["scatter"] == 0.07
+    assert claim["scatter"] == 0.16
     for loss, verdict, is_reversed in (
         (2.0, HOLDS, False),
-        (2.20, UNDECIDED, False),
-        (2.25, UNDECIDED, False),
-        (2.40, FAILS, True),
+        (2.10, UNDECIDED, False),
+        (2.35, UNDECIDED, False),
+        (2.45, FAILS, True),
     ):
         runs = [
             write_run(tmp_path / str(loss), "vgg38-bn-rc", losses=(4.0, loss)),
@@ -109,7 +109,33 @@ def test_losses_of_single_runs_differ_by_more_than_their_scatter(tmp_path):
         ]
         decision = decide("c", claim, runs)
         assert (decision.verdict, decision.reversed) == (verdict, is_reversed), loss
-        assert decision.basis == "one run each (± 0.07)"
+        assert decision.basis == "one run each (± 0.16)"
+
+
+@pytest.mark.parametrize("scatter, verdict", [(0.01, HOLDS), (1.0, UNDECIDED)])
+def test_medians_over_steps_are_judged_by_their_scatter(scatter, verdict, tmp_path):
+    """A gradient that changes a fifth less with batch normalisation, in the median."""
+    runs = []
+    for model, middle in (("vgg-a", 0.5), ("vgg-a-bn", 0.4)):
+        run = write_run(tmp_path, model)
+        steps = np.arange(11, 41)
+        random = np.random.default_rng(len(model))
+        changes = middle * np.exp(scatter * random.standard_normal(len(steps)))
+        np.savez(
+            run.path / "steps.npz",
+            loss=np.ones(40),
+            steps_per_epoch=10,
+            probed_step=steps,
+            probed_size=np.full((len(steps), 1), 0.1),
+            probed_gradient_norm=np.ones(len(steps)),
+            probed_gradient_distance=changes[:, None],
+            probed_loss=np.ones((len(steps), 1)),
+            probed_loss_here=np.ones(len(steps)),
+        )
+        runs.append(run)
+    claim = decide("c", claims("landscape")["bn-steadies-relative-gradient"], runs)
+    assert (claim.verdict, claim.basis) == (verdict, "30 steps")
+    assert claim.low < claim.difference < claim.high
 
 
 def test_bands_over_different_rates_are_not_compared(tmp_path):

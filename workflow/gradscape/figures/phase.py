@@ -3,16 +3,17 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from gradscape.figures import style
 from gradscape.results.metrics import METRICS
-from gradscape.results.runs import FinishedRun, by_setting, model_label
+from gradscape.results.runs import FinishedRun, by_setting, setting_label
+from gradscape.results.theory import SMALLEST
 from gradscape.study import Figure
 
 PROBES = ["signal", "trainability"]
 MARGIN = 0.1  # below a uniform guess's loss, to count as trained
-# Of a share: what rounding leaves in fp32, whose squares are good to this.
-SMALLEST = float(np.finfo(np.float32).eps) ** 2
+LINE = 1.2  # from one label to the next, as a ratio of decades
 SIZES = (3.0, 9.0)  # of the markers, for cosines 0 and 1
 COORDINATES = ("image_share", "gradient_range", "gradient_cosine", "final_train_loss")
 TRAINED, STUCK = 0, 1  # colours
@@ -29,9 +30,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     chance = runs[0].chance_loss
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.6))
     # Many start near each other: labels are pushed upwards, each a line above the last.
-    measured = [point[1] for point in points.values() if np.isfinite(point[1])]
-    line = 7 / 130 * np.ptp(measured or [0.0])  # a line's share of the axis, in decades
-    highest = {True: -np.inf, False: -np.inf}
+    highest = {True: 0.0, False: 0.0}
     for name, (share, decades, cosine, loss) in sorted(
         points.items(), key=lambda item: np.nan_to_num(item[1][1])
     ):
@@ -39,21 +38,26 @@ def phase(figure: Figure, runs: list[FinishedRun]):
         colour = style.colour(TRAINED if trained else STUCK)
         filled = colour if trained else "none"
         look = {"marker": "o", "ms": size(cosine), "mec": colour, "mfc": filled}
-        axis.plot(share, decades, ls="", **look)
+        axis.plot(share, decades, ls="", zorder=2 if trained else 3, **look)
         left = share > np.sqrt(SMALLEST)  # where there is more room
-        highest[left] = max(decades, highest[left] + line)
+        highest[left] = max(decades, highest[left] * LINE)
         axis.annotate(
             name,
             (share, decades),
-            (share * (0.3 if left else 3), highest[left]),
+            (share * (0.1 if left else 10), highest[left]),
             ha="right" if left else "left",
             va="center",
             fontsize=5.5,
             color=colour,
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.4, "shrinkB": 4},
         )
     axis.set_xscale("log")
     axis.set_xlim(SMALLEST / 10, 10)
-    axis.margins(y=0.12)
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(ScalarFormatter())
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_yticks([2, 5, 10, 20, 40])
+    axis.margins(y=0.15)
     axis.set_xlabel("share of the signal that depends on the image")
     axis.set_ylabel("range of the gradient (decades)")
     style.legend_below(picture, handles(), 4)
@@ -75,7 +79,7 @@ def points_of(runs: list[FinishedRun]) -> dict[str, np.ndarray]:
     """The coordinates of each model and variant, at the rate that trains best."""
     points: dict[str, np.ndarray] = {}
     for (model, _, variant), group in by_setting(runs).items():
-        name = ", ".join(filter(None, [model_label(model), variant]))
+        name = setting_label(model, variant)
         point = coordinates(group)
         if name not in points or ended(point) < ended(points[name]):
             points[name] = point
@@ -87,7 +91,7 @@ def coordinates(group: list[FinishedRun]) -> np.ndarray:
     measured is NaN."""
     rows = [[METRICS[name]([run]) for name in COORDINATES] for run in group]
     table = np.array(rows, dtype=float)
-    table[:, 0] = np.log(np.maximum(table[:, 0], SMALLEST))
+    table[:, 0] = np.log(table[:, 0])
     means = table.mean(axis=0)
     means[0] = np.exp(means[0])
     return means

@@ -58,7 +58,7 @@ def signal_propagation(
                 axis.plot(seed.index, seed, ".", color=colour, ms=1.6, alpha=0.7)
             predicted = chosen[0][f"predicted_{column}"]
             if predicted.notna().any():
-                axis.plot(predicted.index, predicted, "--", color="black", lw=0.9)
+                axis.plot(predicted.index, predicted, "--", color=colour, lw=0.9)
                 predicted_any = True
             else:
                 mean = np.exp(np.log(values).mean(axis=1))
@@ -69,7 +69,10 @@ def signal_propagation(
         axis.set_xlabel("layer, from input to output")
     axes[0].set_ylabel("mean square")
     if predicted_any:
-        handles.append(Line2D([], [], color="black", ls="--", label="predicted"))
-        facts.append("Dashed: the law in the text, with nothing fitted; points: measured.")
+        handles.append(Line2D([], [], color="grey", ls="--", label="predicted"))
+        facts.append(
+            "Dashed: the law in the text for plain networks, with nothing fitted; points: "
+            "measured."
+        )
     style.legend_below(picture, handles, 5)
     return picture, " ".join(facts)

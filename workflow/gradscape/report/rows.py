@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gradscape.report.view import StudyView
 
 # Of a page of claims: its lines, the letters of a line, and the space between two claims.
-LINES, LETTERS, GAP = 62, 60, 0.5
+LINES, LETTERS, GAP = 58, 60, 0.5
 MOST_ROWS = 40  # of a table in the PDF; its CSV has all
 DASH = "--"
 ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")

@@ -16,8 +16,9 @@ The claim is decided by the 95 % interval of the difference. Over several seeds 
 Student's interval of the paired differences. One seed has no scatter: there an
 accuracy's interval comes from the images it was measured on, paired by McNemar's count
 of those that only one of the two networks gets right where the runs kept their
-predictions (Dietterich 1998, section 2); any other number has the claim's `scatter`, or
-stands for itself. The claim *holds* if the whole interval agrees with it, *does not
+predictions (Dietterich 1998, section 2), and a median over steps has that of blocks of
+steps drawn anew (Künsch 1989); any other number has the claim's `scatter`, or stands for
+itself. The claim *holds* if the whole interval agrees with it, *does not
 hold* if the whole interval contradicts it; otherwise the two sides *cannot be told
 apart*. `near` asks for an interval within the margin (two one-sided tests).
 """
@@ -34,6 +35,8 @@ from gradscape.study import VARIANT, matches, varied_label
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "cannot be told apart"
 UNMEASURED = "not measured"
 NORMAL = 1.96  # standard errors of a 95 % interval
+RESAMPLED = 2000  # times, for an interval to two digits
+FEWEST_STEPS = 8  # for an interval from steps
 # The images that an accuracy is measured on, as a run's record counts them.
 IMAGES = {
     "test_accuracy": "test",
@@ -124,8 +127,10 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         ]
         pairs = [pair for pair in pairs if values[0][pair] == values[1][pair]]
     lefts, rights = (np.array([side[pair] for pair in pairs]) for side in (left, right))
-    images = image_noise(sides, runs, pairs[0]) if len(pairs) == 1 else None
-    noise = claim.get("scatter") if images is None else images
+    noise, reason = claim.get("scatter"), None
+    if len(pairs) == 1:
+        counted = image_noise(sides, runs, pairs[0]) or step_noise(sides, runs, pairs[0])
+        noise, reason = counted or (noise, None)
     margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * np.abs(rights)
     with np.errstate(invalid="ignore"):
         low, high = interval(lefts - rights, noise) if pairs else (np.nan, np.nan)
@@ -140,7 +145,7 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         right=rights.tolist(),
         low=low,
         high=high,
-        basis=basis(pairs, sides, runs, images, claim.get("scatter")),
+        basis=reason or basis(pairs, sides, noise),
         reversed={"above": high < 0, "below": low > 0}.get(claim["is"], False),
     )
 
@@ -187,9 +192,12 @@ def interval(values: np.ndarray, noise: float | None = None) -> tuple[float, flo
     return float(values.mean() - half), float(values.mean() + half)
 
 
-def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> float | None:
-    """Half the 95 % interval of a difference of accuracies, from the images that they were
-    measured on; None if a side is measured otherwise."""
+Noise = tuple[float, str]  # half the 95 % interval of a difference, and what it rests on
+
+
+def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | None:
+    """Of a difference of accuracies, from the images that they were measured on; None if a
+    side is measured otherwise."""
     variance, right = 0.0, []
     for side in sides:
         if not isinstance(side, dict):
@@ -208,22 +216,43 @@ def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> float | Non
     if len(right) == 2 and right[0] is not None and right[1] is not None:
         difference = right[0].astype(float) - right[1]
         variance = difference.var() / len(difference)
-    return NORMAL * float(np.sqrt(variance))
+    return NORMAL * float(np.sqrt(variance)), f"{images:,} images"
 
 
-def basis(pairs: list[Pair], sides: list, runs: list[FinishedRun], noise, scatter) -> str:
+def step_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | None:
+    """Of a difference of medians over steps, from moving blocks of n^(1/3) neighbouring
+    steps drawn anew; None if a side is something else, or too short."""
+    medians, counts, random = [], [], np.random.default_rng(0)
+    for side in sides:
+        metric = find("metric", side["metric"]) if isinstance(side, dict) else None
+        if not hasattr(metric, "steps"):
+            return None
+        values = metric.steps(by_pair(side, runs)[pair])
+        if values is None or len(values) < FEWEST_STEPS:
+            return None
+        length = round(len(values) ** (1 / 3))
+        starts = random.integers(
+            len(values) - length + 1, size=(RESAMPLED, -(-len(values) // length), 1)
+        )
+        drawn = (starts + np.arange(length)).reshape(RESAMPLED, -1)[:, : len(values)]
+        medians.append(side.get("times", 1) * np.median(values[drawn], axis=1))
+        counts.append(len(values))
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(medians[0] - medians[1], [0.025, 0.975])
+    if not np.isfinite(high - low):
+        return None
+    return float(high - low) / 2, f"{min(counts):,} steps"
+
+
+def basis(pairs: list[Pair], sides: list, scatter: float | None) -> str:
     """What the interval of the difference rests on, for the table of claims."""
     if not pairs:
         return ""
     if len(pairs) > 1:
         same = len({variant for _, variant in pairs}) == 1
         return f"{len(pairs)} {'seeds' if same else 'pairs'}"
-    if noise is None:
-        runs_each = "one run each" if all(isinstance(s, dict) for s in sides) else "one run"
-        return runs_each + (f" (± {scatter})" if scatter else "")
-    side = next(s for s in sides if isinstance(s, dict))
-    record = by_pair(side, runs)[pairs[0]][0].record
-    return f"{record['data'][IMAGES[side['metric']]]:,} images"
+    runs_each = "one run each" if all(isinstance(s, dict) for s in sides) else "one run"
+    return runs_each + (f" (± {scatter})" if scatter else "")
 
 
 def decide_all(claims: dict[str, dict], runs: list[FinishedRun]) -> dict[str, Verdict]:

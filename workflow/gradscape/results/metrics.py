@@ -57,16 +57,27 @@ def mean_band_width(runs: list[FinishedRun]) -> float:
 
 def median_width(kind: str, measure: str, lag: int | None = None):
     """Median over steps, from the second epoch on, of a measure: a proxy, by definition, or
-    along the own step. None where none was measured after the first epoch."""
+    along the own step."""
 
-    def metric(runs: list[FinishedRun]) -> float | None:
+    def steps(runs: list[FinishedRun]) -> np.ndarray | None:
         measures = proxy(runs, lag) if kind == "proxy" else bands(only(runs), kind)
         if measure not in measures:
             return None
         later = measures[measure][0] > runs[0].steps_per_epoch
-        values = width(measure, measures[measure])[later]
-        return float(np.median(values)) if len(values) else None
+        return width(measure, measures[measure])[later]
 
+    return median_over(steps)
+
+
+def median_over(steps):
+    """The metric that is the median of what `steps` tells of each step, and None where that
+    is nothing. A claim judges it by the scatter over `metric.steps`."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        values = steps(runs)
+        return float(np.median(values)) if values is not None and len(values) else None
+
+    metric.steps = steps
     return metric
 
 
@@ -132,9 +143,9 @@ def calibration_error(runs: list[FinishedRun]) -> float | None:
 
 def beta_at(size: float):
     """Median over steps, from the second epoch on, of beta at one step size alone, which
-    runs of several learning rates have in common. None if it was not probed."""
+    runs of several learning rates have in common."""
 
-    def metric(runs: list[FinishedRun]) -> float | None:
+    def steps(runs: list[FinishedRun]) -> np.ndarray | None:
         run = only(runs)
         if "probed_size" not in run.steps:
             return None
@@ -144,10 +155,9 @@ def beta_at(size: float):
         if not len(sizes) or not np.allclose(sizes, size, rtol=1e-3):
             return None
         moved = sizes * run.steps["probed_gradient_norm"][later]
-        distances = run.steps["probed_gradient_distance"][later, at]
-        return float(np.median(distances / moved))
+        return run.steps["probed_gradient_distance"][later, at] / moved
 
-    return metric
+    return median_over(steps)
 
 
 def gradient_decades(column: str):
@@ -168,8 +178,11 @@ def gradient_decades(column: str):
 
 METRICS = {
     "final_train_loss": lambda runs: only(runs).metrics["train_loss"].iloc[-1],
-    # Not a number is the worst loss, and never the best accuracy.
+    # Not a number is the worst loss, never the lowest, and never the best accuracy.
     "worst_final_train_loss": lambda runs: np.max(
+        [run.metrics["train_loss"].iloc[-1] for run in runs]
+    ),
+    "lowest_final_train_loss": lambda runs: np.fmin.reduce(
         [run.metrics["train_loss"].iloc[-1] for run in runs]
     ),
     "best_val_accuracy": lambda runs: np.fmax.reduce(
@@ -238,4 +251,5 @@ METRICS = {
     "share_below_epsilon": of_one(theory.share_below_epsilon),
     "largest_share_below_epsilon": largest_share_below_epsilon,
     "lesion_loss": of_one(theory.lesion_loss),
+    "worst_lesion_loss": of_one(lambda run: theory.lesion_loss(run, np.min)),
 }

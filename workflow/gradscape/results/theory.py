@@ -14,6 +14,8 @@ SLOPE = 0.01  # of the Edinburgh networks' leaky ReLU
 # Adam divides by sqrt(mean square of gradients) + ε: below ε a weight hardly moves.
 EPSILON = {"adam": 1e-8, "adamw": 1e-8, "rmsprop": 1e-8}  # PyTorch's defaults
 SAMPLES = 10**6  # of the recursion, for three digits
+# Of a share: what rounding leaves in fp32, whose squares are good to this.
+SMALLEST = float(np.finfo(np.float32).eps) ** 2
 
 
 def normalised_gradient_growth(slope: float = SLOPE) -> float:
@@ -76,13 +78,15 @@ def decades(squares: pd.Series) -> float:
 
 
 def image_share(run: FinishedRun) -> float | None:
-    """The share of the last convolution's mean square that depends on the image."""
+    """The share of the last convolution's mean square that depends on the image; at least
+    `SMALLEST`, below which it is rounding."""
     table = convolutions(run)
     if table is None or "activation_variance" not in table:
         return None
     last = table.iloc[-1]
     with np.errstate(invalid="ignore"):
-        return float(last["activation_variance"] / last["activation_mean_square"])
+        share = last["activation_variance"] / last["activation_mean_square"]
+    return float(np.maximum(share, SMALLEST))
 
 
 def gradient_range(run: FinishedRun) -> float | None:
@@ -165,9 +169,9 @@ def share_below(run: FinishedRun, slopes: np.ndarray) -> float | None:
     return None if epsilon is None else float(np.mean(abs(slopes) < epsilon))
 
 
-def lesion_loss(run: FinishedRun) -> float | None:
+def lesion_loss(run: FinishedRun, kept=np.median) -> float | None:
     """The share of its accuracy above a guess's that the network loses with a block, median
-    over blocks; None if it has next to none."""
+    over blocks, or what `kept` makes of them; None if it has next to none."""
     table = run.probe("lesion")
     if table is None:
         return None
@@ -175,7 +179,7 @@ def lesion_loss(run: FinishedRun) -> float | None:
     above = table.set_index("block")["accuracy"] - chance
     if not above["none"] > chance:
         return None
-    return float(1 - above.drop("none").median() / above["none"])
+    return float(1 - kept(above.drop("none")) / above["none"])
 
 
 # Of every step
