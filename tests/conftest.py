@@ -68,6 +68,17 @@ SMALL = Settings(
 )
 
 
+# Workers take whole files: these last for minutes, so they go first.
+LONGEST = ["training", "pipeline", "courses", "published", "faults", "probes", "anywhere"]
+
+
+def pytest_collection_modifyitems(items):
+    names = [f"test_{name}" for name in LONGEST]
+    items.sort(
+        key=lambda item: names.index(item.path.stem) if item.path.stem in names else 99
+    )
+
+
 def run(*command, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
     """Run a command of the environment's own programs and keep what it prints."""
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])

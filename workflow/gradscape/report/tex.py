@@ -8,6 +8,9 @@ from gradscape.letters import Tex, escape
 from gradscape.results.runs import SUPERSCRIPT
 
 
+LARGE = 1e4  # from here on a loss is printed with a power of ten
+
+
 def number(values, style: str = "loss") -> Tex:
     """Mean of `values`, with ± their standard deviation if they differ.
 
@@ -20,6 +23,8 @@ def number(values, style: str = "loss") -> Tex:
         return Tex("diverged")
     mean = values.mean()
     spread = values.std(ddof=1) if np.ptp(values) > 0 else None
+    if style == "loss" and abs(mean) >= LARGE:
+        style = "power"
     if style == "count":
         return Tex(f"{values[0]:,.0f}")
     if style == "power":
