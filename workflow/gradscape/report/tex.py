@@ -7,7 +7,6 @@ import numpy as np
 from gradscape.letters import Tex, escape
 from gradscape.results.runs import SUPERSCRIPT
 
-
 LARGE = 1e4  # from here on a loss is printed with a power of ten
 
 
