@@ -164,8 +164,8 @@ class Dag:
         if hours > MOST_CPU_HOURS and not has_gpu():
             stop(
                 f"torch finds no GPU, and on a CPU this configuration takes about "
-                f"{hours:,.0f} CPU-hours, as `gradscape plan` counts; use --configfile "
-                "config/cpu.yaml, which is cut down to a night, or, if you mean it, "
+                f"{hours:,.0f} CPU-hours (`gradscape plan` says it for yours); use "
+                "--configfile config/cpu.yaml, which is cut down, or, if you mean it, "
                 "--config allow_cpu=true"
             )
 

@@ -78,7 +78,8 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
     facts += path_facts(path(drawn[0].probe("surface")))
     if cut:
         whole = sum(table.size for table in tables)
-        facts.append(f"{cut:,} of {whole:,} points lie above {ceiling:.1f}, drawn there.")
+        lie = "lies" if cut == 1 else "lie"
+        facts.append(f"{cut:,} of {whole:,} points {lie} above {ceiling:.1f}, drawn there.")
     if any(run.probe("hessian") is not None for run in drawn):
         facts.append(
             "Under the names: the Hessian's eigenvalue of largest magnitude, and its trace."

@@ -165,6 +165,17 @@ class StudyView:
         names = dict.fromkeys(run.record["data"]["name"] for run in self.finished)
         return tex.listing([words.dataset(name) for name in names])
 
+    @property
+    def cited_dataset(self) -> Tex:
+        names = dict.fromkeys(run.record["data"]["name"] for run in self.finished)
+        return tex.listing([words.cited_dataset(name) for name in names])
+
+    @property
+    def made_up(self) -> bool:
+        """Were all its images drawn by this program?"""
+        names = {run.record["data"]["name"] for run in self.finished}
+        return bool(names) and all(name.startswith("generated") for name in names)
+
     def images(self, part: str = "train", **where) -> Tex:
         """How many images the finished runs have in a part of the data: `47,500 images`."""
         counts = sorted({run.record["data"][part] for run in self.chosen(**where)})
@@ -224,6 +235,12 @@ class StudyView:
         rates = {run.settings.learning_rate for run in self.study.runs}
         noun = words.noun(len(rates), "learning rate")
         return Tex(f"{noun} {self.setting('learning_rate')}")
+
+    @property
+    def many_rates(self) -> str:
+        """`four rates`."""
+        rates = len({run.settings.learning_rate for run in self.study.runs})
+        return f"{words.in_words(rates)} {words.noun(rates, 'rate')}"
 
     def schedule(self, **where) -> Tex:
         return words.schedule(self.runs(**where)[0].settings)

@@ -26,6 +26,15 @@ def dataset(name: str) -> Tex:
     return escape(dataset_label(short(name)))
 
 
+def cited_dataset(name: str) -> Tex:
+    """With its source, or that it is made up."""
+    if short(name).startswith("cifar"):
+        return Tex(rf"{dataset(name)} \citep{{krizhevsky2009}}")
+    made_up = short(name).startswith("generated")
+    more = ", stripes and noise that this program draws," if made_up else ""
+    return Tex(f"{dataset(name)}{more}")
+
+
 def noun(number: int, one: str) -> str:
     return one if number == 1 else f"{one}s"
 

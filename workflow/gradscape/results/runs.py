@@ -41,6 +41,9 @@ class FinishedRun:
         self.learning_rate: float = self.settings["learning_rate"]
         self.seed: int = self.settings["seed"]
 
+    def __repr__(self) -> str:
+        return f"FinishedRun({str(self.path)!r})"
+
     @property
     def variant(self) -> str:
         """What the study varies besides model, rate and seed; empty if nothing."""
@@ -204,9 +207,9 @@ DATASETS = {
     "cifar100": "CIFAR-100",
     "svhn": "SVHN",
     "fashion-mnist": "Fashion-MNIST",
-    "generated10": "generated images in 10 classes",
-    "generated10-small": "small generated images in 10 classes",
-    "generated100": "generated images in 100 classes",
+    "generated10": "Generated-10",
+    "generated10-small": "Generated-10 (small)",
+    "generated100": "Generated-100",
 }
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
