@@ -31,7 +31,7 @@ def cited_dataset(name: str) -> Tex:
     if short(name).startswith("cifar"):
         return Tex(rf"{dataset(name)} \citep{{krizhevsky2009}}")
     made_up = short(name).startswith("generated")
-    more = ", stripes and noise that this program draws," if made_up else ""
+    more = ", stripes and noise drawn by this program" if made_up else ""
     return Tex(f"{dataset(name)}{more}")
 
 
