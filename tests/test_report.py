@@ -245,7 +245,7 @@ def test_the_colophon_lists_what_the_footer_leaves_out(tmp_path):
 @pytest.mark.parametrize(
     ("variant", "label"),
     [
-        ("", "the study's own settings"),
+        ("", "unchanged"),
         ("width-16", "width 16"),
         ("no-l2", "no L2"),
         ("fine-tuned", "fine-tuned"),

@@ -52,7 +52,8 @@ def against(
     if x == "parameters":
         axis.set_xscale("log")
         axis.set_xticks(means.index, minor=False)
-        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        short = EngFormatter(sep="")
+        axis.xaxis.set_major_formatter(lambda value, _: short(float(f"{value:.3g}")))
         axis.minorticks_off()
     words = LABELS.get(x, x.replace("_", " "))
     axis.set_xlabel(words)

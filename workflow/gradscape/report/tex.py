@@ -51,17 +51,17 @@ def quantity(values, style: str = "loss") -> Tex:
     return text
 
 
-def interval(verdict) -> Tex:
+def interval(verdict, turned: bool = False) -> Tex:
     r"""The 95 % interval of a claim's difference, in points for accuracies: `$+1.1$ to
-    `$+3.7$`; a dash where it has none."""
-    if not np.isfinite([verdict.low, verdict.high]).all() or verdict.low == verdict.high:
+    `$+3.7$`; a dash where it has none. `turned`: of right minus left."""
+    low, high = (-verdict.high, -verdict.low) if turned else (verdict.low, verdict.high)
+    if not np.isfinite([low, high]).all() or low == high:
         return Tex("--")
     factor, decimals = (100, 1) if verdict.style == "accuracy" else (1, 2)
     if verdict.style not in ("accuracy", "loss"):
-        ends = [number([end], "significant") for end in (verdict.low, verdict.high)]
+        ends = [number([end], "significant") for end in (low, high)]
         return Tex(" to ".join(ends))
-    low, high = (f"${factor * end:+.{decimals}f}$" for end in (verdict.low, verdict.high))
-    return Tex(f"{low} to {high}")
+    return Tex(" to ".join(f"${factor * end:+.{decimals}f}$" for end in (low, high)))
 
 
 def points(difference: float) -> str:
@@ -70,11 +70,12 @@ def points(difference: float) -> str:
 
 
 def difference(verdict) -> Tex:
-    """A claim's difference as it stands in a sentence, with its interval if it has one."""
+    """The size of a claim's difference as it stands in a sentence, with its interval if it
+    has one."""
     text = number([abs(verdict.difference)], verdict.style)
     if verdict.style == "accuracy":
         text = Tex(rf"{text} points")
-    bounds = interval(verdict)
+    bounds = interval(verdict, turned=verdict.difference < 0)
     return text if bounds == "--" else Tex(rf"{text} (95\,\% interval {bounds})")
 
 

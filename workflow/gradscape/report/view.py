@@ -196,6 +196,7 @@ class StudyView:
             return Tex("(not measured)")
         best = best_setting(runs)
         name = variant_label(best[0].model, best[0].variant, set())
+        name = name if best[0].variant else "to change nothing"
         accuracy = self._value(best, "val_accuracy", "")
         return Tex(rf"{tex.escape(name)} ({accuracy} of the validation images)")
 
@@ -216,8 +217,8 @@ class StudyView:
                 noun = words.noun(len(named), "change")
                 verb = f"{verb}s" if len(named) == 1 else verb
                 sentences.append(
-                    f"{many} {noun} {verb} the test accuracy by more than its 95\\,\\% "
-                    f"interval (in points): {tex.listing(named)}."
+                    f"{many} {noun} clearly {verb} the test accuracy, in points (the "
+                    f"95\\,\\% interval excludes zero): {tex.listing(named)}."
                 )
         if open_:
             other = " other" if sentences else ""

@@ -5,6 +5,7 @@ One of your own is named `path/file.py:function`.
 """
 
 import numpy as np
+import pandas as pd
 
 from gradscape.errors import GradscapeError
 from gradscape.results import theory
@@ -135,6 +136,21 @@ def curvature(quantity: str):
     return metric
 
 
+def filter_correlation(runs: list[FinishedRun]) -> float | None:
+    """Median over the first convolution's filters of the correlation, over its weights, of
+    a filter before training with itself after."""
+    table = only(runs).probe("filters")
+    if table is None:
+        return None
+    places = ["filter", "channel", "row", "column"]
+    before, after = (
+        table[table.moment == moment].set_index(places)["weight"]
+        for moment in ("initialisation", "best")
+    )
+    pairs = pd.DataFrame({"before": before, "after": after}).groupby("filter")
+    return float(pairs.apply(lambda pair: pair["before"].corr(pair["after"])).median())
+
+
 def calibration_error(runs: list[FinishedRun]) -> float | None:
     """On the test images, from 0 (its confidences are right) to 1."""
     table = only(runs).probe("predictions")
@@ -233,6 +249,7 @@ METRICS = {
     "filter_normalised_eigenvalue": curvature("filter_normalised_largest_eigenvalue"),
     "filter_normalised_trace": curvature("filter_normalised_trace"),
     "calibration_error": calibration_error,
+    "filter_correlation": filter_correlation,
     "gradient_decades": gradient_decades("gradient_mean_square"),
     "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
     "gradient_range": of_one(theory.gradient_range),

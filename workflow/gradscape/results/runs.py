@@ -238,7 +238,7 @@ def model_label(name: str) -> str:
     return f"{base} {cures}".strip()
 
 
-UNCHANGED = "the study's own settings"
+UNCHANGED = "unchanged"
 
 
 def printed_variant(variant: str) -> str:
