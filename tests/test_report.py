@@ -14,6 +14,7 @@ from gradscape.figures.drawing import draw
 from gradscape.report import tex
 from gradscape.report.build import write_tex
 from gradscape.report.published import compare, read_published
+from gradscape.report.verdicts import HOLDS, Verdict
 from gradscape.report.view import StudyView
 from gradscape.results.runs import FinishedRun, best_setting, model_label, variant_label
 from gradscape.results.smoothness import band, smooth
@@ -186,6 +187,18 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
 )
 def test_numbers_for_latex(values, style, text):
     assert tex.number(values, style) == text
+
+
+@pytest.mark.parametrize(
+    "sign, bounds", [(1, "$+3.1$ to $+5.8$"), (-1, "$-5.8$ to $-3.1$")]
+)
+def test_a_difference_and_its_interval_have_one_sign(sign, bounds):
+    """In a sentence the verb says which way; the table has left minus right."""
+    low, high = sorted((sign * 0.031, sign * 0.058))
+    sides = {"left": [0.5 + sign * 0.045], "right": [0.5], "low": low, "high": high}
+    verdict = Verdict("n", "s", "s", "accuracy", HOLDS, **sides, basis="")
+    assert tex.difference(verdict) == r"4.5 points (95\,\% interval $+3.1$ to $+5.8$)"
+    assert tex.interval(verdict) == bounds
 
 
 def test_every_special_character_is_escaped():

@@ -370,6 +370,23 @@ def dataset_run(generated, tmp_path) -> FinishedRun:
     return FinishedRun(tmp_path / "lags")
 
 
+def test_filters_are_correlated_with_their_start(tmp_path):
+    """One keeps its pattern, one turns it over, one has another."""
+    before = [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]
+    after = [[2.0, 4.0, 6.0], [-1.0, -2.0, -3.0], [1.0, 2.0, 1.0]]
+    parts = [
+        pd.DataFrame(
+            {
+                **{"moment": moment, "filter": np.repeat(range(3), 3), "channel": 0},
+                **{"row": 0, "column": [0, 1, 2] * 3, "weight": np.ravel(weights)},
+            }
+        )
+        for moment, weights in (("initialisation", before), ("best", after))
+    ]
+    run = with_probe(write_run(tmp_path, "convnet"), "filters", pd.concat(parts))
+    assert METRICS["filter_correlation"]([run]) == pytest.approx(0)
+
+
 # The figure
 
 
