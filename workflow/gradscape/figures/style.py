@@ -132,8 +132,14 @@ def signed(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+LETTERS_PER_INCH = 25  # of a legend
+
+
 def legend_below(picture: Picture, handles: list, columns: int) -> None:
+    """Fewer columns where the longest label needs more room."""
     labels = [handle.get_label() for handle in handles]
+    letters = LETTERS_PER_INCH * picture.get_figwidth()
+    columns = min(columns, max(1, int(letters / (max(map(len, labels)) + 6))))
     picture.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
