@@ -139,8 +139,10 @@ def legend_below(picture: Picture, handles: list, columns: int) -> None:
     """Fewer columns where the longest label needs more room."""
     labels = [handle.get_label() for handle in handles]
     letters = LETTERS_PER_INCH * picture.get_figwidth()
-    columns = min(columns, max(1, int(letters / (max(map(len, labels)) + 6))))
-    picture.legend(handles, labels, loc="outside lower center", ncols=columns)
+    fitting = min(columns, max(1, int(letters / (max(map(len, labels)) + 6))))
+    tight = {"columnspacing": 0.8, "handlelength": 1.2, "handletextpad": 0.4}
+    options = tight if fitting < columns else {}
+    picture.legend(handles, labels, loc="outside lower center", ncols=fitting, **options)
 
 
 def colour(number: int) -> str:
