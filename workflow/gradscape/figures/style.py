@@ -28,6 +28,7 @@ from gradscape.results.runs import (
 
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.35, 6.9  # inches
+LETTERS_PER_INCH = 25  # of a legend
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -130,9 +131,6 @@ def power(value: float) -> str:
 def signed(value: float, digits: int = 2) -> str:
     """A number with a true minus sign."""
     return f"{value:.{digits}f}".replace("-", "−")
-
-
-LETTERS_PER_INCH = 25  # of a legend
 
 
 def legend_below(picture: Picture, handles: list, columns: int) -> None:

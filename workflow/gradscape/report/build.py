@@ -170,7 +170,7 @@ def write_tex(
         missing=sum(view.missing for view in studies.values()),
         absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
-        generated=any(run.record["data"]["source"] == "generated" for run in runs),
+        generated=any(run.made_up for run in runs),
         revisions=list(commits),
         colophon=colophon(runs),
         published=any(view.rows.comparisons for view in studies.values()),

@@ -82,7 +82,7 @@ def write_page(experiment: Experiment) -> None:
         missing=sum(view.missing for view in views),
         damaged=[name for view in views for name in view.damaged],
         left_out=left_out,
-        generated=any(run.record["data"]["source"] == "generated" for run in runs),
+        generated=any(run.made_up for run in runs),
         origin=[(name, tex.plain(text)) for name, text in colophon(runs)],
         data=data,
         plotly=plotly,

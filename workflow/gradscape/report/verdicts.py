@@ -127,10 +127,11 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         ]
         pairs = [pair for pair in pairs if values[0][pair] == values[1][pair]]
     lefts, rights = (np.array([side[pair] for pair in pairs]) for side in (left, right))
-    noise, reason = claim.get("scatter"), None
+    scatter = claim.get("scatter")
+    noise, rests_on = scatter, basis(pairs, sides, scatter)
     if len(pairs) == 1:
         counted = image_noise(sides, runs, pairs[0]) or step_noise(sides, runs, pairs[0])
-        noise, reason = counted or (noise, None)
+        noise, rests_on = counted or (noise, rests_on)
     margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * np.abs(rights)
     with np.errstate(invalid="ignore"):
         low, high = interval(lefts - rights, noise) if pairs else (np.nan, np.nan)
@@ -145,7 +146,7 @@ def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
         right=rights.tolist(),
         low=low,
         high=high,
-        basis=reason or basis(pairs, sides, noise),
+        basis=rests_on,
         reversed={"above": high < 0, "below": low > 0}.get(claim["is"], False),
     )
 

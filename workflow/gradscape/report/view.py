@@ -161,20 +161,23 @@ class StudyView:
         return Tex(f"{tex.listing([f'{v:,}' for v in values])} {noun}s")
 
     @property
+    def datasets(self) -> list[str]:
+        return list(dict.fromkeys(run.record["data"]["name"] for run in self.finished))
+
+    @property
     def dataset(self) -> Tex:
-        names = dict.fromkeys(run.record["data"]["name"] for run in self.finished)
-        return tex.listing([words.dataset(name) for name in names])
+        return tex.listing([words.dataset(name) for name in self.datasets])
 
     @property
     def cited_dataset(self) -> Tex:
-        names = dict.fromkeys(run.record["data"]["name"] for run in self.finished)
-        return tex.listing([words.cited_dataset(name) for name in names])
+        return tex.listing(
+            [words.cited_dataset(name, self.made_up) for name in self.datasets]
+        )
 
     @property
     def made_up(self) -> bool:
-        """Were all its images drawn by this program?"""
-        names = {run.record["data"]["name"] for run in self.finished}
-        return bool(names) and all(name.startswith("generated") for name in names)
+        """Were its images drawn by this program?"""
+        return any(run.made_up for run in self.finished)
 
     def images(self, part: str = "train", **where) -> Tex:
         """How many images the finished runs have in a part of the data: `47,500 images`."""
@@ -195,8 +198,8 @@ class StudyView:
         if not runs:
             return Tex("(not measured)")
         best = best_setting(runs)
-        name = variant_label(best[0].model, best[0].variant, set())
-        name = name if best[0].variant else "to change nothing"
+        changed = variant_label(best[0].model, best[0].variant, set())
+        name = changed if best[0].variant else "to change nothing"
         accuracy = self._value(best, "val_accuracy", "")
         return Tex(rf"{tex.escape(name)} ({accuracy} of the validation images)")
 

@@ -26,11 +26,10 @@ def dataset(name: str) -> Tex:
     return escape(dataset_label(short(name)))
 
 
-def cited_dataset(name: str) -> Tex:
+def cited_dataset(name: str, made_up: bool) -> Tex:
     """With its source, or that it is made up."""
     if short(name).startswith("cifar"):
         return Tex(rf"{dataset(name)} \citep{{krizhevsky2009}}")
-    made_up = short(name).startswith("generated")
     more = ", stripes and noise drawn by this program" if made_up else ""
     return Tex(f"{dataset(name)}{more}")
 

@@ -30,6 +30,11 @@ def only(runs: list[FinishedRun]) -> FinishedRun:
     return runs[0]
 
 
+def final_losses(runs: list[FinishedRun]) -> list[float]:
+    """Of each run, the training loss of its last epoch."""
+    return [run.metrics["train_loss"].iloc[-1] for run in runs]
+
+
 def final_gap(run: FinishedRun) -> float:
     """Training minus validation accuracy, in the last epoch."""
     last = run.metrics.iloc[-1]
@@ -193,14 +198,10 @@ def gradient_decades(column: str):
 
 
 METRICS = {
-    "final_train_loss": lambda runs: only(runs).metrics["train_loss"].iloc[-1],
+    "final_train_loss": lambda runs: final_losses([only(runs)])[0],
     # Not a number is the worst loss, never the lowest, and never the best accuracy.
-    "worst_final_train_loss": lambda runs: np.max(
-        [run.metrics["train_loss"].iloc[-1] for run in runs]
-    ),
-    "lowest_final_train_loss": lambda runs: np.fmin.reduce(
-        [run.metrics["train_loss"].iloc[-1] for run in runs]
-    ),
+    "worst_final_train_loss": lambda runs: np.max(final_losses(runs)),
+    "lowest_final_train_loss": lambda runs: np.fmin.reduce(final_losses(runs)),
     "best_val_accuracy": lambda runs: np.fmax.reduce(
         [run.best["val_accuracy"] for run in runs]
     ),

@@ -45,6 +45,11 @@ class FinishedRun:
         return f"FinishedRun({str(self.path)!r})"
 
     @property
+    def made_up(self) -> bool:
+        """Were its images drawn by this program?"""
+        return self.record["data"]["source"] == "generated"
+
+    @property
     def variant(self) -> str:
         """What the study varies besides model, rate and seed; empty if nothing."""
         return varied_label(self.varied)
