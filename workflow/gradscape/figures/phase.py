@@ -3,7 +3,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from gradscape.figures import style
 from gradscape.results.metrics import METRICS
@@ -53,11 +52,8 @@ def phase(figure: Figure, runs: list[FinishedRun]):
         )
     axis.set_xscale("log")
     axis.set_xlim(SMALLEST / 10, 10)
-    axis.set_yscale("log")
-    axis.yaxis.set_major_formatter(ScalarFormatter())
-    axis.yaxis.set_minor_formatter(NullFormatter())
-    axis.set_yticks([2, 5, 10, 20, 40])
     axis.margins(y=0.15)
+    style.log_scale(axis)
     axis.set_xlabel("share of the signal that depends on the image")
     axis.set_ylabel("range of the gradient (decades)")
     style.legend_below(picture, handles(), 4)
