@@ -96,6 +96,8 @@ def log_scale(axis) -> None:
     """A logarithmic axis upwards, with labels between the powers where few are in sight."""
     axis.set_yscale("log")
     low, high = axis.get_ylim()
+    if low <= 0:  # it has nothing that this scale can show
+        low, high = axis.set_ylim(0.1, 1)
     if low > 1e-4 and high < 1e5:
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
