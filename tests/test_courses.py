@@ -259,7 +259,7 @@ def test_fudans_scripts_run_from_the_archive(experiment, tmp_path):
 # Alberta
 
 # CIFAR-10 as torchvision would give it, and little of it to train on. First what is handed
-# in trains on and is tested on 10,000 images; then training starts anew and resumes.
+# in trains on and is tested on 1,000 images; then training starts anew and resumes.
 DRIVER = """
 import pathlib, sys
 from torchvision.datasets import FakeData
@@ -267,7 +267,7 @@ import a6
 
 class Fake(FakeData):
     def __init__(self, root, train, transform, download):
-        super().__init__(5_100 if train else 10_000, (3, 32, 32), 10, transform)
+        super().__init__(5_100 if train else 1_000, (3, 32, 32), 10, transform)
 
 a6.CIFAR10 = Fake
 train, validation, test = a6.load_dataset()
@@ -305,7 +305,7 @@ def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
     assert places == sorted(places) and text.index("def test(") > text.index("def train(")
     (folder / "driver.py").write_text(DRIVER)
     told = bare("driver.py", cwd=folder).splitlines()
-    assert told[:2] == ["100 100 1", "torch.Size([10000]) []"]
+    assert told[:2] == ["100 100 1", "torch.Size([1000]) []"]
     resumed = [line for line in told if line.startswith("resumed after epoch")]
     assert [line.split(",")[0][-1] for line in resumed] == ["8", "1"]
     assert told[-1] == "[]"

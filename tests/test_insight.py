@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,6 +27,8 @@ from gradscape.probes.feature_maps import convolution_outputs, feature_maps
 from gradscape.probes.filters import filters
 from gradscape.probes.predictions import predictions
 from gradscape.probes.trained import Trained
+from gradscape.report.verdicts import decide
+from gradscape.report.view import StudyView
 from gradscape.results.calibration import expected_calibration_error, reliability
 from gradscape.results.metrics import METRICS
 from gradscape.results.runs import FinishedRun
@@ -296,6 +299,36 @@ def test_claims_can_ask_for_the_calibration_error(trained, tmp_path):
     assert error == expected_calibration_error(finished.probe("predictions"))
     (tmp_path / "run.json").write_text((finished.path / "run.json").read_text())
     assert METRICS["calibration_error"]([FinishedRun(tmp_path)]) is None
+
+
+def test_overconfidence_is_a_mean_over_images_with_their_interval(trained, monkeypatch):
+    """Sure of 0.9 of four images, and right in three: 0.15 too sure."""
+    table = made([0.9] * 4, [1, 1, 1, 0])
+    claim = {"statement": "It is too sure.", "source": "a test", "is": "above", "right": 0}
+    claim |= {"left": {"metric": "overconfidence", "where": {}}}
+    monkeypatch.setattr(FinishedRun, "probe", lambda *_: table)
+    verdict = decide("sure", claim, [trained[1]])
+    half = 1.96 * 0.5 / 2  # four numbers, three of them equal, have a deviation of 1/2
+    assert (*verdict.left, verdict.low, verdict.high) == pytest.approx(
+        (0.15, 0.15 - half, 0.15 + half)
+    )
+    assert (verdict.verdict, verdict.basis) == ("cannot be told apart", "4 images")
+    table = made([0.9] * 8, [1, 1, 0, 0, 0, 0, 0, 0])
+    assert decide("sure", claim, [trained[1]]).verdict == "holds"
+    table = made([0.1] * 8, [1, 1, 1, 1, 1, 1, 0, 0])
+    assert decide("sure", claim, [trained[1]]).verdict == "does not hold"
+
+
+def test_the_two_classes_confused_most_are_named(trained, monkeypatch):
+    table = pd.DataFrame({"label": [*"cabcb"], "predicted": [*"bbabb"]})
+    monkeypatch.setattr(FinishedRun, "probe", lambda *_: table)
+    study = SimpleNamespace(chosen=lambda **_: [trained[1]])
+    assert StudyView.mistakes(study) == (
+        "Of its 4 mistakes on the test images, 2 are between a and b; no other two "
+        "classes have more."
+    )
+    table = table.iloc[4:]
+    assert StudyView.mistakes(study) == "It makes no mistake on the test images."
 
 
 # The figures

@@ -44,8 +44,9 @@ def test_the_pdfs_are_written_again_byte_for_byte(folder, tmp_path):
     for theirs in published:
         ours = copy / theirs.name
         assert min(page_fill(ours)[:-1], default=1) > 0.6, theirs.name
-        if DEBIAN_12 in version:
-            assert ours.read_bytes() == theirs.read_bytes(), theirs.name
+        if ours.read_bytes() == theirs.read_bytes():
+            continue
+        assert DEBIAN_12 not in version, theirs.name
         both = [[p.extract_text() for p in PdfReader(f).pages] for f in (ours, theirs)]
         assert both[0] == both[1], theirs.name
 

@@ -85,7 +85,7 @@ def test_gradient_flow_tells_scales_from_layers_and_shows_the_spread(tmp_path):
     said = facts.read_text()
     assert "in 5 layers' weights and 4 scales of normalisations" in said
     assert "the first layer gets 1.0 × 10⁻⁸, the last 1.0 × 10⁰" in said  # geometric
-    assert ">stage 3, block 1</text>" in picture.read_text()
+    assert ">3.1</text>" in picture.read_text()
     assert "conv1" not in picture.read_text()
 
 

@@ -1,5 +1,6 @@
 """Gradient flow: mean absolute gradient of each weight tensor, by layer and epoch."""
 
+import re
 import warnings
 
 import matplotlib.pyplot as plt
@@ -16,6 +17,7 @@ from gradscape.study import Figure
 
 LABELS = 24  # blocks that can be read side by side in a column
 SCALES = "scales of normalisations"
+STAGED = re.compile(r"stage (\d+), block (\d+)")
 
 
 def gradient_flow(figure: Figure, runs: list[FinishedRun]):
@@ -110,9 +112,11 @@ def name_blocks(axis, layers: list[str], most: int) -> None:
     first = first[:: -(-len(first) // most)]
     if len(layers) > most and first[1:2] == [1]:
         del first[1]  # no room beside the first
-    axis.set_xticks(first, [named[n] for n in first], rotation=90, fontsize=5)
+    short = [STAGED.sub(r"\1.\2", named[n]) for n in first]
+    axis.set_xticks(first, short, rotation=90, fontsize=6.5)
     axis.set_xlim(-0.5, len(layers) - 0.5)
-    axis.set_xlabel("layer, from input to output")
+    numbers = " (stage.block)" if short != [named[n] for n in first] else ""
+    axis.set_xlabel(f"layer, from input to output{numbers}")
 
 
 def facts(runs: list[FinishedRun], flow, names, layers, scales: int) -> str:

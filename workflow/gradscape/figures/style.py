@@ -75,6 +75,7 @@ def save(picture: Picture, path: Path) -> None:
     dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     kind, drawn = path.suffix[1:], io.BytesIO()  # matplotlib hides that a disk is full
     picture.savefig(drawn, format=kind, metadata=dates.get(path.suffix), dpi=150)
+    picture.set_layout_engine("none")  # in its next format it is laid out already
     with whole(path) as partial:
         partial.write_bytes(drawn.getvalue())
 

@@ -197,13 +197,18 @@ Noise = tuple[float, str]  # half the 95 % interval of a difference, and what it
 
 
 def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | None:
-    """Of a difference of accuracies, from the images that they were measured on; None if a
-    side is measured otherwise."""
+    """Of a difference of accuracies or other means over images, from the images that they
+    were measured on; None if a side is measured otherwise."""
     variance, right = 0.0, []
     for side in sides:
         if not isinstance(side, dict):
             continue
         group = by_pair(side, runs)[pair]
+        metric = find("metric", side["metric"])
+        if hasattr(metric, "images"):  # a mean over them
+            values = metric.images(group)
+            images, variance = len(values), variance + values.var() / len(values)
+            continue
         part = IMAGES.get(side["metric"])
         if part is None or "times" in side:
             return None

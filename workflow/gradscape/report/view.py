@@ -1,5 +1,6 @@
 """One study as the templates see it: its numbers, tables and figures as LaTeX."""
 
+from collections import Counter
 from functools import cached_property
 
 import pandas as pd
@@ -191,6 +192,23 @@ class StudyView:
         if not runs:
             return Tex("(not measured)")
         return tex.quantity(1 - results_table(runs)["test_accuracy"], "accuracy")
+
+    def mistakes(self, **where) -> Tex:
+        """How many test images a run takes for a wrong class, and which two classes it
+        confuses most."""
+        table = next((run.probe("predictions") for run in self.chosen(**where)), None)
+        if table is None:
+            return Tex("")
+        wrong = table[table.label != table.predicted]
+        pairs = [tuple(sorted(pair)) for pair in wrong[["label", "predicted"]].to_numpy()]
+        if not pairs:
+            return Tex("It makes no mistake on the test images.")
+        pair, count = max(sorted(Counter(pairs).items()), key=lambda item: item[1])
+        return Tex(
+            f"Of its {words.count(len(pairs), 'mistake')} on the test images, {count:,} "
+            f"{'is' if count == 1 else 'are'} between {tex.listing(pair)}; no other two "
+            "classes have more."
+        )
 
     def best_of(self, **where) -> Tex:
         """Of the settings that match the one that validates best, and its accuracy."""

@@ -162,6 +162,21 @@ def calibration_error(runs: list[FinishedRun]) -> float | None:
     return None if table is None else expected_calibration_error(table)
 
 
+def overconfidence(runs: list[FinishedRun]) -> float | None:
+    """Mean confidence minus accuracy on the test images (Guo et al. 2017, section 1)."""
+    values = confidence_beyond(runs)
+    return None if values is None else float(values.mean())
+
+
+def confidence_beyond(runs: list[FinishedRun]) -> pd.Series | None:
+    """Of each test image: the confidence, less one where the prediction is right."""
+    table = only(runs).probe("predictions")
+    return None if table is None else table.confidence - (table.predicted == table.label)
+
+
+overconfidence.images = confidence_beyond  # from which a claim has its interval
+
+
 def beta_at(size: float):
     """Median over steps, from the second epoch on, of beta at one step size alone, which
     runs of several learning rates have in common."""
@@ -250,6 +265,7 @@ METRICS = {
     "filter_normalised_eigenvalue": curvature("filter_normalised_largest_eigenvalue"),
     "filter_normalised_trace": curvature("filter_normalised_trace"),
     "calibration_error": calibration_error,
+    "overconfidence": overconfidence,
     "filter_correlation": filter_correlation,
     "gradient_decades": gradient_decades("gradient_mean_square"),
     "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),

@@ -78,7 +78,7 @@ class FinishedRun:
         """One of its tables, with the bytes that its record says."""
         return stored.unchanged(self.path / name, self.record.get("sha256", {}).get(name))
 
-    @property
+    @cached_property
     def metrics(self) -> pd.DataFrame:
         """A row an epoch; accuracies as fractions."""
         return stored.read_table(self.file("metrics.csv"), stored.METRICS)
