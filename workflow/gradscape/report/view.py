@@ -53,7 +53,11 @@ class StudyView:
     def template(self) -> str:
         """The section's template: one of gradscape's by name, or the user's by its path."""
         section = self.study.section
-        return section if section.endswith(".j2") else f"sections/{section}.tex.j2"
+        return section if self.own_section else f"sections/{section}.tex.j2"
+
+    @property
+    def own_section(self) -> bool:
+        return self.study.section.endswith(".j2")
 
     @cached_property
     def claims(self) -> dict[str, Verdict]:
