@@ -2,7 +2,6 @@
 
 from copy import copy
 from dataclasses import replace
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,8 +26,8 @@ from gradscape.probes.feature_maps import convolution_outputs, feature_maps
 from gradscape.probes.filters import filters
 from gradscape.probes.predictions import predictions
 from gradscape.probes.trained import Trained
+from gradscape.report import words
 from gradscape.report.verdicts import decide
-from gradscape.report.view import StudyView
 from gradscape.results.calibration import expected_calibration_error, reliability
 from gradscape.results.metrics import METRICS
 from gradscape.results.runs import FinishedRun
@@ -319,16 +318,13 @@ def test_overconfidence_is_a_mean_over_images_with_their_interval(trained, monke
     assert decide("sure", claim, [trained[1]]).verdict == "does not hold"
 
 
-def test_the_two_classes_confused_most_are_named(trained, monkeypatch):
+def test_the_two_classes_confused_most_are_named():
     table = pd.DataFrame({"label": [*"cabcb"], "predicted": [*"bbabb"]})
-    monkeypatch.setattr(FinishedRun, "probe", lambda *_: table)
-    study = SimpleNamespace(chosen=lambda **_: [trained[1]])
-    assert StudyView.mistakes(study) == (
+    assert words.mistakes(table) == (
         "Of its 4 mistakes on the test images, 2 are between a and b; no other two "
         "classes have more."
     )
-    table = table.iloc[4:]
-    assert StudyView.mistakes(study) == "It makes no mistake on the test images."
+    assert words.mistakes(table[4:]) == "It makes no mistake on the test images."
 
 
 # The figures

@@ -1,6 +1,5 @@
 """One study as the templates see it: its numbers, tables and figures as LaTeX."""
 
-from collections import Counter
 from functools import cached_property
 
 import pandas as pd
@@ -198,21 +197,8 @@ class StudyView:
         return tex.quantity(1 - results_table(runs)["test_accuracy"], "accuracy")
 
     def mistakes(self, **where) -> Tex:
-        """How many test images a run takes for a wrong class, and which two classes it
-        confuses most."""
-        table = next((run.probe("predictions") for run in self.chosen(**where)), None)
-        if table is None:
-            return Tex("")
-        wrong = table[table.label != table.predicted]
-        pairs = [tuple(sorted(pair)) for pair in wrong[["label", "predicted"]].to_numpy()]
-        if not pairs:
-            return Tex("It makes no mistake on the test images.")
-        pair, count = max(sorted(Counter(pairs).items()), key=lambda item: item[1])
-        return Tex(
-            f"Of its {words.count(len(pairs), 'mistake')} on the test images, {count:,} "
-            f"{'is' if count == 1 else 'are'} between {tex.listing(pair)}; no other two "
-            "classes have more."
-        )
+        tables = [run.probe("predictions") for run in self.chosen(**where)]
+        return words.mistakes(tables[0]) if tables and tables[0] is not None else Tex("")
 
     def best_of(self, **where) -> Tex:
         """Of the settings that match the one that validates best, and its accuracy."""
@@ -227,29 +213,7 @@ class StudyView:
 
     def changes(self, baseline: dict, **where) -> Tex:
         """Which settings the test images tell from the baseline, and which way."""
-        verdicts = self.rows.against(baseline, where)
-        ahead = [v for v in verdicts.values() if v.verdict == HOLDS]
-        behind = [v for v in verdicts.values() if v.verdict == FAILS]
-        open_ = len(verdicts) - len(ahead) - len(behind)
-        sentences = []
-        for chosen, verb in ((ahead, "raise"), (behind, "lower")):
-            told = sorted((v for v in chosen if v.low == v.low), key=lambda v: v.low)
-            named = [
-                Tex(f"{tex.escape(v.name)} (${100 * v.difference:+.1f}$)") for v in told
-            ]
-            if named:
-                many = words.in_words(len(named)).capitalize()
-                noun = words.noun(len(named), "change")
-                verb = f"{verb}s" if len(named) == 1 else verb
-                sentences.append(
-                    f"{many} {noun} clearly {verb} the test accuracy, in points (the "
-                    f"95\\,\\% interval excludes zero): {tex.listing(named)}."
-                )
-        if open_:
-            other = " other" if sentences else ""
-            many, noun = words.in_words(open_).capitalize(), words.noun(open_, "change")
-            sentences.append(f"{many}{other} {noun} cannot be told from no change.")
-        return Tex(" ".join(sentences))
+        return words.changes(list(self.rows.against(baseline, where).values()))
 
     @property
     def models(self) -> Tex:

@@ -1,8 +1,13 @@
-"""How settings and numbers are put in a sentence."""
+"""How settings, numbers and findings are put in a sentence."""
+
+from collections import Counter
+
+import pandas as pd
 
 from gradscape.letters import Tex, escape
 from gradscape.registry import short
 from gradscape.report import tex
+from gradscape.report.verdicts import FAILS, HOLDS, Verdict
 from gradscape.results.runs import dataset_label
 from gradscape.settings import Settings
 
@@ -77,3 +82,43 @@ def seeds(values: list[int]) -> Tex:
     """`one seed (0)`, `three seeds (0, 1 and 2)`."""
     many, numbers = len(values), tex.listing([str(value) for value in values])
     return Tex(f"{in_words(many)} {noun(many, 'seed')} ({numbers})")
+
+
+def mistakes(table: pd.DataFrame) -> Tex:
+    """How many test images are taken for a wrong class, and which two classes are confused
+    most. From the probe `predictions`."""
+    wrong = table[table.label != table.predicted]
+    pairs = [tuple(sorted(pair)) for pair in wrong[["label", "predicted"]].to_numpy()]
+    if not pairs:
+        return Tex("It makes no mistake on the test images.")
+    pair, most = max(sorted(Counter(pairs).items()), key=lambda item: item[1])
+    return Tex(
+        f"Of its {count(len(pairs), 'mistake')} on the test images, {most:,} "
+        f"{'is' if most == 1 else 'are'} between {tex.listing(pair)}; no other two "
+        "classes have more."
+    )
+
+
+def changes(verdicts: list[Verdict]) -> Tex:
+    """Which changes are told from none, and which way, by comparisons of test accuracies."""
+    sentences = []
+    for decided, verb in ((HOLDS, "raise"), (FAILS, "lower")):
+        told = [v for v in verdicts if v.verdict == decided and v.low == v.low]
+        named = [
+            Tex(f"{escape(v.name)} (${100 * v.difference:+.1f}$)")
+            for v in sorted(told, key=lambda v: v.low)
+        ]
+        if named:
+            many = in_words(len(named)).capitalize()
+            verb = f"{verb}s" if len(named) == 1 else verb
+            sentences.append(
+                f"{many} {noun(len(named), 'change')} clearly {verb} the test accuracy, in "
+                f"points (the 95\\,\\% interval excludes zero): {tex.listing(named)}."
+            )
+    if open_ := sum(v.verdict not in (HOLDS, FAILS) for v in verdicts):
+        other = " other" if sentences else ""
+        many = in_words(open_).capitalize()
+        sentences.append(
+            f"{many}{other} {noun(open_, 'change')} cannot be told from no change."
+        )
+    return Tex(" ".join(sentences))
