@@ -100,7 +100,7 @@ def mistakes(table: pd.DataFrame) -> Tex:
 
 
 def changes(verdicts: list[Verdict]) -> Tex:
-    """Which changes are told from none, and which way, by comparisons of test accuracies."""
+    """Which changes are told from none, and which way, by their test accuracies."""
     sentences = []
     for decided, verb in ((HOLDS, "raise"), (FAILS, "lower")):
         told = [v for v in verdicts if v.verdict == decided and v.low == v.low]
