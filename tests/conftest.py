@@ -69,7 +69,7 @@ SMALL = Settings(
 
 
 # Workers take whole files: these last for minutes, so they go first.
-LONGEST = ["training", "pipeline", "courses", "published", "faults", "probes", "anywhere"]
+LONGEST = "pipeline published faults training courses anywhere cuda probes".split()
 
 
 def pytest_collection_modifyitems(items):
