@@ -69,7 +69,7 @@ SMALL = Settings(
 
 
 # Workers take whole files: these last for minutes, so they go first.
-LONGEST = "pipeline published faults training courses anywhere cuda probes".split()
+LONGEST = ["pipeline", "published", "faults", "training", "courses", "anywhere", "cuda"]
 
 
 def pytest_collection_modifyitems(items):
