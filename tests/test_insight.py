@@ -316,6 +316,8 @@ def test_overconfidence_is_a_mean_over_images_with_their_interval(trained, monke
     assert decide("sure", claim, [trained[1]]).verdict == "holds"
     table = made([0.1] * 8, [1, 1, 1, 1, 1, 1, 0, 0])
     assert decide("sure", claim, [trained[1]]).verdict == "does not hold"
+    claim["left"]["times"] = 2  # whose interval is not that of the images
+    assert decide("sure", claim, [trained[1]]).basis == "one run"
 
 
 def test_the_two_classes_confused_most_are_named():

@@ -203,6 +203,8 @@ def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | Non
     for side in sides:
         if not isinstance(side, dict):
             continue
+        if "times" in side:
+            return None
         group = by_pair(side, runs)[pair]
         metric = find("metric", side["metric"])
         if hasattr(metric, "images"):  # a mean over them
@@ -210,7 +212,7 @@ def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | Non
             images, variance = len(values), variance + values.var() / len(values)
             continue
         part = IMAGES.get(side["metric"])
-        if part is None or "times" in side:
+        if part is None:
             return None
         images = group[0].record["data"].get(part)
         if not images:
