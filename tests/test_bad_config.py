@@ -120,6 +120,21 @@ BAD = {
         ),
         "claims.c.left: nan",
     ),
+    "given": (
+        config(
+            claims={
+                "c": {
+                    "statement": "s",
+                    "source": "s",
+                    "left": 0,
+                    "is": "above",
+                    "right": 1,
+                    "given": "d",
+                }
+            }
+        ),
+        "claims.c.given: there is no claim 'd'",
+    ),
     "large": (config(seed=10**30), "seed: is too large a number"),
     "seed": (config(seed=2**62), "seed: .* is greater than the maximum"),
     "batch": (

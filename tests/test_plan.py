@@ -4,6 +4,7 @@ import copy
 import json
 import re
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -11,7 +12,7 @@ from conftest import ROOT, TINY
 from gradscape.config import Experiment
 from gradscape.data.datasets import facts
 from gradscape.engine.estimate import SECONDS_TO_START, estimated_seconds
-from gradscape.engine.work import training_images
+from gradscape.engine.work import steps, training_images
 from gradscape.plan import disk_bytes, plan
 from gradscape.rates import measure
 from gradscape.settings import Settings
@@ -79,15 +80,17 @@ def hours(text: str) -> float:
 
 
 def test_estimates_for_a_gpu_are_said_to_be_estimates(results):
-    """By kernels and operations; those of docs/speed.md were counted one by one."""
+    """They were fitted to the steps that were measured on an H200."""
     assert "estimates" not in costs({}, results)
     text = costs({"grid": {"model": ["vgg38"]}}, results)
     assert f"1 run was never measured on {KIND}: their times are estimates" in text
-    counted = {"vgg08": 389, "vgg38": 1415, "vgg38-bn": 2418, "vgg38-bn-rc": 2540}
-    for model, microseconds in counted.items():
-        run = Settings(model, "cifar100", epochs=1)
-        step = (estimated_seconds(run, facts("cifar100")) - SECONDS_TO_START) / 475
-        assert 1e6 * step == pytest.approx(microseconds, rel=0.2), model
+    for row in pd.read_csv(ROOT / "docs" / "h200.csv").itertuples():
+        settings = {"batch_size": row.batch_size, "precision": row.precision}
+        run = Settings(row.network, "cifar10", epochs=1, **settings)
+        seconds = estimated_seconds(run, facts("cifar10")) - SECONDS_TO_START
+        off = 0.3 if (row.network, row.precision) == ("vgg38", "fp32") else 0.1
+        expected = pytest.approx(row.microseconds, rel=off)
+        assert 1e6 * seconds / steps(run) == expected, row.network
 
 
 def test_sizes_are_those_of_the_datasets_and_files():

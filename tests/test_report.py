@@ -181,6 +181,7 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
         ([4.605], "loss", "4.61"),
         ([0.5, 0.6], "accuracy", r"55.0 $\pm$ 7.1"),
         ([2.3e-15], "power", r"$2.3\times10^{-15}$"),
+        ([1e-16, 1e-14], "power", r"$1.0\times10^{-15}$"),
         ([745408.7], "loss", r"$7.5\times10^{5}$"),
         ([1.0, np.nan], "loss", "diverged"),
     ],

@@ -112,6 +112,16 @@ def test_losses_of_single_runs_differ_by_more_than_their_scatter(tmp_path):
         assert decision.basis == "one run each (± 0.16)"
 
 
+@pytest.mark.parametrize("loss, verdict", [(1.0, HOLDS), (4.6, UNMEASURED)])
+def test_a_claim_is_not_judged_where_one_that_it_is_given_fails(loss, verdict, tmp_path):
+    runs = [write_run(tmp_path, "vgg08", losses=(4.6, loss))]
+    side = {"metric": "final_train_loss", "where": {"model": "vgg08"}}
+    claim = {"statement": "s", "source": "s", "left": side, "is": "below"}
+    trains = claim | {"right": "chance_loss", "margin": 0.1}
+    both = {"low": claim | {"right": 5.0, "given": "trains"}, "trains": trains}
+    assert verdicts.decide_all(both, runs)["low"].verdict == verdict
+
+
 @pytest.mark.parametrize("scatter, verdict", [(0.01, HOLDS), (1.0, UNDECIDED)])
 def test_medians_over_steps_are_judged_by_their_scatter(scatter, verdict, tmp_path):
     """A gradient that changes a fifth less with batch normalisation, in the median."""

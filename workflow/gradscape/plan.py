@@ -70,8 +70,8 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
         basis = (
             "what they took on other CPUs, or the mean of the other runs"
             if on_cpu
-            else "estimates for an H200, from counted kernels and operations, and may be "
-            "off by a third"
+            else "estimates for an H200 that each run has to itself, and may be off by a "
+            "quarter"
         )
         runs, were = ("run", "was") if len(guesses) == 1 else ("runs", "were")
         lines.append(

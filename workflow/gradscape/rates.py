@@ -24,7 +24,8 @@ class Measured:
     """What finished runs took on one kind of device, or on all whose name starts like it.
 
     `seconds_per_image` is by model, its width, channels and size of the images, requested
-    precision and CPU threads; `overhead` is what a run takes besides its training steps:
+    precision and CPU threads, and the quickest run's: other work on the machine slows a run
+    down, nothing speeds it up. `overhead` is what a run takes besides its training steps:
     start-up, validation, test.
     """
 
@@ -83,8 +84,8 @@ def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> M
         times.setdefault(key, []).append(training / images)
         if not record["resumed"]:
             overheads.append(record["seconds_last_attempt"] - record["seconds_training"])
-    typical = {key: median(values) for key, values in times.items()}
-    return Measured(kind, typical, median(overheads or [0]))
+    quickest = {key: min(values) for key, values in times.items()}
+    return Measured(kind, quickest, median(overheads or [0]))
 
 
 def of(experiment: Experiment, kind: str) -> Measured:

@@ -16,7 +16,7 @@ from gradscape import registry
 from gradscape.data.datasets import facts
 from gradscape.data.facts import Facts
 from gradscape.data.normalisation import check_normalises
-from gradscape.errors import GradscapeError
+from gradscape.errors import GradscapeError, suggest
 from gradscape.layout import SECTIONS, locate
 from gradscape.models import check_takes, pretrained_file
 from gradscape.options import Named, settled
@@ -230,6 +230,11 @@ def check_claims(claims: dict[str, dict], at: str) -> None:
     for name, claim in claims.items():
         if "same" in claim and claim["same"] not in SETTINGS:
             raise GradscapeError(f"{at}.{name}.same: there is no setting {claim['same']!r}")
+        if claim.get("given", name) not in claims:
+            other = claim["given"]
+            raise GradscapeError(
+                f"{at}.{name}.given: there is no claim {other!r}{suggest(other, claims)}"
+            )
         for side in ("left", "right"):
             if isinstance(claim[side], dict):
                 look_up("metric", claim[side]["metric"], f"{at}.{name}.{side}")

@@ -1,9 +1,9 @@
-"""How long a run should take on an NVIDIA H200, by counting; nothing here was measured.
+"""How long a run should take on an NVIDIA H200 that it has to itself.
 
-The number of its kernels limits a small network's step, its operations a large one's. Both
-are counted from the network's layers, with constants fitted to the four networks in
-`docs/speed.md` whose kernels were counted one by one. Expect to be off by up to a third
-either way. A kind of GPU that has finished runs needs no estimate.
+A step takes some time for each layer and each normalisation, whose kernels are too small to
+fill the GPU, and some for its operations. The constants are fitted to the steps that were
+measured on one, `docs/h200.csv`: all but one within a tenth, VGG38 in fp32 within three.
+A kind of GPU that has finished runs needs no estimate.
 """
 
 from functools import cache
@@ -19,10 +19,8 @@ from gradscape.models import build
 from gradscape.models.blocks import layer_counts
 from gradscape.settings import MODEL_SETTINGS, Settings
 
-SECONDS_PER_KERNEL = 2.15e-6
-KERNELS, KERNELS_PER_LAYER = 50, 6
-KERNELS_PER_NORM = 12  # 8, and what their passes over memory take
-FLOPS_PER_SECOND, FLOPS_PER_SECOND_BF16 = 25e12, 100e12  # of small convolutions
+SECONDS_PER_STEP, SECONDS_PER_LAYER, SECONDS_PER_NORM = 240e-6, 48e-6, 37e-6
+FLOPS_PER_SECOND, FLOPS_PER_SECOND_BF16 = 20e12, 270e12
 SECONDS_TO_START = 10.0
 PASSES = 3  # forward, and backward twice as much
 
@@ -45,11 +43,11 @@ def estimated_seconds(settings: Settings, known: Facts) -> float:
     model = network_of(settings, known)
     count = layer_counts(model)
     layers = count["convolutions"] + count["linear_layers"]
-    kernels = KERNELS + KERNELS_PER_LAYER * layers
-    kernels += KERNELS_PER_NORM * count["batch_normalisations"]
+    step = SECONDS_PER_STEP + SECONDS_PER_LAYER * layers
+    step += SECONDS_PER_NORM * count["batch_normalisations"]
     flops = dry_run(model, known.classes, known.channels, known.size).flops
     is_fp32 = settings.precision == "fp32" or settings.landscape_every is not None
     rate = FLOPS_PER_SECOND if is_fp32 else FLOPS_PER_SECOND_BF16
-    work = PASSES * settings.batch_size * flops / rate
+    step += PASSES * settings.batch_size * flops / rate
     passes = steps(settings) * passes_per_step(settings)
-    return SECONDS_TO_START + passes * (SECONDS_PER_KERNEL * kernels + work)
+    return SECONDS_TO_START + passes * step

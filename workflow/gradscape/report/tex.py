@@ -15,7 +15,8 @@ def number(values, style: str = "loss") -> Tex:
 
     Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
     decimal), `significant` (three digits), `count` (a whole number, the same for all) and
-    `power` (one decimal and a power of ten).
+    `power` (one decimal and a power of ten, of numbers that span decades: the geometric
+    mean, as in the figures).
     """
     values = np.asarray(values, dtype=float)
     if not np.isfinite(values).all():
@@ -27,6 +28,8 @@ def number(values, style: str = "loss") -> Tex:
     if style == "count":
         return Tex(f"{values[0]:,.0f}")
     if style == "power":
+        if (values > 0).all():
+            mean = np.exp(np.log(values).mean())
         mantissa, exponent = f"{mean:.1e}".split("e")
         if abs(int(exponent)) < 3:
             return Tex(f"{mean:.2g}")

@@ -10,6 +10,7 @@ once per seed (and per value of whatever else the grid varies):
     relative_margin: 0.05    # the same, as a share of the right side
     threshold: theirs        # the source sets the margin or the number; default ours
     same: learning_rate      # a seed counts only if both sides have the same values of it
+    given: plain-trains      # where that claim does not hold, this one is not judged
     scatter: 0.07            # half the interval that one seed stands for, where it has none
 
 The claim is decided by the 95 % interval of the difference. Over several seeds that is
@@ -23,7 +24,7 @@ hold* if the whole interval contradicts it; otherwise the two sides *cannot be t
 apart*. `near` asks for an interval within the margin (two one-sided tests).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
@@ -265,4 +266,8 @@ def basis(pairs: list[Pair], sides: list, scatter: float | None) -> str:
 
 def decide_all(claims: dict[str, dict], runs: list[FinishedRun]) -> dict[str, Verdict]:
     """The verdict on each of a study's claims, by name."""
-    return {name: decide(name, claim, runs) for name, claim in claims.items()}
+    verdicts = {name: decide(name, claim, runs) for name, claim in claims.items()}
+    for name, claim in claims.items():
+        if "given" in claim and verdicts[claim["given"]].verdict == FAILS:
+            verdicts[name] = replace(verdicts[name], verdict=UNMEASURED)
+    return verdicts
