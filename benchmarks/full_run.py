@@ -5,9 +5,9 @@
 Trains and probes the most informative runs first, until all is done or the time is up. Then
 call it again: a training that was cut off resumes. After each call the finished runs'
 tables are in the given folder, without weights; on another machine that folder alone is
-enough to continue. With NVIDIA's MPS running (`nvidia-cuda-mps-control -d`) the runs that
-share a GPU gain more from it. Nothing is drawn here: `make published` draws the figures and writes the
-PDFs.
+enough to continue. Runs that share a GPU gain more from it with NVIDIA's MPS running
+(`nvidia-cuda-mps-control -d`). Nothing is drawn here: `make published` draws the figures
+and writes the PDFs.
 """
 
 import argparse
