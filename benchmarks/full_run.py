@@ -1,6 +1,6 @@
 """All of a configuration on this machine's GPU, in pieces that end by themselves.
 
-    python benchmarks/full_run.py results/published/h200 --seconds 540
+    python benchmarks/full_run.py results/published/full --seconds 540
 
 Trains and probes the most informative runs first, until all is done or the time is up. Then
 call it again: a training that was cut off resumes. After each call the finished runs'
