@@ -131,7 +131,7 @@ def test_capture_takes_the_largest_minibatch_first_and_moves_nothing(dataset, mo
 
 # Fewer kernels, the same bits
 
-# A step in bf16, as the README counts them: what is neither a view nor memory alone.
+# A step in bf16: what is neither a view nor memory alone.
 OPERATIONS = {
     "vgg08": 77,
     "vgg08-bn": 89,
