@@ -12,6 +12,7 @@ from gradscape.engine.dry_run import dry_run
 from gradscape.errors import GradscapeError
 from gradscape.models import build, check_takes, takes
 from gradscape.models.blocks import layer_counts, norm, parameter_count, weights
+from gradscape.models.laws import cosine_map
 from gradscape.registry import names
 from gradscape.settings import Settings
 
@@ -183,6 +184,62 @@ def test_initialisations_keep_or_close_the_blocks():
     images = torch.rand(2, 32, 8, 8)
     torch.testing.assert_close(closed.stages[:5](images), images)
     assert all(b.conv2.weight.any() == b.reduces for b in closed.stages)
+
+
+def test_delta_orthogonal_kernels_keep_lengths_and_mix_no_positions():
+    model = vgg38(initialisation="delta-orthogonal", slope=0.5)
+    for block in model.stages:
+        for conv in (block.conv1, block.conv2):
+            gains = torch.linalg.svdvals(conv.weight[:, :, 1, 1])
+            torch.testing.assert_close(gains, torch.full((32,), (2 / 1.25) ** 0.5))
+            around = conv.weight.clone()
+            around[:, :, 1, 1] = 0
+            assert not around.any()
+            assert conv.bias is None or not conv.bias.any()
+
+
+@pytest.mark.parametrize(
+    ("name", "eta", "slope"),
+    [
+        ("vgg38", 0.9, 0.358),
+        ("vgg38", 0.5, 0.679),
+        ("vgg26", 0.9, 0.251),
+        ("vgg14", 0.9, 0.024),
+    ],
+)
+def test_a_slope_is_tailored_to_the_networks_own_depth(name, eta, slope):
+    assert build(name, 100, Settings(name, "cifar100", eta=eta)).slope == pytest.approx(
+        slope, abs=5e-4
+    )
+
+
+def test_a_slope_is_given_or_tailored_not_both():
+    with pytest.raises(GradscapeError, match="slope and eta"):
+        vgg38(slope=0.5, eta=0.5)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.358, 1.0])
+def test_the_cosine_map_is_what_a_wide_random_layer_does(slope):
+    random = torch.Generator().manual_seed(0)
+    first, second = torch.randn(2, 100_000, generator=random, dtype=torch.float64)
+    for cosine in (-0.5, 0.0, 0.7):
+        mixed = cosine * first + (1 - cosine**2) ** 0.5 * second
+        behind = [torch.nn.functional.leaky_relu(x, slope) for x in (first, mixed)]
+        measured = torch.cosine_similarity(*behind, dim=0).item()
+        assert cosine_map(cosine, slope) == pytest.approx(measured, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["vgg-a", "vgg38-bn"])
+def test_a_perturbation_is_the_last_bit_of_one_weight(name):
+    def start(perturbation):
+        torch.manual_seed(0)
+        model = build(name, 10, Settings(name, "cifar10", perturbation=perturbation))
+        return torch.nn.utils.parameters_to_vector(model.parameters()).view(torch.int32)
+
+    moved = start(7) - start(None)
+    assert moved.nonzero().flatten().tolist() == [7] and abs(moved[7]) == 1
+    with pytest.raises(GradscapeError, match="perturbation 100000: the first layer's last"):
+        start(100_000)
 
 
 @pytest.mark.parametrize("steps", [0, 2])

@@ -24,7 +24,7 @@ from gradscape.data.store import load
 from gradscape.engine import record
 from gradscape.engine.checkpoint import Checkpoint, fingerprint
 from gradscape.engine.clipping import clip
-from gradscape.engine.device import configure
+from gradscape.engine.device import CPU_BF16, configure, device_kind, has_fast_bf16
 from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.engine.lease import lease
 from gradscape.engine.losses import LOSSES, l1_penalty
@@ -37,6 +37,7 @@ from gradscape.engine.schedules import learning_rate
 from gradscape.engine.train import train
 from gradscape.errors import GradscapeError
 from gradscape.models import build
+from gradscape.settings import Settings
 from gradscape.study import Run
 
 
@@ -373,6 +374,15 @@ def test_a_checkpoint_that_cannot_serve_is_set_aside(dataset, tmp_path, capfd):
     refused("fits no longer")
 
 
+def test_a_younger_setting_leaves_older_checkpoints_theirs():
+    """The fingerprint is that of a763f32 until the setting is used."""
+    old = Settings("vgg38-bn", "cifar100")
+    mark = fingerprint(old, "checksum")
+    assert mark == ("a26a594bb993ced76fd0d3462d6dec1fd27826318795e0985d276b854eab10fd")
+    for younger in ({"slope": 0.5}, {"eta": 0.5}, {"perturbation": 0}):
+        assert fingerprint(replace(old, **younger), "checksum") != mark
+
+
 def test_damaged_weights_are_refused_and_older_ones_read(tmp_path):
     path, weights = tmp_path / "model.pt", {"best": {"w": torch.arange(99.0)}}
     record.write_weights(path, weights)
@@ -438,6 +448,21 @@ def test_devices_and_precisions_that_are_not_there_are_named():
     if not torch.cuda.is_available():
         with pytest.raises(GradscapeError, match="device cuda: torch finds no CUDA"):
             configure("cuda", "auto", True, 1)
+
+
+@pytest.mark.parametrize(
+    ("own", "kind"),
+    [
+        (["_is_amx_tile_supported", "_is_avx512_bf16_supported"], "AMX-bf16"),
+        (["_is_avx512_bf16_supported"], "AVX-512-bf16"),
+        ([], "no bf16"),
+    ],
+)
+def test_kinds_of_cpu_are_told_apart_by_their_bf16(own, kind, monkeypatch):
+    for probe in CPU_BF16.values():
+        monkeypatch.setattr(torch.cpu, probe, lambda has=probe in own: has)
+    assert device_kind("cpu").endswith(f", {kind}")
+    assert has_fast_bf16("cpu") == bool(own)
 
 
 def test_bf16_learns_what_fp32_learns(dataset):

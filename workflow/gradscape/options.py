@@ -70,6 +70,7 @@ class Mark(Enum):
     """What else there is to know about a setting."""
 
     MODEL = auto()  # a keyword of the model's constructor
+    LATER = auto()  # not part of a fingerprint while it has its default
 
 
 @dataclass(frozen=True)

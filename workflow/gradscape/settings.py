@@ -13,6 +13,7 @@ from typing import get_type_hints
 from gradscape.options import REQUIRED, Mark, Named, OneOf, Option, Range, Unset, option
 
 MODEL = Mark.MODEL  # a keyword that the model's constructor may take
+LATER = Mark.LATER  # younger than the fingerprints of checkpoints that must still fit
 MODELS_OWN = Unset("the model's")
 
 
@@ -23,12 +24,15 @@ class Settings:
 
     model: A[str, Named("model", own=True), "a name that `gradscape models` lists, or `path/file.py:constructor` of your own"]
     dataset: A[str, Named("dataset", own=True), "`cifar10`, `cifar100`, `svhn`, `fashion-mnist`, `generated10`, `generated10-small`, `generated100`, or your own images: a folder of class folders, an `.npz`, or `path/file.py:function`"]
-    width: A[int | None, Range(1, 4096), MODEL, MODELS_OWN, "filters of the first convolution, for models that let you choose (`resnet-small`)"] = None
+    width: A[int | None, Range(1, 4096), MODEL, MODELS_OWN, "filters of the first convolution, for models that let you choose (`resnet-small`, the Edinburgh networks)"] = None
     activation: A[str | None, Named("activation"), MODEL, MODELS_OWN, "`relu`, `leaky_relu`, `elu`, `gelu`, `tanh` or `sigmoid`, likewise"] = None
     dropout: A[float | None, Range(0, below=1), MODEL, MODELS_OWN, "probability of dropping a unit, likewise"] = None
     batch_norm: A[bool | None, MODEL, MODELS_OWN, "with or without batch normalisation, likewise"] = None
     skip: A[bool | None, MODEL, MODELS_OWN, "with or without skip connections, likewise"] = None
-    initialisation: A[str | None, OneOf(("default", "he", "zero-last")), MODEL, MODELS_OWN, "of the Edinburgh networks: PyTorch's `default`; `he`, He et al.'s for rectifiers; `zero-last`, the same with each processing block's last convolution at zero"] = None
+    initialisation: A[str | None, OneOf(("default", "he", "zero-last", "delta-orthogonal")), MODEL, MODELS_OWN, "of the Edinburgh networks: PyTorch's `default`; `he`, He et al.'s for rectifiers; `zero-last`, the same with each processing block's last convolution at zero; `delta-orthogonal`, Xiao et al.'s: an orthogonal matrix at each kernel's centre"] = None
+    slope: A[float | None, Range(0, 1), MODEL, MODELS_OWN, LATER, "of the Edinburgh networks' leaky rectifiers"] = None
+    eta: A[float | None, Range(above=0, below=1), MODEL, Unset("off"), LATER, "tailor that slope to the depth instead: orthogonal images end with this cosine (Zhang, Botev & Martens 2022)"] = None
+    perturbation: A[int | None, Range(0), Unset("off"), LATER, "before training, flip the last bit of this weight, counted from 0, of the first layer: which runs does rounding decide?"] = None
     reduction_batch_norm: A[bool | None, MODEL, Unset("as `batch_norm`"), "batch normalisation in the Edinburgh networks' reduction blocks, if not as in the others"] = None
     reduction_shortcut: A[str | None, OneOf(("pooled", "strided")), MODEL, Unset("none"), "a residual connection through each of those blocks: `pooled`, the average-pooled identity; `strided`, a 1×1 convolution of stride 2"] = None
     pre_activation: A[bool | None, MODEL, MODELS_OWN, "normalise and activate before each convolution of a block, not after (Edinburgh networks)"] = None
@@ -86,6 +90,16 @@ SETTINGS = options_of_settings()
 DEFAULTS = {name: o.default for name, o in SETTINGS.items() if not o.required}
 # Those that a model's constructor may take as keywords of the same name.
 MODEL_SETTINGS = [name for name, o in SETTINGS.items() if MODEL in o.marks]
+
+
+def decisive(settings: Settings) -> dict:
+    """The settings that identify a run: those younger than its checkpoint's format only
+    where they are set."""
+    return {
+        name: value
+        for name, value in dataclasses.asdict(settings).items()
+        if LATER not in SETTINGS[name].marks or value != DEFAULTS[name]
+    }
 
 
 def differences(old: dict, new: dict) -> str:

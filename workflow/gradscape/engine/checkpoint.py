@@ -3,13 +3,12 @@
 import hashlib
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from gradscape.engine import sealed
 from gradscape.files import say, unfinished
 from gradscape.registry import is_own, source
-from gradscape.settings import Settings, differences
+from gradscape.settings import Settings, decisive, differences
 
 SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
 
@@ -19,7 +18,7 @@ def fingerprint(settings: Settings, *checksums: str | None) -> str:
     user's own files that the settings name."""
     own = {key: value for key, value in vars(settings).items() if is_own(str(value))}
     code = [source(key, name).read_text() for key, name in own.items()]
-    content = json.dumps([asdict(settings), *checksums, *code], sort_keys=True)
+    content = json.dumps([decisive(settings), *checksums, *code], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

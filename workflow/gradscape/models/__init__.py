@@ -107,4 +107,9 @@ def build(
             raise GradscapeError(f"model {name}: has no {setting!r} to set")
     shape = {"channels": channels, "size": size}
     wanted |= {key: value for key, value in shape.items() if key in free}
-    return make(classes, **wanted)
+    model = make(classes, **wanted)
+    if settings is not None and settings.perturbation is not None:
+        from gradscape.models.blocks import flip_last_bit
+
+        flip_last_bit(next(model.parameters()), settings.perturbation)
+    return model

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from gradscape.errors import GradscapeError
+
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -75,6 +77,19 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 def output_layer(model: nn.Module) -> nn.Linear:
     """The linear layer that gives the logits: the last that the network lists."""
     return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+
+
+def flip_last_bit(weights: Tensor, index: int) -> None:
+    """Change one of a tensor's weights, counted from 0 through all dimensions, by the last
+    bit of its mantissa.
+
+    Raises `GradscapeError` if the tensor has no such weight.
+    """
+    if index >= weights.numel():
+        raise GradscapeError(
+            f"perturbation {index}: the first layer's last weight is {weights.numel() - 1}"
+        )
+    weights.detach().view(-1).view(torch.int32)[index] ^= 1
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:

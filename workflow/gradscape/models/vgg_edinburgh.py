@@ -10,24 +10,22 @@ compares. The depths in between and the further keywords are experiments of our 
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import avg_pool2d
 
 from gradscape.errors import GradscapeError
 from gradscape.models.blocks import conv3x3, norm
+from gradscape.models.laws import tailored_slope
 
 WIDTH = 32
 STAGES = 3
 SLOPE = 0.01
 
-# In place: neither a convolution nor a normalisation needs its own output again, and such
-# passes over memory limit a step of VGG38. The bits are the same.
-leaky_relu = partial(functional.leaky_relu, negative_slope=SLOPE, inplace=True)
-
 
 class Block(nn.Module):
-    """Two convolutions: [n, 32, s, s] → the same, or [n, 32, s/2, s/2] if it `reduces`.
+    """Two convolutions: [n, w, s, s] → the same, or [n, w, s/2, s/2] if it `reduces`.
 
     The shortcut, where there is one, runs from the block's input to before its last
     activation (He et al. 2016, Fig. 2). With `pre_activation` normalisation and activation
@@ -40,12 +38,15 @@ class Block(nn.Module):
         reduces: bool = False,
         shortcut: nn.Module | None = None,
         pre_activation: bool = False,
+        width: int = WIDTH,
+        slope: float = SLOPE,
     ):
         super().__init__()
         self.shortcut = shortcut
-        self.conv1 = conv3x3(WIDTH, WIDTH, bias=reduces)
+        self.slope = slope
+        self.conv1 = conv3x3(width, width, bias=reduces)
         self.norm1 = norm()
-        self.conv2 = conv3x3(WIDTH, WIDTH, bias=reduces)
+        self.conv2 = conv3x3(width, width, bias=reduces)
         self.norm2 = norm()
         self.reduces = reduces
         self.residual = shortcut is not None
@@ -54,16 +55,16 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.pre_activation:
             # Not in place: the shortcut needs the block's input.
-            out = self.conv1(functional.leaky_relu(self.norm1(x), SLOPE))
-            out = self.conv2(self.pool(leaky_relu(self.norm2(out))))
+            out = self.conv1(functional.leaky_relu(self.norm1(x), self.slope))
+            out = self.conv2(self.pool(leaky_relu(self.norm2(out), self.slope)))
         else:
-            out = self.pool(leaky_relu(self.norm1(self.conv1(x))))
+            out = self.pool(leaky_relu(self.norm1(self.conv1(x)), self.slope))
             out = self.norm2(self.conv2(out))
         if self.shortcut is not None:
             beside, (h, w) = self.shortcut(x), out.shape[-2:]
             # Pooling leaves out an odd last row or column.
             out = out + (beside[..., :h, :w] if self.reduces else beside)
-        return out if self.pre_activation else leaky_relu(out)
+        return out if self.pre_activation else leaky_relu(out, self.slope)
 
     def pool(self, x: Tensor) -> Tensor:
         return avg_pool2d(x, 2) if self.reduces else x
@@ -75,10 +76,15 @@ class EdinburghVGG(nn.Module):
     Images [n, channels, s, s] → logits [n, classes]. `skip` gives the processing blocks
     identity shortcuts, `reduction_shortcut` gives the reduction blocks theirs.
     `initialisation` is `default` (PyTorch's), `he` (He et al. 2015, section 2.2: zero
-    biases, linear layer untouched) or `zero-last`: `he`, and the last convolution of each
-    processing block zero (Zhang et al. 2019, Fixup, section 3).
+    biases, linear layer untouched), `zero-last`: `he`, and the last convolution of each
+    processing block zero (Zhang et al. 2019, Fixup, section 3), or `delta-orthogonal`: an
+    orthogonal matrix at the centre of each kernel behind the entry, zero around it (Xiao et
+    al. 2018, section 3.3), scaled as `he` is.
 
-    Raises `GradscapeError` for a `fold_after` without batch normalisation.
+    The rectifiers' `slope` may be given, or tailored by `eta` to the number of rectifiers.
+
+    Raises `GradscapeError` for a `fold_after` without batch normalisation, and for both a
+    `slope` and an `eta`.
     """
 
     def __init__(
@@ -92,51 +98,88 @@ class EdinburghVGG(nn.Module):
         pre_activation: bool = False,
         fold_after: int | None = None,
         initialisation: str = "default",
+        width: int = WIDTH,
+        slope: float | None = None,
+        eta: float | None = None,
         channels: int = 3,
     ):
         super().__init__()
+        if slope is not None and eta is not None:
+            raise GradscapeError("slope and eta: the one replaces the other; leave one out")
+        if eta is not None:
+            # One rectifier behind each convolution: the entry's, and two in each block.
+            slope = tailored_slope(eta, rectifiers=1 + STAGES * 2 * (blocks + 1))
+        self.slope = SLOPE if slope is None else slope
         if reduction_batch_norm is None:
             reduction_batch_norm = batch_norm
         if fold_after is not None and not (batch_norm or reduction_batch_norm):
             raise GradscapeError("fold_after: there is no batch normalisation to fold")
         # The entry keeps its normalisation even in the "plain" networks.
-        self.entry = conv3x3(channels, WIDTH, bias=False)
-        self.entry_norm = nn.BatchNorm2d(WIDTH)
-        within = partial(norm, WIDTH, batch_norm, fold_after)
-        between = partial(norm, WIDTH, reduction_batch_norm, fold_after)
+        self.entry = conv3x3(channels, width, bias=False)
+        self.entry_norm = nn.BatchNorm2d(width)
+        within = partial(norm, width, batch_norm, fold_after)
+        between = partial(norm, width, reduction_batch_norm, fold_after)
+        block = partial(Block, pre_activation=pre_activation, width=width, slope=self.slope)
         stages: list[nn.Module] = []
         for _ in range(STAGES):
             for _ in range(blocks):
                 identity = nn.Identity() if skip else None
-                stages.append(Block(within, False, identity, pre_activation))
-            across = reducing_shortcut(reduction_shortcut, between)
-            stages.append(Block(between, True, across, pre_activation))
+                stages.append(block(within, False, identity))
+            across = reducing_shortcut(reduction_shortcut, between, width)
+            stages.append(block(between, True, across))
         if pre_activation:
-            stages += [within(), nn.LeakyReLU(SLOPE)]
+            stages += [within(), nn.LeakyReLU(self.slope)]
         self.stages = nn.Sequential(*stages)
-        self.head = nn.Linear(WIDTH, classes)
+        self.head = nn.Linear(width, classes)
         self.initialisation = initialisation
-        if initialisation != "default":
+        if initialisation in ("he", "zero-last"):
             for module in self.modules():
                 if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_normal_(module.weight, SLOPE)
+                    nn.init.kaiming_normal_(module.weight, self.slope)
                     if module.bias is not None:
                         nn.init.zeros_(module.bias)
+        if initialisation == "delta-orthogonal":
+            # Not of the entry: three channels cannot be kept apart and mixed by a square
+            # matrix, and its normalisation undoes any scale.
+            gain = nn.init.calculate_gain("leaky_relu", self.slope)
+            for module in self.stages.modules():
+                if isinstance(module, nn.Conv2d):
+                    delta_orthogonal(module, gain)
         if initialisation == "zero-last":
             for block in stages:
                 if isinstance(block, Block) and not block.reduces:
                     nn.init.zeros_(block.conv2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = leaky_relu(self.entry_norm(self.entry(x)))
+        out = leaky_relu(self.entry_norm(self.entry(x)), self.slope)
         # mean() rather than adaptive pooling, whose CUDA backward is not deterministic.
         return self.head(self.stages(out).mean((2, 3)))
 
 
-def reducing_shortcut(kind: str | None, norm: Callable[[], nn.Module]) -> nn.Module | None:
-    """Around a reduction block: [n, 32, s, s] → [n, 32, s/2, s/2] (He et al. 2016, 3.3)."""
+def leaky_relu(x: Tensor, slope: float) -> Tensor:
+    """In place: neither a convolution nor a normalisation needs its own output again, and
+    such passes over memory limit a step of VGG38. The bits are the same."""
+    return functional.leaky_relu(x, slope, inplace=True)
+
+
+def delta_orthogonal(conv: nn.Conv2d, gain: float) -> None:
+    """Set a kernel [w, w, 3, 3] or [w, w, 1, 1] to an orthogonal matrix times `gain` at its
+    centre and zero elsewhere, and its bias to zero (Xiao et al. 2018, algorithm 1)."""
+    centre = conv.kernel_size[0] // 2
+    matrix = nn.init.orthogonal_(torch.empty(conv.weight.shape[:2]), gain)
+    nn.init.zeros_(conv.weight)
+    with torch.no_grad():
+        conv.weight[:, :, centre, centre] = matrix
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+
+
+def reducing_shortcut(
+    kind: str | None, norm: Callable[[], nn.Module], width: int
+) -> nn.Module | None:
+    """Around a reduction block: [n, w, s, s] → [n, w, s/2, s/2] (He et al. 2016, 3.3)."""
     if kind == "strided":
-        strided = nn.Conv2d(WIDTH, WIDTH, kernel_size=1, stride=2, bias=False)
+        strided = nn.Conv2d(width, width, kernel_size=1, stride=2, bias=False)
         return nn.Sequential(strided, norm())
     return nn.AvgPool2d(2) if kind == "pooled" else None
 

@@ -62,6 +62,7 @@ def is_plain(model: nn.Module) -> bool:
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     residual = any(getattr(module, "residual", False) for module in model.modules())
     default = getattr(model, "initialisation", "default") == "default"
+    default = default and getattr(model, "slope", None) == SLOPE
     return hasattr(model, "entry_norm") and norms == 1 and not residual and default
 
 
