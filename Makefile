@@ -49,7 +49,7 @@ published: setup tex
 	cp results/published/cpu/figures/degradation/surface.svg docs/  # the README's
 
 docs: setup
-	$(BIN)/python -m gradscape.readme
+	$(BIN)/python docs/generate.py
 
 dag: setup graphviz
 	mkdir -p results

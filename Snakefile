@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.current_basedir}/workflow")
 
-from gradscape import dag as jobs
+from gradscape.pipeline import jobs
 
 jobs.set_job_environment()
 

@@ -18,13 +18,13 @@ import sys
 import time
 from pathlib import Path
 
-from gradscape.config import Experiment
-from gradscape.dag import Dag
-from gradscape.engine.lease import RUNS_PER_GPU
-from gradscape.layout import CONFIGS, HOME, Results
-from gradscape.rates import records
+from gradscape.base.paths import CONFIGS, HOME, Results
+from gradscape.config.experiment import Experiment
+from gradscape.pipeline.jobs import Dag
+from gradscape.pipeline.rates import records
 from gradscape.report.publish import copy_run, publish
-from gradscape.study import matches
+from gradscape.spec.study import matches
+from gradscape.training.lease import RUNS_PER_GPU
 
 # The most telling runs first: a study, and which of its runs. The others follow.
 ORDER = [

@@ -14,7 +14,7 @@ from torchvision import transforms
 
 from gradscape.data.normalisation import moments
 from gradscape.models import build
-from gradscape.settings import Settings
+from gradscape.spec.settings import Settings
 
 
 class Images(Dataset):

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gradscape.layout import DATA, RECORD
-from gradscape.settings import DEFAULTS, SETTINGS, Settings, flags
+from gradscape.base.paths import DATA, RECORD
+from gradscape.spec.settings import DEFAULTS, SETTINGS, Settings, flags
 
 TABLES = ["metrics.csv", "test.csv"]
 ARRAYS = ["steps.npz", "gradients.npz"]

@@ -21,10 +21,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import yaml
 
-from gradscape.config import Experiment
-from gradscape.dag import DATA_FILES, Dag
-from gradscape.layout import DATA as DATASETS
-from gradscape.layout import RUN_FILES
+from gradscape.base.paths import DATA as DATASETS
+from gradscape.base.paths import RUN_FILES
+from gradscape.config.experiment import Experiment
+from gradscape.pipeline.jobs import DATA_FILES, Dag
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -72,7 +72,7 @@ rule figure:
     shell: "false"
 
 rule table:
-    input: RUNS, "workflow/gradscape/results/tables.py"
+    input: RUNS, "workflow/gradscape/claims/tables.py"
     output: "{results}/tables/scale/results.csv"
     shell: "false"
 

@@ -30,12 +30,12 @@ import torch
 import plain_loop
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset, load
-from gradscape.engine.device import configure, has_fast_bf16
-from gradscape.engine.lease import RUNS_PER_GPU
-from gradscape.engine.train import Training
 from gradscape.figures import style
 from gradscape.models import build
-from gradscape.settings import Settings
+from gradscape.spec.settings import Settings
+from gradscape.training.device import configure, has_fast_bf16
+from gradscape.training.lease import RUNS_PER_GPU
+from gradscape.training.train import Training
 
 NETWORKS = {
     "vgg08": Settings("vgg08", "cifar100"),

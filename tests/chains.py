@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from conftest import BIN, ROOT
-from gradscape import cli
-from gradscape.config import Experiment
-from gradscape.layout import FIGURE_KINDS, RUN_FILES
-from gradscape.settings import flags
+from gradscape.base.paths import FIGURE_KINDS, RUN_FILES
+from gradscape.cli import parser as cli
+from gradscape.config.experiment import Experiment
+from gradscape.spec.settings import flags
 from hostile import Lost
 
 CONFIG = {

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gradscape import cli
-from gradscape.layout import RECORD, RUN_FILES
-from gradscape.reading import read_yaml
-from gradscape.settings import Settings
-from gradscape.study import run_name
+from gradscape.base.paths import RECORD, RUN_FILES
+from gradscape.cli import parser as cli
+from gradscape.config.yaml import read_yaml
+from gradscape.spec.settings import Settings
+from gradscape.spec.study import run_name
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -188,8 +188,8 @@ def cifar() -> Path:
 
 def make(settings: Settings, dataset):
     """A training that has not begun."""
-    from gradscape.engine.device import configure
-    from gradscape.engine.train import Training
+    from gradscape.training.device import configure
+    from gradscape.training.train import Training
 
     backend = configure(settings.device, settings.precision, True, threads=1)
     return Training(settings, dataset, backend)
@@ -221,7 +221,7 @@ def write_run(
     import numpy as np
     import pandas as pd
 
-    from gradscape.results.runs import FinishedRun
+    from gradscape.runs.run import FinishedRun
 
     varied = varied or {}
     settings = {"model": model, "dataset": "cifar100", "learning_rate": rate}

@@ -44,13 +44,13 @@ import yaml
 
 from chains import can_mount, disks, kills, workflows
 from conftest import ROOT, TINY
-from gradscape.config import Experiment
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
+from gradscape.claims.tables import write_table
+from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw, drawable
 from gradscape.report.build import build, write_tex
-from gradscape.report.pdf import compile_pdf
-from gradscape.results.runs import finished_runs
-from gradscape.results.tables import write_table
+from gradscape.report.latex import compile_pdf
+from gradscape.runs.run import finished_runs
 from hostile import Executed, Lost, check_sentence, stand_in, write_broken
 from strangers import Touch, downloads, weights
 
@@ -244,7 +244,7 @@ def stored_tensors(chance: random.Random, folder: Path) -> None:
 
     from gradscape.data.own import read
     from gradscape.data.store import load, save
-    from gradscape.engine.record import read_weights, write_weights
+    from gradscape.training.record import read_weights, write_weights
 
     images = np.random.RandomState(0).randint(0, 256, (40, 32, 32, 3), np.uint8)
     np.savez(folder / "shapes.npz", images=images, labels=np.arange(40) % 2)

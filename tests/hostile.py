@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from conftest import write_run
-from gradscape.errors import GradscapeError
-from gradscape.layout import RECORD, Results
-from gradscape.results.runs import FinishedRun
+from gradscape.base.errors import GradscapeError
+from gradscape.base.paths import RECORD, Results
+from gradscape.runs.run import FinishedRun
 
 
 class Lost(Exception):

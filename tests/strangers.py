@@ -24,9 +24,9 @@ import torchvision  # noqa: F401  takes longer than a server may
 from torch import nn
 
 from chains import chain, end, said, start
-from gradscape import download
+from gradscape.base import download
+from gradscape.base.errors import GradscapeError
 from gradscape.data import official
-from gradscape.errors import GradscapeError
 from gradscape.models import pretrained
 from hostile import Executed, Lost, check_sentence
 
@@ -245,7 +245,7 @@ def downloads(chance: random.Random, folder: Path) -> None:
 
 def download_twice(behaviour: str, something: Callable, folder: Path) -> None:
     """From a server that behaves so, and then from a good one."""
-    impatient = {"PATIENCE": 0.3, "SLOWEST": 10**6, "MOST_BYTES": 10**6}
+    impatient = {"PATIENCE": 0.3, "SLOWEST": 10**6, "MAX_BYTES": 10**6}
     with patch.multiple(download, **impatient), patch.object(official, "ATTEMPTS", 1):
         begun = time.monotonic()
         with server(behaviour) as url:

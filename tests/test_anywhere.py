@@ -11,7 +11,7 @@ import yaml
 from pypdf import PdfReader
 
 from conftest import BIN, ROOT, TINY, needs_tex, run, succeed
-from gradscape import cli
+from gradscape.cli import parser as cli
 
 SNAKEFILE = ROOT / "Snakefile"
 
@@ -206,7 +206,7 @@ def test_everything_of_ones_own_with_the_installed_wheel(elsewhere, installed):
     (elsewhere / "config.yaml").write_text(OWN)
 
     environment = {"PYTHONPATH": str(installed)}
-    where = "import gradscape.layout as l; print(l.SNAKEFILE)"
+    where = "import gradscape.base.paths as l; print(l.SNAKEFILE)"
     snakefile = succeed(sys.executable, "-c", where, cwd=elsewhere, **environment).strip()
     assert Path(snakefile).is_relative_to(installed)
     command = ["snakemake", "-s", snakefile, "--cores", "2", "--configfile", "config.yaml"]

@@ -9,12 +9,13 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 import gradscape
 from conftest import ROOT, SMALL, same, succeed
-from gradscape import cli, dag
+from gradscape.base.errors import GradscapeError
+from gradscape.cli import parser as cli
 from gradscape.data.store import load
-from gradscape.engine import train as engine
-from gradscape.errors import GradscapeError
-from gradscape.settings import flags
-from gradscape.study import Run
+from gradscape.pipeline import jobs as dag
+from gradscape.spec.settings import flags
+from gradscape.spec.study import Run
+from gradscape.training import train as engine
 from snakemake_logger_plugin_gradscape import LogHandler, arguments, forecast
 
 

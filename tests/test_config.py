@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from conftest import ROOT, TINY
-from gradscape.config import Experiment
-from gradscape.errors import GradscapeError
-from gradscape.study import format_learning_rate
+from gradscape.base.errors import GradscapeError
+from gradscape.config.experiment import Experiment
+from gradscape.spec.study import format_learning_rate
 
 
 def tiny() -> dict:
@@ -27,7 +27,7 @@ def test_the_full_configuration_is_the_courses():
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml")
     degradation = experiment.studies["degradation"]
     rows = {(r.settings.model, r.settings.learning_rate) for r in degradation.runs}
-    assert len(rows) == 8 and len(degradation.runs) == 24
+    assert len(rows) == 11 and len(degradation.runs) == 33
     assert ("vgg38", 1e-2) not in rows and ("vgg38-bn-rc", 1e-2) in rows
     assert {r.settings.epochs for r in degradation.runs} == {100}
     landscape = experiment.studies["landscape"]
@@ -156,7 +156,7 @@ def mutate(path: str, value):
             "swish",
             "studies.tiny.activation: unknown activation 'swish' (known: relu, ",
         ),
-        ("studies.tiny.width", 8, "studies.tiny: model vgg08: has no 'width' to set"),
+        ("studies.tiny.dropout", 0.5, "studies.tiny: model vgg08: has no 'dropout' to set"),
         (
             "studies.tiny.section",
             "tiny",

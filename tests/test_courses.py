@@ -22,16 +22,17 @@ import torch
 from pypdf import PdfReader
 
 from conftest import ROOT, needs_tex, succeed
-from gradscape import cli
-from gradscape.config import Experiment
-from gradscape.courses import alberta
-from gradscape.courses.archive import FILES, SPLITS, write_submission
-from gradscape.engine.record import write_weights
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
+from gradscape.base.paths import COURSES
+from gradscape.cli import parser as cli
+from gradscape.cli.submission import SPLITS, write_submission
+from gradscape.config.experiment import Experiment
 from gradscape.models import build
-from gradscape.registry import own_module
-from gradscape.settings import Settings
+from gradscape.spec.registry import own_module
+from gradscape.spec.settings import Settings
+from gradscape.training.record import write_weights
 
+ALBERTA = own_module(COURSES / "alberta.py")
 PUBLISHED = ROOT / "results" / "published" / "cpu"
 STUDENTS = {"edinburgh": "s1234567", "fudan": "20300180001_name"}
 STUDENTS |= {"alberta": "1234567", "sapienza": "7654321"}
@@ -151,7 +152,7 @@ def test_an_archive_has_the_briefs_files_and_no_others(course, experiment, tmp_p
 
 def test_edinburghs_classes_are_the_networks_that_were_trained():
     """The same function of the same weights, layer by layer."""
-    module = own_module(FILES / "edinburgh/model_architectures.py")
+    module = own_module(COURSES / "edinburgh/model_architectures.py")
     for name in ("vgg08", "vgg38", "vgg38-bn", "vgg38-rc", "vgg38-bn-rc"):
         torch.manual_seed(0)
         ours = build(name, 100)
@@ -317,13 +318,13 @@ def test_albertas_requirements_are_read_off_the_network():
         "dropout": "dropout (f)",
         "skip": "skip connection (g)",
     }
-    assert alberta.unmet(build("resnet-small", 10)) == []
+    assert ALBERTA.unmet(build("resnet-small", 10)) == []
     for setting, requirement in unmet.items():
         without = Settings("resnet-small", "cifar10", **{setting: False})
-        assert alberta.unmet(build("resnet-small", 10, without)) == [requirement]
-    missing = alberta.unmet(build("convnet-bn", 10))  # normalised right after the input
+        assert ALBERTA.unmet(build("resnet-small", 10, without)) == [requirement]
+    missing = ALBERTA.unmet(build("convnet-bn", 10))  # normalised right after the input
     assert missing == [unmet["batch_norm"], unmet["dropout"], unmet["skip"]]
-    scores = [alberta.score(accuracy) for accuracy in (0.1, 0.65, 0.725, 0.8, 1.0)]
+    scores = [ALBERTA.score(accuracy) for accuracy in (0.1, 0.65, 0.725, 0.8, 1.0)]
     assert scores == pytest.approx([0, 0, 0.5, 1, 1])
 
 

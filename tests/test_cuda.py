@@ -21,14 +21,14 @@ from torch.utils._pytree import tree_leaves
 from conftest import ROOT, make, same, succeed
 from conftest import SMALL as SMALL_ON_CPU
 from gradscape.data.store import load
-from gradscape.engine.device import Backend, allow_tf32
-from gradscape.engine.dry_run import dry_run
-from gradscape.engine.forward import Forward
-from gradscape.engine.step import WARMUP_RUNS
-from gradscape.engine.train import Stopped, Training, train
 from gradscape.models import build
-from gradscape.settings import Settings
-from gradscape.study import Run
+from gradscape.spec.settings import Settings
+from gradscape.spec.study import Run
+from gradscape.training.device import Backend, allow_tf32
+from gradscape.training.dry_run import dry_run
+from gradscape.training.forward import Forward
+from gradscape.training.step import WARMUP_RUNS
+from gradscape.training.train import Stopped, Training, train
 
 SMALL = replace(SMALL_ON_CPU, device="cuda", precision="auto")
 EVERY_PATH = [
@@ -240,8 +240,8 @@ from dataclasses import replace
 from pathlib import Path
 from conftest import SMALL
 from gradscape.data.store import load
-from gradscape.engine.train import train
-from gradscape.study import Run
+from gradscape.training.train import train
+from gradscape.spec.study import Run
 
 data, out = load(Path(sys.argv[1])), Path(sys.argv[2])
 for name in ("adam", "adamw", "sgd", "rmsprop", "muon"):

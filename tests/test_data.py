@@ -18,22 +18,22 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.datasets import CIFAR100, SVHN, FashionMNIST
 
+from gradscape.base.errors import GradscapeError
 from gradscape.data import official
 from gradscape.data.datasets import acquire, facts, facts_of_own
 from gradscape.data.facts import Facts
 from gradscape.data.normalisation import moments
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset, load, save
-from gradscape.engine.augmentation import POLICIES
-from gradscape.engine.minibatches import Minibatches
-from gradscape.errors import GradscapeError
 from gradscape.models import build
 from gradscape.probes.explanations import explanations
 from gradscape.probes.feature_maps import feature_maps
 from gradscape.probes.filters import filters
 from gradscape.probes.signal import signal
 from gradscape.probes.trained import Trained
-from gradscape.settings import Settings
+from gradscape.spec.settings import Settings
+from gradscape.training.augmentation import POLICIES
+from gradscape.training.minibatches import Minibatches
 
 
 def labelled(n_train: int, n_test: int) -> Dataset:
@@ -419,7 +419,7 @@ def test_a_bad_folder_is_one_sentence_that_names_the_file(photos):
 def test_facts_need_no_torch():
     code = (
         "import sys; from gradscape.data.datasets import facts; facts('svhn');"
-        "from gradscape.registry import find; find('normalisation', 'half');"
+        "from gradscape.spec.registry import find; find('normalisation', 'half');"
         "assert not {'torch', 'torchvision'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -10,13 +10,14 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from conftest import ROOT, succeed
-from gradscape import cli, readme
-from gradscape.layout import CONFIGS, PACKAGE, SCHEMA
-from gradscape.options import default_text
-from gradscape.reading import read_yaml
-from gradscape.registry import TABLES, names
-from gradscape.settings import SETTINGS
+from gradscape.base.paths import CONFIGS, PACKAGE, SCHEMA
+from gradscape.cli import parser as cli
+from gradscape.config.yaml import read_yaml
+from gradscape.spec.options import default_text
+from gradscape.spec.registry import TABLES, names, own_module
+from gradscape.spec.settings import SETTINGS
 
+readme = own_module(ROOT / "docs/generate.py")
 CONFIGURATION = readme.FILE.read_text()
 
 

@@ -29,23 +29,24 @@ import chains
 import faults
 import strangers
 from conftest import ROOT, needs_tex, write_run
-from gradscape import cli, registry
-from gradscape.config import Experiment
-from gradscape.engine.checkpoint import Checkpoint
-from gradscape.engine.record import finish
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import atomic_write, unfinished
+from gradscape.base.paths import PACKAGE, Results
+from gradscape.claims.tables import write_table
+from gradscape.claims.verdicts import HOLDS, decide
+from gradscape.cli import parser as cli
+from gradscape.config.expand import check_columns
+from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
-from gradscape.files import unfinished, whole
-from gradscape.layout import PACKAGE, Results
 from gradscape.models.pretrained import load_backbone
 from gradscape.probes.trained import Trained
 from gradscape.report.build import write_tex
-from gradscape.report.pdf import compile_pdf
-from gradscape.report.verdicts import HOLDS, decide
-from gradscape.results.runs import FinishedRun
-from gradscape.results.tables import write_table
-from gradscape.study import Figure
-from gradscape.unfold import check_columns
+from gradscape.report.latex import compile_pdf
+from gradscape.runs.run import FinishedRun
+from gradscape.spec import registry
+from gradscape.spec.study import Figure
+from gradscape.training.checkpoint import Checkpoint
+from gradscape.training.record import finish
 from hostile import WRONG, probes, stand_in, write_broken
 from snakemake_logger_plugin_gradscape.advice import explain
 from strangers import Touch
@@ -163,7 +164,7 @@ def test_nothing_is_written_or_read_through_a_link(tmp_path, monkeypatch):
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / ".new").symlink_to(victim)
-    with whole(tmp_path / "new") as partial:
+    with atomic_write(tmp_path / "new") as partial:
         partial.write_text("new")
     assert (victim.read_text(), (tmp_path / "new").read_text()) == ("mine", "new")
 
@@ -437,10 +438,10 @@ def test_of_two_that_write_a_file_one_waits(tmp_path):
     path = tmp_path / "table.csv"
 
     def second() -> None:
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("second")
 
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("first")
         other = threading.Thread(target=second)
         other.start()
@@ -492,7 +493,7 @@ def test_too_little_memory_is_one_sentence_and_no_damage(
     def fail(*words, **options):
         raise error
 
-    monkeypatch.setattr("gradscape.commands.data", fail)
+    monkeypatch.setattr("gradscape.cli.commands.data", fail)
     fail.__name__ = "data"
     with pytest.raises(SystemExit) as stopped:
         cli.main(["data", "generated10"])
@@ -583,13 +584,13 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(
     path.write_text("before")
 
     def write(arguments) -> None:
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("half")
             raise error
 
     full = SimpleNamespace(free=0)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: full)
-    monkeypatch.setattr("gradscape.commands.data", write)
+    monkeypatch.setattr("gradscape.cli.commands.data", write)
     write.__name__ = "data"
     with pytest.raises(SystemExit) as stopped:
         cli.main(["data", "generated10"])

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from conftest import SMALL
-from gradscape.config import Experiment
+from gradscape.base.errors import GradscapeError
+from gradscape.claims.calibration import expected_calibration_error, reliability
+from gradscape.claims.metrics import METRICS
+from gradscape.claims.verdicts import decide
+from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
-from gradscape.engine.record import write_csv
-from gradscape.engine.train import train
-from gradscape.errors import GradscapeError
 from gradscape.figures.confusion import counts, most_confused, percentages
 from gradscape.figures.drawing import draw
 from gradscape.figures.explanations import title
@@ -26,12 +27,11 @@ from gradscape.probes.feature_maps import convolution_outputs, feature_maps
 from gradscape.probes.filters import filters
 from gradscape.probes.predictions import predictions
 from gradscape.probes.trained import Trained
-from gradscape.report import words
-from gradscape.report.verdicts import decide
-from gradscape.results.calibration import expected_calibration_error, reliability
-from gradscape.results.metrics import METRICS
-from gradscape.results.runs import FinishedRun
-from gradscape.study import Figure, Run
+from gradscape.report import prose as words
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.study import Figure, Run
+from gradscape.training.record import write_csv
+from gradscape.training.train import train
 
 PROBED = {
     "explanations": explanations,

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from gradscape.base.errors import GradscapeError
 from gradscape.data.facts import Facts
-from gradscape.engine.dry_run import dry_run
-from gradscape.errors import GradscapeError
 from gradscape.models import build, check_takes, takes
 from gradscape.models.blocks import layer_counts, norm, parameter_count, weights
 from gradscape.models.laws import cosine_map
-from gradscape.registry import names
-from gradscape.settings import Settings
+from gradscape.spec.registry import names
+from gradscape.spec.settings import Settings
+from gradscape.training.dry_run import dry_run
 
 EXACT = {
     ("vgg08", 100): 59_716,
@@ -101,8 +101,8 @@ def test_what_a_network_does_not_take_is_said_before_it_is_built():
     for name in ("vgg-a-light", "vgg38-bn", "resnet-small"):
         check_takes(name, Settings(name, "fashion-mnist"), fashion)
     check_takes("resnet-small", Settings("resnet-small", "cifar10", width=8), cifar)
-    with pytest.raises(GradscapeError, match="model vgg08: has no 'width' to set"):
-        check_takes("vgg08", Settings("vgg08", "cifar10", width=8), cifar)
+    with pytest.raises(GradscapeError, match="model vgg08: has no 'dropout' to set"):
+        check_takes("vgg08", Settings("vgg08", "cifar10", dropout=0.5), cifar)
 
 
 def test_ones_own_network_is_told_the_shape_if_it_asks(tmp_path):
@@ -325,7 +325,7 @@ def test_resnet_small_meets_the_courses_lists():
 
 
 def test_models_command_lists_them_all(capsys):
-    from gradscape import cli
+    from gradscape.cli import parser as cli
 
     cli.main(["models", "--json"])
     rows = {row["model"]: row for row in json.loads(capsys.readouterr().out)}

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from conftest import write_run
-from gradscape.config import Experiment
+from gradscape.base.paths import FIGURE_KINDS, Results
+from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
-from gradscape.layout import FIGURE_KINDS, Results
 from gradscape.report import page
 
 HOSTILE = (
@@ -84,7 +84,7 @@ def write(experiment: Experiment) -> str:
 def test_the_page_holds_everything_and_repeats_to_the_byte(experiment):
     text = write(experiment)
     assert write(experiment) == text
-    assert len(text.encode()) < page.MOST_BYTES
+    assert len(text.encode()) < page.MAX_BYTES
     parsed = Parsed(text)
     data = json.loads(next(t for t in parsed.texts["script"] if t.startswith("{")))
     assert [run["label"] for run in data["curves"]] == [
@@ -111,7 +111,7 @@ def test_nothing_is_loaded_and_no_text_becomes_markup(experiment):
 
 
 def test_what_has_no_room_is_left_out_and_said(experiment, monkeypatch):
-    monkeypatch.setattr(page, "MOST_BYTES", page.RESERVED + 1)
+    monkeypatch.setattr(page, "MAX_BYTES", page.RESERVED + 1)
     text = write(experiment)
     assert "5 curves, gradient flows or surfaces are left out" in text
     assert "figures/s/flow.svg" in text

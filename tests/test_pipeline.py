@@ -17,7 +17,7 @@ import yaml
 from pypdf import PdfReader
 
 from conftest import BIN, ROOT, TINY, copy_repository, needs_tex, run, succeed
-from gradscape import cli
+from gradscape.cli import parser as cli
 
 LITERAL = "snakemake --cores 1 --resources gpu=1 all"
 
@@ -230,10 +230,10 @@ def test_the_house():
 @pytest.mark.parametrize(
     "modules",
     [
-        "gradscape.dag",
+        "gradscape.pipeline.jobs",
         "gradscape.figures.curves, gradscape.figures.gradient_flow, "
         "gradscape.figures.loss_band",
-        "gradscape.report.build, gradscape.results.tables",
+        "gradscape.report.build, gradscape.claims.tables",
     ],
 )
 def test_figures_tables_and_report_import_no_torch(modules):
@@ -242,7 +242,7 @@ def test_figures_tables_and_report_import_no_torch(modules):
 
 
 def test_a_dry_run_loads_neither_torch_nor_numpy():
-    code = "import sys, gradscape.dag; print({'torch', 'numpy'} & {*sys.modules})"
+    code = "import sys, gradscape.pipeline.jobs; print({'torch', 'numpy'} & {*sys.modules})"
     assert succeed(sys.executable, "-c", code) == "set()\n"
 
 

@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from conftest import ROOT, TINY
-from gradscape.config import Experiment
+from gradscape.config.experiment import Experiment
 from gradscape.data.datasets import facts
-from gradscape.engine.estimate import SECONDS_TO_START, estimated_seconds
-from gradscape.engine.work import steps, training_images
-from gradscape.plan import disk_bytes, plan
-from gradscape.rates import measure
-from gradscape.settings import Settings
+from gradscape.pipeline.cost import disk_bytes, plan
+from gradscape.pipeline.estimate import SECONDS_TO_START, estimated_seconds
+from gradscape.pipeline.rates import measure
+from gradscape.pipeline.work import steps, training_images
+from gradscape.spec.settings import Settings
 
 KIND = "GPU of a test"
 DONE = "runs/tiny/vgg08_lr1e-3_seed0"

@@ -10,24 +10,24 @@ import torch
 from torch import nn
 
 from conftest import SMALL, make
-from gradscape import cli
+from gradscape.base.errors import GradscapeError
+from gradscape.claims.smoothness import definition, proxy, width
+from gradscape.cli import parser as cli
 from gradscape.data.store import load
-from gradscape.engine.along_gradient import along, step_sizes
-from gradscape.engine.gradient_change import GradientChange
-from gradscape.engine.outcome import step_arrays
-from gradscape.engine.record import finish
-from gradscape.engine.train import train
-from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
 from gradscape.models import build
 from gradscape.probes.hessian import hessian_product, largest_eigenvalue, trace
 from gradscape.probes.signal import signal
 from gradscape.probes.surface import filter_normalised_direction, filter_norms, on_plane
 from gradscape.probes.trained import Trained
-from gradscape.results.runs import FinishedRun
-from gradscape.results.smoothness import definition, proxy, width
-from gradscape.settings import Settings
-from gradscape.study import Figure, Run
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.settings import Settings
+from gradscape.spec.study import Figure, Run
+from gradscape.training.along_gradient import along, step_sizes
+from gradscape.training.gradient_change import GradientChange
+from gradscape.training.record import finish
+from gradscape.training.save import step_arrays
+from gradscape.training.train import train
 
 PROBED = replace(SMALL, gradient_lag=2, landscape_every=3, landscape_points=4)
 

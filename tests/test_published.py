@@ -12,11 +12,11 @@ import pytest
 from pypdf import PdfReader
 
 from conftest import ROOT, page_fill, succeed
-from gradscape.config import Experiment
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
+from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED
+from gradscape.config.experiment import Experiment
 from gradscape.report.diff import write_diff
-from gradscape.report.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED
-from gradscape.report.view import StudyView
+from gradscape.report.document import StudyView
 
 PUBLISHED = [
     path.parent for path in sorted((ROOT / "results/published").glob("*/config.json"))

@@ -8,18 +8,19 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, write_run
-from gradscape.config import Experiment
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
+from gradscape.claims.smoothness import band, smooth
+from gradscape.claims.verdicts import HOLDS, Verdict
+from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
-from gradscape.report import tex
+from gradscape.report import numbers as tex
 from gradscape.report.build import write_tex
-from gradscape.report.published import compare, read_published
-from gradscape.report.verdicts import HOLDS, Verdict
-from gradscape.report.view import StudyView
-from gradscape.results.runs import FinishedRun, best_setting, model_label, variant_label
-from gradscape.results.smoothness import band, smooth
-from gradscape.results.tables import results_table
-from gradscape.study import Figure
+from gradscape.report.document import StudyView
+from gradscape.report.literature import compare, read_published
+from gradscape.runs.run import FinishedRun, best_setting
+from gradscape.runs.table import results_table
+from gradscape.spec.labels import model_label, variant_label
+from gradscape.spec.study import Figure
 
 
 def test_published_curves_are_drawn_beside(tmp_path):
@@ -144,7 +145,7 @@ def test_published_numbers_stand_beside_ours(tmp_path):
 
 
 def test_a_table_too_long_for_the_page_says_where_all_of_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("gradscape.report.rows.MOST_ROWS", 1)
+    monkeypatch.setattr("gradscape.report.rows.MAX_ROWS", 1)
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
     study = experiment.studies["degradation"]
     for seed in (0, 1):

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from conftest import BIN
-from gradscape import cli
-from gradscape.files import exclusive
+from gradscape.base.files import folder_lock
+from gradscape.cli import parser as cli
 
 pytestmark = pytest.mark.limit(600)
 TRAIN = ["train", "--model", "vgg08", "--dataset", "generated10", "--device", "cpu"]
@@ -50,7 +50,7 @@ def test_a_run_is_trained_once_by_two_and_again_for_other_settings(generated, tm
     assert sorted("waiting for it" in text for text in printed) == [False, True]
     metrics = (tmp_path / "run" / "metrics.csv").read_bytes()
 
-    with exclusive(tmp_path / "run"):
+    with folder_lock(tmp_path / "run"):
         other = subprocess.Popen(
             [BIN / "gradscape", *map(str, command), "--seed", "1", "--overwrite"],
             stderr=subprocess.PIPE,
@@ -63,14 +63,14 @@ def test_a_run_is_trained_once_by_two_and_again_for_other_settings(generated, tm
 
 
 def test_a_lock_ends_with_its_process_and_leaves_no_file(tmp_path):
-    with exclusive(tmp_path):
+    with folder_lock(tmp_path):
         pid = os.fork()
         if pid == 0:  # a process that is killed while it waits
-            with exclusive(tmp_path):
+            with folder_lock(tmp_path):
                 os._exit(1)
         os.kill(pid, 9)
         os.waitpid(pid, 0)
-    with exclusive(tmp_path) as waited:
+    with folder_lock(tmp_path) as waited:
         assert not waited
     assert not list(tmp_path.iterdir())
 
@@ -79,8 +79,8 @@ def test_without_locks_on_the_file_system_that_is_said(tmp_path, monkeypatch, ca
     def flock(file, operation):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
-    monkeypatch.setattr("gradscape.files.fcntl.flock", flock)
-    with exclusive(tmp_path):
+    monkeypatch.setattr("gradscape.base.files.fcntl.flock", flock)
+    with folder_lock(tmp_path):
         pass
     assert "not locked" in capsys.readouterr().err
 

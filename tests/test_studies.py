@@ -13,19 +13,19 @@ import torch
 import yaml
 
 from conftest import ROOT, TINY, run, write_run
-from gradscape.config import Experiment
-from gradscape.dag import Dag
+from gradscape.base.errors import GradscapeError
+from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
-from gradscape.engine.augmentation import Colour, Geometric, grey
-from gradscape.engine.dry_run import dry_run
-from gradscape.engine.train import train
-from gradscape.errors import GradscapeError
 from gradscape.models import build, pretrained_files
 from gradscape.models.pretrained import load_backbone
+from gradscape.pipeline.jobs import Dag
 from gradscape.report.build import write_tex
-from gradscape.results.runs import FinishedRun
-from gradscape.settings import Settings
-from gradscape.study import Run
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.settings import Settings
+from gradscape.spec.study import Run
+from gradscape.training.augmentation import Colour, Geometric, grey
+from gradscape.training.dry_run import dry_run
+from gradscape.training.train import train
 
 SMALL = Settings(
     model="vgg11-bn",

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from conftest import SMALL, write_run
+from gradscape.base.errors import GradscapeError
+from gradscape.claims.metrics import METRICS
+from gradscape.claims.theory import SLOPE, residual_mean_squares
 from gradscape.data.store import load
-from gradscape.engine.along_gradient import along, step_sizes
-from gradscape.engine.train import train
-from gradscape.errors import GradscapeError
 from gradscape.figures.drawing import draw
 from gradscape.figures.phase import ended, points_of
 from gradscape.models import build
@@ -27,10 +27,10 @@ from gradscape.probes.trainability import (
     trainability,
 )
 from gradscape.probes.trained import Trained, with_statistics_of
-from gradscape.results.metrics import METRICS
-from gradscape.results.runs import FinishedRun
-from gradscape.results.theory import SLOPE, residual_mean_squares
-from gradscape.study import Figure, Run
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.study import Figure, Run
+from gradscape.training.along_gradient import along, step_sizes
+from gradscape.training.train import train
 
 
 @pytest.fixture(scope="module")

@@ -18,27 +18,27 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from conftest import BIN, ROOT, SMALL, make, same, succeed
-from gradscape import cli
+from gradscape.base.errors import GradscapeError
+from gradscape.cli import parser as cli
 from gradscape.data.normalisation import moments
 from gradscape.data.store import load
-from gradscape.engine import record
-from gradscape.engine.checkpoint import Checkpoint, fingerprint
-from gradscape.engine.clipping import clip
-from gradscape.engine.device import CPU_BF16, configure, device_kind, has_fast_bf16
-from gradscape.engine.gradient_flow import mean_absolute_gradients
-from gradscape.engine.lease import lease
-from gradscape.engine.losses import LOSSES, l1_penalty
-from gradscape.engine.minibatches import Minibatches
-from gradscape.engine.muon import Muon, orthogonalised
-from gradscape.engine.optimisers import build_optimiser, set_learning_rate
-from gradscape.engine.outcome import step_arrays
-from gradscape.engine.progress import open_events
-from gradscape.engine.schedules import learning_rate
-from gradscape.engine.train import train
-from gradscape.errors import GradscapeError
 from gradscape.models import build
-from gradscape.settings import Settings
-from gradscape.study import Run
+from gradscape.spec.settings import Settings
+from gradscape.spec.study import Run
+from gradscape.training import record
+from gradscape.training.checkpoint import Checkpoint, fingerprint
+from gradscape.training.clipping import clip
+from gradscape.training.device import CPU_BF16, configure, device_kind, has_fast_bf16
+from gradscape.training.gradient_flow import mean_absolute_gradients
+from gradscape.training.lease import lease
+from gradscape.training.losses import LOSSES, l1_penalty
+from gradscape.training.minibatches import Minibatches
+from gradscape.training.muon import Muon, orthogonalised
+from gradscape.training.optimisers import build_optimiser, set_learning_rate
+from gradscape.training.progress import open_events
+from gradscape.training.save import step_arrays
+from gradscape.training.schedules import learning_rate
+from gradscape.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -485,7 +485,7 @@ def test_each_run_leases_a_gpu_of_its_own(tmp_path):
     until one of them ends."""
     code = (
         "import sys, time; from pathlib import Path;"
-        "from gradscape.engine.lease import lease;"
+        "from gradscape.training.lease import lease;"
         "held = [lease(['a', 'b'], Path(sys.argv[1])) for _ in range(2)];"
         "print(*held, flush=True); time.sleep(60)"
     )

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, claims, write_run
-from gradscape.config import Experiment
-from gradscape.report import verdicts, view
+from gradscape.claims import verdicts
+from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
+from gradscape.config.experiment import Experiment
+from gradscape.report import document as view
 from gradscape.report.build import write_tex
-from gradscape.report.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
-from gradscape.results.runs import best_setting
+from gradscape.runs.run import best_setting
 
 STUDIES = sorted(path.stem for path in (ROOT / "report" / "claims").glob("*.yaml"))
 ALL = [(study, name) for study in STUDIES for name in claims(study)]

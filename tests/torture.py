@@ -17,9 +17,9 @@ from pathlib import Path
 import torch  # noqa: F401  before the forks
 
 from gradscape.data.store import load
-from gradscape.engine.train import train
-from gradscape.settings import Settings
-from gradscape.study import Run
+from gradscape.spec.settings import Settings
+from gradscape.spec.study import Run
+from gradscape.training.train import train
 
 SETTINGS = Settings(
     model="vgg08-bn",

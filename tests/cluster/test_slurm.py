@@ -17,7 +17,7 @@ from pypdf import PdfReader
 from real_slurm import HOST, slurm, states, wait_for
 
 from conftest import BIN, GENERIC, ROOT, copy_repository, succeed
-from gradscape.config import merge, read_yaml, resolve
+from gradscape.config.experiment import merge, read_yaml, resolve
 
 # What README.md and docs/cluster.md tell to type.
 PLAN = "gradscape plan --config config/config.yaml"

@@ -1,5 +1,7 @@
 """gradscape: why deep networks refuse to train, and what BN and residuals change."""
 
+from gradscape.base.paths import SNAKEFILE as SNAKEFILE
+
 __version__ = "0.2.0"
 
 
@@ -9,6 +11,6 @@ def load(folder):
     A list of `FinishedRun`, with `table`, a row a run, and `where(model="vgg38", …)`. Loads
     no torch. Raises `GradscapeError` if there are none.
     """
-    from gradscape.results.folder import load as load_runs
+    from gradscape.runs.export import load as load_runs
 
     return load_runs(folder)

@@ -53,10 +53,10 @@ class Forecast:
 def expected() -> dict[str, float]:
     """Seconds of each run to do, of the configuration that the Snakefile has read; none if
     anything prevents it, because the bar must not stop the work."""
-    dag = sys.modules.get("gradscape.dag")
+    dag = sys.modules.get("gradscape.pipeline.jobs")
     if dag is None or dag.chosen is None:
         return {}
-    from gradscape.rates import cpu_seconds
+    from gradscape.pipeline.rates import cpu_seconds
 
     try:
         return cpu_seconds(dag.chosen)

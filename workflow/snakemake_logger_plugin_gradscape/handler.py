@@ -158,7 +158,7 @@ def say(text: str) -> None:
 
 
 def summary(job: LogRecord) -> str:
-    from gradscape import finished
+    from gradscape.runs import existing as finished
 
     try:
         return finished.summary(Path(job.output[0]).parent)

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from gradscape.errors import GradscapeError
-from gradscape.registry import find
+from gradscape.base.errors import GradscapeError
+from gradscape.spec.registry import find
 
 if TYPE_CHECKING:
     from gradscape.data.store import Dataset

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape.base.download import Failed, fetch
+from gradscape.base.errors import GradscapeError
 from gradscape.data.store import Dataset
-from gradscape.download import Failed, fetch
-from gradscape.errors import GradscapeError
 
 ATTEMPTS = 3  # at a download
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
-from gradscape import registry
+from gradscape.base.errors import GradscapeError
 from gradscape.data.facts import Facts
 from gradscape.data.store import Dataset
-from gradscape.errors import GradscapeError
+from gradscape.spec import registry
 
 GREY = ("1", "L", "LA")  # Pillow's modes of one channel
 DEEP = ("I", "F")  # first letters of the modes with more than 8 bits
@@ -33,7 +33,7 @@ HELD_OUT = 6  # one image in six is for testing, where nothing else is
 
 def facts(name: str) -> Facts:
     """What there is, by the cheapest look: headers and labels, or names and one image."""
-    if registry.is_own(name):
+    if registry.is_custom(name):
         return read(name).facts
     path = located(name)
     if path.is_dir():
@@ -45,7 +45,7 @@ def facts(name: str) -> Facts:
 
 def read(name: str) -> Dataset:
     """The user's own dataset, complete and checked."""
-    if registry.is_own(name):
+    if registry.is_custom(name):
         return from_function(name)
     path = located(name)
     return from_folder(name, path) if path.is_dir() else from_npz(name, path)

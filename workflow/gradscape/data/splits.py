@@ -21,7 +21,7 @@ import numpy as np
 
 from gradscape.data.datasets import facts
 from gradscape.data.store import Dataset
-from gradscape.registry import find
+from gradscape.spec.registry import find
 
 Parts = tuple[np.ndarray, np.ndarray]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import SEAL, atomic_write, is_as_written, write_record
 from gradscape.data.facts import Facts
-from gradscape.errors import GradscapeError
-from gradscape.files import SEAL, is_as_written, whole, write_record
 
 AT_ONCE = 4096  # images whose pixels are counted together
 
@@ -89,7 +89,7 @@ def save(dataset: Dataset, folder: Path) -> None:
         "sha256": dataset.checksum,
     }
     for name, content in (("images", dataset.images), ("labels", dataset.labels)):
-        with whole(folder / f"{name}.npy") as partial:
+        with atomic_write(folder / f"{name}.npy") as partial:
             np.save(partial, content)
     write_record(folder / "dataset.json", record)
 

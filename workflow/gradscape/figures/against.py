@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.ticker import EngFormatter
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.study import Figure
 
 LABELS = {
     "parameters": "number of parameters",

@@ -3,10 +3,10 @@
 import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 
+from gradscape.claims.calibration import BINS, expected_calibration_error, reliability
 from gradscape.figures import style
-from gradscape.results.calibration import BINS, expected_calibration_error, reliability
-from gradscape.results.runs import FinishedRun
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.study import Figure
 
 PROBES = ["predictions"]
 

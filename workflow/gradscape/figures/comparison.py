@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun, by_setting, variant_label
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.spec.labels import variant_label
+from gradscape.spec.study import Figure
 
 
 def comparison(figure: Figure, runs: list[FinishedRun]):

@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.study import Figure
 
 PROBES = ["predictions"]
 NAMED = 3  # pairs, in the caption

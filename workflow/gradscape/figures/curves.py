@@ -11,17 +11,18 @@ from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from gradscape.base.paths import locate
 from gradscape.figures import style
-from gradscape.layout import locate
-from gradscape.results.runs import FinishedRun, by_setting, setting_label
-from gradscape.results.stored import METRICS, read_table
-from gradscape.study import Figure
+from gradscape.runs.record import METRICS, read_table
+from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.spec.labels import setting_label
+from gradscape.spec.study import Figure
 
 LINES = ["-", "--", ":", "-."]
 PERCENT = {"train_loss": 1, "val_loss": 1, "train_accuracy": 100, "val_accuracy": 100}
 TOGETHER = 2  # settings up to which training and validation share a panel
 NAMED = 24  # settings up to which each has its colour, its band and a place in the legend
-MOST_DIVERGED = 10  # runs that the caption names one by one
+MAX_DIVERGED = 10  # runs that the caption names one by one
 
 
 def curves(
@@ -133,7 +134,7 @@ def facts(runs: list[FinishedRun], lines: int | None = None) -> str:
         "Dotted: the loss of a uniform guess.",
     ]
     diverged = [run for run in runs if run.diverged]
-    if len(diverged) > MOST_DIVERGED:
+    if len(diverged) > MAX_DIVERGED:
         sentences.append(f"{len(diverged):,} of {len(runs):,} runs diverged.")
     else:
         sentences += [f"{run.label} diverged in epoch {run.diverged}." for run in diverged]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import atomic_write
 from gradscape.figures import style
-from gradscape.files import whole
-from gradscape.registry import find, is_own
-from gradscape.results.runs import FinishedRun, best_setting
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun, best_setting
+from gradscape.spec.registry import find, is_custom
+from gradscape.spec.study import Figure
 
 
 def drawable(figure: Figure, runs: list[FinishedRun]) -> list[FinishedRun]:
@@ -30,7 +30,7 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
         picture, facts = function(figure, chosen, **figure.options)
         for output in outputs:
             if output.suffix == ".txt":
-                with whole(output) as partial:
+                with atomic_write(output) as partial:
                     partial.write_text(facts + "\n")
             else:
                 style.save(picture, output)
@@ -45,7 +45,7 @@ def tables_of(figure: Figure) -> Iterator[None]:
         yield
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         plt.close("all")
-        if is_own(figure.draw):
+        if is_custom(figure.draw):
             raise
         raise GradscapeError(
             f"figure {figure.name}: cannot be drawn from the tables of its runs, of which "

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.study import Figure
 
 PROBES = ["explanations"]
 LEAST = 4  # images side by side, for which there is always room

@@ -6,8 +6,8 @@ import pandas as pd
 
 from gradscape.figures import style
 from gradscape.figures.layers import labels, split_scales
-from gradscape.results.runs import FinishedRun
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.study import Figure
 
 PROBES = ["feature_maps"]
 TITLE = 0.15  # inches

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun, setting_label
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.labels import setting_label
+from gradscape.spec.study import Figure
 
 PROBES = ["filters"]
 ACROSS = {False: 12, True: 32}  # filters side by side, in a column and on a page

@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from gradscape.figures import style
 from gradscape.figures.layers import blocks, split_scales
-from gradscape.results.runs import FinishedRun, by_setting
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.spec.study import Figure
 
 LABELS = 24  # blocks that can be read side by side in a column
 SCALES = "scales of normalisations"

@@ -9,11 +9,12 @@ from typing import Annotated
 import matplotlib.pyplot as plt
 import numpy as np
 
+from gradscape.claims.smoothness import band, smooth
 from gradscape.figures import style
-from gradscape.options import Range
-from gradscape.results.runs import FinishedRun, model_label, rate_label
-from gradscape.results.smoothness import band, smooth
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.labels import model_label, rate_label
+from gradscape.spec.options import Range
+from gradscape.spec.study import Figure
 
 
 def loss_band(

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun, setting_label
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.labels import setting_label
+from gradscape.spec.study import Figure
 
 PROBES = ["surface", "hessian"]  # what it draws; only the first is required
 LEVELS = 14

@@ -4,11 +4,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
 
+from gradscape.claims.metrics import METRICS
+from gradscape.claims.theory import SMALLEST
 from gradscape.figures import style
-from gradscape.results.metrics import METRICS
-from gradscape.results.runs import FinishedRun, by_setting, setting_label
-from gradscape.results.theory import SMALLEST
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.spec.labels import setting_label
+from gradscape.spec.study import Figure
 
 PROBES = ["signal", "trainability"]
 MARGIN = 0.1  # below a uniform guess's loss, to count as trained

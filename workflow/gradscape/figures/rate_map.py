@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from gradscape.figures import style
-from gradscape.results.runs import FinishedRun, by_setting, rate_label, setting_label
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.spec.labels import rate_label, setting_label
+from gradscape.spec.study import Figure
 
 ROW = 0.2  # inches
 

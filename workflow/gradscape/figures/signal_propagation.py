@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from gradscape.figures import style
-from gradscape.options import OneOf, Unset
-from gradscape.results.runs import FinishedRun, model_label
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.labels import model_label
+from gradscape.spec.options import OneOf, Unset
+from gradscape.spec.study import Figure
 
 PROBES = ["signal"]
 START = [

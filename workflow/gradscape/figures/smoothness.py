@@ -10,11 +10,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
+from gradscape.claims.smoothness import MEASURES, definition, proxy, smooth
 from gradscape.figures import style
-from gradscape.options import Range, Unset
-from gradscape.results.runs import FinishedRun, model_label, rate_label
-from gradscape.results.smoothness import MEASURES, definition, proxy, smooth
-from gradscape.study import Figure
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.labels import model_label, rate_label
+from gradscape.spec.options import Range, Unset
+from gradscape.spec.study import Figure
 
 PROBE_WINDOW = 3  # of the definition's
 TITLES = {

@@ -16,15 +16,10 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter, StrMethodFormatter
 
-from gradscape.files import whole
-from gradscape.fonts import font_for
-from gradscape.results.runs import (
-    SUPERSCRIPT,
-    FinishedRun,
-    model_label,
-    printed_variant,
-    rate_label,
-)
+from gradscape.base.files import atomic_write
+from gradscape.figures.fonts import font_for
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.labels import SUPERSCRIPT, model_label, printed_variant, rate_label
 
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.35, 6.9  # inches
@@ -33,7 +28,7 @@ LETTERS_PER_INCH = 25  # of a legend
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 
-MOST_LISTED = 20  # seeds or learning rates that a caption names one by one
+MAX_LISTED = 20  # seeds or learning rates that a caption names one by one
 
 SETTINGS = {
     "font.size": 7,
@@ -76,7 +71,7 @@ def save(picture: Picture, path: Path) -> None:
     kind, drawn = path.suffix[1:], io.BytesIO()  # matplotlib hides that a disk is full
     picture.savefig(drawn, format=kind, metadata=dates.get(path.suffix), dpi=150)
     picture.set_layout_engine("none")  # in its next format it is laid out already
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(drawn.getvalue())
 
 
@@ -161,7 +156,7 @@ def plain(name: str) -> str:
 
 def listing(words: list, last: str = ", ") -> str:
     """`a, b, c`; of very many `a to z (26 in all)`."""
-    if len(words) > MOST_LISTED:
+    if len(words) > MAX_LISTED:
         return f"{words[0]} to {words[-1]} ({len(words)} in all)"
     return last.join(filter(None, [", ".join(map(str, words[:-1])), str(words[-1])]))
 

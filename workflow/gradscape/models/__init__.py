@@ -14,10 +14,10 @@ import inspect
 from dataclasses import dataclass
 from functools import cache, partial
 
+from gradscape.base.errors import GradscapeError
 from gradscape.data.facts import Facts
-from gradscape.errors import GradscapeError
-from gradscape.registry import declared, find, names, options
-from gradscape.settings import MODEL_SETTINGS, Settings
+from gradscape.spec.registry import declared, find, names, options
+from gradscape.spec.settings import MODEL_SETTINGS, Settings
 
 
 @cache

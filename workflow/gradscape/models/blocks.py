@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
 
 ACTIVATIONS = {
     "relu": nn.ReLU,

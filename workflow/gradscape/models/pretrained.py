@@ -9,11 +9,10 @@ from pathlib import Path
 
 from torch import nn
 
-from gradscape.download import Failed, fetch
-from gradscape.engine import sealed
-from gradscape.errors import GradscapeError
-from gradscape.files import sha256, sized
-from gradscape.models import pretrained_file
+from gradscape.base.download import Failed, fetch
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import bounded_file, sha256
+from gradscape.models import pretrained_file, sealed
 
 BACKBONE = "features."  # the prefix of the convolutional part's weights
 
@@ -49,7 +48,7 @@ def load_backbone(model: nn.Module, path: Path) -> str:
     holds no weights, or weights of other shapes.
     """
     try:
-        digest = sha256(sized(path, sealed.MOST_BYTES))
+        digest = sha256(bounded_file(path, sealed.MAX_BYTES))
         if not digest.startswith(digits(path)):
             raise GradscapeError(f"{path}: damaged: its SHA-256 begins with {digest[:8]}")
         saved = sealed.tensors(path.read_bytes())

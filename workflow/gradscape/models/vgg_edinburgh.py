@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import avg_pool2d
 
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
 from gradscape.models.blocks import conv3x3, norm
 from gradscape.models.laws import tailored_slope
 

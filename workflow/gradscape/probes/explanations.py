@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gradscape.errors import GradscapeError
-from gradscape.options import Range
+from gradscape.base.errors import GradscapeError
 from gradscape.probes.trained import Trained, probabilities
+from gradscape.spec.options import Range
 
 CANDIDATES = 1000  # test images to choose from
 

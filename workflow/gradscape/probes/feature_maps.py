@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradscape.errors import GradscapeError
-from gradscape.options import Range
+from gradscape.base.errors import GradscapeError
 from gradscape.probes.trained import Trained, convolutions
+from gradscape.spec.options import Range
 
 LAYERS = 4  # convolutions shown, evenly from the first to the last
 

@@ -11,9 +11,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from gradscape.options import Range
 from gradscape.probes.surface import filter_norms
 from gradscape.probes.trained import Trained
+from gradscape.spec.options import Range
 
 SEED = 0  # of the starting vector and the signs
 Vector = list[Tensor]  # one tensor per parameter

@@ -12,9 +12,9 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from gradscape.errors import GradscapeError
-from gradscape.options import Range
+from gradscape.base.errors import GradscapeError
 from gradscape.probes.trained import Trained, probabilities, with_statistics_of
+from gradscape.spec.options import Range
 
 
 def removable(model: nn.Module, image: Tensor) -> list[str]:

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, pad
 
-from gradscape.options import Range
 from gradscape.probes.trained import Trained
+from gradscape.spec.options import Range
 
 SLOPE = 0.01  # of the leaky ReLU
 HALF = (

@@ -10,8 +10,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from gradscape.options import Range
 from gradscape.probes.trained import Trained
+from gradscape.spec.options import Range
 
 SEED = 0  # of the directions
 

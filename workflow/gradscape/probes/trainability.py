@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from gradscape.engine.gradient_flow import mean_absolute_gradients
 from gradscape.models.blocks import output_layer, weights
-from gradscape.options import Range
 from gradscape.probes.trained import Trained, with_statistics_of
+from gradscape.spec.options import Range
+from gradscape.training.gradient_flow import mean_absolute_gradients
 
 POINTS = 50  # on the line between two images
 

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from gradscape.base.errors import GradscapeError
 from gradscape.data.normalisation import moments
 from gradscape.data.splits import split
 from gradscape.data.store import load
-from gradscape.engine.device import configure
-from gradscape.engine.minibatches import Minibatches
-from gradscape.engine.record import read_weights
-from gradscape.errors import GradscapeError
 from gradscape.models import build
-from gradscape.registry import is_own, short
-from gradscape.settings import Settings
+from gradscape.spec.registry import is_custom, short
+from gradscape.spec.settings import Settings
+from gradscape.training.device import configure
+from gradscape.training.minibatches import Minibatches
+from gradscape.training.record import read_weights
 
 BATCH = 100  # images at a time
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)  # not those that keep their statistics
@@ -56,7 +56,7 @@ class Trained:
         kinds = {"settings": dict, "classes": list, "best": dict, "last": dict}
         if not all(isinstance(saved.get(key), kinds[key]) for key in kinds):
             raise GradscapeError(f"{self.file}: holds no run's weights")
-        for name in filter(is_own, map(str, saved["settings"].values())):
+        for name in filter(is_custom, map(str, saved["settings"].values())):
             if name not in own:
                 raise GradscapeError(
                     f"{self.file}: names the program {name!r}; if it is your own, "

@@ -10,22 +10,24 @@ from functools import partial
 
 import jinja2
 
-from gradscape.config import Experiment
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import atomic_write, copy, refuse_links, say
+from gradscape.base.paths import FIGURE_KINDS, KEY_NUMBERS, REPORT, TEMPLATES, locate
+from gradscape.claims.tables import write_table
+from gradscape.config.experiment import Experiment
+from gradscape.config.yaml import read_yaml
 from gradscape.figures.drawing import draw, drawable
-from gradscape.files import copy, refuse_links, say, whole
-from gradscape.fonts import draw_word
-from gradscape.layout import FIGURE_KINDS, KEY_NUMBERS, REPORT, TEMPLATES, locate
-from gradscape.letters import Tex
-from gradscape.reading import read_yaml
-from gradscape.registry import declared
-from gradscape.report import tex, words
+from gradscape.figures.fonts import draw_word
+from gradscape.report import numbers as tex
+from gradscape.report import prose as words
 from gradscape.report.colophon import colophon, revisions
-from gradscape.report.pdf import compile_pdf, refuse_linked
-from gradscape.report.view import StudyView
-from gradscape.results.runs import finished_runs, model_label
-from gradscape.results.tables import write_table
-from gradscape.study import matches
+from gradscape.report.document import StudyView
+from gradscape.report.escape import Tex
+from gradscape.report.latex import compile_pdf, refuse_linked
+from gradscape.runs.run import finished_runs
+from gradscape.spec.labels import model_label
+from gradscape.spec.registry import declared
+from gradscape.spec.study import matches
 
 
 def build(experiment: Experiment) -> None:
@@ -170,7 +172,7 @@ def write_tex(
         missing=sum(view.missing for view in studies.values()),
         absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
-        generated=any(run.made_up for run in runs),
+        generated=any(run.synthetic for run in runs),
         revisions=list(commits),
         colophon=colophon(runs),
         published=any(view.rows.comparisons for view in studies.values()),
@@ -180,6 +182,6 @@ def write_tex(
     for word in sorted(set(DRAWN.findall(text))):
         letters = "".join(chr(int(code, 16)) for code in word.split("-"))
         draw_word(letters, results.sources / "letters" / f"{word}.pdf")
-    with whole(results.tex(document)) as unfinished:
+    with atomic_write(results.tex(document)) as unfinished:
         unfinished.write_text(text)
     copy(TEMPLATES / "references.bib", results.sources / "references.bib")

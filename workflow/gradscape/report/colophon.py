@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from gradscape.letters import Tex
-from gradscape.report import tex, words
-from gradscape.results.runs import FinishedRun
+from gradscape.report import numbers as tex
+from gradscape.report import prose as words
+from gradscape.report.escape import Tex
+from gradscape.runs.run import FinishedRun
 
 
 def revisions(runs: list[FinishedRun]) -> dict[str, int]:

@@ -4,12 +4,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from gradscape.config import Experiment
-from gradscape.errors import GradscapeError
-from gradscape.files import whole
-from gradscape.layout import REPORT, Results
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import atomic_write
+from gradscape.base.paths import REPORT, Results
+from gradscape.config.experiment import Experiment
 from gradscape.report.build import draw_all, write_tex
-from gradscape.report.pdf import compile_pdf
+from gradscape.report.latex import compile_pdf
 
 DIFF = "report-diff"
 # By colours and fonts: ulem, which strikes through, is in no small TeX. New pictures only.
@@ -29,7 +29,7 @@ def write_diff(old: Path, new: Path) -> Path:
     if done.returncode != 0:
         raise GradscapeError(f"latexdiff stopped: {' '.join(done.stderr.split())}")
     results = experiments[1].results
-    with whole(results.tex(DIFF)) as partial:
+    with atomic_write(results.tex(DIFF)) as partial:
         partial.write_text(done.stdout)
     compile_pdf(results, DIFF, strict=False)
     return results.pdf(DIFF)

@@ -18,25 +18,25 @@ import numpy as np
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from gradscape.config import Experiment
-from gradscape.errors import GradscapeError
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import atomic_write, plain_file
+from gradscape.base.paths import KEY_NUMBERS, PAGE, REPORT, TEMPLATES, locate
+from gradscape.claims.verdicts import Verdict
+from gradscape.config.experiment import Experiment
+from gradscape.config.yaml import read_yaml
 from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, grid, numbers
-from gradscape.files import regular, whole
-from gradscape.layout import KEY_NUMBERS, PAGE, REPORT, TEMPLATES, locate
-from gradscape.reading import read_yaml
-from gradscape.registry import find
-from gradscape.report import tex
+from gradscape.report import numbers as tex
 from gradscape.report.colophon import colophon
-from gradscape.report.verdicts import Verdict
-from gradscape.report.view import StudyView
-from gradscape.results.runs import FinishedRun, by_setting
-from gradscape.study import Figure, Study
+from gradscape.report.document import StudyView
+from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.spec.registry import find
+from gradscape.spec.study import Figure, Study
 
-MOST_BYTES = 15_000_000  # of the page
+MAX_BYTES = 15_000_000  # of the page
 RESERVED = 1_000_000  # for everything that is not counted
-MOST_ROWS = 200  # of a table
-MOST_EPOCHS = 20  # of a gradient flow
+MAX_ROWS = 200  # of a table
+MAX_EPOCHS = 20  # of a gradient flow
 CURVES = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
 FIGURE = re.compile(r'(?:figure|include) ?\(?"([\w./-]+)"')
 
@@ -67,7 +67,7 @@ def write_page(experiment: Experiment) -> None:
     if not runs:
         raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
     plotly = get_plotlyjs()
-    room = Room(MOST_BYTES - RESERVED - len(plotly.encode()))
+    room = Room(MAX_BYTES - RESERVED - len(plotly.encode()))
     studies = [study(view, room) for view in views if view.finished]
     data, left_out = explored(views, room)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -82,12 +82,12 @@ def write_page(experiment: Experiment) -> None:
         missing=sum(view.missing for view in views),
         damaged=[name for view in views for name in view.damaged],
         left_out=left_out,
-        generated=any(run.made_up for run in runs),
+        generated=any(run.synthetic for run in runs),
         origin=[(name, tex.plain(text)) for name, text in colophon(runs)],
         data=data,
         plotly=plotly,
     )
-    with whole(results.page) as partial:
+    with atomic_write(results.page) as partial:
         partial.write_text(text)
 
 
@@ -133,8 +133,8 @@ def figures(view: StudyView, room: Room):
         path = view.results.figure(view.name, figure.name, "svg")
         if not path.exists():
             continue
-        facts = regular(path.with_suffix(".txt")).read_text(errors="replace").strip()
-        source = base64.b64encode(regular(path).read_bytes()).decode()
+        facts = plain_file(path.with_suffix(".txt")).read_text(errors="replace").strip()
+        source = base64.b64encode(plain_file(path).read_bytes()).decode()
         name = title(figure, facts)
         rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")
         source = source if room.fits(source) else ""
@@ -167,7 +167,7 @@ def table(name: str, view: StudyView, room: Room) -> dict:
     """Without the columns that tell nothing: the study, and those that are empty."""
     content = find("table", name)(view.finished).dropna(axis="columns", how="all")
     content = content.drop(columns="study", errors="ignore")
-    shown = content[:MOST_ROWS].itertuples(index=False)
+    shown = content[:MAX_ROWS].itertuples(index=False)
     rows = [[cell(value) for value in row] for row in shown]
     rows = rows if room.fits([rows, rows]) else []  # twice, for the markup
     return {"name": name, "columns": list(content), "rows": rows, "count": len(content)}
@@ -216,7 +216,7 @@ def flow(run: FinishedRun) -> dict:
     """Mean absolute gradient of the layers' weights, a row for each of a few epochs."""
     table = run.gradients
     layers, _ = split_scales(list(table))
-    epochs = np.linspace(0, len(table) - 1, min(len(table), MOST_EPOCHS)).astype(int)
+    epochs = np.linspace(0, len(table) - 1, min(len(table), MAX_EPOCHS)).astype(int)
     return {
         "epoch": (epochs + 1).tolist(),
         "layer": list(labels(layers).values()),

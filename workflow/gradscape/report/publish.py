@@ -4,9 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
-from gradscape.config import Experiment
-from gradscape.files import whole
-from gradscape.layout import EVENTS, RECORD, Results
+from gradscape.base.files import atomic_write
+from gradscape.base.paths import EVENTS, RECORD, Results
+from gradscape.config.experiment import Experiment
 
 LEFT_BEHIND = shutil.ignore_patterns("model.pt", EVENTS, ".*")
 
@@ -19,7 +19,7 @@ def publish(experiment: Experiment, out: Results) -> int:
     """
     for run in experiment.runs:
         copy_run(experiment.directory(run), out.run(run.study, run.name))
-    with whole(out.config) as partial:
+    with atomic_write(out.config) as partial:
         partial.write_text(json.dumps(experiment.config) + "\n")
     return sum(out.record(run.study, run.name).exists() for run in experiment.runs)
 

@@ -11,27 +11,23 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from gradscape.layout import TEMPLATES
-from gradscape.letters import Tex
-from gradscape.report import tex
-from gradscape.report.published import compare
-from gradscape.report.verdicts import UNMEASURED, Verdict, decide
-from gradscape.results.runs import (
-    FinishedRun,
-    by_setting,
-    mean_accuracy,
-    setting_label,
-    variant_label,
-)
-from gradscape.results.tables import results_table, smoothness_table
-from gradscape.study import matches, varied_label
+from gradscape.base.paths import TEMPLATES
+from gradscape.claims.tables import smoothness_table
+from gradscape.claims.verdicts import UNMEASURED, Verdict, decide
+from gradscape.report import numbers as tex
+from gradscape.report.escape import Tex
+from gradscape.report.literature import compare
+from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy
+from gradscape.runs.table import results_table
+from gradscape.spec.labels import setting_label, variant_label
+from gradscape.spec.study import matches, varied_label
 
 if TYPE_CHECKING:
-    from gradscape.report.view import StudyView
+    from gradscape.report.document import StudyView
 
 # Of a page of claims: its lines, the letters of a line, and the space between two claims.
 LINES, LETTERS, GAP = 58, 60, 0.5
-MOST_ROWS = 40  # of a table in the PDF; its CSV has all
+MAX_ROWS = 40  # of a table in the PDF; its CSV has all
 DASH = "--"
 ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
 
@@ -56,8 +52,8 @@ class Rows:
         groups = by_setting(self.finished)
         order = list(dict.fromkeys((model, varied) for model, _, varied in planned))
         shown = sorted(planned, key=lambda setting: (order.index(setting[::2]), setting[1]))
-        if len(shown) > MOST_ROWS:
-            shown = sorted(groups, key=lambda s: -mean_accuracy(groups[s]))[:MOST_ROWS]
+        if len(shown) > MAX_ROWS:
+            shown = sorted(groups, key=lambda s: -mean_accuracy(groups[s]))[:MAX_ROWS]
         rows = []
         for model, rate, varied in shown:
             runs = groups.get((model, rate, varied), [])
@@ -197,9 +193,9 @@ class Rows:
                 )
                 row.append(Tex(f"{middle} ({low}--{high})"))
             rows.append(row)
-        if len(rows) > MOST_ROWS:
-            rest = f"The first {MOST_ROWS} of {len(rows)} rows"
-            return [*rows[:MOST_ROWS], self._cut(rest, "smoothness")]
+        if len(rows) > MAX_ROWS:
+            rest = f"The first {MAX_ROWS} of {len(rows)} rows"
+            return [*rows[:MAX_ROWS], self._cut(rest, "smoothness")]
         return rows
 
     @staticmethod

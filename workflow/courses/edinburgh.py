@@ -1,0 +1,136 @@
+"""Edinburgh MLP coursework 2 (2021/22 and 2024/25), section 8.2: one folder, zipped.
+
+    sXXXXXXX/sXXXXXXX_report.pdf
+             mlp/pytorch_experiment_scripts/    the code
+             mlp/results/<study>/<run>/         CSVs alone, in result_outputs/ the course's
+
+Beside the archive lie the answers for the student's own copy of the course's template.
+"""
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+from string import Template
+
+import pandas as pd
+
+from gradscape.cli.submission import FILES, Files, HandIn, below
+from gradscape.report import numbers as tex
+from gradscape.runs.run import FinishedRun, best_setting
+from gradscape.runs.table import results_table
+from gradscape.spec.labels import model_label
+
+TITLE = "Why VGG38 does not train, and what makes it train"
+STUDIES = ["degradation"]
+NEEDED = ["degradation"]
+YEARS = [2021, 2024]
+STUDENT = r"s\d{7}"
+EXAMPLE = "s1234567"
+ARCHIVE = "{}.zip"
+
+SCRIPTS = ["model_architectures.py", "test_model_architectures.py"]
+SCRIPTS += ["experiment_builder.py", "train_evaluate_image_classification_system.py"]
+SCRIPTS += ["report.py"]
+# The answers to the questions of each year's template, in their order.
+QUESTIONS = {
+    2021: ["problem", "normalisation", "residuals", "results", "conclusion"],
+    2024: ["problem", "depth", "reduction", "results", "conclusion"],
+}
+NUMBERS = ("One", "Two", "Three", "Four", "Five")
+FIGURES = ["flow-vgg38", "best", "flow-best"]
+
+
+def edinburgh(work: HandIn) -> Files:
+    """Report, code and the course's statistics below a folder named after the student."""
+    config = work.experiment.config | {"author": work.student}
+    config["studies"] = {s.name: config["studies"][s.name] for s in work.studies}
+    course = config.get("courses", {}).get(work.course, {})
+    config["courses"] = {work.course: course | {"number": work.student}}
+    for private in ("data_dir", "weights"):
+        config.pop(private, None)
+    code = work.own(*SCRIPTS) | work.package("__main__", "claims/metrics")
+    code |= work.templates()
+    code["gradscape/courses/edinburgh.py"] = work.alone(FILES / "edinburgh.py")
+    code["config.json"] = (json.dumps(config) + "\n").encode()
+    mlp = below("pytorch_experiment_scripts", code)
+    for run in work.runs:
+        folder = f"results/{run.record['study']}/{run.path.name}"
+        mlp |= below(folder, statistics(run))
+    work.beside.update(below(f"{work.student}-template", answers(work)))
+    report = {f"{work.student}_report.pdf": work.report(work.student)}
+    return below(work.student, report | below("mlp", mlp))
+
+
+def statistics(run: FinishedRun) -> Files:
+    """A run's CSVs: `summary.csv` and `test_summary.csv` with the course's own columns, as
+    fractions, one row an epoch; and what the report needs besides."""
+    columns = {"train_accuracy": "train_acc", "train_loss": "train_loss"}
+    columns |= {"val_accuracy": "val_acc", "val_loss": "val_loss"}
+    scores = {"test_accuracy": "test_acc", "test_loss": "test_loss"}
+    seals = {k: v for k, v in run.record.get("sha256", {}).items() if k.endswith(".csv")}
+    record = {k: json.dumps(v) for k, v in (run.record | {"sha256": seals}).items()}
+    tables = {
+        "result_outputs/summary.csv": run.metrics[[*columns]].rename(columns=columns),
+        "result_outputs/test_summary.csv": run.test[[*scores]].rename(scores).to_frame().T,
+        "gradients.csv": run.gradients,
+        "record.csv": pd.DataFrame(record.items(), columns=["key", "value"]),
+    }
+    files = {name: table.to_csv(index=False).encode() for name, table in tables.items()}
+    kept = [Path("metrics.csv"), Path("test.csv")]
+    kept += [
+        Path("probes", path.name) for path in sorted(run.path.glob("probes/[!.]*.csv"))
+    ]
+    return files | {str(path): (run.path / path).read_bytes() for path in kept}
+
+
+def answers(work: HandIn) -> Files:
+    """`mlp-cw2-questions.tex` for the template of each year, and the figures it shows."""
+    text = (FILES / "edinburgh" / "answers.tex").read_text()
+    _, *parts = re.split(r"(?m)^%% (\w+)\n", text)
+    texts = dict(zip(parts[::2], parts[1::2], strict=True))
+    runs = [run for run in work.runs if run.record["study"] == STUDIES[0]]
+    values = measured(runs) | {"student": work.student}
+    files: Files = {}
+    for name in FIGURES:
+        picture = work.experiment.results.figure(STUDIES[0], name)
+        if picture.exists():
+            files[f"figures/{name}.pdf"] = picture.read_bytes()
+    for year, names in QUESTIONS.items():
+        chosen = [texts["preamble"]]
+        for number, name in zip(NUMBERS, names, strict=True):
+            answer = f"\\youranswer{{{texts[name].strip()}}}"
+            chosen.append(f"\\newcommand{{\\question{number}}}{{\n{answer}\n}}\n")
+        page = Answers("\n".join([*chosen, texts["figures"]])).substitute(values)
+        files[f"mlp-cw2-questions-{year}.tex"] = page.encode()
+    return files
+
+
+class Answers(Template):
+    delimiter = "@"
+
+
+def measured(runs: list[FinishedRun]) -> dict[str, str]:
+    """What the answers quote, as LaTeX; means over the seeds."""
+    rows, values = [], defaultdict(lambda: "(not measured)")
+    for (model, rate), group in results_table(runs).groupby(["model", "learning_rate"]):
+        cells = [model_label(model), tex.learning_rate(rate)]
+        cells.append(tex.number(group["parameters"], "count"))
+        for column in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+            style = "accuracy" if column.endswith("accuracy") else "loss"
+            cells.append(tex.number(group[column], style))
+        rows.append(" & ".join(cells) + r" \\")
+        if rate == 1e-3:
+            name = model.replace("-", "_")
+            values[f"{name}_loss"] = tex.number(group["final_train_loss"])
+            values[f"{name}_accuracy"] = tex.number(group["val_accuracy"], "accuracy")
+    for model in ("vgg08", "vgg38"):
+        group = [run for run in runs if (run.model, run.learning_rate) == (model, 1e-3)]
+        for end, place in (("first", 0), ("last", -1)) if group else ():
+            gradients = [run.gradients.iloc[0].iloc[place] for run in group]
+            values[f"{model}_{end}"] = tex.number(gradients, "power")
+    best = best_setting(runs)[0]
+    rate = tex.learning_rate(best.learning_rate)
+    values["best"] = f"{model_label(best.model)} at {rate}"
+    values["chance"] = f"{best.chance_loss:.2f}"
+    return values | {"rows": "\n".join(rows)}

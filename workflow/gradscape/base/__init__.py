@@ -1,0 +1,1 @@
+"""Ground floor: errors, whole files, locks, paths, downloads."""

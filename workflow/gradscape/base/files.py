@@ -1,0 +1,186 @@
+"""Files that appear whole or not at all, records under a seal, and folders that one process
+at a time writes."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from gradscape.base.errors import GradscapeError
+
+LITTLE = 2**20  # bytes: a disk with less is full
+SEAL = "record_sha256"  # of the other lines of a record
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """A hidden path to write to, which becomes `path` when the block ends without error.
+
+    Creates the folder if it is missing; after an error `path` is as it was before. Of two
+    processes that write the same file, one waits. On a full disk, which numpy and torch
+    report in words of their own, raises the `OSError` of one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = unfinished(path)
+    try:
+        with locked(partial):
+            try:
+                yield partial
+                partial.replace(path)
+            except BaseException as error:
+                full = is_full(error, path.parent)
+                partial.unlink(missing_ok=True)
+                if full:
+                    raise OSError(errno.ENOSPC, "") from error
+                raise
+    except OSError as error:
+        if error.filename in (None, str(partial)) and error.errno is not None:
+            reason = os.strerror(error.errno)
+            raise OSError(error.errno, reason, str(path)) from error
+        raise
+
+
+def unfinished(path: Path) -> Path:
+    """What `atomic_write` writes to, and a kill may leave behind."""
+    return path.with_name(f".{path.name}")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """A file that only this process writes, however many try; the kernel unlocks it when
+    they end. What a killed one left is written over."""
+    while True:
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+                path.unlink()  # it leads to another file
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(number) as file:
+            with suppress(OSError):  # Lustre mounted without `flock`
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if is_at(file, path):  # and not moved by the process that held it
+                yield
+                return
+
+
+def is_full(error: BaseException, folder: Path) -> bool:
+    """Is a full disk the reason? numpy and torch say so in errors of no number."""
+    if not isinstance(error, OSError | RuntimeError):
+        return False
+    number = getattr(error, "errno", None)
+    if number is not None:
+        return number in (errno.ENOSPC, errno.EDQUOT)
+    return "free space" in str(error) or shutil.disk_usage(folder).free < LITTLE
+
+
+def write_record(path: Path, record: dict) -> None:
+    """Write JSON with the checksum of what it says."""
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(record | {SEAL: seal(record)}, indent=2) + "\n")
+
+
+def is_as_written(record: dict) -> bool:
+    """Is the seal unbroken? Records from before there were seals have none."""
+    return SEAL not in record or record[SEAL] == seal(record)
+
+
+def seal(record: dict) -> str:
+    lines = {key: value for key, value in record.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file, which appears whole and never through a link that lies at `target`."""
+    with atomic_write(target) as partial:
+        shutil.copyfile(source, partial)
+
+
+def plain_file(path: Path) -> Path:
+    """The path, if it is a file and no link, pipe or device, which a folder from somebody
+    else may hold."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        raise GradscapeError(f"{path}: cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(mode):
+        raise GradscapeError(f"{path}: is a link or no file; a file is needed here")
+    return path
+
+
+def bounded_file(path: Path, most: int) -> Path:
+    """The path, if it leads to a file of at most so many bytes: no pipe, which nobody may
+    ever fill, and no `/dev/zero`, which has no end. Raises `FileNotFoundError` for none."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise GradscapeError(f"{path}: is no file that can be read as a whole")
+    if status.st_size > most:
+        raise GradscapeError(f"{path}: has {status.st_size:,} bytes, above {most:,}")
+    return path
+
+
+def refuse_links(*folders: Path) -> None:
+    """Raise `GradscapeError` for folders to write in that are links to somewhere else."""
+    for folder in folders:
+        if folder.is_symlink():
+            raise GradscapeError(
+                f"{folder}: is a link to {folder.readlink()}; what is written here must "
+                "stay here, so remove the link"
+            )
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[bool]:
+    """Wait until no other process, on any node, is in a block for the same folder.
+
+    Yields whether it had to wait. The kernel releases the lock when a process ends, however
+    that happens. If the file system has no locks (Lustre mounted without `flock`), a
+    message says so and nothing is locked. The package `filelock` would leave its file
+    behind, and without `flock` takes a file that outlives a killed process for a lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, waited = folder / ".lock", False
+    while True:
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waited = True
+                say(f"{folder}: another process is at work here; waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except OSError as error:
+                say(
+                    f"{folder}: not locked ({error.strerror}): start no second process here"
+                )
+                yield False
+                return
+            if is_at(file, path):  # and not removed by the process that held it
+                try:
+                    yield waited
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+
+
+def is_at(file: IO, path: Path) -> bool:
+    """Is an open file still the one that `path` names?"""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def say(sentence: str) -> None:
+    print(f"gradscape: {sentence}", file=sys.stderr, flush=True)

@@ -1,0 +1,114 @@
+"""Where everything is: results below the working directory, gradscape's files by its code.
+
+    results/data/<dataset>/                     images, labels, class names, checksums
+    results/<config>/config.json                the configuration as it ran
+                     runs/<study>/<run>/        a training's files, probes/<probe>.csv
+                     figures/<study>/           <figure>.pdf, .svg and .txt, its facts
+                     tables/<study>/            <table>.csv and .html
+                     report/<document>.tex      LaTeX, with what it includes beside it
+                     report.html                the report to explore in a browser
+                     <document>.pdf             and its sources, <document>-source.tar.gz
+                     logs/<rule>/
+
+A document is `report`, with all studies, one study, or one course. Arguments may be
+wildcards.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+# Beside the package in a clone; inside it in an installed wheel.
+HOME = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parents[1]
+SNAKEFILE = HOME / "Snakefile"
+TEMPLATES = HOME / "report"
+SECTIONS = TEMPLATES / "sections"
+KEY_NUMBERS = TEMPLATES / "story.yaml"
+PAGE = TEMPLATES / "page.html"
+SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
+CONFIGS = HOME / "config"
+COURSES = HOME / "workflow" / "courses"
+PUBLISHED = HOME / "results" / "published"
+
+DATA = Path("results/data")
+DATA_LOGS = "logs"  # beside the datasets
+WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
+
+RECORD = "run.json"  # what a run writes last
+CHECKPOINT = ".checkpoint.pt"  # beside it, until then
+PROBES = "probes"
+TENSORBOARD = "GRADSCAPE_TENSORBOARD"  # in the environment: every training wants
+EVENTS = "tensorboard"  # this folder of event files
+# The tables of a run, whose checksums its record holds; the weights have their own.
+SEALED = ["metrics.csv", "timing.csv", "test.csv", "predictions.npz", "steps.npz"]
+SEALED += ["gradients.npz"]
+RUN_FILES = [*SEALED, "model.pt", RECORD]
+REPORT = "report"  # the document with all studies; one of a single study has its name
+FIGURE_KINDS = ["pdf", "svg", "txt"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that one configuration makes, below `root`."""
+
+    root: Path
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.json"
+
+    def run(self, study: str, run: str) -> Path:
+        return self.root / "runs" / study / run
+
+    def record(self, study: str, run: str) -> Path:
+        return self.run(study, run) / RECORD
+
+    def probe(self, study: str, run: str, probe: str) -> Path:
+        return probe_file(self.run(study, run), probe)
+
+    def figure(self, study: str, figure: str, kind: str = "pdf") -> Path:
+        return self.root / "figures" / study / f"{figure}.{kind}"
+
+    def table(self, study: str, table: str, kind: str = "csv") -> Path:
+        return self.root / "tables" / study / f"{table}.{kind}"
+
+    @property
+    def sources(self) -> Path:
+        """The folder that LaTeX starts from."""
+        return self.root / "report"
+
+    def tex(self, document: str) -> Path:
+        return self.sources / f"{document}.tex"
+
+    def pdf(self, document: str) -> Path:
+        return self.root / f"{document}.pdf"
+
+    @property
+    def page(self) -> Path:
+        """The report to explore in a browser."""
+        return self.root / "report.html"
+
+    def archive(self, document: str) -> Path:
+        return self.root / f"{document}-source.tar.gz"
+
+    def log(self, rule: str, *names: str) -> Path:
+        return (self.root / "logs" / rule).joinpath(*names)
+
+
+def probe_file(run: Path, probe: str) -> Path:
+    """Where a probe writes its table for the run in the directory `run`."""
+    return run / PROBES / f"{probe}.csv"
+
+
+def locate(path: str | Path) -> Path:
+    """A file that a configuration names: from the working directory, else gradscape's."""
+    return Path(path) if Path(path).exists() else HOME / path
+
+
+def nearby(path: Path) -> str:
+    """A path relative to the working directory, if possible: a clone may be moved."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

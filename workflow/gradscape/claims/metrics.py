@@ -1,0 +1,289 @@
+"""What a claim compares: one number for the runs of one seed and variant.
+
+A metric takes those runs and returns a number, or None if they were not measured for it.
+One of your own is named `path/file.py:function`.
+"""
+
+import numpy as np
+import pandas as pd
+
+from gradscape.base.errors import GradscapeError
+from gradscape.claims import theory
+from gradscape.claims.calibration import expected_calibration_error
+from gradscape.claims.smoothness import (
+    band,
+    bands,
+    by_loss,
+    proxy,
+    ratio_at_equal_loss,
+    width,
+)
+from gradscape.runs.run import FinishedRun
+
+
+def only(runs: list[FinishedRun]) -> FinishedRun:
+    if len(runs) != 1:
+        raise GradscapeError(
+            f"claims: {len(runs)} runs match where one was expected: "
+            f"{', '.join(run.record['run'] for run in runs)}"
+        )
+    return runs[0]
+
+
+def final_losses(runs: list[FinishedRun]) -> list[float]:
+    """Of each run, the training loss of its last epoch."""
+    return [run.metrics["train_loss"].iloc[-1] for run in runs]
+
+
+def final_gap(run: FinishedRun) -> float:
+    """Training minus validation accuracy, in the last epoch."""
+    last = run.metrics.iloc[-1]
+    return float(last["train_accuracy"] - last["val_accuracy"])
+
+
+def clean_gap(run: FinishedRun) -> float | None:
+    """The same with the training images as validation images are: not augmented, by the
+    finished network. None without `score_training`."""
+    last = run.metrics.iloc[-1]
+    clean = last.get("clean_train_accuracy")
+    return None if clean is None else float(clean - last["val_accuracy"])
+
+
+def gradient_ratio(runs: list[FinishedRun]) -> float:
+    """The first layer's average gradient over the last layer's, in the last epoch."""
+    last_epoch = only(runs).gradients.iloc[-1]
+    return float(last_epoch.iloc[0] / last_epoch.iloc[-1])
+
+
+def mean_band_width(runs: list[FinishedRun]) -> float:
+    """Mean over steps, from the second epoch on, of the loss band's width."""
+    low, high = band([run.step_losses for run in runs])
+    return float(np.mean((high - low)[runs[0].steps_per_epoch :]))
+
+
+def median_width(kind: str, measure: str, lag: int | None = None):
+    """Median over steps, from the second epoch on, of a measure: a proxy, by definition, or
+    along the own step."""
+
+    def steps(runs: list[FinishedRun]) -> np.ndarray | None:
+        measures = proxy(runs, lag) if kind == "proxy" else bands(only(runs), kind)
+        if measure not in measures:
+            return None
+        later = measures[measure][0] > runs[0].steps_per_epoch
+        return width(measure, measures[measure])[later]
+
+    return median_over(steps)
+
+
+def median_over(steps):
+    """The metric that is the median of what `steps` tells of each step, and None where that
+    is nothing. A claim judges it by the scatter over `metric.steps`."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        values = steps(runs)
+        return float(np.median(values)) if values is not None and len(values) else None
+
+    metric.steps = steps
+    return metric
+
+
+def at_equal_loss(kind: str, measure: str):
+    """The measure of the model with the longer name (`vgg-a-bn`) over the other's
+    (`vgg-a`) where their training losses are equal; geometric mean over the rates that both
+    have."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        models = sorted({run.model for run in runs}, key=len)
+        if len(models) != 2:
+            return None
+        rates: dict[float, dict[str, FinishedRun]] = {}
+        for run in runs:
+            rates.setdefault(run.learning_rate, {})[run.model] = run
+        ratios = [
+            ratio_at_equal_loss(*(by_loss(pair[model], kind, measure) for model in models))
+            for pair in rates.values()
+            if len(pair) == 2
+        ]
+        found = [ratio for ratio in ratios if ratio is not None]
+        return float(np.exp(np.mean(np.log(found)))) if found else None
+
+    return metric
+
+
+def trainability(quantity: str, moment: str, average=np.mean):
+    """A quantity of the probe `trainability`, averaged over layers."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        values = theory.trainability(only(runs), quantity, moment)
+        return None if values is None else float(average(values))
+
+    return metric
+
+
+def largest_share_below_epsilon(runs: list[FinishedRun]) -> float | None:
+    shares = [theory.share_below_epsilon(run) for run in runs]
+    return max((share for share in shares if share is not None), default=None)
+
+
+def of_one(function):
+    """A metric from what is known of a single run."""
+    return lambda runs: function(only(runs))
+
+
+def curvature(quantity: str):
+    def metric(runs: list[FinishedRun]) -> float | None:
+        table = only(runs).probe("hessian")
+        if table is None:
+            return None
+        values = table[table["quantity"] == quantity]["value"]
+        return abs(float(values.iloc[0])) if len(values) else None
+
+    return metric
+
+
+def filter_correlation(runs: list[FinishedRun]) -> float | None:
+    """Median over the first convolution's filters of the correlation, over its weights, of
+    a filter before training with itself after."""
+    table = only(runs).probe("filters")
+    if table is None:
+        return None
+    places = ["filter", "channel", "row", "column"]
+    before, after = (
+        table[table.moment == moment].set_index(places)["weight"]
+        for moment in ("initialisation", "best")
+    )
+    pairs = pd.DataFrame({"before": before, "after": after}).groupby("filter")
+    return float(pairs.apply(lambda pair: pair["before"].corr(pair["after"])).median())
+
+
+def calibration_error(runs: list[FinishedRun]) -> float | None:
+    """On the test images, from 0 (its confidences are right) to 1."""
+    table = only(runs).probe("predictions")
+    return None if table is None else expected_calibration_error(table)
+
+
+def overconfidence(runs: list[FinishedRun]) -> float | None:
+    """Mean confidence minus accuracy on the test images (Guo et al. 2017, section 1)."""
+    values = confidence_beyond(runs)
+    return None if values is None else float(values.mean())
+
+
+def confidence_beyond(runs: list[FinishedRun]) -> pd.Series | None:
+    """Of each test image: the confidence, less one where the prediction is right."""
+    table = only(runs).probe("predictions")
+    return None if table is None else table.confidence - (table.predicted == table.label)
+
+
+overconfidence.images = confidence_beyond  # from which a claim has its interval
+
+
+def beta_at(size: float):
+    """Median over steps, from the second epoch on, of beta at one step size alone, which
+    runs of several learning rates have in common."""
+
+    def steps(runs: list[FinishedRun]) -> np.ndarray | None:
+        run = only(runs)
+        if "probed_size" not in run.steps:
+            return None
+        later = run.steps["probed_step"] > run.steps_per_epoch
+        at = int(np.argmin(abs(run.steps["probed_size"][0] - size)))
+        sizes = run.steps["probed_size"][later, at].astype(float)
+        if not len(sizes) or not np.allclose(sizes, size, rtol=1e-3):
+            return None
+        moved = sizes * run.steps["probed_gradient_norm"][later]
+        return run.steps["probed_gradient_distance"][later, at] / moved
+
+    return median_over(steps)
+
+
+def gradient_decades(column: str):
+    """Decades (in mean square) by which the gradient falls from the last convolution to
+    the first after the entry, at initialisation."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        table = only(runs).probe("signal")
+        if table is None:
+            return None
+        squares = table[table.moment == "initialisation"][column].to_numpy()
+        if len(squares) < 2 or squares[1] == 0:
+            return None
+        return float(np.log10(squares[-2] / squares[1]))
+
+    return metric
+
+
+METRICS = {
+    "final_train_loss": lambda runs: final_losses([only(runs)])[0],
+    # Not a number is the worst loss, never the lowest, and never the best accuracy.
+    "worst_final_train_loss": lambda runs: np.max(final_losses(runs)),
+    "lowest_final_train_loss": lambda runs: np.fmin.reduce(final_losses(runs)),
+    "best_val_accuracy": lambda runs: np.fmax.reduce(
+        [run.best["val_accuracy"] for run in runs]
+    ),
+    "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
+    "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
+    "final_gap": of_one(final_gap),
+    "clean_gap": of_one(clean_gap),
+    "initial_loss": lambda runs: only(runs).step_losses[0],
+    "parameters": lambda runs: only(runs).record["parameters"],
+    "gradient_ratio": gradient_ratio,
+    "mean_band_width": mean_band_width,
+    "median_proxy_loss": median_width("proxy", "loss"),
+    "median_proxy_gradient": median_width("proxy", "gradient"),
+    "median_proxy_beta": median_width("proxy", "beta"),
+    "median_definition_loss": median_width("definition", "loss"),
+    "median_definition_gradient": median_width("definition", "gradient"),
+    "median_definition_beta": median_width("definition", "beta"),
+    "median_proxy_gradient_lag1": median_width("proxy", "gradient", 1),
+    "median_proxy_gradient_lag5": median_width("proxy", "gradient", 5),
+    "median_proxy_gradient_lag20": median_width("proxy", "gradient", 20),
+    "median_step_loss": median_width("step", "loss"),
+    "median_step_gradient": median_width("step", "gradient"),
+    "median_step_beta": median_width("step", "beta"),
+    "median_relative_proxy_gradient": median_width("proxy", "relative_gradient"),
+    "median_relative_proxy_gradient_lag1": median_width("proxy", "relative_gradient", 1),
+    "median_relative_proxy_gradient_lag5": median_width("proxy", "relative_gradient", 5),
+    "median_relative_proxy_gradient_lag20": median_width("proxy", "relative_gradient", 20),
+    "median_relative_definition_gradient": median_width("definition", "relative_gradient"),
+    "median_relative_step_gradient": median_width("step", "relative_gradient"),
+    "proxy_gradient_at_equal_loss": at_equal_loss("proxy", "gradient"),
+    "definition_loss_at_equal_loss": at_equal_loss("definition", "loss"),
+    "definition_gradient_at_equal_loss": at_equal_loss("definition", "gradient"),
+    "definition_beta_at_equal_loss": at_equal_loss("definition", "beta"),
+    "step_loss_at_equal_loss": at_equal_loss("step", "loss"),
+    "step_gradient_at_equal_loss": at_equal_loss("step", "gradient"),
+    "step_beta_at_equal_loss": at_equal_loss("step", "beta"),
+    "relative_proxy_gradient_at_equal_loss": at_equal_loss("proxy", "relative_gradient"),
+    "relative_definition_gradient_at_equal_loss": at_equal_loss(
+        "definition", "relative_gradient"
+    ),
+    "relative_step_gradient_at_equal_loss": at_equal_loss("step", "relative_gradient"),
+    "beta_at_0.1": beta_at(0.1),
+    "batch_sharpness": of_one(theory.batch_sharpness),
+    "largest_eigenvalue": curvature("largest_eigenvalue"),
+    "hessian_trace": curvature("trace"),
+    "filter_normalised_eigenvalue": curvature("filter_normalised_largest_eigenvalue"),
+    "filter_normalised_trace": curvature("filter_normalised_trace"),
+    "calibration_error": calibration_error,
+    "overconfidence": overconfidence,
+    "filter_correlation": filter_correlation,
+    "gradient_decades": gradient_decades("gradient_mean_square"),
+    "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
+    "gradient_range": of_one(theory.gradient_range),
+    "gradient_growth": of_one(theory.gradient_growth),
+    "normalised_gradient_growth": lambda runs: theory.normalised_gradient_growth(),
+    "residual_deviation": of_one(theory.residual_deviation),
+    "reduction_share": of_one(theory.reduction_share),
+    "image_share": of_one(theory.image_share),
+    "gradient_cosine": trainability("gradient_cosine", "initialisation"),
+    "trained_gradient_cosine": trainability("gradient_cosine", "last"),
+    "effective_rank": trainability("effective_rank", "initialisation"),
+    "trained_effective_rank": trainability("effective_rank", "last"),
+    "relative_distance": trainability("relative_distance", "last", np.median),
+    "share_moved": trainability("moved", "last"),
+    "initial_share_below_epsilon": of_one(theory.initial_share_below_epsilon),
+    "share_below_epsilon": of_one(theory.share_below_epsilon),
+    "largest_share_below_epsilon": largest_share_below_epsilon,
+    "lesion_loss": of_one(theory.lesion_loss),
+    "worst_lesion_loss": of_one(lambda run: theory.lesion_loss(run, np.min)),
+}

@@ -1,0 +1,77 @@
+"""The tables: tidy CSVs, one observation per row."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gradscape.base.files import atomic_write
+from gradscape.claims.smoothness import MEASURES, Band, definition, proxy, width
+from gradscape.runs.run import FinishedRun
+from gradscape.runs.table import results_table
+from gradscape.spec.registry import find
+
+LOOK = "<style>body{font:14px sans-serif}table{border-collapse:collapse}</style>"
+
+
+def smoothness_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
+    """A row per model, seed, kind (`proxy` or `definition`), measure and part of training.
+
+    Parts are the first epoch, the epochs after it, and the last. Of the loss's range and
+    the others' largest values: mean and percentiles over the finite steps, and how many
+    steps were not finite. A proxy covers all learning rates and names none.
+    """
+    rows = []
+    groups: dict[tuple[str, int], list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault((run.model, run.seed), []).append(run)
+    for (model, seed), group in groups.items():
+        kinds = [("proxy", np.nan, proxy(group))] if len(group) > 1 else []
+        kinds += [("definition", run.learning_rate, definition(run)) for run in group]
+        for kind, rate, measures in kinds:
+            shown = {m: values for m, values in (measures or {}).items() if m in MEASURES}
+            for measure, values in shown.items():
+                about = {"model": model, "seed": seed, "kind": kind, "measure": measure}
+                about["learning_rate"] = rate
+                parts = parts_of_training(values, measure, group[0].steps_per_epoch)
+                rows += [about | part for part in parts]
+    return pd.DataFrame(rows, columns=SMOOTHNESS_COLUMNS)
+
+
+SMOOTHNESS_COLUMNS = ["model", "seed", "kind", "measure", "learning_rate", "part"]
+SMOOTHNESS_COLUMNS += ["steps", "infinite", "mean", "p5", "p50", "p95"]
+
+
+def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[dict]:
+    steps, widths = values[0], width(measure, values)
+    epochs = (steps - 1) // steps_per_epoch
+    rows = []
+    for part, chosen in (
+        ("first epoch", epochs == 0),
+        ("later epochs", epochs > 0),
+        ("last epoch", epochs == epochs.max()),
+    ):
+        finite = widths[chosen & np.isfinite(widths)]
+        infinite = int(chosen.sum()) - len(finite)
+        row = {"part": part, "steps": int(chosen.sum()), "infinite": infinite}
+        if len(finite):
+            row["mean"] = finite.mean()
+            row |= dict(
+                zip(("p5", "p50", "p95"), np.percentile(finite, (5, 50, 95)), strict=True)
+            )
+        rows.append(row)
+    return rows
+
+
+def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
+    """Write the table `name` of these runs as CSV, and beside it as HTML to look at."""
+    table = find("table", name)(runs)
+    with atomic_write(path) as partial:
+        table.to_csv(partial, index=False)
+    with atomic_write(path.with_suffix(".html")) as partial:
+        shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
+        partial.write_text(f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n')
+
+
+TABLES = {"results": results_table, "smoothness": smoothness_table}

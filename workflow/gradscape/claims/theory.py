@@ -1,0 +1,205 @@
+"""What theory says of a network before and while it trains, and what the runs' tables say.
+
+The laws are for wide, dense networks with random weights; nothing is fitted. Mean squares
+are over images, channels and positions, `a` is the slope of the leaky ReLU φ.
+"""
+
+import numpy as np
+import pandas as pd
+
+from gradscape.claims.smoothness import REACH
+from gradscape.runs.run import FinishedRun
+
+SLOPE = 0.01  # of the Edinburgh networks' leaky ReLU
+# Adam divides by sqrt(mean square of gradients) + ε: below ε a weight hardly moves.
+EPSILON = {"adam": 1e-8, "adamw": 1e-8, "rmsprop": 1e-8}  # PyTorch's defaults
+SAMPLES = 10**6  # of the recursion, for three digits
+# Of a share: what rounding leaves in fp32, whose squares are good to this.
+SMALLEST = float(np.finfo(np.float32).eps) ** 2
+
+
+def normalised_gradient_growth(slope: float = SLOPE) -> float:
+    """The factor by which batch normalisation makes the gradient's mean square grow per
+    convolution, backwards and whatever the initialisation.
+
+    φ lets (1+a²)/2 of it through; the normalisation divides by the variance of what φ makes
+    of N(0, 1), which is (1+a²)/2 - (1-a)²/(2π). For ReLU that is π/(π-1) (Yang et al. 2019,
+    section 3).
+
+    >>> round(normalised_gradient_growth(0), 4), round(normalised_gradient_growth(1), 4)
+    (1.4669, 1.0)
+    """
+    passed = (1 + slope**2) / 2
+    return passed / (passed - (1 - slope) ** 2 / (2 * np.pi))
+
+
+def residual_mean_squares(blocks: int, slope: float = SLOPE) -> np.ndarray:
+    """Mean square of what each of `blocks` blocks is given, with batch normalisation on the
+    residual branch: [blocks].
+
+    Each adds a branch of variance one: x → φ(x + N(0, 1)), from x = φ(N(0, 1)) (De & Smith
+    2020, section 3).
+    """
+    noise, x = np.random.default_rng(0), np.zeros(SAMPLES)
+    squares = []
+    for _ in range(blocks):
+        x = x + noise.standard_normal(SAMPLES)
+        x = np.maximum(x, slope * x)
+        squares.append(np.mean(x**2))
+    return np.array(squares)
+
+
+# Of the table that the probe `signal` leaves
+
+
+def convolutions(run: FinishedRun) -> pd.DataFrame | None:
+    """What the probe `signal` measured at initialisation, from the first convolution to the
+    last; without those of shortcuts. None if the run was not probed."""
+    table = run.probe("signal")
+    if table is None:
+        return None
+    table = table[table.moment == "initialisation"].iloc[:-1]
+    return table[~table["layer"].str.contains("shortcut")].reset_index(drop=True)
+
+
+def stages(run: FinishedRun) -> list[pd.DataFrame] | None:
+    """The same, by the size of the feature maps; None if the probe did not say it yet."""
+    table = convolutions(run)
+    if table is None or "size" not in table:
+        return None
+    return [stage for _, stage in table.groupby("size", sort=False)]
+
+
+def decades(squares: pd.Series) -> float:
+    """By how many powers of ten the first is below the last."""
+    values = squares.to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.log10(values[-1] / values[0]))
+
+
+def image_share(run: FinishedRun) -> float | None:
+    """The share of the last convolution's mean square that depends on the image; at least
+    `SMALLEST`, below which it is rounding."""
+    table = convolutions(run)
+    if table is None or "activation_variance" not in table:
+        return None
+    last = table.iloc[-1]
+    with np.errstate(invalid="ignore"):
+        share = last["activation_variance"] / last["activation_mean_square"]
+    return float(np.maximum(share, SMALLEST))
+
+
+def gradient_range(run: FinishedRun) -> float | None:
+    """Decades between the largest and the smallest mean square of the convolutions'
+    gradients, without those that are zero, as in a branch whose last convolution is."""
+    table = convolutions(run)
+    if table is None:
+        return None
+    squares = table["gradient_mean_square"].sort_values()
+    return decades(squares[squares > 0]) if (squares > 0).any() else None
+
+
+def gradient_growth(run: FinishedRun) -> float | None:
+    """The factor by which the gradient's mean square grows per convolution, backwards:
+    geometric mean within the stages.
+
+    A stage's first convolution does not count: what it normalises was pooled.
+    """
+    parts = stages(run)
+    within = [s["gradient_mean_square"].iloc[1:] for s in parts or [] if len(s) > 2]
+    if not within:
+        return None
+    falls = sum(decades(squares) for squares in within)
+    return float(10 ** (-falls / sum(len(squares) - 1 for squares in within)))
+
+
+def residual_deviation(run: FinishedRun) -> float | None:
+    """The largest relative deviation from `residual_mean_squares`, over what the blocks of
+    the first stage and the reduction behind it are given."""
+    parts = stages(run)
+    if not parts or "input_mean_square" not in parts[0]:
+        return None
+    first = parts[0]
+    measured = first[first["layer"].str.endswith("conv1")]["input_mean_square"].to_numpy()
+    predicted = residual_mean_squares(len(measured))
+    return float(np.abs(measured / predicted - 1).max())
+
+
+def reduction_share(run: FinishedRun) -> float | None:
+    """Of the decades that the gradient's mean square loses from the last convolution to the
+    first behind the entry, the share that is lost in the reduction blocks.
+
+    Such a block ends in the first convolution of a smaller size, and begins after the last
+    but one of the larger.
+    """
+    parts = stages(run)
+    if not parts or len(parts) < 2:
+        return None
+    squares = pd.concat(parts)["gradient_mean_square"].reset_index(drop=True)
+    ends = np.cumsum([len(stage) for stage in parts[:-1]])
+    lost = sum(decades(squares[max(end - 2, 0) : end + 1]) for end in ends)
+    return lost / decades(squares[1:])
+
+
+# Of the tables of the probes `trainability` and `lesion`
+
+
+def trainability(run: FinishedRun, quantity: str, moment: str) -> np.ndarray | None:
+    """The values of a quantity, one a layer; None if the run was not probed."""
+    table = run.probe("trainability")
+    if table is None:
+        return None
+    chosen = (table["quantity"] == quantity) & (table["moment"] == moment)
+    return table[chosen]["value"].to_numpy()
+
+
+def initial_share_below_epsilon(run: FinishedRun) -> float | None:
+    slopes = trainability(run, "mean_absolute_gradient", "initialisation")
+    return None if slopes is None else share_below(run, slopes)
+
+
+def share_below_epsilon(run: FinishedRun) -> float | None:
+    """The share of weight tensors whose mean absolute gradient is below the optimiser's ε,
+    after the last epoch; None if it has none."""
+    return share_below(run, run.gradients.iloc[-1].to_numpy())
+
+
+def share_below(run: FinishedRun, slopes: np.ndarray) -> float | None:
+    epsilon = EPSILON.get(run.settings["optimiser"])
+    return None if epsilon is None else float(np.mean(abs(slopes) < epsilon))
+
+
+def lesion_loss(run: FinishedRun, kept=np.median) -> float | None:
+    """The share of its accuracy above a guess's that the network loses with a block, median
+    over blocks, or what `kept` makes of them; None if it has next to none."""
+    table = run.probe("lesion")
+    if table is None:
+        return None
+    chance = 1 / run.record["data"]["classes"]
+    above = table.set_index("block")["accuracy"] - chance
+    if not above["none"] > chance:
+        return None
+    return float(1 - kept(above.drop("none")) / above["none"])
+
+
+# Of every step
+
+
+def batch_sharpness(run: FinishedRun) -> float | None:
+    """Curvature of the minibatch's loss along its own gradient g, the mean of gᵀHg / |g|²
+    (Andreyev & Beneventano 2024, from version 3 on), in the last quarter of training, times
+    half the rate: 1 at the edge of stability, where the curvature is 2 over the rate.
+
+    From the loss at the smallest probed step s, half the learning rate: L(w - s g) =
+    L - s |g|² + s²/2 gᵀHg. So it is the curvature averaged over that step.
+    """
+    steps = run.steps
+    if "probed_loss_here" not in steps:
+        return None
+    last = slice(-max(1, len(steps["probed_step"]) // 4), None)
+    size = steps["probed_size"][last, 0].astype(float)
+    squares = steps["probed_gradient_norm"][last].astype(float) ** 2
+    change = steps["probed_loss"][last, 0].astype(float) - steps["probed_loss_here"][last]
+    curved = 2 * (change + size * squares) / size**2
+    rate = size / REACH[0]
+    return float(np.mean(curved / squares * rate / 2))

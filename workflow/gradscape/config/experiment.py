@@ -1,0 +1,210 @@
+"""The configuration: read, laid over what it extends, and unfolded into studies and runs.
+
+One run is one (study, model, learning rate, seed, …). Everything that can change its
+outcome is in its `Settings`; everything else (titles, captions, threads) is not.
+"""
+
+import math
+import re
+from pathlib import Path
+
+from gradscape.base.errors import GradscapeError, suggest
+from gradscape.base.paths import DATA_LOGS, REPORT, WEIGHTS, Results, locate
+from gradscape.config.expand import expand_study, look_up
+from gradscape.config.limits import check_plain
+from gradscape.config.schema import validate
+from gradscape.config.yaml import read_yaml
+from gradscape.models import pretrained_file
+from gradscape.spec import registry
+from gradscape.spec.study import Figure, Run, Study, matches
+
+FOLDER = re.compile(r"[^-./{}\n][^/{}\n]{0,99}")  # of a dataset
+RESERVED = {DATA_LOGS, WEIGHTS.name}
+LONGEST_CHAIN = 100  # of files that extend each other
+MAX_RUNS = 20_000  # of a study, unless the configuration says another number
+
+
+class Experiment:
+    """A validated configuration, with the studies' runs laid out.
+
+    `results` is the folder to use instead of the configuration's own. If anything is wrong,
+    raises `GradscapeError` with one sentence that names the key.
+    """
+
+    def __init__(self, config: dict, results: Path | None = None):
+        self.config = resolve(config)
+        validate(self.config)
+        check_count(self.config)
+        self.title = self.config["title"]
+        self.author = self.config.get("author", "")
+        self.date = self.config.get("date", "")
+        self.results = Results(results or Path(self.config["results"]))
+        validate(str(self.results), "results", "path")
+        self.data_dir = self.config.get("data_dir")
+        self.threads = int(self.config.get("threads", 1))
+        defaults = self.config.get("defaults", {})
+        self.studies = {
+            name: expand_study(name, fewer_seeds(study, self.config.get("seeds")), defaults)
+            for name, study in self.config["studies"].items()
+        }
+        self.runs = [run for study in self.studies.values() for run in study.runs]
+        self.run_by_id = {run.id: run for run in self.runs}
+        self.datasets = named_datasets(self.runs)
+        # The courses with a document of their own; each with the student's `name` and
+        # `number` and the course's `year`, where they are given.
+        given = self.config.get("courses", {})
+        check_courses(given, self.studies)
+        self.courses = {name: what for name, what in given.items() if self.of_course(name)}
+
+    @classmethod
+    def from_file(cls, path: str | Path, results: Path | None = None) -> "Experiment":
+        return cls({"extends": str(path)}, results)
+
+    def run(self, study: str, name: str) -> Run:
+        return self.run_by_id[f"{study}/{name}"]
+
+    def figure(self, study: str, name: str) -> Figure:
+        return next(f for f in self.studies[study].figures if f.name == name)
+
+    def figure_runs(self, figure: Figure) -> list[Run]:
+        runs = self.studies[figure.study].runs
+        return [run for run in runs if matches(run.traits, figure.where)]
+
+    def probed(self, runs: list[Run], names=None) -> list[tuple[Run, str]]:
+        """The probes (all, or those in `names`) that the config wants for these runs."""
+        return [
+            (run, probe.name)
+            for run in runs
+            for probe in self.studies[run.study].probes.values()
+            if matches(run.traits, probe.where) and (names is None or probe.name in names)
+        ]
+
+    def pretrained(self, run: Run) -> Path | None:
+        """The file that a run takes its first weights from, if it starts from one."""
+        if not run.settings.pretrained:
+            return None
+        return Path(self.config.get("weights", downloaded_weights(run.settings.model)))
+
+    def left_out(self, run: Run) -> bool:
+        """Can the run not be made, because its pretrained weights are missing?"""
+        weights = self.pretrained(run)
+        if weights is None or weights.exists():
+            return False
+        return not self.is_finished(run)
+
+    def directory(self, run: Run) -> Path:
+        return self.results.run(run.study, run.name)
+
+    def is_finished(self, run: Run) -> bool:
+        """Is the run finished? Its record is written last."""
+        return self.results.record(run.study, run.name).exists()
+
+    def documents(self, document: str = REPORT) -> list[Study]:
+        """The studies of a document: all for `report`, a course's in its order, else the
+        one that the document is named after."""
+        if document == REPORT:
+            return list(self.studies.values())
+        if document in self.courses:
+            return self.of_course(document)
+        if document not in self.studies:
+            known = [*self.studies, *self.courses]
+            raise GradscapeError(
+                f"{document}: neither a study nor a course{suggest(document, known)}"
+            )
+        return [self.studies[document]]
+
+    def of_course(self, course: str) -> list[Study]:
+        """Those of a course's studies that the configuration has."""
+        names = registry.declared("course", course, "STUDIES")
+        return [self.studies[name] for name in names if name in self.studies]
+
+
+def check_count(config: dict) -> None:
+    """Raise `GradscapeError` for more runs than are meant, before they are unfolded."""
+    most = config.get("most_runs", MAX_RUNS)
+    for name, study in config["studies"].items():
+        values = study.get("grid", {}).values()
+        count = math.prod(map(len, values)) * (1 + len(study.get("variants", {})))
+        if count > most:
+            raise GradscapeError(
+                f"config: studies.{name}.grid: has {count:,} runs, above most_runs "
+                f"({most:,}); raise that, if so many are meant"
+            )
+
+
+def check_courses(courses: dict[str, dict], studies) -> None:
+    for name, course in courses.items():
+        at = f"config: courses.{name}"
+        look_up("course", name, at)
+        if name in studies:
+            raise GradscapeError(f"{at}: a study has that name too; rename the study")
+        years = registry.declared("course", name, "YEARS", [])
+        if "year" in course and course["year"] not in years:
+            known = " or ".join(map(str, years)) or "no year"
+            raise GradscapeError(
+                f"{at}.year: {course['year']} is unknown; it takes {known}"
+            )
+
+
+def downloaded_weights(model: str) -> Path:
+    """Where a model's pretrained weights are downloaded to."""
+    return WEIGHTS / pretrained_file(model)
+
+
+def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
+    """Lay a configuration over the one it `extends`, key by key; null drops a key.
+
+    `above` are the files that led here.
+    """
+    check_plain(config, str(above[-1]) if above else "config")
+    if "extends" not in config:
+        return config
+    if not isinstance(config["extends"], str):
+        raise GradscapeError("config: extends: must be the name of a file")
+    if len(above) >= LONGEST_CHAIN:
+        raise GradscapeError(f"{above[-1]}: extends a chain of over {LONGEST_CHAIN} files")
+    path = locate(config["extends"])
+    if path.resolve() in above:
+        raise GradscapeError(f"{path}: extends itself, in a circle of {len(above)} files")
+    base = resolve(read_yaml(path), (*above, path.resolve()))
+    return merge(base, {k: v for k, v in config.items() if k != "extends"})
+
+
+def fewer_seeds(study: dict, seeds: int | None) -> dict:
+    """A study with only the first `seeds` of the seeds in its grid."""
+    grid = study.get("grid", {})
+    if seeds is None or "seed" not in grid:
+        return study
+    return study | {"grid": grid | {"seed": grid["seed"][:seeds]}}
+
+
+def merge(base: dict, over: dict) -> dict:
+    merged = dict(base)
+    for key, value in over.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def named_datasets(runs: list[Run]) -> dict[str, str]:
+    """Each dataset as the configuration calls it, by the name of its folder."""
+    datasets: dict[str, str] = {}
+    for run in runs:
+        name = run.settings.dataset
+        folder = registry.short(name)
+        if not FOLDER.fullmatch(folder) or folder in RESERVED:
+            raise GradscapeError(
+                f"config: the dataset {name!r} cannot have the folder "
+                f"{folder!r} in results/data: rename it"
+            )
+        other = datasets.setdefault(folder, name)
+        if other != name:
+            raise GradscapeError(
+                f"config: the datasets {other!r} and {name!r} would share one folder, "
+                f"results/data/{registry.short(name)}: rename one of them"
+            )
+    return datasets

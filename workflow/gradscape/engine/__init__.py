@@ -1,1 +1,0 @@
-"""Training: device, minibatches, the step, the loop, checkpoint and resume."""

@@ -1,0 +1,1 @@
+"""The workflow's jobs, what they depend on and what they cost."""

@@ -1,0 +1,85 @@
+"""Which code files a job's result depends on: its module, what that imports, and so on.
+
+They are inputs of the job, compared by content, so that a change in a network trains its
+runs again and a change in a figure draws that figure again. They are read from the source
+text, because importing takes seconds. Whatever cannot change a result is left out, or a
+better progress bar would cost weeks of training.
+"""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from gradscape.base.paths import PACKAGE, nearby
+from gradscape.spec import registry
+
+# Modules that a result does not depend on, or only through what is an input by itself.
+WITHOUT_EFFECT = {
+    "base/errors",  # sentences
+    "base/files",  # writing whole files, locking
+    "base/paths",
+    "base/download",  # checked by its hash
+    "spec/registry",  # finds modules, which are listed by themselves
+    "spec/options",  # describes settings and options, which are parameters of the rules
+    "spec/settings",
+    "spec/study",
+    "data/datasets",  # the data itself is an input, checked by its checksum
+    "data/facts",
+    "data/store",
+    "training/checkpoint",  # resuming ends in the same bytes
+    "training/lease",
+    "training/progress",
+    "training/record",
+    "models/sealed",
+}
+
+
+IMPORT = re.compile(
+    rf"^ *(?:import ({PACKAGE.name}[\w.]*)"
+    rf"|from ({PACKAGE.name}[\w.]*) import (?:\(([\w\s,]*)\)|([\w ,]*)))",
+    re.MULTILINE,
+)
+
+
+@cache
+def imports(path: Path) -> frozenset[Path]:
+    """The package's modules that a file imports, also inside its functions."""
+    found = set()
+    for whole, module, several, some in IMPORT.findall(path.read_text()):
+        names = re.findall(r"\w+", several or some)
+        for name in [whole or module, *(f"{module}.{name}" for name in names)]:
+            below = PACKAGE.joinpath(*name.split(".")[1:])
+            found |= {below.with_suffix(".py"), below / "__init__.py"}
+    return frozenset(path for path in found if path.is_file())
+
+
+def closure(starts: list[Path], left_out: Callable[[Path], bool]) -> list[Path]:
+    """These files and all that they import, without those that are left out."""
+    found, waiting = set(), starts
+    while waiting:
+        path = waiting.pop()
+        if path not in found and not left_out(path):
+            found.add(path)
+            waiting += imports(path)
+    return sorted(found)
+
+
+def has_no_effect(path: Path) -> bool:
+    """Is a module one that no result depends on?"""
+    if not path.is_relative_to(PACKAGE):
+        return False
+    name = path.relative_to(PACKAGE).with_suffix("").as_posix()
+    says_what_it_holds = path.stem == "__init__" and name != "models/__init__"
+    return says_what_it_holds or name in WITHOUT_EFFECT
+
+
+@cache
+def of(*parts: str | tuple[str, str]) -> list[str]:
+    """The code of modules (`"training/train"`), and of what names stand for (`("model",
+    "vgg08")`), as the input of a rule."""
+    starts = [
+        PACKAGE / f"{part}.py" if isinstance(part, str) else registry.source(*part)
+        for part in parts
+    ]
+    return [nearby(path) for path in closure(starts, has_no_effect)]

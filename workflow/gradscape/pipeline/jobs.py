@@ -1,0 +1,346 @@
+"""What each rule reads, according to the configuration; the rules contain no functions."""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import say
+from gradscape.base.paths import (
+    DATA,
+    KEY_NUMBERS,
+    PACKAGE,
+    PAGE,
+    RECORD,
+    REPORT,
+    TEMPLATES,
+    TENSORBOARD,
+    nearby,
+)
+from gradscape.config.expand import NAMED
+from gradscape.config.experiment import Experiment
+from gradscape.pipeline import dependencies
+from gradscape.spec.registry import is_custom, names, short, source
+from gradscape.spec.settings import flags
+from gradscape.spec.study import Figure, Probe, Run
+
+MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
+SWITCHES = ("allow_cpu", "tensorboard")
+SPELT = {"true": True, "false": False}  # text to Snakemake: `--config allow_cpu=true`
+DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
+# Settings whose functions a training calls; all others are plain values.
+CALLED = ["model", "loss", "optimiser", "schedule", "split"]
+
+
+chosen: Experiment | None = None  # the last that a Snakefile has read, for the bar
+
+
+def experiment(config: dict) -> Experiment:
+    """The configuration, or an end with what is wrong with it."""
+    global chosen
+    switches = {key: config[key] for key in SWITCHES if key in config}
+    written = {key: SPELT.get(str(value), value) for key, value in switches.items()}
+    try:
+        chosen = Experiment(config | written)
+    except GradscapeError as error:
+        stop(str(error))
+    # Not a parameter of the rule: adding event files is no reason to train again.
+    if chosen.config.get("tensorboard"):
+        os.environ[TENSORBOARD] = "1"
+    return chosen
+
+
+def stop(sentence: str) -> NoReturn:
+    """End Snakemake, which would print an exception with a traceback."""
+    say(sentence)
+    sys.exit(2)
+
+
+def set_job_environment() -> None:
+    """Let the jobs find this package and this Python.
+
+    PYTHONPATH also reaches jobs inside conda environments. PATH makes `python` the one that
+    runs Snakemake, activated or not; a conda environment's own comes before it.
+    """
+    for variable, folder in (
+        ("PYTHONPATH", str(PACKAGE.parent)),
+        ("PATH", str(Path(sys.executable).parent)),
+    ):
+        others = os.environ.get(variable, "").split(os.pathsep)
+        os.environ[variable] = os.pathsep.join([folder, *filter(None, others)])
+
+
+def folder(wildcards, output) -> str:
+    """A run's folder, from what it writes: a `module` with a prefix puts it elsewhere."""
+    return str(Path(output[0]).parent)
+
+
+def results(wildcards, input) -> str:
+    """The results folder, likewise from the configuration that is kept in it."""
+    return str(Path(input.config).parent)
+
+
+def data_folder(wildcards, input) -> str:
+    return str(Path([*input.data, *input.own][0]).parents[1])
+
+
+def run_folders(wildcards, input) -> list[str]:
+    return [str(Path(path).parent) for path in input.runs if Path(path).name == RECORD]
+
+
+def has_gpu() -> bool:
+    """Where torch is in the jobs' conda environments only, nobody can tell."""
+    try:
+        import torch
+    except ImportError:
+        return True
+    return torch.cuda.is_available()
+
+
+class Dag:
+    """Input and parameter functions: each takes a job's wildcards."""
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+
+    # rule data
+
+    def source(self, wildcards) -> str:
+        """The dataset as the configuration calls it."""
+        return self.experiment.datasets[wildcards.dataset]
+
+    def data_options(self, wildcards) -> list[str]:
+        folder = self.experiment.data_dir
+        return ["--data-dir", folder] if folder else []
+
+    def own_file(self, wildcards) -> list[str]:
+        """The user's file that the dataset is made from; a folder is not watched."""
+        name = self.source(wildcards)
+        path = source("dataset", name) if is_custom(name) else Path(name)
+        return [str(path)] if path.is_file() else []
+
+    # rule train
+
+    def settings(self, wildcards) -> list[str]:
+        run = self._run(wildcards)
+        weights = self.experiment.pretrained(run)
+        words = flags(run.settings) + (["--weights", str(weights)] if weights else [])
+        return [*words, "--varied", json.dumps(run.varied)]
+
+    def weights(self, wildcards) -> list[str]:
+        weights = self.experiment.pretrained(self._run(wildcards))
+        return [str(weights)] if weights and weights.exists() else []
+
+    def dataset(self, wildcards) -> list[str]:
+        """The dataset's files, unless it is the user's own."""
+        return [] if self._is_own(wildcards) else self._store(wildcards)
+
+    def own_dataset(self, wildcards) -> list[str]:
+        return self._store(wildcards) if self._is_own(wildcards) else []
+
+    def _is_own(self, wildcards) -> bool:
+        return self._run(wildcards).settings.dataset not in names("dataset")
+
+    def _store(self, wildcards) -> list[str]:
+        folder = DATA / short(self._run(wildcards).settings.dataset)
+        return [f"{folder}/{file}" for file in DATA_FILES]
+
+    def training_code(self, wildcards) -> list[str]:
+        return dependencies.of("training/train", *called(self._run(wildcards), CALLED))
+
+    def begin(self, is_local: bool) -> None:
+        """Before the first job. Stops a configuration that asks for a GPU, finds none,
+        and is too much for a CPU, unless that is what it says."""
+        self._say_what_is_left_out()
+        devices = {run.settings.device for run in self.experiment.runs}
+        if not is_local or devices == {"cpu"} or self.experiment.config.get("allow_cpu"):
+            return
+        from gradscape.pipeline.rates import cpu_seconds
+
+        hours = sum(cpu_seconds(self.experiment).values()) / 3600
+        if hours > MAX_CPU_HOURS and not has_gpu():
+            stop(
+                f"torch finds no GPU, and on a CPU this configuration takes about "
+                f"{hours:,.0f} CPU-hours (`gradscape plan` says it for yours); use "
+                "--configfile config/cpu.yaml, which is cut down, or, if you mean it, "
+                "--config allow_cpu=true"
+            )
+
+    def _say_what_is_left_out(self) -> None:
+        runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
+        for model in dict.fromkeys(run.settings.model for run in runs):
+            say(
+                f"{sum(run.settings.model == model for run in runs)} runs of {model} are "
+                f"left out: their pretrained weights are missing; get them with `gradscape "
+                f"weights {model}`, or name their file as weights in the config"
+            )
+
+    def gpus(self, wildcards) -> int:
+        return 0 if self._run(wildcards).settings.device == "cpu" else 1
+
+    def _run(self, wildcards) -> Run:
+        return self.experiment.run(wildcards.study, wildcards.run)
+
+    # rule probe
+
+    def probe_measure(self, wildcards) -> str:
+        return self._probe(wildcards).measure
+
+    def probe_options(self, wildcards) -> str:
+        return json.dumps(self._probe(wildcards).options)
+
+    def own_programs(self, wildcards) -> list[str]:
+        """What a run's settings name of the user's own, which the probe may thus call."""
+        own = filter(is_custom, map(str, vars(self._run(wildcards).settings).values()))
+        return [word for name in own for word in ("--own", name)]
+
+    def probe_code(self, wildcards) -> list[str]:
+        measure = ("probe", self._probe(wildcards).measure)
+        run = called(self._run(wildcards), ["model", "split"])
+        return dependencies.of("probes/trained", measure, *run)
+
+    def _probe(self, wildcards) -> Probe:
+        return self.experiment.studies[wildcards.study].probes[wildcards.probe]
+
+    # rules figure and table
+
+    def figure_runs(self, wildcards) -> list[str]:
+        figure = self._figure(wildcards)
+        runs = self._possible(self.experiment.figure_runs(figure))
+        probes = self.experiment.probed(runs, figure.probes)
+        return self._records(runs) + self._probe_files(probes)
+
+    def figure_spec(self, wildcards) -> str:
+        return json.dumps(dataclasses.asdict(self._figure(wildcards)))
+
+    def figure_caption(self, wildcards) -> str:
+        return self._figure(wildcards).caption
+
+    def figure_code(self, wildcards) -> list[str]:
+        return dependencies.of("figures/drawing", ("figure", self._figure(wildcards).draw))
+
+    def study_runs(self, wildcards) -> list[str]:
+        return self._records(self.experiment.studies[wildcards.study].runs)
+
+    def table_code(self, wildcards) -> list[str]:
+        return dependencies.of(("table", wildcards.table))
+
+    def _figure(self, wildcards) -> Figure:
+        return self.experiment.figure(wildcards.study, wildcards.figure)
+
+    def _possible(self, runs) -> list[Run]:
+        """The runs without those whose pretrained weights are missing."""
+        return [run for run in runs if not self.experiment.left_out(run)]
+
+    def _records(self, runs) -> list[str]:
+        """What each run writes last, in place of all it writes: a fifth of the DAG."""
+        results = self.experiment.results
+        return [str(results.record(r.study, r.name)) for r in self._possible(runs)]
+
+    def _probe_files(self, probes) -> list[str]:
+        results = self.experiment.results
+        return [str(results.probe(run.study, run.name, name)) for run, name in probes]
+
+    # the targets
+
+    def figures(self, wildcards=None) -> list[str]:
+        return [
+            str(self.experiment.results.figure(study.name, figure.name, kind))
+            for study in self.experiment.documents(document(wildcards))
+            for figure in study.figures
+            if self._possible(self.experiment.figure_runs(figure))
+            for kind in ("pdf", "txt")
+        ]
+
+    def tables(self, wildcards=None) -> list[str]:
+        return [
+            str(self.experiment.results.table(study.name, table))
+            for study in self.experiment.documents(document(wildcards))
+            for table in study.tables
+        ]
+
+    def template(self, wildcards) -> list[str]:
+        """What a document is written from, besides what was measured."""
+        studies = self.experiment.documents(document(wildcards))
+        own = {nearby(Path(file)) for study in studies for file in study.files}
+        shared = [
+            TEMPLATES / "references.bib",
+            KEY_NUMBERS,
+            *sorted(TEMPLATES.glob("*.j2")),
+        ]
+        shared += sorted((TEMPLATES / "parts").glob("*.j2"))
+        metrics = {
+            claim[side]["metric"]
+            for study in studies
+            for claim in study.claims.values()
+            for side in ("left", "right")
+            if isinstance(claim[side], dict)
+        }
+        files = own | {nearby(path) for path in shared}
+        used = [("metric", metric) for metric in sorted(metrics)]
+        return sorted(files | set(dependencies.of("report/build", *used)))
+
+    def page_template(self, wildcards) -> list[str]:
+        """What the HTML page is written from, besides what was measured."""
+        return sorted(
+            {nearby(PAGE), *self.template(wildcards), *dependencies.of("report/page")}
+        )
+
+    # Snakemake's own report, which sorts by the alphabet what it shows
+
+    def category(self, wildcards) -> str:
+        place = list(self.experiment.studies).index(wildcards.study)
+        return numbered(place, self.experiment.studies[wildcards.study].title)
+
+    def figure_label(self, wildcards) -> dict[str, str]:
+        from gradscape.report.page import in_order, title
+
+        figure = self._figure(wildcards)
+        study = self.experiment.studies[wildcards.study]
+        return {"shows": numbered(in_order(study).index(figure), title(figure))}
+
+    def document_label(self, wildcards) -> dict[str, str]:
+        from gradscape.report.build import title
+
+        name = wildcards.document
+        return {"shows": plainly(f"{name}.pdf: {title(self.experiment, name)}")}
+
+    def configuration(self) -> str:
+        return json.dumps(self.experiment.config)
+
+    def runs(self, wildcards=None) -> list[str]:
+        return self._records(self._runs(wildcards))
+
+    def probes(self, wildcards=None) -> list[str]:
+        runs = self._possible(self._runs(wildcards))
+        return self._probe_files(self.experiment.probed(runs))
+
+    def files(self, runs: list[Run]) -> list[str]:
+        """What runs and their probes write last."""
+        probes = self.experiment.probed(self._possible(runs))
+        return self._records(runs) + self._probe_files(probes)
+
+    def _runs(self, wildcards) -> list[Run]:
+        studies = self.experiment.documents(document(wildcards))
+        return [run for study in studies for run in study.runs]
+
+
+def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
+    """What these settings of a run name, as kinds and names of the registry."""
+    return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
+
+
+def numbered(place: int, text: str) -> str:
+    return f"{place + 1:02d} {plainly(text)}"
+
+
+def plainly(text: str) -> str:
+    """Without what Snakemake would take for a wildcard."""
+    return text.replace("{", "(").replace("}", ")")
+
+
+def document(wildcards) -> str:
+    return getattr(wildcards, "document", REPORT)

@@ -1,0 +1,127 @@
+"""How fast runs are, measured on those that are finished; loads no torch.
+
+For `gradscape plan`, for the time left that the progress bar shows, and for the guard
+against a week of work that was meant for a GPU.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+
+from gradscape.base.errors import GradscapeError
+from gradscape.base.paths import PUBLISHED
+from gradscape.config.experiment import Experiment
+from gradscape.data.datasets import DATASETS, facts
+from gradscape.data.facts import Facts
+from gradscape.pipeline.work import passes_per_step, training_images
+from gradscape.runs.record import NUMBER, WHOLE, read_record, sound_runs
+from gradscape.spec.settings import Settings
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What finished runs took on one kind of device, or on all whose name starts like it.
+
+    `seconds_per_image` is by model, its width, channels and size of the images, requested
+    precision and CPU threads, and the quickest run's: other work on the machine slows a run
+    down, nothing speeds it up. `overhead` is what a run takes besides its training steps:
+    start-up, validation, test.
+    """
+
+    kind: str
+    seconds_per_image: dict[tuple, float]
+    overhead: float
+
+    def seconds(self, settings: Settings, threads: int) -> float | None:
+        """How long a run will take; None if nothing like it was ever measured."""
+        threads = threads if self.kind.startswith("CPU") else 0
+        key = measured_by(vars(settings), facts(settings.dataset), threads)
+        if key not in self.seconds_per_image:
+            return None
+        images = settings.epochs * training_images(settings) * passes_per_step(settings)
+        return self.overhead + images * self.seconds_per_image[key]
+
+
+def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
+    """What decides how long an image takes on one kind of device."""
+    network = (settings["model"], settings.get("width"))
+    return (*network, known.channels, known.size, settings["precision"], threads)
+
+
+# What is used of a record here, besides what every reader uses.
+FIELDS: dict[str, tuple[type, ...]] = {
+    **{"settings.dataset": (str,), "settings.precision": (str,)},
+    **{"backend.kind": (str,), "backend.threads": WHOLE},
+    **{"resumed": WHOLE, "seconds_last_attempt": NUMBER},
+}
+
+
+def records(folders: list[Path]) -> Iterator[dict]:
+    """The records of all finished runs below these results folders."""
+    for folder in folders:
+        yield from sound_runs(folder, lambda path: read_record(path, FIELDS))
+
+
+def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> Measured:
+    """Gather what was measured on a kind of device (`"CPU"`: on any), with gradscape's
+    datasets and these: another that a record names may be a program of somebody else."""
+    trusted = {*DATASETS, *datasets}
+    times: dict[tuple, list[float]] = {}
+    overheads = []
+    for record in records(folders):
+        backend, settings = record["backend"], record["settings"]
+        of_kind = backend["kind"].startswith(kind)
+        if not of_kind or settings["dataset"] not in trusted:
+            continue
+        try:
+            known = facts(settings["dataset"])
+        except GradscapeError:  # images that are no longer here
+            continue
+        key = measured_by(settings, known, backend["threads"])
+        training = record["seconds_training"] - record.get("seconds_probing", 0.0)
+        images = record["seconds_training"] * record["images_per_second"]
+        times.setdefault(key, []).append(training / images)
+        if not record["resumed"]:
+            overheads.append(record["seconds_last_attempt"] - record["seconds_training"])
+    quickest = {key: min(values) for key, values in times.items()}
+    return Measured(kind, quickest, median(overheads or [0]))
+
+
+def of(experiment: Experiment, kind: str) -> Measured:
+    """What the configuration's own finished runs and the published ones took."""
+    folders = [experiment.results.root, *PUBLISHED.glob("*")]
+    return measure(kind, folders, experiment.datasets.values())
+
+
+def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None], set[str]]:
+    """What each run to do should take, and which of these times are guesses.
+
+    Where a network was never measured on a kind of CPU, that is what it took on any CPU,
+    times how much slower this kind is in the others; where it never was on any, the mean of
+    the other runs. On a GPU it is None.
+    """
+    measured = of(experiment, kind)
+    to_do = {
+        run.id: run.settings
+        for run in experiment.runs
+        if not experiment.is_finished(run) and not experiment.left_out(run)
+    }
+    threads = experiment.threads
+    times = {run: measured.seconds(settings, threads) for run, settings in to_do.items()}
+    guesses = {run for run, time in times.items() if time is None}
+    if kind.startswith("CPU") and guesses:
+        anywhere = measured if kind == "CPU" else of(experiment, "CPU")
+        here, there = measured.seconds_per_image, anywhere.seconds_per_image
+        slower = median([here[key] / there[key] for key in here] or [1])
+        for run in guesses:
+            time = anywhere.seconds(to_do[run], threads)
+            times[run] = None if time is None else slower * time
+        known = [time for time in times.values() if time is not None] or [60.0]
+        times = {run: mean(known) if time is None else time for run, time in times.items()}
+    return times, guesses
+
+
+def cpu_seconds(experiment: Experiment) -> dict[str, float]:
+    """What each run to do should take on a CPU, whichever was measured."""
+    return expected(experiment, "CPU")[0]

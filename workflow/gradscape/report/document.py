@@ -1,0 +1,330 @@
+"""One study as the templates see it: its numbers, tables and figures as LaTeX."""
+
+from functools import cached_property
+
+import pandas as pd
+
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import copy, plain_file
+from gradscape.base.paths import TEMPLATES, Results
+from gradscape.claims.verdicts import (
+    FAILS,
+    HOLDS,
+    UNDECIDED,
+    UNMEASURED,
+    Verdict,
+    decide_all,
+)
+from gradscape.report import numbers as tex
+from gradscape.report import prose as words
+from gradscape.report.escape import Tex
+from gradscape.report.literature import read_published
+from gradscape.report.rows import Rows, style_of
+from gradscape.runs.run import FinishedRun, best_setting, finished_runs
+from gradscape.runs.table import results_table
+from gradscape.spec.labels import model_label, setting_label, variant_label
+from gradscape.spec.study import Figure, Run, Study, matches
+
+
+class StudyView:
+    """One study as its section's template sees it. All texts are returned as LaTeX."""
+
+    def __init__(self, study: Study, results: Results):
+        self.study = study
+        self.results = results
+        self.name = study.name
+        self.title = study.title
+        self.finished = finished_runs(study, results)
+        done = {run.path.name for run in self.finished}
+        unfinished = [run for run in study.runs if run.name not in done]
+        self.damaged = [
+            run.id for run in unfinished if results.record(study.name, run.name).exists()
+        ]
+        self.without_weights = [run for run in unfinished if run.settings.pretrained]
+        self.missing = len(unfinished) - len(self.without_weights)
+
+    @property
+    def template(self) -> str:
+        """The section's template: one of gradscape's by name, or the user's by its path."""
+        section = self.study.section
+        return section if self.own_section else f"sections/{section}.tex.j2"
+
+    @property
+    def own_section(self) -> bool:
+        return self.study.section.endswith(".j2")
+
+    @cached_property
+    def claims(self) -> dict[str, Verdict]:
+        return decide_all(self.study.claims, self.finished)
+
+    def claim(self, name: str) -> Verdict:
+        if name not in self.claims:
+            raise GradscapeError(
+                f"section {self.study.section}: mentions the claim {name!r}, which the "
+                f"study {self.name} does not make"
+            )
+        return self.claims[name]
+
+    def holds(self, claim: str) -> bool:
+        return self.claim(claim).verdict == HOLDS
+
+    def fails(self, claim: str) -> bool:
+        return self.claim(claim).verdict == FAILS
+
+    def say(
+        self,
+        claim: str,
+        *,
+        holds: str,
+        fails: str,
+        undecided: str,
+        unmeasured: str = "",
+        reverse: str = "",
+    ) -> Tex:
+        """The sentence that goes with the claim's verdict, in which [left], [right] and
+        [difference] stand for the numbers compared, [points] for the left one if it is a
+        difference of accuracies itself. `reverse`: instead of `fails`, where
+        the difference goes the other way."""
+        verdict = self.claim(claim)
+        fails = reverse if reverse and verdict.reversed else fails
+        texts = {HOLDS: holds, FAILS: fails, UNDECIDED: undecided, UNMEASURED: unmeasured}
+        text = texts[verdict.verdict]
+        if verdict.left:
+            text = text.replace("[left]", tex.quantity(verdict.left, verdict.style))
+            text = text.replace("[right]", tex.quantity(verdict.right, verdict.style))
+            text = text.replace("[difference]", tex.difference(verdict))
+            points = Tex(f"{tex.number(verdict.left, verdict.style)} points")
+            text = text.replace("[points]", points)
+        return Tex(text)
+
+    @property
+    def holding(self) -> list[str]:
+        return [name for name, claim in self.claims.items() if claim.verdict == HOLDS]
+
+    @property
+    def measured(self) -> list[str]:
+        return [name for name, claim in self.claims.items() if claim.verdict != UNMEASURED]
+
+    @property
+    def undecided(self) -> list[Tex]:
+        """The statements that the runs neither bear out nor refute."""
+        open_ = (v for v in self.claims.values() if v.verdict == UNDECIDED)
+        return [tex.escape(claim.statement) for claim in open_]
+
+    @property
+    def unmeasured(self) -> int:
+        """How many claims no runs decide."""
+        return len(self.claims) - len(self.measured)
+
+    @property
+    def assumes(self) -> bool:
+        """Does a claim that was measured rest on an assumed scatter?"""
+        return any("±" in self.claims[name].basis for name in self.measured)
+
+    @property
+    def conclusion(self) -> str:
+        """The template with what the study comes to; empty if it has none."""
+        name = f"conclusions/{self.study.section}.tex.j2"
+        return name if (TEMPLATES / name).is_file() else ""
+
+    def covers(self, **where) -> bool:
+        """Is a run that matches finished?"""
+        return bool(self.chosen(**where))
+
+    def side(self, claim: str, side: str) -> Tex:
+        """The `left` or `right` number of a claim's comparison."""
+        verdict = self.claim(claim)
+        return tex.quantity(getattr(verdict, side), verdict.style)
+
+    def setting(self, key: str, **where) -> Tex:
+        """What the runs that match set `key` to: one value, or a list of them."""
+        values = dict.fromkeys(getattr(run.settings, key) for run in self.runs(**where))
+        if key == "learning_rate":
+            rates = [tex.learning_rate(value) for value in sorted(values)]
+            return tex.listing(rates)
+        return tex.listing([str(value) for value in values])
+
+    def runs(self, **where) -> list[Run]:
+        """The planned runs that match."""
+        return [run for run in self.study.runs if matches(run.traits, where)]
+
+    def chosen(self, **where) -> list[FinishedRun]:
+        """The finished runs that match."""
+        return [run for run in self.finished if matches(run.traits, where)]
+
+    def count(self, key: str, noun: str, **where) -> Tex:
+        """A whole number that the runs set, with its noun: `12 epochs`."""
+        values = sorted({getattr(run.settings, key) for run in self.runs(**where)})
+        if len(values) == 1:
+            return words.count(values[0], noun)
+        return Tex(f"{tex.listing([f'{v:,}' for v in values])} {noun}s")
+
+    @property
+    def datasets(self) -> list[str]:
+        return list(dict.fromkeys(run.record["data"]["name"] for run in self.finished))
+
+    @property
+    def dataset(self) -> Tex:
+        return tex.listing([words.dataset(name) for name in self.datasets])
+
+    @property
+    def cited_dataset(self) -> Tex:
+        return tex.listing(
+            [words.cited_dataset(name, self.synthetic) for name in self.datasets]
+        )
+
+    @property
+    def synthetic(self) -> bool:
+        """Were its images drawn by this program?"""
+        return any(run.synthetic for run in self.finished)
+
+    def images(self, part: str = "train", **where) -> Tex:
+        """How many images the finished runs have in a part of the data: `47,500 images`."""
+        counts = sorted({run.record["data"][part] for run in self.chosen(**where)})
+        numbers = tex.listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
+        return Tex(f"{numbers} images")
+
+    def error(self, **where) -> Tex:
+        """The share of the test images that the finished runs take for the wrong class."""
+        runs = self.chosen(**where)
+        if not runs:
+            return Tex("(not measured)")
+        return tex.quantity(1 - results_table(runs)["test_accuracy"], "accuracy")
+
+    def mistakes(self, **where) -> Tex:
+        tables = [run.probe("predictions") for run in self.chosen(**where)]
+        return words.mistakes(tables[0]) if tables and tables[0] is not None else Tex("")
+
+    def best_of(self, **where) -> Tex:
+        """Of the settings that match the one that validates best, and its accuracy."""
+        runs = self.chosen(**where)
+        if not runs:
+            return Tex("(not measured)")
+        best = best_setting(runs)
+        changed = variant_label(best[0].model, best[0].variant, set())
+        name = changed if best[0].variant else "to change nothing"
+        accuracy = self._value(best, "val_accuracy", "")
+        return Tex(rf"{tex.escape(name)} ({accuracy} of the validation images)")
+
+    def changes(self, baseline: dict, **where) -> Tex:
+        """Which settings the test images tell from the baseline, and which way."""
+        return words.changes(list(self.rows.against(baseline, where).values()))
+
+    @property
+    def models(self) -> Tex:
+        names = dict.fromkeys(run.settings.model for run in self.study.runs)
+        return tex.listing([model_label(name) for name in names])
+
+    @property
+    def rates(self) -> Tex:
+        rates = {run.settings.learning_rate for run in self.study.runs}
+        noun = words.noun(len(rates), "learning rate")
+        return Tex(f"{noun} {self.setting('learning_rate')}")
+
+    @property
+    def many_rates(self) -> str:
+        """`four rates`."""
+        rates = len({run.settings.learning_rate for run in self.study.runs})
+        return f"{words.in_words(rates)} {words.noun(rates, 'rate')}"
+
+    def schedule(self, **where) -> Tex:
+        return words.schedule(self.runs(**where)[0].settings)
+
+    def optimiser(self, **where) -> Tex:
+        return words.optimiser(self.runs(**where)[0].settings)
+
+    @property
+    def seed_numbers(self) -> list[int]:
+        return sorted({run.seed for run in self.finished})
+
+    @property
+    def seeds(self) -> Tex:
+        """How many seeds the finished runs have, and which."""
+        return words.seeds(self.seed_numbers)
+
+    def recorded(self, *keys: str) -> Tex:
+        """What the finished runs recorded under `keys`, each value once."""
+        values: dict[str, None] = {}
+        for run in self.finished:
+            value = run.record
+            for key in keys:
+                if not isinstance(value, dict) or key not in value:
+                    raise GradscapeError(
+                        f"section {self.study.section}: {run.path.name} has not recorded "
+                        f"{'.'.join(keys)}"
+                    )
+                value = value[key]
+            values[f"{value:,}" if isinstance(value, int) else str(value)] = None
+        return tex.listing(list(values))
+
+    def value(self, metric: str, style: str = "", **where) -> Tex:
+        """A column of the results table: mean ± deviation over the matching runs."""
+        runs = self.chosen(**where)
+        return self._value(runs, metric, style) if runs else Tex("(not measured)")
+
+    def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
+        values = results_table(runs)[metric]
+        return self.link(runs, tex.quantity(values, style or style_of(metric)))
+
+    def link(self, runs: list[FinishedRun], text: Tex) -> Tex:
+        """A text that links to the run's metrics, or with several runs to the table."""
+        target = f"tables/{self.name}/results.csv"
+        if len(runs) == 1:
+            target = f"runs/{self.name}/{runs[0].path.name}/metrics.csv"
+        return Tex(rf"\href{{{tex.escape(target)}}}{{{text}}}")
+
+    @property
+    def best(self) -> str:
+        """The label of the best model, for a sentence."""
+        run = best_setting(self.finished)[0]
+        name = setting_label(run.model, run.variant)
+        rate = tex.learning_rate(run.learning_rate)
+        return Tex(rf"{tex.escape(name)} (learning rate {rate})")
+
+    def best_value(self, metric: str) -> Tex:
+        return self._value(best_setting(self.finished), metric, "")
+
+    def figure(self, name: str) -> Tex:
+        """A figure with its caption, or a sentence if none of its runs is finished."""
+        spec = next((f for f in self.study.figures if f.name == name), None)
+        if spec is None:
+            return Tex("")
+        return self._figure(spec)
+
+    def picture(self, name: str) -> Tex:
+        """A figure's file, put beside the document; empty if it was not drawn."""
+        source = self.results.figure(self.name, name)
+        if not source.exists():
+            return Tex("")
+        copied = f"figures/{self.name}-{name}.pdf"
+        copy(plain_file(source), self.results.sources / copied)
+        return Tex(copied)
+
+    def _figure(self, spec: Figure) -> Tex:
+        source, copied = self.results.figure(self.name, spec.name), self.picture(spec.name)
+        if not copied:
+            return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
+        facts = plain_file(source.with_suffix(".txt")).read_text().strip()
+        caption = tex.escape(" ".join(f"{spec.caption} {facts}".split()))
+        picture = rf"\includegraphics[width=\linewidth]{{{copied}}}"
+        words = rf"\caption{{{caption}}}\label{{fig:{self.name}-{spec.name}}}"
+        if spec.wide:
+            return Tex(rf"\pagewide{{figure}}{{{picture}{words}}}")
+        return Tex(rf"\columnwide{{{picture}}}{{{words}}}")
+
+    def reference(self, name: str) -> Tex:
+        if not self.results.figure(self.name, name).exists():
+            return Tex("a figure that is not drawn here")
+        return Tex(rf"Figure~\ref{{fig:{self.name}-{name}}}")
+
+    def all_figures(self) -> Tex:
+        return Tex("\n".join(self._figure(spec) for spec in self.study.figures))
+
+    @cached_property
+    def published(self) -> pd.DataFrame | None:
+        path = self.study.published
+        return read_published(path) if path else None
+
+    @cached_property
+    def rows(self) -> Rows:
+        return Rows(self)

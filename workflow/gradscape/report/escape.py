@@ -1,0 +1,123 @@
+"""Any text as LaTeX that prints it.
+
+What LaTeX's own fonts lack, whole words in other scripts, is drawn as pictures from the
+fonts of the system, and what no font has is named: `[rocket]`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from gradscape.figures.fonts import font_for
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "%": r"\%",
+    "_": r"\_",
+    "&": r"\&",
+    "#": r"\#",
+    "$": r"\$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+    "°": r"\textdegree{}",
+    "–": "--",
+    "[": "{[}",  # which a row of a table may start with
+    "*": "{*}",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≈": r"$\approx$",
+    "≠": r"$\neq$",
+    "∞": r"$\infty$",
+    "√": r"$\surd$",
+    "○": r"$\circ$",
+    "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
+    "\N{GREEK CAPITAL LETTER OMEGA}": r"$\Omega$",
+    "−": "$-$",
+    "\N{NO-BREAK SPACE}": "~",
+    "\N{NARROW NO-BREAK SPACE}": r"\,",
+    "\N{THIN SPACE}": r"\,",
+}
+RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
+SPECIAL |= {raised: f"$^{{{plain}}}$" for raised, plain in RAISED.items()}
+GREEK = "alpha beta gamma delta epsilon eta theta lambda mu pi rho sigma tau phi omega"
+SPECIAL |= {
+    unicodedata.lookup(f"GREEK SMALL LETTER {'LAMDA' if name == 'lambda' else name}"): (
+        rf"$\{name}$"
+    )
+    for name in GREEK.split()
+}
+# What the fonts have beside ASCII: Latin letters, and these signs.
+LATIN = {chr(code) for code in range(0xA1, 0x17F)} - set("ĦħĵĸĿŀŉŊŋŦŧ")
+PRINTED = set(SPECIAL) | LATIN | {chr(code) for code in range(0x20, 0x7F)}
+PRINTED |= set("\n\tȘșȚț‐‑‒–—―‘’‚“”„†‡•…‰‹›€№™←↑→↓")
+
+# One letter a kind of character: (p)rinted, (g)reek, (s)pace, (m)ark on what is before it,
+# and of those that have to be drawn (r)ight to left, (w)ide and without spaces, or any
+# other (x). Greek is set as in formulas unless a letter beside it is drawn. Words from
+# right to left are drawn together, or they would stand in the wrong order.
+PIECES = re.compile(
+    r"r[rm]*(?:s+r[rm]*)*|wm*|g{0,29}x[xmg]{0,29}|[pg]m+|(?:p(?!m)|s(?!m)|g+(?![gmx]))+|[sgm]"
+)
+JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"  # of other invisible signs none
+LONGEST = 30  # characters that may stand together without a place to break them
+
+
+class Tex(str):
+    """Text that is LaTeX already; all other text is escaped when it is printed."""
+
+
+def escape(text: str) -> Tex:
+    r"""Any text as LaTeX that prints it: `50 % & more` → `50 \% \& more`.
+
+    A blank line is a space, because a caption must not have any. Signs that only steer
+    the direction of writing are left out.
+    """
+    if isinstance(text, Tex):
+        return text
+    text = re.sub(r"\s*\n\s*\n\s*", " ", unicodedata.normalize("NFC", text))
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
+    text = text.replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+    return Tex("".join(map(written, pieces(text))))
+
+
+def pieces(text: str) -> Iterator[str]:
+    kinds = "".join(map(kind, text))
+    return (text[slice(*found.span())] for found in PIECES.finditer(kinds))
+
+
+def kind(character: str) -> str:
+    if character in PRINTED:
+        if unicodedata.name(character, "").startswith("GREEK"):
+            return "g"
+        return "s" if character.isspace() else "p"
+    category = unicodedata.category(character)
+    if category[0] == "Z":
+        return "s"
+    if category[0] == "M" or category == "Cf":
+        return "m"
+    if unicodedata.bidirectional(character) in ("R", "AL"):
+        return "r"
+    return "w" if unicodedata.east_asian_width(character) == "W" else "x"
+
+
+def written(piece: str) -> str:
+    if all(character in PRINTED or kind(character) == "s" for character in piece):
+        broken = re.sub(rf"([^\W_]{{{LONGEST}}})(?=[^\W_])", "\\1\0", piece)
+        cells = (SPECIAL | {"\0": r"\-"}).get
+        text = "".join(cells(c, " " if kind(c) == "s" else c) for c in broken)
+        return text.replace("}$$^{", "")  # 10⁻³ is one power
+    seen = [c for c in piece if kind(c) not in "sm"]
+    if not seen:  # a mark on nothing
+        return ""
+    if font_for(piece) is None:
+        names = (unicodedata.name(c, f"U+{ord(c):X}").lower() for c in seen)
+        return "".join(f"{{[}}{name}]" for name in names)
+    codes = [f"{ord(c):04X}" for c in piece]
+    picture = rf"\includegraphics[height=1.25em]{{letters/{'-'.join(codes)}.pdf}}"
+    bookmark = "".join(rf"\unichar{{'{code}}}".replace("'", '"') for code in codes)
+    copied = piece.encode("utf-16-be").hex().upper()
+    return rf"\drawn{{{picture}}}{{{copied}}}{{{bookmark}}}"

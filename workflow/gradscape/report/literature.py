@@ -1,0 +1,83 @@
+"""What others published about the same networks, compared with what the runs measured.
+
+A study's `published` file has one row per network. `source`, `dataset`, `epochs` and
+`train_images` say where it comes from and what was trained; `model`, and `learning_rate`
+and `variant` if given, which of our runs to compare it with. `name` is what its authors
+call the network, `note` says what else differs. All other columns are results, named as in
+the table of results, with accuracies as fractions.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from gradscape.base.paths import locate
+from gradscape.report import prose as words
+from gradscape.runs.run import FinishedRun
+from gradscape.runs.table import results_table
+from gradscape.spec.labels import model_label
+from gradscape.spec.study import matches
+
+# The first of these that a row has is compared.
+METRICS = {
+    "final_test_accuracy": "test, last epoch",
+    "test_accuracy": "test, best epoch",
+    "val_accuracy": "validation, best epoch",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A published accuracy and those of our runs, as fractions; `differs` says how the two
+    trainings differ."""
+
+    network: str
+    source: str
+    learning_rate: float
+    schedule: str
+    metric: str
+    published: float
+    ours: list[float]
+    runs: list[FinishedRun]
+    differs: list[str]
+
+
+def read_published(path: str) -> pd.DataFrame:
+    """A `published` file, whose columns the configuration has already checked."""
+    return pd.read_csv(locate(path))
+
+
+def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Comparison]:
+    """A comparison for each published accuracy that has finished runs on its data."""
+    for row in table.to_dict("records"):
+        row = {key: value for key, value in row.items() if not pd.isna(value)}
+        where = {
+            key: row[key]
+            for key in ("model", "learning_rate", "variant", "dataset")
+            if key in row
+        }
+        runs = [run for run in finished if matches(run.traits, where)]
+        metric = next((name for name in METRICS if name in row), None)
+        if not runs or metric is None:
+            continue
+        yield Comparison(
+            network=row.get("name", model_label(row["model"])),
+            source=row["source"],
+            learning_rate=runs[0].learning_rate,
+            schedule=runs[0].settings["schedule"],
+            metric=METRICS[metric],
+            published=row[metric],
+            ours=list(results_table(runs)[metric]),
+            runs=runs,
+            differs=[*differences(row, runs[0]), *([row["note"]] if "note" in row else [])],
+        )
+
+
+def differences(row: dict, run: FinishedRun) -> list[str]:
+    """How long and on how much the run trained, if the published one did otherwise."""
+    epochs, images = len(run.metrics), run.record["data"]["train"]
+    if (epochs, images) == (row["epochs"], row["train_images"]):
+        return []
+    theirs = f"theirs {row['epochs']} of {row['train_images']:,}"
+    return [f"ours {words.count(epochs, 'epoch')} of {images:,} images, {theirs}"]

@@ -1,0 +1,124 @@
+"""How settings, numbers and findings are put in a sentence."""
+
+from collections import Counter
+
+import pandas as pd
+
+from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
+from gradscape.report import numbers as tex
+from gradscape.report.escape import Tex, escape
+from gradscape.spec.labels import dataset_label
+from gradscape.spec.registry import short
+from gradscape.spec.settings import Settings
+
+OPTIMISERS = {
+    "adam": r"Adam \citep{kingma2015}",
+    "adamw": r"AdamW \citep{loshchilov2019}",
+    "sgd": "stochastic gradient descent",
+    "rmsprop": "RMSprop",
+    "muon": "Muon",
+}
+SCHEDULES = {
+    "constant": "a constant learning rate",
+    "cosine": "a learning rate that falls along a cosine",
+    "cosine_per_iteration": "a learning rate that swings along a cosine every few steps",
+    "staircase": "a learning rate that falls in steps",
+}
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def dataset(name: str) -> Tex:
+    return escape(dataset_label(short(name)))
+
+
+def cited_dataset(name: str, synthetic: bool) -> Tex:
+    """With its source, or that it is made up."""
+    if short(name).startswith("cifar"):
+        return Tex(rf"{dataset(name)} \citep{{krizhevsky2009}}")
+    more = ", stripes and noise drawn by this program" if synthetic else ""
+    return Tex(f"{dataset(name)}{more}")
+
+
+def noun(number: int, one: str) -> str:
+    return one if number == 1 else f"{one}s"
+
+
+def count(number: int, one: str) -> Tex:
+    """`1 epoch`, `12 epochs`, `1,200 images`."""
+    return Tex(f"{number:,} {noun(number, one)}")
+
+
+def in_words(number: int) -> str:
+    return NUMBERS[number] if number < len(NUMBERS) else f"{number:,}"
+
+
+def optimiser(settings: Settings) -> Tex:
+    """With its momentum and weight decay, if it has any."""
+    text = OPTIMISERS.get(settings.optimiser, escape(short(settings.optimiser)))
+    more = []
+    if settings.optimiser in ("sgd", "muon") and settings.momentum:
+        kind = "Nesterov momentum" if settings.nesterov else "momentum"
+        more.append(f"{kind} {settings.momentum:g}")
+    if settings.weight_decay:
+        more.append(f"weight decay {tex.learning_rate(settings.weight_decay)}")
+    return Tex(
+        text + (f" with {tex.listing([Tex(word) for word in more])}" if more else "")
+    )
+
+
+def schedule(settings: Settings) -> Tex:
+    """The schedule of the learning rate, and the warm-up if there is one."""
+    if settings.schedule == "exponential":
+        text = f"a learning rate multiplied by {settings.decay:g} after every epoch"
+    else:
+        own = rf"the schedule \texttt{{{escape(short(settings.schedule))}}}"
+        text = SCHEDULES.get(settings.schedule, own)
+    if settings.warmup_epochs:
+        text += f" after a linear warm-up of {count(settings.warmup_epochs, 'epoch')}"
+    return Tex(text)
+
+
+def seeds(values: list[int]) -> Tex:
+    """`one seed (0)`, `three seeds (0, 1 and 2)`."""
+    many, numbers = len(values), tex.listing([str(value) for value in values])
+    return Tex(f"{in_words(many)} {noun(many, 'seed')} ({numbers})")
+
+
+def mistakes(table: pd.DataFrame) -> Tex:
+    """How many test images are taken for a wrong class, and which two classes are confused
+    most. From the probe `predictions`."""
+    wrong = table[table.label != table.predicted]
+    pairs = [tuple(sorted(pair)) for pair in wrong[["label", "predicted"]].to_numpy()]
+    if not pairs:
+        return Tex("It makes no mistake on the test images.")
+    pair, most = max(sorted(Counter(pairs).items()), key=lambda item: item[1])
+    return Tex(
+        f"Of its {count(len(pairs), 'mistake')} on the test images, {most:,} "
+        f"{'is' if most == 1 else 'are'} between {tex.listing(pair)}; no other two "
+        "classes have more."
+    )
+
+
+def changes(verdicts: list[Verdict]) -> Tex:
+    """Which changes are told from none, and which way, by their test accuracies."""
+    sentences = []
+    for decided, verb in ((HOLDS, "raise"), (FAILS, "lower")):
+        told = [v for v in verdicts if v.verdict == decided and v.low == v.low]
+        named = [
+            Tex(f"{escape(v.name)} (${100 * v.difference:+.1f}$)")
+            for v in sorted(told, key=lambda v: v.low)
+        ]
+        if named:
+            many = in_words(len(named)).capitalize()
+            verb = f"{verb}s" if len(named) == 1 else verb
+            sentences.append(
+                f"{many} {noun(len(named), 'change')} clearly {verb} the test accuracy, in "
+                f"points (the 95\\,\\% interval excludes zero): {tex.listing(named)}."
+            )
+    if open_ := sum(v.verdict not in (HOLDS, FAILS) for v in verdicts):
+        other = " other" if sentences else ""
+        many = in_words(open_).capitalize()
+        sentences.append(
+            f"{many}{other} {noun(open_, 'change')} cannot be told from no change."
+        )
+    return Tex(" ".join(sentences))

@@ -1,1 +1,0 @@
-"""What a finished run says: its tables read back, and the numbers worked out of them."""

@@ -1,0 +1,79 @@
+"""Finished runs as a table, a row a run."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.settings import SETTINGS
+
+COLUMNS = [
+    "study",
+    "run",
+    "model",
+    "learning_rate",
+    "variant",
+    "seed",
+    "parameters",
+    "flops",
+    "epochs",
+    "best_epoch",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "final_train_loss",
+    "final_train_accuracy",
+    "final_val_accuracy",
+    "final_test_accuracy",
+    "diverged",
+    "seconds_training",
+    "images_per_second",
+]
+FURTHER = [name for name in SETTINGS if name not in COLUMNS]
+
+
+def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
+    """One row per run: losses and accuracies (as fractions) at the best epoch.
+
+    That is the one with the best validation accuracy. The test columns are its weights'
+    scores on the official test images, as the courses ask; the `final_…` columns are those
+    of the last epoch. `flops` are one image's forward pass, multiply and add counted as
+    two. `diverged` is the epoch in which the run diverged, if it did. All settings follow;
+    `epochs` is how many were run.
+    """
+    rows = []
+    for run in runs:
+        best, last = run.best, run.metrics.iloc[-1]
+        rows.append(
+            {
+                **{key: run.record[key] for key in ("study", "run", "parameters")},
+                **{key: run.settings[key] for key in ("model", "learning_rate", "seed")},
+                "variant": run.variant,
+                "flops": run.record.get("flops"),
+                "epochs": len(run.metrics),
+                "best_epoch": int(best["epoch"]),
+                **{
+                    key: best[key]
+                    for key in (
+                        "train_loss",
+                        "train_accuracy",
+                        "val_loss",
+                        "val_accuracy",
+                    )
+                },
+                "test_loss": run.test["test_loss"],
+                "test_accuracy": run.test["test_accuracy"],
+                "final_train_loss": last["train_loss"],
+                "final_train_accuracy": last["train_accuracy"],
+                "final_val_accuracy": last["val_accuracy"],
+                "final_test_accuracy": run.last_test["test_accuracy"],
+                "diverged": run.diverged,
+                "seconds_training": run.record["seconds_training"],
+                "images_per_second": run.record["images_per_second"],
+                **{name: run.settings[name] for name in FURTHER},
+            }
+        )
+    return pd.DataFrame(rows, columns=[*COLUMNS, *FURTHER])

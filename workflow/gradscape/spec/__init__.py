@@ -1,0 +1,1 @@
+"""What a run is: settings and their options, the names they may use, runs, studies."""

@@ -1,0 +1,70 @@
+"""How names of models, datasets, learning rates and variants are printed."""
+
+import re
+
+from gradscape.spec.study import format_learning_rate
+
+PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
+SPELT = ["ReLU", "ELU", "GELU", "Adam", "AdamW", "SGD", "RMSprop", "Muon", "L1", "L2", "He"]
+WORDS = {word.lower(): word for word in [*SPELT, "BN", "RC", "fine-tuned"]}
+DATASETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "fashion-mnist": "Fashion-MNIST",
+    "generated10": "Generated-10",
+    "generated10-small": "Generated-10 (small)",
+    "generated100": "Generated-100",
+}
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def dataset_label(name: str) -> str:
+    """A dataset's name as it is printed: `cifar100` → `CIFAR-100`."""
+    return DATASETS.get(name, name)
+
+
+def rate_label(rate: float) -> str:
+    """A learning rate as it is printed.
+
+    >>> rate_label(0.001), rate_label(0.002)
+    ('10⁻³', '2 × 10⁻³')
+    """
+    mantissa, exponent = format_learning_rate(rate).split("e")
+    factor = "" if mantissa == "1" else f"{mantissa} × "
+    return f"{factor}10{exponent.translate(SUPERSCRIPT)}"
+
+
+def model_label(name: str) -> str:
+    """A model's name as it is printed: `vgg38-bn-rc` → `VGG38 BN+RC`."""
+    base, *rest = name.split(":")[-1].replace("vgg-a", "vgg_a").split("-")
+    cures = "+".join(w.upper() if len(w) == 2 else w for w in rest)
+    base = PRINTED.get(base, base.replace("vgg", "VGG"))
+    return f"{base} {cures}".strip()
+
+
+UNCHANGED = "unchanged"
+
+
+def printed_variant(variant: str) -> str:
+    """What a run varies, as it is printed.
+
+    >>> printed_variant("width-16"), printed_variant("no-l2"), printed_variant("")
+    ('width 16', 'no L2', '')
+    """
+    if variant in WORDS:
+        return WORDS[variant]
+    words = re.sub(r"(?<=[a-z])-|_", " ", variant).split()
+    return " ".join(WORDS.get(word, word) for word in words)
+
+
+def variant_label(model: str, variant: str, models: set[str]) -> str:
+    """A variant's name within its study; with the model if the models differ."""
+    if len(models) > 1:
+        return setting_label(model, variant)
+    return printed_variant(variant) or UNCHANGED
+
+
+def setting_label(model: str, variant: str) -> str:
+    """`VGG38 BN`, `ConvNet, width 16`."""
+    return ", ".join(filter(None, [model_label(model), printed_variant(variant)]))

@@ -1,0 +1,192 @@
+"""What a configuration may name, found without importing any of it.
+
+Reading a configuration or drawing a figure must not load torch, so names and options are
+read from the source text. A name is a key of a table that a module spells out, or a file
+whose function has the file's name:
+
+    models/*.py             MODELS          probes/<name>.py    def <name>(run, …options)
+    data/datasets.py        DATASETS        figures/<name>.py   def <name>(figure, runs, …)
+    training/optimisers.py  OPTIMISERS      ../courses/<name>.py    def <name>(work)
+    …
+
+In place of most of these names, `path/file.py:function` names one of the user's own.
+"""
+
+import ast
+from functools import cache
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gradscape.base.errors import GradscapeError, suggest
+from gradscape.base.paths import COURSES, PACKAGE
+from gradscape.spec.options import Option, options_of
+
+# For each kind, the files and the table in them; without one, the file names the function.
+TABLES = {
+    "model": ("models/*.py", "MODELS"),
+    "dataset": ("data/datasets.py", "DATASETS"),
+    "split": ("data/splits.py", "SPLITS"),
+    "activation": ("models/blocks.py", "ACTIVATIONS"),
+    "augmentation": ("training/augmentation.py", "POLICIES"),
+    "normalisation": ("data/normalisation.py", "NORMALISATIONS"),
+    "loss": ("training/losses.py", "LOSSES"),
+    "optimiser": ("training/optimisers.py", "OPTIMISERS"),
+    "schedule": ("training/schedules.py", "SCHEDULES"),
+    "metric": ("claims/metrics.py", "METRICS"),
+    "table": ("claims/tables.py", "TABLES"),
+    "probe": ("probes/*.py", None),
+    "figure": ("figures/*.py", None),
+    "course": (f"{COURSES}/*.py", None),
+}
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def constants(path: Path) -> dict[str, ast.expr]:
+    """What a file assigns to names at its top level."""
+    return {
+        target.id: statement.value
+        for statement in tree(path).body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def definitions(path: Path) -> dict[str, ast.FunctionDef | ast.ClassDef]:
+    kinds = ast.FunctionDef | ast.ClassDef
+    return {node.name: node for node in tree(path).body if isinstance(node, kinds)}
+
+
+@cache
+def names(kind: str) -> dict[str, Path]:
+    """Every name of a kind that the package has, and the file that defines it."""
+    pattern, table = TABLES[kind]
+    found: dict[str, Path] = {}
+    folder, _, files = pattern.rpartition("/")
+    for path in sorted((PACKAGE / folder).glob(files)):
+        text = path.read_text()
+        if table is None:
+            if f"\ndef {path.stem}(" in text:
+                found[path.stem] = path
+        elif f"\n{table} = {{" in text:  # parsing takes longer
+            entries = constants(path)[table]
+            found |= {key.value: path for key in entries.keys}
+    return found
+
+
+def is_custom(name: str) -> bool:
+    """Is it `path/file.py:function`?
+
+    >>> is_custom("mine/nets.py:wide"), is_custom("vgg08")
+    (True, False)
+    """
+    return ".py:" in name
+
+
+def short(name: str) -> str:
+    """A name as it is used in file names: for the user's own, the function's.
+
+    >>> short("mine/nets.py:wide"), short("photos/"), short("a/shapes.npz"), short("vgg08")
+    ('wide', 'photos', 'shapes', 'vgg08')
+    """
+    return name.split(":")[-1] if is_custom(name) else Path(name).stem
+
+
+def check(kind: str, name: str) -> None:
+    """Raise `GradscapeError` unless there is such a model, probe, … by that name."""
+    if not is_custom(name):
+        if name not in names(kind):
+            raise GradscapeError(f"unknown {kind} {name!r}{suggest(name, names(kind))}")
+        return
+    path = source(kind, name)
+    if not path.is_file():
+        raise GradscapeError(f"unknown {kind} {name!r}: no file {path}")
+    try:
+        known = constants(path).keys() | definitions(path).keys() | imported(path)
+    except (SyntaxError, ValueError) as error:
+        raise GradscapeError(f"{kind} {name!r}: {path} is not Python ({error})") from None
+    if short(name) not in known:
+        raise GradscapeError(f"unknown {kind} {name!r}: {path} defines no {short(name)!r}")
+
+
+def imported(path: Path) -> set[str]:
+    """The names that a file imports at its top level."""
+    imports = [n for n in tree(path).body if isinstance(n, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name for node in imports for alias in node.names}
+
+
+def source(kind: str, name: str) -> Path:
+    """The file that defines a name: `path/file.py` of the user's own."""
+    return Path(name.rpartition(":")[0]) if is_custom(name) else names(kind)[name]
+
+
+def find(kind: str, name: str) -> Any:
+    """The function, class or value that a name stands for; imports what defines it.
+
+    Raises `GradscapeError` for an unknown name.
+    """
+    check(kind, name)
+    path, table = source(kind, name), TABLES[kind][1]
+    if is_custom(name) or not path.is_relative_to(PACKAGE):
+        return getattr(own_module(path), short(name))
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    module = import_module(".".join(parts))
+    return getattr(module, name) if table is None else getattr(module, table)[name]
+
+
+@cache
+def own_module(path: Path) -> ModuleType:
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def options(kind: str, name: str) -> dict[str, Option] | None:
+    """What a name's function takes by keyword; None if the source text does not tell.
+
+    Raises `GradscapeError` for an unknown name.
+    """
+    check(kind, name)
+    path = source(kind, name)
+    table = TABLES[kind][1]
+    if is_custom(name) or table is None:
+        target: ast.expr = ast.Name(short(name))
+    else:
+        entries = constants(path)[table]
+        assert isinstance(entries, ast.Dict)
+        keys = [key.value for key in entries.keys if isinstance(key, ast.Constant)]
+        target = entries.values[keys.index(name)]
+    decided: set[str | None] = set()
+    while True:
+        if isinstance(target, ast.Call) and target.args:  # partial(function, name=…)
+            decided |= {keyword.arg for keyword in target.keywords}
+            target = target.args[0]
+        if not isinstance(target, ast.Name):
+            return None
+        if target.id in constants(path):
+            target = constants(path)[target.id]
+            continue
+        break
+    node = definitions(path).get(target.id)
+    if isinstance(node, ast.ClassDef):
+        methods = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
+        node = methods.get("__init__")
+    if node is None:
+        return None
+    return {n: option for n, option in options_of(node).items() if n not in decided}
+
+
+def declared(kind: str, name: str, constant: str, default: Any = None) -> Any:
+    """A plain value that the file of a name assigns to `constant` at its top level."""
+    value = constants(source(kind, name)).get(constant)
+    return default if value is None else ast.literal_eval(value)

@@ -1,0 +1,133 @@
+"""What a study is, as data: its runs, and what is measured on them and drawn from them."""
+
+from dataclasses import dataclass, field
+
+from gradscape.spec.registry import declared, is_custom, short
+from gradscape.spec.settings import Settings
+
+COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
+VARIANT = "variant"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its study, its directory's name, its settings, and what of them varies.
+
+    `varied` is what distinguishes the run from the others of its study besides model,
+    learning rate and seed: settings that the grid varies, and as `variant` its name.
+    """
+
+    study: str
+    name: str
+    settings: Settings
+    varied: dict = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"{self.study}/{self.name}"
+
+    @property
+    def traits(self) -> dict:
+        return traits(vars(self.settings), self.varied)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a study: which drawing function, of which runs, with what caption.
+
+    `where` selects runs (setting → value or list of values); `best` keeps only the model
+    and learning rate with the highest validation accuracy among them.
+    """
+
+    study: str
+    name: str
+    draw: str
+    where: dict = field(default_factory=dict)
+    best: bool = False
+    caption: str = ""
+    wide: bool = False
+    options: dict = field(default_factory=dict)
+
+    @property
+    def probes(self) -> list[str]:
+        """The probes that it draws; only the first is required."""
+        return declared("figure", self.draw, "PROBES", [])
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What is measured on which trained networks, with which options."""
+
+    name: str
+    measure: str
+    where: dict
+    options: dict
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question: a grid of runs, and all that belongs to it."""
+
+    name: str
+    title: str
+    section: str
+    runs: list[Run]
+    probes: dict[str, Probe]
+    figures: list[Figure]
+    tables: list[str]
+    claims: dict[str, dict]
+    published: str | None
+    files: list[str]  # the user's or gradscape's, that its report is made from
+
+
+def traits(settings: dict, varied: dict) -> dict:
+    """What a `where` selects runs by: the settings, and `variant`."""
+    return settings | {VARIANT: varied_label(varied)}
+
+
+def varied_label(varied: dict) -> str:
+    """What a run varies, as one text: a variant's name, a setting's name and value.
+
+    >>> varied_label({"schedule": "constant", "variant": "long"}), varied_label({})
+    ('schedule-constant_long', '')
+    """
+    parts = [
+        value if key == VARIANT else f"{key.replace('_', '-')}-{printed(value)}"
+        for key, value in varied.items()
+    ]
+    return "_".join(parts)
+
+
+def printed(value: object) -> str:
+    """A setting's value as it can be part of a directory's name."""
+    is_path = isinstance(value, str) and ("/" in value or is_custom(value))
+    return short(value) if is_path else str(value)
+
+
+def matches(traits: dict, where: dict) -> bool:
+    """Does a run have the wanted traits? Each value may be one value or a list."""
+    return all(
+        traits[key] in (wanted if isinstance(wanted, list) else [wanted])
+        for key, wanted in where.items()
+    )
+
+
+def format_learning_rate(rate: float) -> str:
+    """`0.001` → `1e-3`, `0.0015` → `1.5e-3`: one text for one rate.
+
+    >>> format_learning_rate(0.001), format_learning_rate(1.5e-3), format_learning_rate(1)
+    ('1e-3', '1.5e-3', '1e0')
+    """
+    mantissa, exponent = f"{rate:.6e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+def run_name(settings: Settings, varied: dict | None = None) -> str:
+    """Directory name of a run: `vgg38-bn_lr1e-2_seed0`, then what else is varied."""
+    parts = [
+        short(settings.model),
+        f"lr{format_learning_rate(settings.learning_rate)}",
+        f"seed{settings.seed}",
+        varied_label(varied or {}),
+    ]
+    return "_".join(filter(None, parts))

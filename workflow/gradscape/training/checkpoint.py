@@ -1,0 +1,76 @@
+"""Checkpoints: saved at intervals, whole or not at all, and used only where they belong."""
+
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from gradscape.base.files import say, unfinished
+from gradscape.models import sealed
+from gradscape.spec.registry import is_custom, source
+from gradscape.spec.settings import Settings, decisive, differences
+
+SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
+
+
+def fingerprint(settings: Settings, *checksums: str | None) -> str:
+    """A hash of everything that decides a run: settings, data, pretrained weights, and the
+    user's own files that the settings name."""
+    own = {key: value for key, value in vars(settings).items() if is_custom(str(value))}
+    code = [source(key, name).read_text() for key, name in own.items()]
+    content = json.dumps([decisive(settings), *checksums, *code], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class Checkpoint:
+    """How far one run has come, kept at `path`; for runs with this `fingerprint` only.
+
+    The `settings` are for the sentence about another run's.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: str,
+        seconds: float = SECONDS_BETWEEN,
+        settings: dict | None = None,
+    ):
+        self.path = path
+        self.seconds = seconds
+        self.run = {"fingerprint": fingerprint, "settings": settings or {}}
+        self.saved_at = time.monotonic()
+
+    def due(self) -> bool:
+        return time.monotonic() - self.saved_at >= self.seconds
+
+    def save(self, state: dict) -> None:
+        """Write `state`; if the disk is full, say so and keep the previous one."""
+        try:
+            sealed.save(self.path, state | self.run)
+        except (OSError, RuntimeError) as error:  # torch wraps a failed write
+            say(f"{self.path}: checkpoint not saved ({error}); the previous one is kept")
+        self.saved_at = time.monotonic()
+
+    def load(self) -> dict | None:
+        """The saved state, or None if there is none for this run."""
+        try:
+            state = sealed.load(self.path)
+        except FileNotFoundError:
+            return None
+        except (sealed.Damaged, OSError) as error:
+            return self.set_aside(f"damaged ({error})")
+        if state.get("fingerprint") != self.run["fingerprint"]:
+            old, new = state.get("settings") or {}, self.run["settings"]
+            other = old and differences(old, new)
+            which = f" ({other})" if other else ""
+            return self.set_aside(f"belongs to other settings, data or code{which}")
+        return state
+
+    def set_aside(self, reason: str) -> None:
+        aside = self.path.with_name(self.path.name + ".set-aside")
+        self.path.replace(aside)
+        say(f"{self.path}: {reason}; set aside as {aside.name}, training starts afresh")
+
+    def delete(self) -> None:
+        for path in (self.path, unfinished(self.path)):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,161 @@
+"""Which device, which precision, how exact: chosen once and written to the record.
+
+bf16 has fp32's range, so vanished gradients stay visible; fp16 is not offered because
+VGG38's (1e-12) would fall below its range, and the gradient-flow plot would be wrong.
+"""
+
+import ctypes
+import os
+import warnings
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+
+import torch
+
+from gradscape.base.errors import GradscapeError
+from gradscape.training.lease import lease
+
+# A CPU's own bf16 instructions, the fastest first, and how torch tells that it has them.
+CPU_BF16 = {
+    "AMX-bf16": "_is_amx_tile_supported",
+    "AVX-512-bf16": "_is_avx512_bf16_supported",
+}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Two runs whose backends are equal and exact have the same bytes in metrics.csv."""
+
+    device: str
+    kind: str
+    precision: str
+    deterministic: bool
+    threads: int
+    torch: str
+    layout: str = "channels_last"
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device == "cuda"
+
+    def key(self) -> dict:
+        """What has to agree for results to be equal bit for bit."""
+        return asdict(self)
+
+    def synchronise(self) -> None:
+        """Wait until the device has finished its work."""
+        if self.is_cuda:
+            torch.cuda.synchronize()
+
+    def random_state(self) -> torch.Tensor:
+        return torch.cuda.get_rng_state() if self.is_cuda else torch.get_rng_state()
+
+    def set_random_state(self, state: torch.Tensor) -> None:
+        (torch.cuda.set_rng_state if self.is_cuda else torch.set_rng_state)(state)
+
+    def autocast(self) -> AbstractContextManager:
+        # No cache: each weight is used once per pass, and a graph must hold its own casts.
+        return torch.autocast(
+            self.device,
+            dtype=torch.bfloat16,
+            enabled=self.precision == "bf16",
+            cache_enabled=False,
+        )
+
+
+def configure(device: str, precision: str, deterministic: bool, threads: int) -> Backend:
+    """Set torch up for a run and return what was set.
+
+    Raises `GradscapeError` for a device that is not there and for a precision that the
+    device does not have.
+    """
+    # cuBLAS reads this when CUDA starts, so it is set before anything asks CUDA.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise GradscapeError("device cuda: torch finds no CUDA device here; use cpu")
+    if device == "cuda":
+        torch.cuda.set_device(lease(gpu_names()))
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(device) else "fp32"
+    if precision == "tf32" and device == "cpu":
+        raise GradscapeError("precision tf32: CPUs have none; use fp32 or bf16")
+    if precision == "bf16" and not has_bf16(device):
+        raise GradscapeError(f"precision bf16: not supported by this {device}; use fp32")
+    # The same switch as use_deterministic_algorithms, which loads a compiler first: 4 s.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
+    # Filling every new tensor is for finding bugs; here nothing reads before writing.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    if device == "cpu":
+        keep_freed_memory()
+    else:
+        allow_tf32(precision == "tf32")
+        torch.backends.cudnn.deterministic = deterministic
+        # The autotuner may pick another kernel on another day.
+        torch.backends.cudnn.benchmark = not deterministic
+    return Backend(
+        device=device,
+        kind=device_kind(device),
+        precision=precision,
+        deterministic=deterministic,
+        threads=threads if device == "cpu" else 0,
+        torch=str(torch.__version__),
+    )
+
+
+def allow_tf32(allowed: bool) -> None:
+    """In matrix products and convolutions.
+
+    torch has two sets of switches for it. The older, deprecated one also sets the newer
+    one; if only the newer one is set, the two differ, and whatever reads the older one,
+    such as inductor, gets an error.
+    """
+    with warnings.catch_warnings(action="ignore"):
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+def gpu_names() -> list[str]:
+    """The visible GPUs' UUIDs, which name the same card in every process."""
+    count = torch.cuda.device_count()
+    return [str(torch.cuda.get_device_properties(i).uuid) for i in range(count)]
+
+
+def keep_freed_memory() -> None:
+    """Have glibc reuse freed feature maps instead of returning them to the kernel.
+
+    Otherwise every step takes its feature maps from fresh pages and spends a third of its
+    time on page faults. With another C library nothing changes.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # glibc's malloc.h
+        mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc accepts
+        mallopt(trim_threshold, 2**31 - 1)
+
+
+def device_kind(device: str) -> str:
+    """The GPU's name, or a CPU's widest vector instructions and the kind of its bf16.
+
+    Each of these has kernels of its own, so runs agree to the bit, and compare in speed,
+    only within one kind. Records made before the bf16 was named say `CPU AVX512` or
+    `CPU AVX2` for all of them.
+    """
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    own = [name for name, probe in CPU_BF16.items() if getattr(torch.cpu, probe, bool)()]
+    bf16 = own[0] if own else "no bf16"
+    return f"CPU {torch.backends.cpu.get_cpu_capability()}, {bf16}"
+
+
+def has_bf16(device: str) -> bool:
+    return device == "cpu" or torch.cuda.is_bf16_supported()
+
+
+def has_fast_bf16(device: str) -> bool:
+    """On a CPU bf16 pays only with its own instructions; emulated it is slower."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return any(getattr(torch.cpu, probe, bool)() for probe in CPU_BF16.values())

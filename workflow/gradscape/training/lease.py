@@ -1,0 +1,60 @@
+"""Which GPU: the first that no other run on this machine holds.
+
+Snakemake counts GPUs but does not assign them, so every job would land on device 0. Each
+run holds a GPU's lock file for as long as it lives; the kernel releases it with the
+process, however that ends. A scheduler that assigns GPUs itself (Slurm) has the last word:
+there nothing is locked.
+"""
+
+import fcntl
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from gradscape.base.files import say
+
+RETRY_SECONDS = 1.0
+RUNS_PER_GPU = "GRADSCAPE_RUNS_PER_GPU"
+
+
+def lease(names: list[str], folder: Path | None = None) -> int:
+    """Index of the first of `names` (GPUs) with a free slot; waits until there is one.
+
+    A GPU has as many slots as GRADSCAPE_RUNS_PER_GPU in the environment says, one by
+    default. The lock is held until the process ends; if asked again, it gets the same GPU.
+    """
+    if "SLURM_JOB_ID" in os.environ:
+        return 0
+    folder = folder or Path(tempfile.gettempdir()) / f"gradscape-gpus-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    slots = range(int(os.environ.get(RUNS_PER_GPU, "1")))
+    files = [
+        (folder / f"{n}.{slot}.lock", i) for slot in slots for i, n in enumerate(names)
+    ]
+    for path, index in files:
+        if path in HELD:  # the kernel would have this process wait for itself
+            return index
+    told = False
+    while True:
+        for path, index in files:
+            if hold(path):
+                return index
+        if not told:
+            say("every GPU is taken by another run; waiting for one")
+            told = True
+        time.sleep(RETRY_SECONDS)
+
+
+HELD = {}  # open lock files by path: closing one would release its GPU
+
+
+def hold(path: Path) -> bool:
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    HELD[path] = file
+    return True

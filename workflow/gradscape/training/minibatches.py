@@ -1,0 +1,96 @@
+"""Minibatches cut from a split that lives on the device as one uint8 tensor.
+
+Order and augmentation are drawn on the CPU from a generator seeded by (seed, epoch)
+alone: any epoch can be drawn again after a kill, and every model and learning rate of a
+seed sees the same minibatches, on every device.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradscape.training.augmentation import POLICIES, Colour, Geometric
+
+PADDING = 4  # pixels on each side before a random crop, He et al. 2016, section 4.2
+
+
+class Minibatches:
+    """A split on the device: images uint8 [n, s, s, channels], labels int64 [n].
+
+    `draw` lays out an epoch; `take` cuts one minibatch from it, augmented and normalised,
+    as float32 [b, channels, s, s] in channels-last memory. `moments` are the mean and the
+    deviation to normalise by, one number per channel, of pixels scaled to [0, 1].
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        moments: tuple[Sequence[float], Sequence[float]],
+        augmentation: str = "none",
+        device: str = "cpu",
+        strength: float = 1.0,
+    ):
+        self.count, size = len(labels), images.shape[1]
+        self.batch_size = batch_size
+        policy = POLICIES[augmentation]
+        self.cropped, self.flipped = "crop" in policy, "flip" in policy
+        self.changes: list[Colour | Geometric] = []
+        if "colour" in policy:
+            self.changes.append(Colour(self.count, strength, device))
+        if "geometric" in policy:
+            self.changes.append(Geometric(self.count, strength, device, size))
+        padding = PADDING if self.cropped else 0
+        pad = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
+        pixels = np.pad(images, pad)  # black, as the course pads before normalising
+        self.images = torch.from_numpy(pixels).to(device)
+        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
+        mean, std = (torch.tensor(values, device=device) for values in moments)
+        self.shift, self.scale = 255 * mean, 1 / (255 * std)
+        self.order = torch.arange(self.count, device=device)
+        self.offsets = torch.zeros(2, self.count, dtype=torch.int64, device=device)
+        self.flips = torch.zeros(self.count, dtype=torch.bool, device=device)
+        self.ramp = torch.arange(size, device=device)
+        self.rows = torch.arange(batch_size, device=device)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Images of every minibatch of an epoch; the last may be smaller."""
+        full, rest = divmod(self.count, self.batch_size)
+        return [self.batch_size] * full + [rest] * (rest > 0)
+
+    def draw(self, seed: int, epoch: int) -> None:
+        """Lay out an epoch: a permutation, and how each image is augmented."""
+        state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
+        generator = torch.Generator().manual_seed(int(state[0]) >> 1)
+        self.order.copy_(torch.randperm(self.count, generator=generator))
+        if self.cropped:
+            shape = (2, self.count)
+            offsets = torch.randint(0, 2 * PADDING + 1, shape, generator=generator)
+            self.offsets.copy_(offsets)
+        if self.flipped:
+            self.flips.copy_(torch.rand(self.count, generator=generator) < 0.5)
+        for change in self.changes:
+            change.draw(generator)
+
+    def take(self, step: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Minibatch number `step` (a 0-d tensor, so that a CUDA graph can read it)."""
+        at = self.rows[:size] + step * self.batch_size
+        chosen = self.order[at]
+        images = self.images[chosen]
+        if self.flipped:  # as in every policy that crops
+            top, left = self.offsets[:, at]
+            forth, back = self.ramp.expand(size, -1), self.ramp.flip(0)
+            across = torch.where(self.flips[at, None], back, forth) + left[:, None]
+            down = self.ramp + top[:, None]
+            batch = self.rows[:size, None, None]
+            images = images[batch, down[:, :, None], across[:, None, :]]
+        pixels = images.float()
+        for change in self.changes:
+            changed = change(pixels.permute(0, 3, 1, 2), at)
+            pixels = changed.permute(0, 2, 3, 1).contiguous()
+        pixels = (pixels - self.shift) * self.scale
+        return pixels.permute(0, 3, 1, 2), self.labels[chosen]

@@ -1,0 +1,87 @@
+"""Optimisers by name, fused where torch has a fused kernel.
+
+One of your own, `path/file.py:function`, is a function like these: it takes the list of
+trainable parameters, the run's settings, and whether its steps have to be capturable in a
+CUDA graph (nothing read from the device, the rate a tensor in its groups' `lr`), and
+returns a `torch.optim.Optimizer` whose state starts from zeros. The schedule then sets
+the rate of all its groups.
+"""
+
+import inspect
+
+import torch
+from torch.nn import Parameter
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+
+from gradscape.spec.registry import find
+from gradscape.spec.settings import Settings
+from gradscape.training.muon import Muon
+
+
+def adam(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
+    options = {"fused": True, "capturable": capturable}
+    return light(Adam)(parameters, **shared(settings), **options)
+
+
+def adamw(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
+    options = {"fused": True, "capturable": capturable}
+    return light(AdamW)(parameters, **shared(settings), **options)
+
+
+def rmsprop(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
+    options = {"foreach": True, "capturable": capturable}
+    return light(RMSprop)(parameters, **shared(settings), **options)
+
+
+def muon(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
+    return light(Muon)(parameters, **shared(settings), momentum=settings.momentum)
+
+
+def sgd(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
+    momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov}
+    return light(SGD)(parameters, **shared(settings), **momentum, fused=True)
+
+
+OPTIMISERS = {
+    "adam": adam,
+    "adamw": adamw,
+    "sgd": sgd,
+    "rmsprop": rmsprop,
+    "muon": muon,
+}
+
+
+def light(kind: type[Optimizer]) -> type[Optimizer]:
+    """The same optimiser without torch's compiler.
+
+    torch wraps these methods for the compiler's sake and so loads it, for a second or
+    more, also where nothing is compiled.
+    """
+    names = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    methods["step"] = torch.no_grad()(methods["step"])
+    return type(kind.__name__, (kind,), methods)
+
+
+def shared(settings: Settings) -> dict:
+    return {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+
+
+def build_optimiser(
+    parameters: list[Parameter], settings: Settings, device: str
+) -> Optimizer:
+    """The optimiser of a run. On CUDA the rate is a tensor, which a graph can re-read."""
+    make = find("optimiser", settings.optimiser)
+    optimiser = make(parameters, settings, device == "cuda")
+    if device == "cuda":
+        for group in optimiser.param_groups:
+            group["lr"] = torch.tensor(settings.learning_rate, device=device)
+    return optimiser
+
+
+def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

@@ -1,0 +1,151 @@
+"""What a finished run leaves in its directory: tables, arrays, weights and `run.json`."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from gradscape.data.store import Dataset
+from gradscape.models.blocks import parameter_count, weights
+from gradscape.spec.study import Run
+from gradscape.training import record
+from gradscape.training.history import History
+from gradscape.training.step import evaluate
+
+if TYPE_CHECKING:
+    from gradscape.training.train import Training
+
+CLEAN = ("clean_train_loss", "clean_train_accuracy")  # columns, with `score_training`
+
+
+def step_arrays(history: History) -> dict[str, np.ndarray]:
+    """What was kept of every step; config/README.md explains the names."""
+    kept = [name for name in history.steps[0] if name != "accuracy"]
+    arrays = {
+        name: torch.cat([epoch[name] for epoch in history.steps]).numpy() for name in kept
+    }
+    arrays["steps_per_epoch"] = np.array(len(history.steps[0]["loss"]))
+    if history.probes:
+        measurements = [probe["measured"] for probe in history.probes]
+        along = [stacked(parts) for parts in zip(*measurements, strict=True)]
+        measured = along[0]
+        arrays["probed_step"] = np.array([probe["step"] for probe in history.probes])
+        arrays["probed_size"] = np.array([probe["sizes"] for probe in history.probes])
+        arrays["probed_loss"] = measured[:, 0, 1:]
+        arrays["probed_loss_here"] = measured[:, 0, 0]
+        arrays["probed_gradient_distance"] = measured[:, 1, 1:]
+        arrays["probed_gradient_norm"] = measured[:, 1, 0]
+        if len(along) > 1:
+            arrays["stepped_loss"] = along[1][:, 0, 1:]
+            arrays["stepped_gradient_distance"] = along[1][:, 1, 1:]
+            arrays["stepped_length"] = along[2]
+    return arrays
+
+
+def stacked(measured: tuple[torch.Tensor, ...]) -> np.ndarray:
+    """All probes' values, infinite where a step was so long that it overflowed."""
+    return np.nan_to_num(torch.stack(measured).numpy(), nan=np.inf, posinf=np.inf)
+
+
+def test_scores(training: "Training") -> tuple[list[dict], dict[str, np.ndarray]]:
+    """Loss and accuracy on the test images: of the epoch with the best validation accuracy,
+    as the courses ask, and of the last if that is another. And what the best epoch's
+    network takes each image for."""
+    images, scores, history = training.test(), [], training.history
+    best, last = history.best["epoch"], history.epoch
+    logits: list[torch.Tensor] = []
+    if best != last:
+        scores.append((last, *evaluate(training.model, images, training.backend)))
+    training.model.load_state_dict(history.best["model"])
+    scores.append((best, *evaluate(training.model, images, training.backend, logits)))
+    columns = ["epoch", "test_loss", "test_accuracy"]
+    rows = [dict(zip(columns, score, strict=True)) for score in reversed(scores)]
+    for row in rows:
+        clean = history.metrics[row["epoch"] - 1]
+        row |= {name: clean[name] for name in CLEAN if name in clean}
+    return rows, answers(torch.cat(logits), images.labels)
+
+
+def answers(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, np.ndarray]:
+    """For each image [n]: the class it is taken for, as the smallest unsigned integer that
+    holds all classes; the softmax's confidence in it, 0 to 255 for 0 to 1 and 0 for what is
+    not a number; and whether it is right."""
+    confidence, predicted = logits.softmax(1).max(dim=1)
+    kind = np.min_scalar_type(logits.shape[1] - 1)
+    return {
+        "predicted": predicted.cpu().numpy().astype(kind),
+        "confidence": (255 * confidence.nan_to_num()).round().byte().cpu().numpy(),
+        "right": (predicted == labels).cpu().numpy(),
+    }
+
+
+def one_object_each(settings: dict) -> dict:
+    """The same, with equal texts one object: a pickle refers to an object that it holds
+    already, so that its bytes would tell where a text came from."""
+    return {
+        sys.intern(key): sys.intern(value) if isinstance(value, str) else value
+        for key, value in settings.items()
+    }
+
+
+def write_results(
+    training: "Training", run: Run, dataset: Dataset, out: Path, wall_seconds: float
+) -> None:
+    model, history = training.model, training.history
+    last_weights = training.weights_now()
+    record.write_csv(out / "metrics.csv", history.metrics)
+    record.write_csv(out / "timing.csv", history.timing)
+    scores, predictions = test_scores(training)
+    record.write_csv(out / "test.csv", scores)
+    record.write_arrays(out / "predictions.npz", **predictions)
+    record.write_arrays(out / "steps.npz", **step_arrays(history))
+    record.write_arrays(
+        out / "gradients.npz",
+        mean_absolute_gradient=np.array(history.gradients, dtype=np.float32),
+        layer=np.array(list(weights(model))),
+    )
+    record.write_weights(
+        out / "model.pt",
+        {
+            "settings": one_object_each(asdict(run.settings)),
+            "classes": dataset.classes,
+            "best": history.best["model"],
+            "last": last_weights,
+        },
+    )
+    seconds = sum(row["seconds"] for row in history.timing)
+    record.finish(
+        out,
+        {
+            "study": run.study,
+            "run": run.name,
+            "varied": run.varied,
+            "settings": asdict(run.settings),
+            "data": {
+                "name": dataset.name,
+                "source": dataset.source,
+                "classes": len(dataset.classes),
+                "sha256": dataset.checksum,
+                "train": training.train.count,
+                "validation": training.validation.count,
+                "test": len(dataset.labels) - dataset.train,
+            },
+            "parameters": parameter_count(model),
+            "flops": training.flops,
+            "pretrained_sha256": training.weights_sha256,
+            "best_epoch": history.best["epoch"],
+            "diverged": history.epoch if history.diverged else None,
+            "backend": training.backend.key(),
+            "seconds_training": seconds,
+            "seconds_probing": history.seconds_probing,
+            "seconds_last_attempt": wall_seconds,
+            "images_per_second": training.train.count * len(history.timing) / seconds,
+            "peak_memory_bytes": record.peak_memory_bytes(training.backend),
+            "resumed": history.resumed,
+            "revision": record.revision(),
+            "versions": record.versions(),
+        },
+    )

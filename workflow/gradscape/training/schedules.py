@@ -1,0 +1,74 @@
+"""The learning rate as a closed function of the step, so that resuming needs no state.
+
+| name                   | rate                                                          |
+|------------------------|---------------------------------------------------------------|
+| `constant`             | the base rate                                                 |
+| `cosine`               | cosine to the final rate, stepped once an epoch               |
+| `cosine_per_iteration` | the same formula stepped once a minibatch with the period     |
+|                        | still in epochs: the rate swings and never anneals            |
+| `exponential`          | × `decay` every epoch                                         |
+| `staircase`            | × `decay` every `decay_epochs` epochs                         |
+
+Before any of them, `warmup_epochs` raises the rate linearly, minibatch by minibatch.
+Cosine: Loshchilov & Hutter 2017, equation 5, without restarts.
+
+A schedule of your own, `path/file.py:function`, is a function like these: it takes the
+run's settings, the epoch and the minibatch in it (both from 0), and the minibatches of an
+epoch, and returns the rate. After a warm-up the epochs it sees, `settings.epochs` among
+them, are counted from the warm-up's end.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from gradscape.spec.registry import find
+from gradscape.spec.settings import Settings
+
+
+def constant(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return settings.learning_rate
+
+
+def cosine(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return along_cosine(settings, epoch)
+
+
+def cosine_per_iteration(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return along_cosine(settings, epoch * steps + step)
+
+
+def exponential(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return settings.learning_rate * settings.decay**epoch
+
+
+def staircase(settings: Settings, epoch: int, step: int, steps: int) -> float:
+    return settings.learning_rate * settings.decay ** (epoch // settings.decay_epochs)
+
+
+SCHEDULES = {
+    "constant": constant,
+    "cosine": cosine,
+    "cosine_per_iteration": cosine_per_iteration,
+    "exponential": exponential,
+    "staircase": staircase,
+}
+
+
+def along_cosine(settings: Settings, at: int) -> float:
+    base, final = settings.learning_rate, settings.final_learning_rate
+    return final + (base - final) * (1 + math.cos(math.pi * at / settings.epochs)) / 2
+
+
+def learning_rate(settings: Settings) -> Callable[[int, int, int], float]:
+    """A run's rate as a function of epoch, minibatch (both from 0) and minibatches of an
+    epoch."""
+    schedule, warmup = find("schedule", settings.schedule), settings.warmup_epochs
+    warm = replace(settings, epochs=settings.epochs - warmup)
+
+    def rate(epoch: int, step: int, steps: int) -> float:
+        if epoch < warmup:
+            return settings.learning_rate * (epoch * steps + step + 1) / (warmup * steps)
+        return schedule(warm, epoch - warmup, step, steps)
+
+    return rate
