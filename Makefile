@@ -17,7 +17,7 @@ CORES ?= $(shell nproc)
 CONFIG ?= config/demo.yaml
 
 .PHONY: help demo setup tex test lint test-cluster test-faults published docs dag rulegraph \
-  graphviz lock clean
+  poppler graphviz lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -26,7 +26,7 @@ demo: setup tex
 	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml --logger gradscape
 	@echo "The report is results/demo/report.pdf; to explore, open results/demo/report.html"
 
-test: lint tex
+test: lint tex poppler
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
@@ -55,6 +55,10 @@ dag: setup graphviz
 	mkdir -p results
 	$(BIN)/snakemake all --dag --configfile $(CONFIG) | dot -Tsvg > results/dag.svg
 	@echo "The jobs are in results/dag.svg"
+
+# What the tests look at PDFs with.
+poppler:
+	@command -v pdftoppm > /dev/null || apt-get install -y -q --no-install-recommends poppler-utils
 
 graphviz:
 	@command -v dot > /dev/null || apt-get install -y -q --no-install-recommends graphviz

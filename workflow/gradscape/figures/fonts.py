@@ -11,7 +11,7 @@ INVISIBLE = ("Cf", "Zs")
 
 
 @cache
-def fonts() -> dict[Path, frozenset[int]]:
+def letters_of_fonts() -> dict[Path, frozenset[int]]:
     """The files and the characters that each has: DejaVu Sans, then by name."""
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
@@ -32,7 +32,7 @@ def fonts() -> dict[Path, frozenset[int]]:
 def font_for(text: str) -> Path | None:
     """The first font that has every letter of a text."""
     wanted = {ord(c) for c in text if unicodedata.category(c) not in INVISIBLE}
-    return next((path for path, has in fonts().items() if wanted <= has), None)
+    return next((path for path, has in letters_of_fonts().items() if wanted <= has), None)
 
 
 def draw_word(text: str, path: Path) -> None:

@@ -108,8 +108,9 @@ def build(
     shape = {"channels": channels, "size": size}
     wanted |= {key: value for key, value in shape.items() if key in free}
     model = make(classes, **wanted)
-    if settings is not None and settings.perturbation is not None:
+    perturbation = getattr(settings, "perturbation", None)
+    if perturbation is not None:
         from gradscape.models.blocks import flip_last_bit
 
-        flip_last_bit(next(model.parameters()), settings.perturbation)
+        flip_last_bit(next(model.parameters()), perturbation)
     return model
