@@ -227,6 +227,14 @@ CLAIM = {
             "it.left.where.model: unknown model 'vgg8'",
         ),
         ({"same": "rate"}, "it.same: there is no setting 'rate'"),
+        ({"holds": "It does."}, "it: the key 'fails' is missing"),
+        ({"undecided": "Perhaps."}, "it: the key 'holds' is missing"),
+        ({"abstract": {"holds": "It does."}}, "it.abstract: the key 'fails' is missing"),
+        (
+            {"holds": "It reaches [lefft].", "fails": "It does not."},
+            "it.holds: [lefft] stands for nothing (did you mean 'left'?); to print it, "
+            "write \\[lefft]",
+        ),
     ],
 )
 def test_a_mistake_in_a_claim_is_named_before_any_job(change, sentence, tmp_path):

@@ -22,6 +22,7 @@ from gradscape.data.normalisation import check_normalises
 from gradscape.models import check_takes, pretrained_file
 from gradscape.spec import registry
 from gradscape.spec.options import Named, coerce_integers
+from gradscape.spec.sentences import check_sentences
 from gradscape.spec.settings import SETTINGS, Settings
 from gradscape.spec.study import (
     COMMON,
@@ -226,8 +227,9 @@ def is_number(text: str | None) -> bool:
 
 
 def check_claims(claims: dict[str, dict], at: str) -> None:
-    """Look up the metrics, models and so on that claims name."""
+    """Look up the metrics, models and so on that claims name, and read their sentences."""
     for name, claim in claims.items():
+        check_sentences(claim, f"{at}.{name}")
         if "same" in claim and claim["same"] not in SETTINGS:
             raise GradscapeError(f"{at}.{name}.same: there is no setting {claim['same']!r}")
         if claim.get("given", name) not in claims:

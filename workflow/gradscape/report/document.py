@@ -20,9 +20,11 @@ from gradscape.report import prose as words
 from gradscape.report.escape import Tex
 from gradscape.report.literature import read_published
 from gradscape.report.rows import Rows, style_of
+from gradscape.report.sentences import filled, kinds, latex
 from gradscape.runs.run import FinishedRun, best_setting, finished_runs
 from gradscape.runs.table import results_table
 from gradscape.spec.labels import model_label, setting_label, variant_label
+from gradscape.spec.sentences import choose
 from gradscape.spec.study import Figure, Run, Study, matches
 
 
@@ -71,31 +73,19 @@ class StudyView:
     def fails(self, claim: str) -> bool:
         return self.claim(claim).verdict == FAILS
 
-    def say(
-        self,
-        claim: str,
-        *,
-        holds: str,
-        fails: str,
-        undecided: str,
-        unmeasured: str = "",
-        reverse: str = "",
-    ) -> Tex:
-        """The sentence that goes with the claim's verdict, in which [left], [right] and
-        [difference] stand for the numbers compared, [points] for the left one if it is a
-        difference of accuracies itself. `reverse`: instead of `fails`, where
-        the difference goes the other way."""
-        verdict = self.claim(claim)
-        fails = reverse if reverse and verdict.reversed else fails
-        texts = {HOLDS: holds, FAILS: fails, UNDECIDED: undecided, UNMEASURED: unmeasured}
-        text = texts[verdict.verdict]
-        if verdict.left:
-            text = text.replace("[left]", tex.quantity(verdict.left, verdict.style))
-            text = text.replace("[right]", tex.quantity(verdict.right, verdict.style))
-            text = text.replace("[difference]", tex.difference(verdict))
-            points = Tex(f"{tex.number(verdict.left, verdict.style)} points")
-            text = text.replace("[points]", points)
-        return Tex(text)
+    def say(self, claim: str, telling: str = "") -> Tex:
+        """The sentence that goes with the claim's verdict; `telling`: in other words."""
+        verdict, spec = self.claim(claim), self.study.claims[claim]
+        told = spec.get(telling, {}) if telling else spec
+        if "holds" not in told:
+            raise GradscapeError(
+                f"section {self.study.section}: tells the claim {claim!r}, which has no "
+                f"sentence{telling and f' under {telling!r}'}"
+            )
+        about = next((s for s in (spec["left"], spec["right"]) if isinstance(s, dict)), {})
+        where = about.get("where", {})
+        sentence = choose(told, kinds(verdict), spec["statement"])
+        return latex(sentence, lambda name: filled(self, name, verdict, where))
 
     @property
     def holding(self) -> list[str]:

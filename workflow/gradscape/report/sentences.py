@@ -1,0 +1,68 @@
+"""A claim's sentence as LaTeX, its placeholders filled from the runs."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from gradscape.report import numbers as tex
+from gradscape.report.escape import Tex, escape
+from gradscape.spec.registry import options
+from gradscape.spec.sentences import tokens
+
+if TYPE_CHECKING:
+    from gradscape.report.document import StudyView
+
+KINDS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", UNMEASURED: "unmeasured"}
+
+
+def kinds(verdict: Verdict) -> tuple[str, ...]:
+    """The kinds of sentence that suit a verdict, best first."""
+    kind = KINDS[verdict.verdict]
+    return ("reversed", kind) if verdict.verdict == FAILS and verdict.reversed else (kind,)
+
+
+def latex(sentence: str, fill: Callable[[str], str]) -> Tex:
+    """`fill` gives what a placeholder stands for."""
+    written = []
+    for kind, text in tokens(sentence):
+        if kind == "placeholder":
+            written.append(fill(text))
+        elif kind in ("formula", "command"):
+            written.append(re.sub(r"\[([a-z_]+)\]", lambda found: fill(found[1]), text))
+        elif kind == "escaped":
+            written.append(text if text in (r"\,", r"\ ") else escape(text[1]))
+        else:
+            written.append(escape(text))
+    return Tex("".join(written))
+
+
+def filled(view: "StudyView", name: str, verdict: Verdict, where: dict) -> Tex:
+    """What a placeholder stands for in the sentence of a claim about the runs `where`."""
+    if name in ("left", "right", "difference", "points"):
+        if not verdict.left:
+            return Tex("(not measured)")
+        if name == "difference":
+            return tex.difference(verdict)
+        if name == "points":
+            return Tex(f"{tex.number(verdict.left, verdict.style)} points")
+        return tex.quantity(getattr(verdict, name), verdict.style)
+    word, _, rest = name.partition(" ")
+    if word == "figure":
+        return view.reference(rest)
+    if rest:  # a probe's option
+        probe = view.study.probes[word]
+        default = (options("probe", probe.measure) or {})[rest].default
+        return Tex(f"{probe.options.get(rest, default):,}")
+    if name == "table":
+        return Tex(rf"Table~\ref{{tab:{view.name}}}")
+    if name == "rates":
+        return Tex(view.many_rates)
+    if name == "classes":
+        return view.recorded("data", "classes")
+    if name == "epochs":
+        return view.count("epochs", "epoch", **where)
+    if name == "images":
+        return view.images(**where)
+    values = dict.fromkeys(getattr(run.settings, name) for run in view.runs(**where))
+    return tex.listing([str(value) for value in values])
