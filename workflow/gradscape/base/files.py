@@ -25,16 +25,21 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """A hidden path to write to, which becomes `path` when the block ends without error.
 
     Creates the folder if it is missing; after an error `path` is as it was before. Of two
-    processes that write the same file, one waits. On a full disk, which numpy and torch
-    report in words of their own, raises the `OSError` of one.
+    processes that write the same file, one waits. File and folder reach the disk before
+    this returns, so that a power cut leaves the old file or the new one. On a full disk,
+    which numpy and torch report in words of their own, raises the `OSError` of one; raises
+    `GradscapeError` where a results folder leads elsewhere through a link.
     """
+    refuse_linked_results(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = unfinished(path)
     try:
         with locked(partial):
             try:
                 yield partial
+                flush(partial)
                 partial.replace(path)
+                flush(path.parent)
             except BaseException as error:
                 full = is_full(error, path.parent)
                 partial.unlink(missing_ok=True)
@@ -46,6 +51,19 @@ def atomic_write(path: Path) -> Iterator[Path]:
             reason = os.strerror(error.errno)
             raise OSError(error.errno, reason, str(path)) from error
         raise
+
+
+def flush(path: Path) -> None:
+    """Have the kernel write a file or folder to the disk; some file systems cannot flush a
+    folder, and need not."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(number)
 
 
 def unfinished(path: Path) -> Path:
@@ -131,9 +149,17 @@ def bounded_file(path: Path, most: int) -> Path:
     return path
 
 
-def refuse_links(*folders: Path) -> None:
-    """Raise `GradscapeError` for folders to write in that are links to somewhere else."""
-    for folder in folders:
+# Folders of a results folder; the results folder itself may lie on another disk.
+PARTS = {"runs", "figures", "tables", "claims", "report", "logs"}
+
+
+def refuse_linked_results(path: Path) -> None:
+    """Raise `GradscapeError` if a folder on the way from a results folder down to `path` is
+    a link: what is written there has to stay there."""
+    parts = path.absolute().parts
+    places = [place for place, part in enumerate(parts[:-1]) if part in PARTS]
+    for end in range(places[-1] + 1 if places else len(parts), len(parts)):
+        folder = Path(*parts[:end])
         if folder.is_symlink():
             raise GradscapeError(
                 f"{folder}: is a link to {folder.readlink()}; what is written here must "
@@ -153,7 +179,7 @@ def folder_lock(folder: Path) -> Iterator[bool]:
     folder.mkdir(parents=True, exist_ok=True)
     path, waited = folder / ".lock", False
     while True:
-        with path.open("w") as file:
+        with os.fdopen(open_lock(path)) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -172,6 +198,28 @@ def folder_lock(folder: Path) -> Iterator[bool]:
                 finally:
                     path.unlink(missing_ok=True)
                 return
+
+
+def open_lock(path: Path) -> int:
+    """Open a file to lock, made if it is missing and never emptied.
+
+    Raises `GradscapeError` if a link, a pipe, a device or another user's file lies there.
+    """
+    try:
+        number = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
+        )
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        number = None
+    if number is None or not stat.S_ISREG(os.fstat(number).st_mode):
+        if number is not None:
+            os.close(number)
+        raise GradscapeError(
+            f"{path}: is a link or no file, so it cannot be locked; remove it"
+        )
+    return number
 
 
 def is_at(file: IO, path: Path) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 import jinja2
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write, copy, refuse_links, say
+from gradscape.base.files import atomic_write, copy, say
 from gradscape.base.paths import FIGURE_KINDS, KEY_NUMBERS, REPORT, TEMPLATES, locate
 from gradscape.claims.tables import write_table
 from gradscape.config.experiment import Experiment
@@ -43,8 +43,6 @@ def draw_all(experiment: Experiment) -> list[str]:
     """Draw the finished runs' figures, gather their tables; returns the studies that have
     some, and the courses that ask for these."""
     results, documents = experiment.results, []
-    for folder in (results.root / "figures", results.root / "tables"):
-        refuse_links(folder, *folder.glob("*"))
     for study in experiment.studies.values():
         finished = finished_runs(study, results)
         if not finished:

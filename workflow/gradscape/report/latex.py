@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import LITTLE, atomic_write, plain_file, refuse_links
+from gradscape.base.files import LITTLE, atomic_write, plain_file, refuse_linked_results
 from gradscape.base.paths import REPORT, Results
 
 APT = (
@@ -72,7 +72,8 @@ def compile_pdf(results: Results, document: str = REPORT, strict: bool = True) -
 
 
 def refuse_linked(results: Results) -> None:
-    refuse_links(*(results.sources / part for part in ("", "figures", "letters")))
+    for folder in ("figures", "letters"):
+        refuse_linked_results(results.sources / folder / "picture.pdf")
 
 
 def working_folder() -> tempfile.TemporaryDirectory:
