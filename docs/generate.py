@@ -7,10 +7,12 @@ import ast
 import json
 from typing import Any
 
+import yaml
+
 from gradscape.base.paths import CONFIGS
 from gradscape.config.schema import schema
 from gradscape.data.datasets import DATASETS
-from gradscape.spec.options import Named, default_text, table
+from gradscape.spec.options import Option
 from gradscape.spec.registry import declared, names, options, source, tree
 from gradscape.spec.settings import SETTINGS
 
@@ -34,6 +36,16 @@ def rows(*lines: tuple[str, ...]) -> str:
     return "\n".join([head, "|---" * len(lines[0]) + "|", *body])
 
 
+def default_text(option: Option) -> str:
+    """The default as Markdown: as YAML writes it, or in words."""
+    if option.required:
+        return "required"
+    if option.default is None:
+        return option.unset or "none"
+    words = {stored: word for word, stored in option.stored.items()}
+    return f"`{yaml.safe_dump(words.get(option.default, option.default)).splitlines()[0]}`"
+
+
 def tables() -> dict[str, str]:
     datasets = [("`dataset`", "training + test images", "size", "classes")]
     for name, entry in DATASETS.items():
@@ -49,8 +61,15 @@ def tables() -> dict[str, str]:
         figures.append(
             (f"`{name}`", summary("figure", name), drawn, listed("figure", name))
         )
-    made = {"datasets": datasets, "probes": probes, "figures": figures}
-    return {"settings": table(SETTINGS.values())} | {k: rows(*v) for k, v in made.items()}
+    settings = [("key", "default", "meaning")]
+    settings += [(f"`{o.name}`", default_text(o), o.help) for o in SETTINGS.values()]
+    made = {
+        "settings": settings,
+        "datasets": datasets,
+        "probes": probes,
+        "figures": figures,
+    }
+    return {name: rows(*lines) for name, lines in made.items()}
 
 
 def current(text: str) -> str:
@@ -93,9 +112,8 @@ def optional(spec: dict, setting: str = "") -> dict:
     spec = {"anyOf": [spec, {"type": "null"}]}
     if setting in SETTINGS:
         spec["description"] = SETTINGS[setting].help
-        for rule in SETTINGS[setting].rules:
-            if isinstance(rule, Named):
-                spec["examples"] = list(names(rule.kind))
+        if named := SETTINGS[setting].named:
+            spec["examples"] = list(names(named.kind))
     return spec
 
 

@@ -48,9 +48,9 @@ studies:
       surface: {where: {learning_rate: 1.0e-3}, images: 20, points: 5}
       hessian: {where: {learning_rate: 1.0e-3}, images: 20, iterations: 2, samples: 2}
     figures:
-      curves: {draw: curves, wide: true}
+      curves: {draw: curves}
       flow: {draw: gradient_flow, best: true}
-      smoothness: {draw: smoothness, wide: true}
+      smoothness: {draw: smoothness}
       surface: {draw: loss_surface, wide: true}
 """
 

@@ -158,7 +158,7 @@ BAD = {
                 "learning_rate": [n + 1.0 for n in range(10**4)],
             }
         ),
-        r"one.grid: has 100,000,000 runs, above most_runs \(20,000\)",
+        r"one.grid: has 100,000,000 runs, above max_runs \(20,000\)",
     ),
     "newline": (
         config() | {"studies": {"a\n": config()["studies"]["one"]}},
@@ -189,7 +189,7 @@ BAD = {
         config(figures={"f": {"draw": "loss_band", "options": {"window": 0}}}),
         "options.window: 0 is less than the minimum of 1",
     ),
-    "device": (config(published="/dev/null"), "there is no file /dev/null"),
+    "device": (config(literature="/dev/null"), "there is no file /dev/null"),
     "control": (config(title="a\x07b"), "a control character"),
     "surrogate": (config(title="a\udc80b"), "title: the report cannot print"),
     "endless": (config(title="a" * 300_000), "title: has 300,000 characters, above 10,000"),
@@ -206,9 +206,9 @@ def test_what_cannot_run_is_refused_with_its_key(name):
 
 def test_a_large_grid_can_be_meant():
     many = config(grid={"seed": list(range(30))})
-    with refused("has 30 runs, above most_runs"):
-        Experiment(many | {"most_runs": 29})
-    assert len(Experiment(many | {"most_runs": 30}).runs) == 30
+    with refused("has 30 runs, above max_runs"):
+        Experiment(many | {"max_runs": 29})
+    assert len(Experiment(many | {"max_runs": 30}).runs) == 30
 
 
 def test_whole_numbers_with_a_point_are_taken_as_such():

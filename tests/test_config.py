@@ -72,12 +72,117 @@ def test_another_varied_setting_is_in_the_name():
     assert "vgg08_lr1e-3_seed0_schedule-constant" in names
 
 
-def test_an_exception_changes_a_row():
+def test_an_override_changes_a_row():
     config = tiny()
-    config["studies"]["tiny"]["exceptions"] = [
+    config["studies"]["tiny"]["override"] = [
         {"where": {"learning_rate": 1.0e-2}, "set": {"epochs": 9}}
     ]
     assert [run.settings.epochs for run in Experiment(config).runs] == [2, 9]
+
+
+OLD_AND_NEW = [
+    ("grid: {seed: [0]}", "grid: [{seed: [0]}]"),
+    (
+        "exceptions: [{where: {seed: 1}, skip: true}]",
+        "exclude: [{seed: 1}]",
+    ),
+    (
+        "exceptions: [{where: {seed: 0}, set: {epochs: 9}}]",
+        "override: [{where: {seed: 0}, set: {epochs: 9}}]",
+    ),
+    (
+        "exceptions: [{where: {model: vgg38}, skip: true},"
+        " {where: {seed: 1}, skip: false, set: {l1: 0.1}}]",
+        "{exclude: [{model: vgg38}], override: [{where: {seed: 1}, set: {l1: 0.1}}]}",
+    ),
+    ("published: report/published/he2016.csv", "literature: report/published/he2016.csv"),
+    ("split: edinburgh", "split: random-5-percent"),
+    ("split: fudan", "split: test-as-validation"),
+    (
+        "{grid: {split: [alberta, sapienza]}, figures: {x: {draw: curves, where: "
+        "{split: sapienza}}}, exceptions: [{where: {split: [alberta]}, skip: true}]}",
+        "{grid: {split: [last-10-percent, last-2-percent]}, figures: {x: {draw: curves, "
+        "where: {split: last-2-percent}}}, exclude: [{split: [last-10-percent]}]}",
+    ),
+    ("variants: {v: {split: alberta}}", "variants: {v: {split: last-10-percent}}"),
+]
+
+
+def expanded(study: str, **top) -> tuple[Experiment, dict]:
+    """A configuration with these lines in its study, and what comes of it."""
+    config = tiny()
+    config["studies"]["tiny"] |= {"figures": {}, "grid": {"seed": [0, 1]}, "model": "vgg08"}
+    config["studies"]["tiny"] |= yaml.safe_load(study)
+    experiment = Experiment(config | top)
+    made = experiment.studies["tiny"]
+    return experiment, vars(made) | {"runs": [vars(run) for run in made.runs]}
+
+
+@pytest.mark.parametrize(("old", "new"), OLD_AND_NEW)
+def test_older_words_mean_what_the_new_ones_do(old, new, tmp_path):
+    (before, was), (now, found) = expanded(old), expanded(new)
+    assert was == found and before.probed(before.runs) == now.probed(now.runs)
+    kept = tmp_path / "config.json"
+    kept.write_text(json.dumps(now.config))
+    assert Experiment.from_file(kept).runs == before.runs == now.runs
+
+
+def test_older_words_of_the_top_level_mean_what_the_new_ones_do():
+    study = "grid: [{seed: [0, 1], l1: [0.1]}, {seed: [2, 3, 4]}]"
+    for words in ({"max_seeds": 1}, {"seeds": 1}):
+        runs = expanded(study, **words)[0].runs
+        assert [run.settings.seed for run in runs] == [0, 2]
+    for words in ({"max_runs": 4}, {"most_runs": 4}):
+        with pytest.raises(GradscapeError, match=r"has 5 runs, above max_runs \(4\)"):
+            expanded(study, **words)
+    with pytest.raises(GradscapeError, match="'seeds' is the old word for 'max_seeds'"):
+        expanded(study, seeds=1, max_seeds=2)
+
+
+def test_an_older_file_replaces_all_exceptions_of_what_it_extends(tmp_path):
+    base, older = tmp_path / "base.yaml", tmp_path / "older.yaml"
+    config = tiny()
+    config["studies"]["tiny"] |= {
+        "exclude": [{"seed": 0}],
+        "override": [{"where": {"seed": 1}, "set": {"epochs": 9}}],
+        "grid": {"seed": [0, 1]},
+        "model": "vgg08",
+        "figures": {},
+    }
+    base.write_text(yaml.dump(config))
+    older.write_text(f"extends: {base}\nstudies: {{tiny: {{exceptions: null}}}}")
+    assert [run.settings.epochs for run in Experiment.from_file(older).runs] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "sentence"),
+    [
+        (3, "tiny.exceptions: 3 is not of type 'array'"),
+        ([{"were": {}}], "tiny.exceptions.0: unknown key 'were' (did you mean 'where'?)"),
+        (
+            [{"where": {"seed": 1}, "set": {"l1": 1}}, {"where": {"l1": 1}, "skip": True}],
+            "tiny.exceptions: skips by a setting that it has set before",
+        ),
+    ],
+)
+def test_a_mistake_in_older_words_is_named_as_they_are(exceptions, sentence):
+    config = tiny()
+    config["studies"]["tiny"]["exceptions"] = exceptions
+    with pytest.raises(GradscapeError) as error:
+        Experiment(config)
+    assert sentence in str(error.value)
+    with pytest.raises(GradscapeError, match="'exceptions' is an old word"):
+        Experiment(config | {"studies": {"tiny": {"exceptions": [], "exclude": []}}})
+
+
+def test_a_figure_is_as_wide_as_it_declares_unless_told():
+    figures = {
+        "a": {"draw": "curves"},
+        "b": {"draw": "curves", "wide": False},
+        "c": {"draw": "gradient_flow"},
+    }
+    drawn = expanded(f"figures: {json.dumps(figures)}")[1]["figures"]
+    assert [figure.wide for figure in drawn] == [True, False, False]
 
 
 def mutate(path: str, value):
@@ -116,8 +221,8 @@ def mutate(path: str, value):
             "unknown dataset 'cifar' (did you mean 'cifar10'?)",
         ),
         (
-            "studies.tiny.exceptions",
-            [{"where": {"seed": 0}, "skip": True}],
+            "studies.tiny.exclude",
+            [{"seed": 0}],
             "studies.tiny: no runs are left",
         ),
         (
@@ -162,7 +267,7 @@ def mutate(path: str, value):
             "tiny",
             "there is no section 'tiny', nor a file tiny.tex.j2",
         ),
-        ("studies.tiny.published", "x.csv", "published: there is no file x.csv"),
+        ("studies.tiny.literature", "x.csv", "literature: there is no file x.csv"),
         ("studies.tiny.claims", "x.yaml", "claims: there is no file x.yaml"),
         ("extends", "config/cyclic.yaml", "cyclic.yaml: extends itself"),
         (

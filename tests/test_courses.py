@@ -237,7 +237,7 @@ def test_fudans_scripts_run_from_the_archive(experiment, tmp_path):
         experiment,
         "landscape",
         grid={"model": ["vgg-a", "vgg-a-bn"], "learning_rate": [1e-3], "seed": [2020]},
-        exceptions=[],
+        override=[],
     )
     full = unpacked(experiment, "fudan", tmp_path / "full")
     bare("VGG_Loss_Landscape.py", "--out", "drawn", cwd=full)

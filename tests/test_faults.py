@@ -35,7 +35,7 @@ from gradscape.base.paths import PACKAGE, Results
 from gradscape.claims.tables import write_table
 from gradscape.claims.verdicts import HOLDS, decide
 from gradscape.cli import parser as cli
-from gradscape.config.expand import check_columns
+from gradscape.config.expand import check_literature
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
 from gradscape.models.pretrained import load_backbone
@@ -349,7 +349,7 @@ def test_damaged_published_numbers_are_named(content, sentence, tmp_path):
     path = tmp_path / "published.csv"
     path.write_bytes(content)
     with pytest.raises(GradscapeError, match=sentence):
-        check_columns(path)
+        check_literature(path)
 
 
 def sealed_run(folder: Path) -> Path:

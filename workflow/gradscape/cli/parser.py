@@ -19,7 +19,7 @@ from gradscape.base.paths import DATA, REPORT, WEIGHTS
 from gradscape.cli import commands
 from gradscape.config.schema import schema
 from gradscape.models import pretrained_files
-from gradscape.spec.options import Named, OneOf, Option
+from gradscape.spec.options import Option
 from gradscape.spec.registry import names
 from gradscape.spec.settings import SETTINGS
 
@@ -79,16 +79,13 @@ class Known:
 
 
 def choices(option: Option) -> Known | None:
-    for rule in option.rules:
-        if isinstance(rule, OneOf):
-            return Known(partial(iter, rule.words))
-        if isinstance(rule, Named):
-            return Known(partial(names, rule.kind))
-    return None
+    if option.words:
+        return Known(partial(iter, option.words))
+    return Known(partial(names, option.named.kind)) if option.named else None
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """One option per setting, as its line in `settings.py` describes it."""
+    """One option per setting, as its lines in `settings.py` describe it."""
     group = parser.add_argument_group("settings")
     for name, option in SETTINGS.items():
         flag = f"--{name.replace('_', '-')}"

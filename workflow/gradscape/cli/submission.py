@@ -103,7 +103,9 @@ class HandIn:
         chosen += [*TEMPLATES.glob("*.*"), *(TEMPLATES / "parts").glob("*.*")]
         for study in self.studies:
             given = self.experiment.config["studies"][study.name]
-            chosen += [HOME / given[key] for key in ("claims", "published") if key in given]
+            chosen += [
+                HOME / given[key] for key in ("claims", "literature") if key in given
+            ]
         chosen.append(HOME / "workflow/schemas/config.schema.yaml")
         return {
             f"gradscape/share/{path.relative_to(HOME)}": self.alone(path)

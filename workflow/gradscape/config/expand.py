@@ -4,24 +4,24 @@ Whatever is misspelt, missing or does not fit together is reported here, before 
 """
 
 import csv
-import dataclasses
 import itertools
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import SECTIONS, locate
 from gradscape.config.schema import validate, validate_options
+from gradscape.config.words import stored
 from gradscape.config.yaml import read_yaml
 from gradscape.data.datasets import facts
 from gradscape.data.facts import Facts
 from gradscape.data.normalisation import check_normalises
 from gradscape.models import check_takes, pretrained_file
 from gradscape.spec import registry
-from gradscape.spec.options import Named, coerce_integers
+from gradscape.spec.options import coerce_integers
 from gradscape.spec.sentences import check_sentences
 from gradscape.spec.settings import SETTINGS, Settings
 from gradscape.spec.study import (
@@ -36,39 +36,34 @@ from gradscape.spec.study import (
     traits,
 )
 
-LONGEST_NAME = 200  # bytes of a run's folder, to which logs append
-NAMED = {
-    name: rule
-    for name, option in SETTINGS.items()
-    for rule in option.rules
-    if isinstance(rule, Named)
+# All curves, and the best run's gradients.
+DEFAULT_FIGURES = {
+    "curves": {"draw": "curves"},
+    "gradient-flow": {"draw": "gradient_flow", "best": True},
 }
+LONGEST_NAME = 200  # bytes of a run's folder, to which logs append
+NAMED = {name: option.named for name, option in SETTINGS.items() if option.named}
 # Of published numbers, the columns of numbers, and those that every file has.
-PUBLISHED_NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
-PUBLISHED_NUMBERS += [f"{part}_loss" for part in ("train", "val", "test")]
-PUBLISHED_NUMBERS += [f"{part}_accuracy" for part in ("train", "val", "test")]
-PUBLISHED_COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]
+NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
+NUMBERS += [f"{part}_loss" for part in ("train", "val", "test")]
+NUMBERS += [f"{part}_accuracy" for part in ("train", "val", "test")]
+REQUIRED_COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]
 
 
 def expand_study(name: str, study: dict, defaults: dict) -> Study:
     """A study with everything that belongs to it, every name in it looked up."""
     at = f"config: studies.{name}"
     runs = expand_runs(name, study, defaults)
-    section, claims, published = study.get("section", "study"), {}, study.get("published")
-    files = [section_file(section, f"{at}.section")]
-    given = study.get("claims", {})
-    if isinstance(given, str):
-        path = existing(given, f"{at}.claims")
-        files.append(path)
-        claims = read_yaml(path)
-        validate(claims, str(path), "claims")
-    else:
-        claims = given
-    check_claims(claims, given if isinstance(given, str) else f"{at}.claims")
-    if published:
-        path = existing(published, f"{at}.published")
-        check_columns(path)
-        files.append(path)
+    files = [section_file(study.get("section", "study"), f"{at}.section")]
+    claims, claims_at = study.get("claims", {}), f"{at}.claims"
+    if isinstance(claims, str):
+        files.append(existing(claims, claims_at))
+        claims, claims_at = stored(read_yaml(files[-1])), claims
+        validate(claims, str(files[-1]), "claims")
+    check_claims(claims, claims_at)
+    if "literature" in study:
+        files.append(existing(study["literature"], f"{at}.literature"))
+        check_literature(files[-1])
     probes = expand_probes(study.get("probes", {}), runs, f"{at}.probes")
     tables = study.get("tables", ["results"])
     for table in tables:
@@ -76,49 +71,67 @@ def expand_study(name: str, study: dict, defaults: dict) -> Study:
     return Study(
         name=name,
         title=study["title"],
-        section=section,
+        section=study.get("section", "study"),
         runs=runs,
         probes=probes,
         figures=expand_figures(name, study, runs, probes),
         tables=tables,
         claims=claims,
-        published=published,
+        literature=study.get("literature"),
         files=[str(file) for file in files],
     )
 
 
+def grids(study: dict) -> list[dict]:
+    """A study's grids: its `grid` is one or a list of them."""
+    given = study.get("grid", {})
+    return given if isinstance(given, list) else [given]
+
+
 def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
-    """Unfold a study's variants and grid, less its exceptions, into runs."""
+    """Every variant of a study over each of its grids, less what it excludes."""
     at = f"config: studies.{name}"
-    shared = defaults | {k: v for k, v in study.items() if k in SETTINGS}
-    shared = coerce_integers(shared, SETTINGS)
+    shared = defaults | {key: value for key, value in study.items() if key in SETTINGS}
     check_names(shared, at)
-    grid = coerce_integers(study.get("grid", {}), SETTINGS)
-    for key in ("model", "dataset"):
-        if key not in shared and key not in grid:
-            raise GradscapeError(f"{at}: the key {key!r} is missing")
     variants = {None: {}} | study.get("variants", {})
-    for label, changed in variants.items():
+    runs = []
+    for (label, changed), grid in itertools.product(variants.items(), grids(study)):
+        fixed = shared | changed
         if twice := [key for key in changed if key in grid]:
             raise GradscapeError(
                 f"{at}.variants.{label}: {twice[0]!r} is varied by the grid already"
             )
-    runs = []
-    for (label, changed), *values in itertools.product(variants.items(), *grid.values()):
-        chosen = dict(zip(grid, values, strict=True))
-        varied = {k: v for k, v in chosen.items() if k not in COMMON}
-        varied |= {VARIANT: label} if label else {}
-        settings = Settings(**(shared | coerce_integers(changed, SETTINGS) | chosen))
-        skipped = False
-        for exception in study.get("exceptions", []):
-            if matches(traits(vars(settings), varied), exception["where"]):
-                skipped |= exception.get("skip", False)
-                corrected = coerce_integers(exception.get("set", {}), SETTINGS)
-                settings = dataclasses.replace(settings, **corrected)
-        if not skipped:
-            runs.append(Run(name, run_name(settings, varied), settings, varied))
+        for key in ("model", "dataset"):
+            if key not in fixed and key not in grid:
+                raise GradscapeError(f"{at}: the key {key!r} is missing")
+        for values in itertools.product(*grid.values()):
+            chosen = coerce_integers(dict(zip(grid, values, strict=True)), SETTINGS)
+            varied = {k: v for k, v in chosen.items() if k not in COMMON}
+            varied |= {VARIANT: label} if label else {}
+            settings = Settings(**coerce_integers(fixed, SETTINGS) | chosen)
+            if not excluded(settings, varied, study):
+                settings = overridden(settings, varied, study)
+                runs.append(Run(name, run_name(settings, varied), settings, varied))
+    check_runs(runs, at)
+    return runs
+
+
+def excluded(settings: Settings, varied: dict, study: dict) -> bool:
+    found = traits(vars(settings), varied)
+    return any(matches(found, where) for where in study.get("exclude", []))
+
+
+def overridden(settings: Settings, varied: dict, study: dict) -> Settings:
+    for override in study.get("override", []):
+        if matches(traits(vars(settings), varied), override["where"]):
+            settings = replace(settings, **coerce_integers(override["set"], SETTINGS))
+    return settings
+
+
+def check_runs(runs: list[Run], at: str) -> None:
+    """Raise `GradscapeError` unless there are runs, under names of their own."""
     if not runs:
-        raise GradscapeError(f"{at}: no runs are left: its exceptions skip them all")
+        raise GradscapeError(f"{at}: no runs are left: it excludes them all")
     twice, count = Counter(run.name for run in runs).most_common(1)[0]
     if count > 1:
         raise GradscapeError(
@@ -128,7 +141,6 @@ def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
         if len(run.name.encode()) > LONGEST_NAME:
             raise GradscapeError(f"{at}: the name {run.name[:40]}… of a run is too long")
         check_settings(run.settings, at)
-    return runs
 
 
 def check_settings(settings: Settings, at: str) -> None:
@@ -200,22 +212,22 @@ def section_file(section: str, at: str) -> Path:
     return path
 
 
-def check_columns(path: Path) -> None:
+def check_literature(path: Path) -> None:
     """Does a file of published numbers have the columns that every such file has?"""
-    at = f"published: {path}"
+    at = f"literature: {path}"
     try:
         with path.open(newline="") as file:
             table = csv.DictReader(file)
             rows, columns = list(table), table.fieldnames or []
     except (ValueError, csv.Error) as error:
         raise GradscapeError(f"{at}: cannot be parsed ({error})") from None
-    for column in PUBLISHED_COLUMNS:
+    for column in REQUIRED_COLUMNS:
         if column not in columns:
             raise GradscapeError(f"{at}: the column {column} is missing")
     for number, row in enumerate(rows, start=2):
         for column, value in row.items():
-            empty = not value and column in PUBLISHED_COLUMNS
-            if empty or (column in PUBLISHED_NUMBERS and not is_number(value)):
+            empty = not value and column in REQUIRED_COLUMNS
+            if empty or (column in NUMBERS and not is_number(value)):
                 raise GradscapeError(f"{at}: line {number}: {column} is {value!r}")
 
 
@@ -260,14 +272,12 @@ def expand_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:
 def expand_figures(
     name: str, study: dict, runs: list[Run], probes: dict[str, Probe]
 ) -> list[Figure]:
-    figures = [
-        Figure(study=name, name=figure, **spec)
-        for figure, spec in study.get("figures", default_figures()).items()
-        if spec
-    ]
-    for figure in figures:
-        at = f"config: studies.{name}.figures.{figure.name}"
-        look_up("figure", figure.draw, at)
+    figures = []
+    for figure_name, spec in study.get("figures", DEFAULT_FIGURES).items():
+        at = f"config: studies.{name}.figures.{figure_name}"
+        look_up("figure", spec["draw"], at)
+        wide = registry.declared("figure", spec["draw"], "WIDE", False)
+        figure = Figure(study=name, name=figure_name, **({"wide": wide} | spec))
         options = registry.options("figure", figure.draw)
         validate_options(figure.options, options, f"{at}.options")
         figure.options.update(coerce_integers(figure.options, options or {}))
@@ -282,17 +292,10 @@ def expand_figures(
                 "`probes` do not name"
             )
         require_match(runs, figure.where, at)
+        figures.append(figure)
     return figures
 
 
 def require_match(runs: list[Run], where: dict, at: str) -> None:
     if not any(matches(run.traits, where) for run in runs):
         raise GradscapeError(f"{at}: no run of the study matches {json.dumps(where)}")
-
-
-def default_figures() -> dict[str, dict[str, Any]]:
-    """What a study shows by default: all curves, and the best run's gradients."""
-    return {
-        "curves": {"draw": "curves", "wide": True},
-        "gradient-flow": {"draw": "gradient_flow", "best": True},
-    }

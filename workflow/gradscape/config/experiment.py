@@ -10,9 +10,10 @@ from pathlib import Path
 
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import DATA_LOGS, REPORT, WEIGHTS, Results, locate
-from gradscape.config.expand import expand_study, look_up
+from gradscape.config.expand import expand_study, grids, look_up
 from gradscape.config.limits import check_plain
 from gradscape.config.schema import validate
+from gradscape.config.words import modernise
 from gradscape.config.yaml import read_yaml
 from gradscape.models import pretrained_file
 from gradscape.spec import registry
@@ -44,7 +45,9 @@ class Experiment:
         self.threads = int(self.config.get("threads", 1))
         defaults = self.config.get("defaults", {})
         self.studies = {
-            name: expand_study(name, fewer_seeds(study, self.config.get("seeds")), defaults)
+            name: expand_study(
+                name, fewer_seeds(study, self.config.get("max_seeds")), defaults
+            )
             for name, study in self.config["studies"].items()
         }
         self.runs = [run for study in self.studies.values() for run in study.runs]
@@ -121,13 +124,13 @@ class Experiment:
 
 def check_count(config: dict) -> None:
     """Raise `GradscapeError` for more runs than are meant, before they are unfolded."""
-    most = config.get("most_runs", MAX_RUNS)
+    most = config.get("max_runs", MAX_RUNS)
     for name, study in config["studies"].items():
-        values = study.get("grid", {}).values()
-        count = math.prod(map(len, values)) * (1 + len(study.get("variants", {})))
+        each = [math.prod(map(len, grid.values())) for grid in grids(study)]
+        count = sum(each) * (1 + len(study.get("variants", {})))
         if count > most:
             raise GradscapeError(
-                f"config: studies.{name}.grid: has {count:,} runs, above most_runs "
+                f"config: studies.{name}.grid: has {count:,} runs, above max_runs "
                 f"({most:,}); raise that, if so many are meant"
             )
 
@@ -156,7 +159,9 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
 
     `above` are the files that led here.
     """
-    check_plain(config, str(above[-1]) if above else "config")
+    at = str(above[-1]) if above else "config"
+    check_plain(config, at)
+    config = modernise(config, at)
     if "extends" not in config:
         return config
     if not isinstance(config["extends"], str):
@@ -170,12 +175,13 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
     return merge(base, {k: v for k, v in config.items() if k != "extends"})
 
 
-def fewer_seeds(study: dict, seeds: int | None) -> dict:
-    """A study with only the first `seeds` of the seeds in its grid."""
-    grid = study.get("grid", {})
-    if seeds is None or "seed" not in grid:
-        return study
-    return study | {"grid": grid | {"seed": grid["seed"][:seeds]}}
+def fewer_seeds(study: dict, count: int | None) -> dict:
+    """A study with only the first `count` of the seeds in its grids."""
+    kept = [
+        grid | {"seed": grid["seed"][:count]} if "seed" in grid else grid
+        for grid in grids(study)
+    ]
+    return study | {"grid": kept}
 
 
 def merge(base: dict, over: dict) -> dict:

@@ -15,7 +15,7 @@ MAX_LETTERS = 10_000  # of a text
 MAX_LETTERS_OF_KEY = 200
 MAX_IN_NAME = 255  # of a file or folder
 DEEPEST = 30
-FILES = {"results", "data_dir", "weights", "extends", "section", "claims", "published"}
+FILES = {"results", "data_dir", "weights", "extends", "section", "claims", "literature"}
 FILES |= {"model", "dataset"}
 
 

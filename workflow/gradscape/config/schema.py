@@ -14,6 +14,9 @@ from gradscape.config.yaml import read_yaml
 from gradscape.spec.options import Option
 from gradscape.spec.settings import SETTINGS
 
+UNKNOWN = "additionalProperties"  # what JSON schema calls a key that it does not know
+FORM = ("type", "const")
+
 
 @cache
 def schema() -> dict:
@@ -29,8 +32,8 @@ def schema() -> dict:
     definitions = whole["$defs"]
     definitions["settings"]["properties"] = one
     definitions["where"]["properties"] = either
+    definitions["grid"]["properties"] = many
     study = whole["properties"]["studies"]["additionalProperties"]["properties"]
-    study["grid"]["properties"] = many
     study |= one
     return whole
 
@@ -59,27 +62,22 @@ def validate_options(given: Mapping, options: dict[str, Option] | None, at: str)
 
 def check(rules: Draft202012Validator, config: Any, at: str) -> None:
     check_plain(config, at)
-    errors = list(rules.iter_errors(config))
-    if errors:
-        error = min(errors, key=lambda e: (len(e.path), e.message))
-        raise GradscapeError(describe(closest(error), at))
+    if errors := list(rules.iter_errors(config)):
+        raise GradscapeError(describe(closest(errors), at))
 
 
-def closest(error: ValidationError) -> ValidationError:
-    """If a value may have several forms, what is wrong with the one it resembles most,
-    judged by its type."""
-    wrong_types = {e.schema_path[0] for e in error.context or [] if e.validator == "type"}
-    wrong_types |= {e.schema_path[0] for e in error.context or [] if e.validator == "const"}
-    inside = [e for e in error.context or [] if e.schema_path[0] not in wrong_types]
-    if error.validator != "anyOf" or not inside:
-        return error
-    return closest(min(inside, key=lambda e: len(e.path)))
+def closest(errors: list[ValidationError]) -> ValidationError:
+    """The most telling error: of the outermost, a misspelt key before a missing one. In a
+    value that may have several forms, the error in the form that has its type."""
+    error = min(errors, key=lambda e: (len(e.path), e.validator != UNKNOWN, e.message))
+    forms = [e for e in error.context or [] if e.path or e.validator not in FORM]
+    return closest(forms) if forms else error
 
 
 def describe(error: ValidationError, at: str) -> str:
     """One sentence for a JSON-schema error, naming the key where it stands."""
     key = place(at, tuple(error.absolute_path))
-    if error.validator == "additionalProperties":
+    if error.validator == UNKNOWN:
         known = error.schema.get("properties", {})
         unknown = [name for name in error.instance if name not in known]
         hint = suggest(unknown[0], known) if known else " (there are no options)"
@@ -107,4 +105,7 @@ def describe(error: ValidationError, at: str) -> str:
             pass
     if error.validator in ("minItems", "minProperties"):
         return f"{key}: is empty, so there is nothing to run"
+    if error.context:
+        forms = ", ".join(str(e.validator_value) for e in error.context)
+        return f"{key}: {error.instance!r} is none of {forms}"
     return f"{key}: {error.message}"

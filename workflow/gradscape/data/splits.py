@@ -1,11 +1,11 @@
-"""Which images train and which validate, by the name of the course that set it.
+"""Which images train and which validate.
 
-| name        | training                          | validation                |
-|-------------|-----------------------------------|---------------------------|
-| `edinburgh` | 95 % drawn by `RandomState(0)`    | the rest, ascending       |
-| `fudan`     | all, in order                     | the official test images  |
-| `alberta`   | all but the last 10 %, in order   | the last 10 %             |
-| `sapienza`  | the first 98 %, in order          | the next 2 %              |
+| name                 | stored      | trains on                   | validates on        |
+|----------------------|-------------|-----------------------------|---------------------|
+| `random-5-percent`   | `edinburgh` | 95 % by `RandomState(0)`    | the rest, ascending |
+| `test-as-validation` | `fudan`     | all, in order               | the official test   |
+| `last-10-percent`    | `alberta`   | all but the last 10 %       | the last 10 %       |
+| `last-2-percent`     | `sapienza`  | all but the last 2 %        | the last 2 %        |
 
 On CIFAR's 50,000 that is 47,500 + 2,500, 50,000 + 10,000, 45,000 + 5,000 and 49,000 +
 1,000. The test images are always all the official ones. A split of your own,
@@ -26,32 +26,37 @@ from gradscape.spec.registry import find
 Parts = tuple[np.ndarray, np.ndarray]
 
 
-def edinburgh(dataset: Dataset) -> Parts:
+def random_5_percent(dataset: Dataset) -> Parts:
     n = dataset.train
     train = np.random.RandomState(0).choice(n, n * 19 // 20, replace=False)
     return train, np.setdiff1d(np.arange(n), train)
 
 
-def fudan(dataset: Dataset) -> Parts:
+def test_as_validation(dataset: Dataset) -> Parts:
     everything = np.arange(len(dataset.labels))
     return everything[: dataset.train], everything[dataset.train :]
 
 
-def alberta(dataset: Dataset) -> Parts:
+def last_10_percent(dataset: Dataset) -> Parts:
     n = dataset.train
     return np.arange(n * 9 // 10), np.arange(n * 9 // 10, n)
 
 
-def sapienza(dataset: Dataset) -> Parts:
+def last_2_percent(dataset: Dataset) -> Parts:
     n = dataset.train
     return np.arange(n * 49 // 50), np.arange(n * 49 // 50, n)
 
 
 SPLITS = {
-    "edinburgh": edinburgh,
-    "fudan": fudan,
-    "alberta": alberta,
-    "sapienza": sapienza,
+    "random-5-percent": random_5_percent,
+    "test-as-validation": test_as_validation,
+    "last-10-percent": last_10_percent,
+    "last-2-percent": last_2_percent,
+    # The courses' names are those in records, and in configurations of before.
+    "edinburgh": random_5_percent,
+    "fudan": test_as_validation,
+    "alberta": last_10_percent,
+    "sapienza": last_2_percent,
 }
 
 

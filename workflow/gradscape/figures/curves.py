@@ -18,6 +18,7 @@ from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.labels import setting_label
 from gradscape.spec.study import Figure
 
+WIDE = True
 LINES = ["-", "--", ":", "-."]
 PERCENT = {"train_loss": 1, "val_loss": 1, "train_accuracy": 100, "val_accuracy": 100}
 TOGETHER = 2  # settings up to which training and validation share a panel

@@ -11,6 +11,7 @@ from gradscape.runs.run import FinishedRun
 from gradscape.spec.study import Figure
 
 PROBES = ["explanations"]
+WIDE = True
 LEAST = 4  # images side by side, for which there is always room
 OPACITY = 0.6  # of a map over the image in greys
 LETTER = 3.2  # points, the mean width of a letter in a title

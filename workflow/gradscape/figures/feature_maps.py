@@ -10,6 +10,7 @@ from gradscape.runs.run import FinishedRun
 from gradscape.spec.study import Figure
 
 PROBES = ["feature_maps"]
+WIDE = True
 TITLE = 0.15  # inches
 
 

@@ -16,6 +16,8 @@ from gradscape.spec.labels import model_label, rate_label
 from gradscape.spec.options import Range
 from gradscape.spec.study import Figure
 
+WIDE = True
+
 
 def loss_band(
     figure: Figure,

@@ -1,6 +1,6 @@
 """Mean square of pre-activations and gradients by depth, with the law's prediction."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,10 +10,11 @@ from matplotlib.lines import Line2D
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import model_label
-from gradscape.spec.options import OneOf, Unset
+from gradscape.spec.options import Unset
 from gradscape.spec.study import Figure
 
 PROBES = ["signal"]
+WIDE = True
 START = [
     ("initialisation", "activation", "pre-activations at initialisation"),
     ("initialisation", "gradient", "gradients at initialisation"),
@@ -29,7 +30,7 @@ def signal_propagation(
     figure: Figure,
     runs: list[FinishedRun],
     moment: Annotated[
-        str | None, OneOf(("initialisation", "best")), Unset("both"), "weights to show"
+        Literal["initialisation", "best"] | None, Unset("both"), "weights to show"
     ] = None,
 ):
     """Points: one per layer and seed. Lines: the law at initialisation, where the network

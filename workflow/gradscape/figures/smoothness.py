@@ -17,6 +17,7 @@ from gradscape.spec.labels import model_label, rate_label
 from gradscape.spec.options import Range, Unset
 from gradscape.spec.study import Figure
 
+WIDE = True
 PROBE_WINDOW = 3  # of the definition's
 TITLES = {
     "loss": "loss",

@@ -312,7 +312,7 @@ class StudyView:
 
     @cached_property
     def published(self) -> pd.DataFrame | None:
-        path = self.study.published
+        path = self.study.literature
         return read_published(path) if path else None
 
     @cached_property

@@ -1,22 +1,22 @@
 """An option in one line: its type, its range and what it means, as an annotation.
 
-    learning_rate: Annotated[float, Range(above=0), "base rate"] = 1e-3
+    images: Annotated[int, Range(2), "training images to measure on"] = 500
 
-A run's settings are fields of a dataclass written like this; options of a probe or figure
-are keywords of its function. The JSON schema, the command line and the tables in
-`config/README.md` are made from these lines.
+Options of a probe or a figure are keywords of its function, written like this. A run's
+settings are fields of dataclasses, with what they mean in a sentence below. From these
+lines come the JSON schema, the command line and the tables in `config/README.md`.
 """
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum, auto
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field
 from types import NoneType, UnionType
-from typing import Annotated, Any, get_args, get_origin
-
-import yaml
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 REQUIRED = object()  # in place of a default where there is none
+LATER = object()  # marks a setting that is not in a fingerprint while it has its default
+LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+KINDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,6 @@ class Range:
     above: float | None = None
     below: float | None = None
 
-    def schema(self) -> dict:
-        keywords = {
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "exclusiveMinimum": self.above,
-            "exclusiveMaximum": self.below,
-        }
-        return {key: value for key, value in keywords.items() if value is not None}
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """Which words are accepted."""
-
-    words: tuple[str, ...]
-
-    def schema(self) -> dict:
-        return {"enum": list(self.words)}
-
 
 @dataclass(frozen=True)
 class Named:
@@ -54,9 +35,6 @@ class Named:
 
     kind: str
     own: bool = False
-
-    def schema(self) -> dict:
-        return {}  # the registry checks it, and can suggest a name
 
 
 @dataclass(frozen=True)
@@ -66,64 +44,65 @@ class Unset:
     means: str
 
 
-class Mark(Enum):
-    """What else there is to know about a setting."""
+@dataclass(frozen=True)
+class Spelt:
+    """Words of a configuration, and how records spell them."""
 
-    MODEL = auto()  # a keyword of the model's constructor
-    LATER = auto()  # not part of a fingerprint while it has its default
+    stored: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Option:
-    """Name, types (with NoneType, if it may be unset), default and rules of one option."""
+    """One option: its name, type (None, if that may be anything), default and rules."""
 
     name: str
-    types: tuple[type, ...]
+    type: type | None
     default: Any
-    rules: tuple[Range | OneOf | Named, ...] = ()
     help: str = ""
-    unset: str = ""
-    marks: tuple[Mark, ...] = ()
+    unset: str = ""  # what None means
+    words: tuple = ()  # the only ones accepted
+    range: Range = Range()
+    named: Named | None = None
+    stored: dict = field(default_factory=dict)  # words, as records spell them
+    later: bool = False
 
     @property
     def required(self) -> bool:
         return self.default is REQUIRED
 
-    @property
-    def type(self) -> type | None:
-        """The type of its values; None if that may be anything."""
-        return next((t for t in self.types if t is not NoneType), None)
-
     def schema(self) -> dict:
-        """Its JSON schema."""
-        kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
-        schema = {"type": kinds[self.type]} if self.type in kinds else {}
-        for rule in self.rules:
-            schema |= rule.schema()
-        if "enum" in schema:
-            del schema["type"]
-        return schema
+        """Its JSON schema. Names are left to the registry, which can suggest one."""
+        if self.words:
+            return {"enum": list(self.words)}
+        limits = zip(LIMITS, astuple(self.range), strict=True)
+        kind = {"type": KINDS[self.type]} if self.type in KINDS else {}
+        return kind | {name: limit for name, limit in limits if limit is not None}
 
 
-def option(name: str, annotation: Any, default: Any = REQUIRED) -> Option:
-    """An option from its annotation: `Annotated[types, rules and help …]`, or types."""
+def option(name: str, annotation: Any, default: Any = REQUIRED, help: str = "") -> Option:
+    """An option from its annotation: `Annotated[types, help and rules …]`, or types."""
     extras: list = []
     if get_origin(annotation) is Annotated:
         annotation, *extras = get_args(annotation)
 
-    def of(*kinds: type) -> tuple:
-        return tuple(extra for extra in extras if isinstance(extra, kinds))
+    def given(kind: type, otherwise: Any) -> Any:
+        return next((extra for extra in extras if isinstance(extra, kind)), otherwise)
 
-    union = isinstance(annotation, UnionType)
-    types = get_args(annotation) if union else (annotation,)
+    union = get_origin(annotation) in (Union, UnionType)
+    types = [t for t in (get_args(annotation) if union else [annotation]) if t]
+    literals = [t for t in types if get_origin(t) is Literal]
+    kinds = [t for t in types if isinstance(t, type) and t is not NoneType]
     return Option(
         name=name,
-        types=tuple(t for t in types if isinstance(t, type)),
+        type=str if literals else next(iter(kinds), None),
         default=default,
-        rules=of(Range, OneOf, Named),
-        help="".join(of(str)),
-        unset="".join(unset.means for unset in of(Unset)),
-        marks=of(Mark),
+        help=help or given(str, ""),
+        unset=given(Unset, Unset("")).means,
+        words=tuple(word for literal in literals for word in get_args(literal)),
+        range=given(Range, Range()),
+        named=given(Named, None),
+        stored=given(Spelt, Spelt({})).stored,
+        later=LATER in extras,
     )
 
 
@@ -150,23 +129,23 @@ def options_of(function: ast.FunctionDef) -> dict[str, Option]:
 # All that an annotation or a default may say; anything else is not looked at.
 WORDS: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str}
 CALLS: dict[str, Callable] = {"Range": Range, "Unset": Unset}
+FORMS: dict[str, Any] = {"Annotated": Annotated, "Literal": Literal}
 
 
 def evaluate(node: ast.expr | None) -> Any:
     """The value of an annotation or a default, without running any code."""
-    if isinstance(node, ast.Name):
-        return WORDS.get(node.id)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        left, right = evaluate(node.left), evaluate(node.right)
-        return left | right if left and isinstance(left, type) else right
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
-        if isinstance(node.value, ast.Name) and node.value.id == "Annotated":
-            return Annotated[tuple(map(evaluate, node.slice.elts))]
-        return None
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        words = {k.arg: evaluate(k.value) for k in node.keywords if k.arg}
-        call = CALLS.get(node.func.id)
-        return call(*map(evaluate, node.args), **words) if call else None
+    match node:
+        case ast.Name(name):
+            return WORDS.get(name)
+        case ast.BinOp(left, ast.BitOr(), right):
+            kind, other = evaluate(left), evaluate(right)
+            return kind | other if callable(kind) else other
+        case ast.Subscript(ast.Name(name), inside) if name in FORMS:
+            many = isinstance(inside, ast.Tuple)
+            return FORMS[name][tuple(map(evaluate, inside.elts if many else [inside]))]
+        case ast.Call(ast.Name(name), positional, keywords) if name in CALLS:
+            words = {k.arg: evaluate(k.value) for k in keywords if k.arg}
+            return CALLS[name](*map(evaluate, positional), **words)
     try:
         return ast.literal_eval(node) if node is not None else None
     except ValueError:
@@ -184,19 +163,3 @@ def coerce_integers(values: dict, options: Mapping[str, Option]) -> dict:
 
     wanted = {name for name, option in options.items() if option.type is int}
     return {k: whole(v) if k in wanted else v for k, v in values.items()}
-
-
-def table(options: Iterable[Option]) -> str:
-    """The options as rows of a Markdown table: key, default, meaning."""
-    rows = ["| key | default | meaning |", "|---|---|---|"]
-    rows += [f"| `{o.name}` | {default_text(o)} | {o.help} |" for o in options]
-    return "\n".join(rows)
-
-
-def default_text(option: Option) -> str:
-    """The default as Markdown: as YAML writes it, or in words."""
-    if option.required:
-        return "required"
-    if option.default is None:
-        return option.unset or "none"
-    return f"`{yaml.safe_dump(option.default).splitlines()[0]}`"

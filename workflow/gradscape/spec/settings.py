@@ -1,104 +1,308 @@
-# ruff: noqa: E501  (one line a setting, however long: a table is read by its rows)
-"""All that decides the outcome of one run, one line per setting.
+"""All that decides the outcome of one run: settings in groups, what each means below it.
 
-The schema of the configuration, the command line's options, what `run.json` records and the
-table in `config/README.md` all come from these lines.
+The schema of a configuration, the options of the command line, the settings in `run.json`
+and the table in `config/README.md` all come from these lines. Groups are for the reader
+alone: YAML, records and `Settings` hold all settings side by side, in the order they have
+here.
 """
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Annotated as A
-from typing import get_type_hints
+import ast
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Literal, get_type_hints
 
 from gradscape.spec.options import (
+    LATER,
     REQUIRED,
-    Mark,
     Named,
-    OneOf,
     Option,
     Range,
+    Spelt,
     Unset,
     option,
 )
 
-MODEL = Mark.MODEL  # a keyword that the model's constructor may take
-LATER = Mark.LATER  # younger than the fingerprints of checkpoints that must still fit
-MODELS_OWN = Unset("the model's")
 
-
-# fmt: off
 @dataclass(frozen=True)
-class Settings:
+class Task:
+    """Which network learns which images."""
+
+    model: Annotated[str, Named("model", own=True)]
+    """A name that `gradscape models` lists, or `path/file.py:constructor` of your own."""
+
+    dataset: Annotated[str, Named("dataset", own=True)]
+    """`cifar10`, `cifar100`, `svhn`, `fashion-mnist`, `generated10`, `generated10-small`,
+    `generated100`, or your own images: a folder of class folders, an `.npz`, or
+    `path/file.py:function`."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Keywords of the model's constructor, which a model may take or lack."""
+
+    width: Annotated[int | None, Range(1, 4096)] = None
+    """Filters of the first convolution (`resnet-small`, the Edinburgh networks)."""
+
+    activation: Annotated[str | None, Named("activation")] = None
+    """`relu`, `leaky_relu`, `elu`, `gelu`, `tanh` or `sigmoid`."""
+
+    dropout: Annotated[float | None, Range(0, below=1)] = None
+    """Probability of dropping a unit."""
+
+    batch_norm: bool | None = None
+    """With or without batch normalisation."""
+
+    skip: bool | None = None
+    """With or without skip connections."""
+
+    initialisation: Literal["default", "he", "zero-last", "delta-orthogonal"] | None = None
+    """How the Edinburgh networks start: PyTorch's `default`; `he`, He et al.'s for
+    rectifiers; `zero-last`, the same with each processing block's last convolution at zero;
+    `delta-orthogonal`, Xiao et al.'s: an orthogonal matrix at each kernel's centre."""
+
+    slope: Annotated[float | None, Range(0, 1), LATER] = None
+    """Slope of the Edinburgh networks' leaky rectifiers below zero."""
+
+    eta: Annotated[float | None, Range(above=0, below=1), Unset("off"), LATER] = None
+    """Tailor that slope to the depth instead: orthogonal images end with this cosine
+    (Zhang, Botev & Martens 2022)."""
+
+    reduction_batch_norm: Annotated[bool | None, Unset("as `batch_norm`")] = None
+    """Batch normalisation in the Edinburgh networks' reduction blocks, if not as in the
+    others."""
+
+    reduction_shortcut: Annotated[Literal["pooled", "strided"] | None, Unset("none")] = None
+    """A residual connection through each of those blocks: `pooled`, the average-pooled
+    identity; `strided`, a 1×1 convolution of stride 2."""
+
+    pre_activation: bool | None = None
+    """Normalise and activate before each convolution of a block, not after (Edinburgh
+    networks)."""
+
+    fold_after: Annotated[int | None, Range(0), Unset("never")] = None
+    """Steps after which the Edinburgh networks' batch normalisation stops: the next
+    minibatch's statistics stay as constants; `0` is initialisation from the first
+    minibatch."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The weights that training starts from."""
+
+    pretrained: bool = False
+    """Start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)."""
+
+    freeze: Annotated[Literal["weights", "backbone"] | None, Unset("nothing")] = None
+    """What of the pretrained part does not train: its `weights`, or the whole `backbone`
+    with its running statistics."""
+
+    perturbation: Annotated[int | None, Range(0), Unset("off"), LATER] = None
+    """Before training, flip the last bit of this weight, counted from 0, of the first
+    layer: which runs does rounding decide?"""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is minimised."""
+
+    loss: Annotated[str, Named("loss", own=True)] = "cross_entropy"
+    """`cross_entropy`, `squared_error` or `focal`; validation and test losses are always
+    cross entropy."""
+
+    label_smoothing: Annotated[float, Range(0, below=1)] = 0.0
+    """Label smoothing of the cross entropy."""
+
+    l1: Annotated[float, Range(0)] = 0.0
+    """Factor of the sum of absolute weights added to the loss."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How fast and how long."""
+
+    learning_rate: Annotated[float, Range(above=0)] = 1e-3
+    """Base rate of the schedule."""
+
+    seed: Annotated[int, Range(0, 10**13)] = 0
+    """Seed of initialisation, order and augmentation, but not of the split."""
+
+    epochs: Annotated[int, Range(1, 10**6)] = 100
+    """Passes over the training images."""
+
+    patience: Annotated[int | None, Range(1), Unset("never")] = None
+    """Early stopping: stop after this many epochs without a better validation accuracy."""
+
+    batch_size: Annotated[int, Range(2, 10**6)] = 100
+    """Images per minibatch; the last of an epoch may be smaller."""
+
+
+# As records and fingerprints have them: by the course that set each.
+SPLITS = {
+    "random-5-percent": "edinburgh",
+    "test-as-validation": "fudan",
+    "last-10-percent": "alberta",
+    "last-2-percent": "sapienza",
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which images train and validate, and what is done to them."""
+
+    split: Annotated[str, Named("split", own=True), Spelt(SPLITS)] = "edinburgh"
+    """Which images validate: `random-5-percent`, `last-10-percent` or `last-2-percent` of
+    the training images, or `test-as-validation`, the official test images. Records call
+    these `edinburgh`, `alberta`, `sapienza` and `fudan`, after the courses."""
+
+    train_items: Annotated[int | None, Range(2), Unset("all")] = None
+    """Use only this many training images of the split, the first."""
+
+    validation_items: Annotated[int | None, Range(1), Unset("all")] = None
+    """Use only this many validation images of the split, the first."""
+
+    augmentation: Annotated[str, Named("augmentation")] = "crop-flip"
+    """Of training images: `none`; `flip`; `crop-flip`, a crop with 4 pixels of padding and
+    a flip; `geometric`, a flip, rotation by up to 15°, shift by up to 4 pixels, zoom by up
+    to 15 %; `colour`, brightness, contrast and saturation by up to 40 %, hue by up to 18°;
+    `geometric-colour`."""
+
+    augmentation_strength: Annotated[float, Range(0)] = 1.0
+    """Multiplies those ranges of `geometric` and `colour`."""
+
+    normalisation: Annotated[str, Named("normalisation")] = "dataset"
+    """The mean and deviation to normalise by: of the `dataset`'s own training images, of
+    `cifar10` or `imagenet`, or 0.5 and 0.5 (`half`)."""
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """How a gradient becomes a step."""
+
+    optimiser: Annotated[str, Named("optimiser", own=True)] = "adam"
+    """`adam`, `adamw`, `sgd`, `rmsprop`, or `muon`, this project's own."""
+
+    momentum: Annotated[float, Range(0, below=1)] = 0.9
+    """Momentum of `sgd` and `muon`."""
+
+    nesterov: bool = False
+    """Nesterov's momentum, for `sgd`."""
+
+    weight_decay: Annotated[float, Range(0)] = 0.0
+    """Decoupled with `adamw` and `muon`, an l2 term otherwise."""
+
+    adaptive_clipping: Annotated[float | None, Range(above=0), Unset("off")] = None
+    """Adaptive gradient clipping: the largest norm of a unit's gradient, as a share of its
+    weights' norm; not of the output layer."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes."""
+
+    schedule: Annotated[str, Named("schedule", own=True)] = "cosine"
+    """`constant`, `cosine` (stepped once per epoch), `cosine_per_iteration` (the course's
+    variant since 2023/24: stepped once per minibatch with a period counted in epochs, so
+    the rate swings), `exponential` or `staircase`."""
+
+    final_learning_rate: Annotated[float, Range(0)] = 2e-5
+    """Where a cosine ends."""
+
+    decay: Annotated[float, Range(above=0, maximum=1)] = 0.95
+    """Factor of `exponential` and `staircase`."""
+
+    decay_epochs: Annotated[int, Range(1)] = 1
+    """Epochs between two steps of `staircase`."""
+
+    warmup_epochs: Annotated[int, Range(0)] = 0
+    """Epochs in which the rate first rises linearly."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where it is computed, and how exactly."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`cpu`, `cuda`, or CUDA where there is one."""
+
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
+    """`fp32`, `tf32` or `bf16`; `auto` is bf16 where the device computes it natively, else
+    fp32, and fp32 with `landscape_every`."""
+
+    deterministic: bool = True
+    """Use only algorithms that give the same bits every time."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is measured while it trains, besides losses and accuracies."""
+
+    score_training: Annotated[int | None, Range(1), Unset("off")] = None
+    """Score this many training images, the first, after each epoch as validation images
+    are: not augmented, in evaluation mode; changes no byte of the training."""
+
+    gradient_lag: Annotated[int | None, Range(1, 10**6), Unset("off")] = None
+    """Record, at every step, how far the output layer's gradient and weight are from those
+    this many steps before, the gradient's norm, and its distance over 1, 5 and 20 steps."""
+
+    landscape_every: Annotated[int | None, Range(1), Unset("off")] = None
+    """Measure the loss along the gradient every this many steps; changes no byte of the
+    training."""
+
+    landscape_points: Annotated[int, Range(1, 1000)] = 8
+    """Step sizes of that measurement, evenly from 1/2 to 4 times the learning rate; each
+    costs a forward and a backward pass."""
+
+    landscape_step: bool = False
+    """Measure it along the optimiser's own step as well, from 1/2 to 4 times its length, at
+    as many points."""
+
+    landscape_cap: Annotated[float, Range(above=0)] = 0.4
+    """The largest of those step sizes."""
+
+
+# A dataclass takes the fields of its last base first.
+@dataclass(frozen=True)
+class Settings(
+    Measures,
+    Device,
+    Schedule,
+    Optimiser,
+    Data,
+    Training,
+    Loss,
+    Start,
+    Architecture,
+    Task,
+):
     """What one run is trained with; the defaults are a coursework's."""
 
-    model: A[str, Named("model", own=True), "a name that `gradscape models` lists, or `path/file.py:constructor` of your own"]
-    dataset: A[str, Named("dataset", own=True), "`cifar10`, `cifar100`, `svhn`, `fashion-mnist`, `generated10`, `generated10-small`, `generated100`, or your own images: a folder of class folders, an `.npz`, or `path/file.py:function`"]
-    width: A[int | None, Range(1, 4096), MODEL, MODELS_OWN, "filters of the first convolution, for models that let you choose (`resnet-small`, the Edinburgh networks)"] = None
-    activation: A[str | None, Named("activation"), MODEL, MODELS_OWN, "`relu`, `leaky_relu`, `elu`, `gelu`, `tanh` or `sigmoid`, likewise"] = None
-    dropout: A[float | None, Range(0, below=1), MODEL, MODELS_OWN, "probability of dropping a unit, likewise"] = None
-    batch_norm: A[bool | None, MODEL, MODELS_OWN, "with or without batch normalisation, likewise"] = None
-    skip: A[bool | None, MODEL, MODELS_OWN, "with or without skip connections, likewise"] = None
-    initialisation: A[str | None, OneOf(("default", "he", "zero-last", "delta-orthogonal")), MODEL, MODELS_OWN, "of the Edinburgh networks: PyTorch's `default`; `he`, He et al.'s for rectifiers; `zero-last`, the same with each processing block's last convolution at zero; `delta-orthogonal`, Xiao et al.'s: an orthogonal matrix at each kernel's centre"] = None
-    slope: A[float | None, Range(0, 1), MODEL, MODELS_OWN, LATER, "of the Edinburgh networks' leaky rectifiers"] = None
-    eta: A[float | None, Range(above=0, below=1), MODEL, Unset("off"), LATER, "tailor that slope to the depth instead: orthogonal images end with this cosine (Zhang, Botev & Martens 2022)"] = None
-    perturbation: A[int | None, Range(0), Unset("off"), LATER, "before training, flip the last bit of this weight, counted from 0, of the first layer: which runs does rounding decide?"] = None
-    reduction_batch_norm: A[bool | None, MODEL, Unset("as `batch_norm`"), "batch normalisation in the Edinburgh networks' reduction blocks, if not as in the others"] = None
-    reduction_shortcut: A[str | None, OneOf(("pooled", "strided")), MODEL, Unset("none"), "a residual connection through each of those blocks: `pooled`, the average-pooled identity; `strided`, a 1×1 convolution of stride 2"] = None
-    pre_activation: A[bool | None, MODEL, MODELS_OWN, "normalise and activate before each convolution of a block, not after (Edinburgh networks)"] = None
-    fold_after: A[int | None, Range(0), MODEL, Unset("never"), "steps after which the Edinburgh networks' batch normalisation stops: the next minibatch's statistics stay as constants; `0` is initialisation from the first minibatch"] = None
-    pretrained: A[bool, "start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)"] = False
-    freeze: A[str | None, OneOf(("weights", "backbone")), MODEL, Unset("nothing"), "what of the pretrained part does not train: its `weights`, or the whole `backbone` with its running statistics"] = None
-    loss: A[str, Named("loss", own=True), "what is minimised: `cross_entropy`, `squared_error` or `focal`; validation and test losses are always cross entropy"] = "cross_entropy"
-    label_smoothing: A[float, Range(0, below=1), "of the cross entropy"] = 0.0
-    l1: A[float, Range(0), "factor of the sum of absolute weights added to the loss"] = 0.0
-    learning_rate: A[float, Range(above=0), "base rate"] = 1e-3
-    seed: A[int, Range(0, 10**13), "of initialisation, order and augmentation, but not of the split"] = 0
-    epochs: A[int, Range(1, 10**6), "passes over the training images"] = 100
-    patience: A[int | None, Range(1), Unset("never"), "early stopping: stop after this many epochs without a better validation accuracy"] = None
-    batch_size: A[int, Range(2, 10**6), "images per minibatch; the last of an epoch may be smaller"] = 100
-    split: A[str, Named("split", own=True), "which images validate: `edinburgh` (a random 5 %), `fudan` (the test images), `alberta` (the last 10 %), `sapienza` (2 % after the first 98 %)"] = "edinburgh"
-    train_items: A[int | None, Range(2), Unset("all"), "use only this many training images of the split, the first"] = None
-    validation_items: A[int | None, Range(1), Unset("all"), "likewise for validation"] = None
-    augmentation: A[str, Named("augmentation"), "of training images: `none`; `flip`; `crop-flip`, a crop with 4 pixels of padding and a flip; `geometric`, a flip, rotation by up to 15°, shift by up to 4 pixels, zoom by up to 15 %; `colour`, brightness, contrast and saturation by up to 40 %, hue by up to 18°; `geometric-colour`"] = "crop-flip"
-    augmentation_strength: A[float, Range(0), "multiplies those ranges of `geometric` and `colour`"] = 1.0
-    normalisation: A[str, Named("normalisation"), "the mean and deviation to normalise by: of the `dataset`'s own training images, of `cifar10` or `imagenet`, or 0.5 and 0.5 (`half`)"] = "dataset"
-    optimiser: A[str, Named("optimiser", own=True), "`adam`, `adamw`, `sgd`, `rmsprop`, or `muon`, this project's own"] = "adam"
-    momentum: A[float, Range(0, below=1), "of `sgd` and `muon`"] = 0.9
-    nesterov: A[bool, "of `sgd`"] = False
-    weight_decay: A[float, Range(0), "decoupled with `adamw` and `muon`, an l2 term otherwise"] = 0.0
-    adaptive_clipping: A[float | None, Range(above=0), Unset("off"), "adaptive gradient clipping: the largest norm of a unit's gradient, as a share of its weights' norm; not of the output layer"] = None
-    schedule: A[str, Named("schedule", own=True), "`constant`, `cosine` (stepped once per epoch), `cosine_per_iteration` (the course's variant since 2023/24: stepped once per minibatch with a period counted in epochs, so the rate swings), `exponential` or `staircase`"] = "cosine"
-    final_learning_rate: A[float, Range(0), "where a cosine ends"] = 2e-5
-    decay: A[float, Range(above=0, maximum=1), "factor of `exponential` and `staircase`"] = 0.95
-    decay_epochs: A[int, Range(1), "epochs between two steps of `staircase`"] = 1
-    warmup_epochs: A[int, Range(0), "epochs in which the rate first rises linearly"] = 0
-    device: A[str, OneOf(("auto", "cpu", "cuda")), "`cpu`, `cuda`, or CUDA where there is one"] = "auto"
-    precision: A[str, OneOf(("auto", "fp32", "tf32", "bf16")), "`fp32`, `tf32` or `bf16`; `auto` is bf16 where the device computes it natively, else fp32, and fp32 with `landscape_every`"] = "auto"
-    score_training: A[int | None, Range(1), Unset("off"), "score this many training images, the first, after each epoch as validation images are: not augmented, in evaluation mode; changes no byte of the training"] = None
-    deterministic: A[bool, "use only algorithms that give the same bits every time"] = True
-    gradient_lag: A[int | None, Range(1, 10**6), Unset("off"), "record, at every step, how far the output layer's gradient and weight are from those this many steps before, the gradient's norm, and its distance over 1, 5 and 20 steps"] = None
-    landscape_every: A[int | None, Range(1), Unset("off"), "measure the loss along the gradient every this many steps; changes no byte of the training"] = None
-    landscape_points: A[int, Range(1, 1000), "step sizes of that measurement, evenly from 1/2 to 4 times the learning rate; each costs a forward and a backward pass"] = 8
-    landscape_step: A[bool, "measure it along the optimiser's own step as well, from 1/2 to 4 times its length, at as many points"] = False
-    landscape_cap: A[float, Range(above=0), "the largest of those step sizes"] = 0.4
-# fmt: on
+
+def sentences() -> dict[str, str]:
+    """The sentence below each field, from the source text: Python does not keep it."""
+    found = {}
+    for group in ast.parse(Path(__file__).read_text()).body:
+        lines = group.body if isinstance(group, ast.ClassDef) else []
+        for field, below in pairwise(lines):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id)), ast.Expr(ast.Constant(str(text))):
+                    found[id] = " ".join(text.split())
+    return found
 
 
-def options_of_settings() -> dict[str, Option]:
-    hints = get_type_hints(Settings, include_extras=True)
-    missing = dataclasses.MISSING
-    return {
-        f.name: option(
-            f.name, hints[f.name], REQUIRED if f.default is missing else f.default
-        )
-        for f in dataclasses.fields(Settings)
-    }
+def options_of_settings() -> Iterator[Option]:
+    hints, help = get_type_hints(Settings, include_extras=True), sentences()
+    for name, field in Settings.__dataclass_fields__.items():
+        default = REQUIRED if field.default is MISSING else field.default
+        made = option(name, hints[name], default, help[name])
+        is_models = name in MODEL_SETTINGS and not made.unset
+        yield replace(made, unset="the model's") if is_models else made
 
 
-SETTINGS = options_of_settings()
+MODEL_SETTINGS = [field.name for field in fields(Architecture)]
+SETTINGS = {option.name: option for option in options_of_settings()}
 DEFAULTS = {name: o.default for name, o in SETTINGS.items() if not o.required}
-# Those that a model's constructor may take as keywords of the same name.
-MODEL_SETTINGS = [name for name, o in SETTINGS.items() if MODEL in o.marks]
 
 
 def decisive(settings: Settings) -> dict:
@@ -106,8 +310,8 @@ def decisive(settings: Settings) -> dict:
     where they are set."""
     return {
         name: value
-        for name, value in dataclasses.asdict(settings).items()
-        if LATER not in SETTINGS[name].marks or value != DEFAULTS[name]
+        for name, value in vars(settings).items()
+        if not SETTINGS[name].later or value != DEFAULTS[name]
     }
 
 

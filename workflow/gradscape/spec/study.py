@@ -76,7 +76,7 @@ class Study:
     figures: list[Figure]
     tables: list[str]
     claims: dict[str, dict]
-    published: str | None
+    literature: str | None  # a CSV of published numbers
     files: list[str]  # the user's or gradscape's, that its report is made from
 
 
