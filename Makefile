@@ -1,6 +1,7 @@
 # make demo          set up, then the whole chain on generated images: results/demo/report.pdf
 # make setup         the locked Python environment in .venv; make tex, a small TeX
 # make test          set up, then every check and test; make lint, the checks alone
+# make test-published  set up, then every published PDF again, byte for byte
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
 # make test-faults   set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
 # make published     the published reports again from their tables, without training
@@ -16,8 +17,8 @@ BIN := .venv/bin
 CORES ?= $(shell nproc)
 CONFIG ?= config/demo.yaml
 
-.PHONY: help demo setup tex test lint test-cluster test-faults published docs dag rulegraph \
-  poppler graphviz lock clean
+.PHONY: help demo setup tex test lint test-published test-cluster test-faults published docs \
+  dag rulegraph poppler graphviz lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -27,13 +28,16 @@ demo: setup tex
 	@echo "The report is results/demo/report.pdf; to explore, open results/demo/report.html"
 
 test: lint tex poppler
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not published" --numprocesses 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+test-published: setup tex poppler
+	$(BIN)/python -m pytest -m published tests/test_published.py
 
 test-cluster: setup tex
 	$(BIN)/python -m pytest tests/cluster --durations 0

@@ -1,11 +1,13 @@
 """What the tests share: a copy of the repository to run Snakemake in, data and runs."""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,15 +70,22 @@ SMALL = Settings(
 )
 
 
-# Workers take whole files: these last for minutes, so they go first.
-LONGEST = ["pipeline", "published", "faults", "training", "courses", "anywhere", "cuda"]
+# The longest files. With two workers each begins with one of these halves, and the one that
+# is done first takes over the end of the other's.
+LONGEST = [["pipeline", "training", "faults"], ["published", "anywhere", "courses", "cuda"]]
 
 
 def pytest_collection_modifyitems(items):
-    names = [f"test_{name}" for name in LONGEST]
-    items.sort(
-        key=lambda item: names.index(item.path.stem) if item.path.stem in names else 99
-    )
+    def of(files: list[str]) -> list:
+        return [
+            item for name in files for item in items if item.path.stem == f"test_{name}"
+        ]
+
+    first, second = map(of, LONGEST)
+    long = {*first, *second}
+    rest = [item for item in items if item not in long]
+    place = max(0, len(items) // 2 - len(first))
+    items[:] = [*first, *rest[:place], *second, *rest[place:]]
 
 
 def run(*command, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
@@ -147,6 +156,7 @@ def page_fill(pdf: Path) -> list[float]:
 
 def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "limit(seconds): the time that a test may take")
+    config.addinivalue_line("markers", "published: every PDF again, `make test-published`")
 
 
 @pytest.fixture(autouse=True)
@@ -170,11 +180,31 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def generated(tmp_path_factory) -> Path:
-    """A data folder that holds generated10."""
-    folder = tmp_path_factory.mktemp("data")
-    cli.main(["data", "generated10", "--out", str(folder / "generated10")])
+def shared(tmp_path_factory) -> Path:
+    """A folder that all workers of this session have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """A folder that the first worker to ask for it makes; the others wait."""
+    with folder.with_suffix(".made").open("a+") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        mark.seek(0)
+        if not mark.read():
+            make(folder)
+            mark.write("made")
     return folder
+
+
+@pytest.fixture(scope="session")
+def generated(shared) -> Path:
+    """A data folder that holds generated10."""
+
+    def make(folder: Path) -> None:
+        cli.main(["data", "generated10", "--out", str(folder / "generated10")])
+
+    return made_once(shared / "data", make)
 
 
 @pytest.fixture(scope="session")

@@ -43,11 +43,12 @@ class Parsed(HTMLParser):
         return [had[attribute] or "" for _, had in self.elements if attribute in had]
 
 
-@pytest.fixture
-def experiment(tmp_path) -> Experiment:
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory) -> Experiment:
     """Two runs, one of them probed, of a configuration and with records from a stranger."""
-    results = Results(tmp_path / "results")
-    section = tmp_path / "own.tex.j2"
+    folder = tmp_path_factory.mktemp("page")
+    results = Results(folder / "results")
+    section = folder / "own.tex.j2"
     section.write_text('((= study.figure("flow") =)) ((= study.figure("curves") =))')
     runs = [write_run(results.run("s", "x").parent, m) for m in ("vgg08", "vgg38")]
     record = runs[1].record | {"backend": {"kind": HOSTILE}}

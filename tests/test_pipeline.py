@@ -16,7 +16,7 @@ import pytest
 import yaml
 from pypdf import PdfReader
 
-from conftest import BIN, ROOT, TINY, copy_repository, needs_tex, run, succeed
+from conftest import BIN, ROOT, TINY, copy_repository, made_once, needs_tex, run, succeed
 from gradscape.cli import parser as cli
 
 LITERAL = "snakemake --cores 1 --resources gpu=1 all"
@@ -34,19 +34,22 @@ def planned(repository: Path, *arguments) -> set[str]:
     return {line.split()[0] for line in lines} - {"all"}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
+@pytest.fixture(scope="session")
+def finished(shared) -> Path:
     """A repository in which the literal command has run, for real, on the tiny grid."""
-    repository = copy_repository(tmp_path_factory.mktemp("finished") / "gradscape")
-    default = repository / "config" / "config.yaml"
-    full = default.read_text()
-    default.write_text(TINY)
-    if shutil.which("latexmk") is None:
-        succeed("snakemake", "figures", "--cores", "2", cwd=repository)
-    else:
-        succeed(*LITERAL.split(), cwd=repository)
-    default.write_text(full)
-    return repository
+
+    def make(folder: Path) -> None:
+        repository = copy_repository(folder)
+        default = repository / "config" / "config.yaml"
+        full = default.read_text()
+        default.write_text(TINY)
+        if shutil.which("latexmk") is None:
+            succeed("snakemake", "figures", "--cores", "2", cwd=repository)
+        else:
+            succeed(*LITERAL.split(), cwd=repository)
+        default.write_text(full)
+
+    return made_once(shared / "gradscape", make)
 
 
 @pytest.fixture
@@ -138,28 +141,24 @@ def test_a_title_of_special_characters_compiles_and_the_bytes_repeat(done):
         assert (results / name).read_bytes() == content, name
 
 
-def test_without_latexmk_the_sentence_has_the_apt_line(finished, tmp_path):
-    (tmp_path / "python").symlink_to(sys.executable)
-    (finished / "results" / "tiny" / "report").mkdir(exist_ok=True)
-    done = subprocess.run(
-        [BIN / "gradscape", "pdf", "--results", "results/tiny"],
-        cwd=finished,
-        env=os.environ | {"PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert "latexmk is missing" in done.stderr and "apt-get install" in done.stderr
+def test_without_latexmk_the_sentence_has_the_apt_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "results" / "report").mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["pdf", "--results", str(tmp_path / "results")])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert "latexmk is missing" in said and "apt-get install" in said
 
 
 @needs_tex
-def test_snakemakes_html_report(finished):
+def test_snakemakes_html_report(done):
     succeed(
         *("snakemake", "--report", "report.html", "--cores", "1"),
         *("--configfile", "config/tiny.yaml"),
-        cwd=finished,
+        cwd=done,
     )
-    html = (finished / "report.html").read_text()
+    html = (done / "report.html").read_text()
     assert "Why do deep networks refuse to train" in html  # the landing text
     for shown in ("00 The report", "01 Two rates", "The page to explore", "Table: results"):
         assert shown in html
@@ -252,12 +251,12 @@ def readme_commands() -> list[str]:
     return [line for line in lines if line]
 
 
-def test_the_readmes_commands_are_commands(finished, monkeypatch):
+def test_the_readmes_commands_are_commands(done, monkeypatch):
     """Snakemake's as dry runs, make's likewise, gradscape's for real."""
-    monkeypatch.chdir(finished)
+    monkeypatch.chdir(done)
     commands = readme_commands()
     assert {"make demo", "make test", LITERAL} <= set(commands)
-    (finished / "results" / "demo").mkdir(exist_ok=True)
+    (done / "results" / "demo").mkdir(exist_ok=True)
     for command in commands:
         program, *words = shlex.split(command)
         if program == "source":
@@ -271,7 +270,7 @@ def test_the_readmes_commands_are_commands(finished, monkeypatch):
         if program == "gradscape":
             cli.main(words)
         else:
-            succeed(program, *words, cwd=finished)
+            succeed(program, *words, cwd=done)
 
 
 def test_a_full_run_goes_on_in_pieces_and_on_another_machine(repository, tmp_path):
