@@ -1,6 +1,9 @@
 """What the commands say and do: the first hour with gradscape."""
 
+import json
 import logging
+import shlex
+import signal
 import subprocess
 from types import SimpleNamespace
 
@@ -10,10 +13,12 @@ from snakemake_interface_logger_plugins.common import LogEvent
 import gradscape
 from conftest import ROOT, SMALL, same, succeed
 from gradscape.base.errors import GradscapeError
+from gradscape.cli import commands
 from gradscape.cli import parser as cli
+from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
 from gradscape.pipeline import jobs as dag
-from gradscape.spec.settings import flags
+from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Run
 from gradscape.training import train as engine
 from snakemake_logger_plugin_gradscape import LogHandler, arguments, forecast
@@ -24,8 +29,13 @@ from snakemake_logger_plugin_gradscape import LogHandler, arguments, forecast
     [
         ("trian", "unknown value 'trian' (did you mean 'train'?)"),
         ("train --modle vgg08", "unknown option --modle (did you mean '--model'?)"),
-        ("train", "required: --out, --model, --dataset; see `gradscape train --help`"),
-        ("table reslts --out x", "unknown value 'reslts' (did you mean 'results'?)"),
+        ("train", "required: --out; see `gradscape train --help`"),
+        ("train --out x", "required: --model; see `gradscape train --help`"),
+        ("train --out x --model vgg08", "required: --dataset; see `gradscape train"),
+        ("train --out x --spec {}", "required: --model; see `gradscape train --help`"),
+        ('train --out x --spec {"nam":1}', "run: unknown key 'nam' (did you mean 'name'?)"),
+        ("train --out x --spec nosuch.json", "--spec: cannot be parsed as JSON"),
+        ("table reslts --out x", "unknown table 'reslts' (did you mean 'results'?)"),
         ("train --model vgg08 --epochs x", "argument --epochs: invalid int value: 'x'"),
     ],
 )
@@ -50,6 +60,15 @@ def test_a_shell_completes_commands_options_and_names(capsys):
     assert completed("sub") == ["submission"]
     assert completed("train", "--learn") == ["--learning-rate"]
     assert completed("train", "--model", "vgg38-bn-") == ["vgg38-bn-rc"]
+
+
+@pytest.mark.parametrize("words", ["models", "train --help", "runs --config CONFIG"])
+def test_a_reader_that_leaves_early_ends_a_command_without_a_word(words):
+    config = str(ROOT / "config/config.yaml")
+    command = ["gradscape", *words.replace("CONFIG", config).split()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as left:
+        left.stdout.close()
+        assert left.wait() in (0, 128 + signal.SIGPIPE) and left.stderr.read() == b""
 
 
 # `gradscape train`
@@ -77,6 +96,36 @@ def test_a_finished_folder_is_not_trained_over_without_a_word(generated, tmp_pat
     train(generated, out, "--seed", "5", "--overwrite")
     assert '"seed": 5' in (out / "run.json").read_text()
     assert not (out / "probes").exists()
+
+
+def trained(words: list[str]) -> Run:
+    """The run that a command line describes."""
+    given = vars(cli.parser().parse_args(words))
+    spec = given.get("spec", {})
+    told = {key: given[key] for key in ("study", "name", "varied") if key in given}
+    return commands.run_from(spec, told, {k: given[k] for k in SETTINGS if k in given})
+
+
+def test_a_job_and_a_person_train_the_same_run(capsys):
+    """By JSON, in a file or not, or by the command that `runs --commands` prints."""
+    config = ROOT / "config/cpu.yaml"
+    cli.main(["runs", "--commands", "--config", str(config)])
+    printed = [shlex.split(line)[1:] for line in capsys.readouterr().out.splitlines()]
+    runs = Experiment.from_file(config).runs
+    for run, words in zip(runs, printed, strict=True):
+        job = ["train", "--spec", json.dumps(run.spec), "--out", "x"]
+        assert trained(words) == trained(job) == run
+
+
+def test_a_json_file_does_for_json_and_options_come_on_top(tmp_path):
+    spec = tmp_path / "run.json"
+    spec.write_text(json.dumps({"settings": {"model": "vgg08", "dataset": "generated10"}}))
+    words = ["train", "--out", "x", "--spec", str(spec), "--learning-rate", "1e-2"]
+    assert trained(words) == Run(
+        "command-line",
+        "vgg08_lr1e-2_seed0",
+        Settings("vgg08", "generated10", learning_rate=1e-2),
+    )
 
 
 class Killed(Exception):
@@ -123,7 +172,7 @@ def test_a_configuration_asks_for_tensorboard_without_training_again(monkeypatch
     wildcards = SimpleNamespace(study="degradation", run="vgg08_lr1e-3_seed0")
     config = {"extends": "config/config.yaml"}
     parameters = [
-        dag.Dag(dag.experiment(config | {"tensorboard": wanted})).settings(wildcards)
+        dag.Dag(dag.experiment(config | {"tensorboard": wanted})).run_spec(wildcards)
         for wanted in ("false", "true")
     ]
     assert parameters[0] == parameters[1] and dag.os.environ[dag.TENSORBOARD]

@@ -17,6 +17,7 @@ import threading
 import time
 import zipfile
 from collections import OrderedDict
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -493,8 +494,7 @@ def test_too_little_memory_is_one_sentence_and_no_damage(
     def fail(*words, **options):
         raise error
 
-    monkeypatch.setattr("gradscape.cli.commands.data", fail)
-    fail.__name__ = "data"
+    monkeypatch.setitem(cli.COMMANDS, "data", wraps(cli.COMMANDS["data"])(fail))
     with pytest.raises(SystemExit) as stopped:
         cli.main(["data", "generated10"])
     assert stopped.value.code == 2 and "memory is too small" in capsys.readouterr().err
@@ -583,15 +583,14 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(
     path = tmp_path / "images.npy"
     path.write_text("before")
 
-    def write(arguments) -> None:
+    def write(**arguments) -> None:
         with atomic_write(path) as partial:
             partial.write_text("half")
             raise error
 
     full = SimpleNamespace(free=0)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: full)
-    monkeypatch.setattr("gradscape.cli.commands.data", write)
-    write.__name__ = "data"
+    monkeypatch.setitem(cli.COMMANDS, "data", wraps(cli.COMMANDS["data"])(write))
     with pytest.raises(SystemExit) as stopped:
         cli.main(["data", "generated10"])
     assert stopped.value.code == 2

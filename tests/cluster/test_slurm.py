@@ -156,7 +156,7 @@ def trainings(repository: Path) -> dict[str, tuple[int, str]]:
             continue  # ended meanwhile
         if words[1:4] == ["-m", "gradscape", "train"] and folder == repository:
             gpu = dict(entry.partition("=")[::2] for entry in variables)
-            name = words[words.index("--name") + 1]
+            name = json.loads(words[words.index("--spec") + 1])["name"]
             found[name] = int(process.name), gpu.get("CUDA_VISIBLE_DEVICES")
     return found
 

@@ -39,16 +39,16 @@ rule train:
     resources:
         gpu=dag.gpus,
     params:
-        settings=dag.settings,
+        spec=dag.run_spec,
+        weights=dag.weights_option,
         data=jobs.data_folder,
         out=jobs.folder,
     message:
         "Training {wildcards.study}: {wildcards.run}"
     shell:
         "python -m gradscape train"
-        " {params.settings:q}"
-        " --study {wildcards.study:q}"
-        " --name {wildcards.run:q}"
+        " --spec {params.spec:q}"
+        " {params.weights:q}"
         " --data {params.data:q}"
         " --out {params.out:q}"
         " --threads {threads}"

@@ -1,200 +1,280 @@
-"""Every step of the workflow as a function of its command-line arguments.
+"""Every step of the workflow as a command: a function whose parameters are its arguments.
 
-Imports are inside the commands, so that a command loads only what it needs.
+Imports are inside the functions, so that a command loads only what it needs.
 """
 
-import json
 import os
 import shlex
+from json import dumps
+from pathlib import Path
+from typing import Annotated as A
+from typing import Literal
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import DATA, TENSORBOARD, Results
+from gradscape.base.paths import DATA, REPORT, TENSORBOARD, Results
+from gradscape.cli.arguments import Count
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
 from gradscape.config.schema import validate, validate_options
-from gradscape.spec.options import coerce_integers
-from gradscape.spec.registry import find, names, short
+from gradscape.config.words import stored
+from gradscape.models import pretrained_files
+from gradscape.spec.options import Named, Unset, coerce_integers
+from gradscape.spec.registry import check, find, names, short
 from gradscape.spec.registry import options as options_of
 from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Figure, Run, run_name
 
+Config = A[Path, "what to run and report, as YAML"]
+ResultsFolder = A[Path | None, Unset("the config's results"), "folder of what is made"]
+DataFolder = A[Path, "folder of the datasets"]
+RunFolder = A[Path, "the run's directory"]
+RunFolders = A[list[Path], "run directories"]
+Own = A[list[str], "path/file.py:name of yours that the run's settings name"]
+Threads = A[Count, "of the CPU"]
+Document = A[str, f"{REPORT} (default), a study or a course"]
 
-def experiment(arguments) -> Experiment:
-    """The configuration that a command names, with the results folder to use."""
-    return Experiment.from_file(arguments.config, arguments.results)
 
-
-def data(arguments) -> None:
+def data(
+    dataset: A[str, Named("dataset"), "as a configuration calls it"],
+    *,
+    out: A[Path | None, Unset(f"in {DATA}"), "folder to write"] = None,
+    data_dir: A[str | None, "folder with the archive or its extracted form"] = None,
+) -> None:
     """get a dataset and lay it out as arrays"""
     from gradscape.base.files import folder_lock
     from gradscape.data.datasets import acquire
     from gradscape.data.store import save
 
-    out = arguments.out or DATA / short(arguments.name)
+    out = out or DATA / short(dataset)
     with folder_lock(out) as waited:
         if waited and (out / "dataset.json").exists():
             return  # the other process has made it; this file is written last
-        dataset = acquire(arguments.name, arguments.data_dir)
-        save(dataset, out)
-    known = dataset.facts
+        images = acquire(dataset, data_dir)
+        save(images, out)
+    known = images.facts
     print(
-        f"{dataset.name}: {known.train:,} images for training, {known.test:,} for testing, "
+        f"{images.name}: {known.train:,} images for training, {known.test:,} for testing, "
         f"in {known.classes} classes, in {out}"
     )
 
 
-def weights(arguments) -> None:
+def weights(model: A[Literal[tuple(pretrained_files())], ""]) -> None:
     """download a network's ImageNet weights and check their hash"""
     from gradscape.base.files import folder_lock
     from gradscape.models.pretrained import download
 
-    out = downloaded_weights(arguments.model)
+    out = downloaded_weights(model)
     with folder_lock(out.parent):
         if not out.exists():
-            download(arguments.model, out)
+            download(model, out)
     print(out)
 
 
-def train(arguments) -> None:
+def train(
+    *,
+    out: RunFolder,
+    spec: A[dict | None, "study, name, settings, varied; options come on top"] = None,
+    data: DataFolder = DATA,
+    study: A[str | None, Unset("command-line"), "the run's study"] = None,
+    name: A[str | None, Unset("model, learning rate and seed"), "the run's name"] = None,
+    varied: A[dict | None, "what tells the run apart besides these"] = None,
+    threads: Threads = 1,
+    checkpoint_seconds: A[float, "between two checkpoints"] = 20.0,
+    tensorboard: A[bool, "event files, in the run's directory"] = False,
+    overwrite: A[bool, "replace another run, and all that was measured on it"] = False,
+    weights: A[Path | None, Unset("downloaded"), "pretrained"] = None,
+    **settings,
+) -> None:
     """train one run, or resume it where it stopped"""
-    settings = settings_from(arguments)
+    run = run_from(spec or {}, {"study": study, "name": name, "varied": varied}, settings)
 
     from gradscape.base.files import folder_lock, say
     from gradscape.data.store import load
     from gradscape.runs.existing import is_finished, summary
     from gradscape.training.train import train as train_run
 
-    if settings.pretrained and arguments.weights is None:
-        arguments.weights = downloaded_weights(settings.model)
-    name, out = arguments.name or run_name(settings), arguments.out
-    run = Run(arguments.study, name, settings, mapping(arguments.varied, "--varied"))
-    dataset = load(arguments.data / short(settings.dataset), settings.dataset)
+    if run.settings.pretrained and weights is None:
+        weights = downloaded_weights(run.settings.model)
+    images = load(data / short(run.settings.dataset), run.settings.dataset)
     with folder_lock(out):
-        if is_finished(out, settings, dataset.checksum, arguments.overwrite):
+        if is_finished(out, run.settings, images.checksum, overwrite):
             say(f"{out}: already finished; --overwrite trains it again")
         else:
             train_run(
                 run,
-                dataset,
+                images,
                 out,
-                threads=arguments.threads,
-                checkpoint_seconds=arguments.checkpoint_seconds,
-                tensorboard=arguments.tensorboard or TENSORBOARD in os.environ,
-                pretrained=arguments.weights,
+                threads=threads,
+                checkpoint_seconds=checkpoint_seconds,
+                tensorboard=tensorboard or TENSORBOARD in os.environ,
+                pretrained=weights,
             )
     print(f"{summary(out)}, in {out}")
 
 
-def probe(arguments) -> None:
+def run_from(spec: dict, told: dict, settings: dict) -> Run:
+    """The run of `--spec` with what other options say, checked as a configuration's is."""
+    run = {"study": "command-line", "varied": {}} | spec
+    run |= {key: value for key, value in told.items() if value is not None}
+    run["settings"] = stored(run.get("settings", {}) | settings)
+    validate(run, "run", "run")
+    for name, setting in SETTINGS.items():
+        if setting.required and name not in run["settings"]:
+            raise GradscapeError(f"required: --{name}; see `gradscape train --help`")
+    run["settings"] = Settings(**coerce_integers(run["settings"], SETTINGS))
+    check_settings(run["settings"], "run.settings")
+    return Run(**({"name": run_name(run["settings"])} | run))
+
+
+def probe(
+    probe: A[str, Named("probe"), f"{', '.join(names('probe'))}, or path/file.py:function"],
+    *,
+    run: RunFolder,
+    own: Own = (),
+    data: DataFolder = DATA,
+    out: A[Path, "CSV file to write"],
+    options: A[dict | None, "as in the config"] = None,
+    threads: Threads = 1,
+) -> None:
     """measure a trained network from its weights and its training images"""
     from gradscape.training.record import write_csv
 
-    options = mapping(arguments.options, "--options")
-    known = options_of("probe", arguments.name)
-    validate_options(options, known, "--options")
-    measure = find("probe", arguments.name)
-    rows = measure(trained(arguments), **coerce_integers(options, known or {}))
-    write_csv(arguments.out, rows)
-    print(f"{arguments.name}: {len(rows):,} rows, in {arguments.out}")
+    known, given = options_of("probe", probe), options or {}
+    validate_options(given, known, "--options")
+    measure = find("probe", probe)
+    trained = read(run, own, data, threads)
+    rows = measure(trained, **coerce_integers(given, known or {}))
+    write_csv(out, rows)
+    print(f"{probe}: {len(rows):,} rows, in {out}")
 
 
-def test(arguments) -> None:
+def test(
+    *, run: RunFolder, own: Own = (), data: DataFolder = DATA, threads: Threads = 1
+) -> None:
     """classify the test images with a trained network, one at a time on the CPU"""
     from gradscape.probes.trained import one_at_a_time
 
-    accuracy, images, seconds = one_at_a_time(trained(arguments, "cpu"))
+    trained = read(run, own, data, threads, "cpu")
+    accuracy, images, seconds = one_at_a_time(trained)
     print(f"accuracy  {accuracy:.4f} on {images:,} test images")
-    print(f"time      {seconds:.1f} s, batch size 1, {arguments.threads} threads")
+    print(f"time      {seconds:.1f} s, batch size 1, {threads} threads")
 
 
-def figure(arguments) -> None:
+def read(run: Path, own, data: Path, threads: int, device: str = ""):
+    """A trained network, with its settings checked: somebody else may have sent it."""
+    from gradscape.probes.trained import Trained
+
+    trained = Trained(run, data, threads, device, own)
+    values = {k: v for k, v in vars(trained.settings).items() if v is not None}
+    validate(values, f"{run}: settings", "settings")
+    return trained
+
+
+def figure(
+    *,
+    spec: A[dict, 'as in the config, such as {"draw": "curves", "where": {"seed": 0}}'],
+    out: A[list[Path], "files to write"],
+    runs: RunFolders = (),
+) -> None:
     """draw one figure from the tables of finished runs"""
     from gradscape.figures.drawing import draw
     from gradscape.runs.run import FinishedRun
 
-    given = mapping(arguments.spec, "--spec")
-    validate(given, "--spec", "figure")
-    spec = Figure(**given)
-    known = options_of("figure", spec.draw)
-    validate_options(spec.options, known, "--spec.options")
-    draw(spec, [FinishedRun(path) for path in arguments.runs], arguments.out)
+    validate(spec, "--spec", "figure")
+    chosen = Figure(**({"study": "", "name": out[0].stem} | spec))
+    validate_options(chosen.options, options_of("figure", chosen.draw), "--spec.options")
+    draw(chosen, [FinishedRun(path) for path in runs], out)
 
 
-def table(arguments) -> None:
+def table(
+    table: A[str, Named("table"), ", ".join(names("table"))],
+    *,
+    out: A[Path, "CSV file to write"],
+    runs: RunFolders = (),
+) -> None:
     """gather a study's finished runs into a table"""
+    check("table", table)
+
     from gradscape.claims.tables import write_table
     from gradscape.runs.run import FinishedRun
 
-    runs = map(FinishedRun, arguments.runs)  # one at a time: there may be thousands
-    write_table(arguments.name, runs, arguments.out)
+    write_table(table, map(FinishedRun, runs), out)  # one at a time: may be thousands
 
 
-def report(arguments) -> None:
+def report(*, config: Config, results: ResultsFolder = None) -> None:
     """draw, write and compile the report from the finished runs, and write its HTML page"""
     from gradscape.report.build import build
     from gradscape.report.page import write_page
 
-    chosen = experiment(arguments)
+    experiment = Experiment.from_file(config, results)
     try:
-        build(chosen)
+        build(experiment)
     except GradscapeError:  # such as that there is no LaTeX
-        write_page(chosen)
+        write_page(experiment)
         raise
-    write_page(chosen)
+    write_page(experiment)
 
 
-def page(arguments) -> None:
+def page(*, config: Config, results: ResultsFolder = None) -> None:
     """write the report as one HTML page to explore, from finished runs and figures"""
     from gradscape.report.page import write_page
 
-    write_page(experiment(arguments))
+    write_page(Experiment.from_file(config, results))
 
 
-def tex(arguments) -> None:
+def tex(
+    document: Document = REPORT, *, config: Config, results: ResultsFolder = None
+) -> None:
     """write a document's LaTeX from finished figures and tables"""
     from gradscape.report.build import write_tex
 
-    write_tex(experiment(arguments), arguments.document)
+    write_tex(Experiment.from_file(config, results), document)
 
 
-def pdf(arguments) -> None:
+def pdf(document: Document = REPORT, *, results: A[Path, "as for tex"]) -> None:
     """compile a document's LaTeX"""
     from gradscape.report.latex import compile_pdf
 
-    compile_pdf(Results(arguments.results), arguments.document)
+    compile_pdf(Results(results), document)
 
 
-def diff(arguments) -> None:
+def diff(
+    old: A[Path, "results/<config>"],
+    new: A[Path, "another, which gets report-diff.pdf"],
+) -> None:
     """mark what changed between the reports of two results folders, by latexdiff"""
     from gradscape.report.diff import write_diff
 
-    print(write_diff(arguments.old, arguments.new))
+    print(write_diff(old, new))
 
 
-def publish(arguments) -> None:
+def publish(
+    *, config: Config, results: ResultsFolder = None, out: A[Path, "folder for the tables"]
+) -> None:
     """save the finished runs as tables, without weights, for reports to use"""
     from gradscape.report.publish import publish as publish_runs
 
-    chosen = experiment(arguments)
-    count = publish_runs(chosen, Results(arguments.out))
-    print(f"{count} of {len(chosen.runs)} runs are in {arguments.out}")
+    experiment = Experiment.from_file(config, results)
+    count = publish_runs(experiment, Results(out))
+    print(f"{count} of {len(experiment.runs)} runs are in {out}")
 
 
-def submission(arguments) -> None:
+def submission(
+    course: A[str, Named("course"), ", ".join(names("course"))],
+    *,
+    student: A[str, "number, or as asked"],
+    config: Config,
+    results: ResultsFolder = None,
+) -> None:
     """pack what a course wants handed in"""
+    check("course", course)
+
     from gradscape.cli.submission import write_submission
 
-    print(write_submission(experiment(arguments), arguments.course, arguments.student))
+    print(write_submission(Experiment.from_file(config, results), course, student))
 
 
-def new(arguments) -> None:
-    """lay out a project of your own: a configuration, a Snakefile, a network, a claim"""
-    from gradscape.cli.new import lay_out
-
-    print(lay_out(arguments.folder))
-
-
-def models(arguments) -> None:
+def models(*, json: A[bool, "as JSON"] = False) -> None:
     """list every model with its parameters and layers"""
     from gradscape.models import build
     from gradscape.models.blocks import layer_counts, parameter_count
@@ -206,8 +286,8 @@ def models(arguments) -> None:
             for classes in (10, 100)
         }
         rows.append({"model": name, **parameters, **layer_counts(build(name, 10))})
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
+    if json:
+        print(dumps(rows, indent=2))
         return
     print(f"{'':<14} {'parameters':^23} {'layers':^17}")
     print(f"{'model':<14} {'10 classes':>11} {'100 classes':>11}   conv   bn linear")
@@ -218,61 +298,39 @@ def models(arguments) -> None:
         )
 
 
-def runs(arguments) -> None:
+def runs(
+    *,
+    config: Config,
+    results: ResultsFolder = None,
+    commands: A[bool, "as commands that train"] = False,
+) -> None:
     """list the runs of a configuration, or the commands that train them"""
-    chosen = experiment(arguments)
-    for run in chosen.runs:
+    experiment = Experiment.from_file(config, results)
+    for run in experiment.runs:
         words = [*flags(run.settings), "--study", run.study, "--name", run.name]
-        words += ["--varied", json.dumps(run.varied), "--out", str(chosen.directory(run))]
-        print(f"gradscape train {shlex.join(words)}" if arguments.commands else run.id)
+        words += ["--varied", dumps(run.varied)] if run.varied else []
+        words += ["--out", str(experiment.directory(run))]
+        print(f"gradscape train {shlex.join(words)}" if commands else run.id)
 
 
-def plan(arguments) -> None:
+def plan(
+    *,
+    config: Config,
+    results: ResultsFolder = None,
+    on: A[str | None, Unset("this one's"), "kind of device"] = None,
+) -> None:
     """estimate what a configuration will cost: device-hours, disk, the longest chain"""
     from gradscape.pipeline.cost import plan as plan_costs
 
-    print(plan_costs(experiment(arguments), arguments.on))
+    print(plan_costs(Experiment.from_file(config, results), on))
 
 
-def completion(arguments) -> None:
-    """print what makes a shell complete commands, options and names"""
-    import shtab
+def new(folder: A[Path, "a new or empty folder"]) -> None:
+    """lay out a project of your own: a configuration, a Snakefile, a network, a claim"""
+    from gradscape.cli.new import lay_out
 
-    from gradscape.cli.parser import parser
-
-    print(shtab.complete(parser(), shell=arguments.shell))
+    print(lay_out(folder))
 
 
-def mapping(text: str, flag: str) -> dict:
-    """An argument that is a JSON object."""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise GradscapeError(f"{flag}: cannot be parsed as JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise GradscapeError(f"{flag}: is no JSON object")
-    return content
-
-
-def trained(arguments, device: str = ""):
-    """The run that a command names, with its settings checked: another may have sent it."""
-    from gradscape.probes.trained import Trained
-
-    where = (arguments.run, arguments.data, arguments.threads)
-    run = Trained(*where, device, arguments.own)
-    check_known(run.settings, f"{arguments.run}: settings")
-    return run
-
-
-def settings_from(arguments) -> Settings:
-    """The settings on the command line, checked against the schema like a config's."""
-    values = {name: getattr(arguments, name) for name in SETTINGS}
-    settings = Settings(**values)
-    check_known(settings, "command line")
-    check_settings(settings, "command line")
-    return settings
-
-
-def check_known(settings: Settings, at: str) -> None:
-    given = {k: v for k, v in vars(settings).items() if v is not None}
-    validate(given, at, "settings")
+COMMANDS = [data, weights, train, probe, test, figure, table, report, page, tex, pdf, diff]
+COMMANDS += [publish, submission, models, runs, plan, new]

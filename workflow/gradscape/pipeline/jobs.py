@@ -24,7 +24,6 @@ from gradscape.config.expand import NAMED
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.spec.registry import is_custom, names, short, source
-from gradscape.spec.settings import flags
 from gradscape.spec.study import Figure, Probe, Run
 
 MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
@@ -124,11 +123,12 @@ class Dag:
 
     # rule train
 
-    def settings(self, wildcards) -> list[str]:
-        run = self._run(wildcards)
-        weights = self.experiment.pretrained(run)
-        words = flags(run.settings) + (["--weights", str(weights)] if weights else [])
-        return [*words, "--varied", json.dumps(run.varied)]
+    def run_spec(self, wildcards) -> str:
+        return json.dumps(self._run(wildcards).spec)
+
+    def weights_option(self, wildcards) -> list[str]:
+        weights = self.experiment.pretrained(self._run(wildcards))
+        return ["--weights", str(weights)] if weights else []
 
     def weights(self, wildcards) -> list[str]:
         weights = self.experiment.pretrained(self._run(wildcards))

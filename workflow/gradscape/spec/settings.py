@@ -326,13 +326,19 @@ def differences(old: dict, new: dict) -> str:
     return ", ".join(f"{n} was {was} and is {now}" for n, was, now in pairs if was != now)
 
 
+def changed(settings: Settings) -> dict:
+    """The settings that do not have their defaults."""
+    values = vars(settings).items()
+    return {n: v for n, v in values if n not in DEFAULTS or v != DEFAULTS[n]}
+
+
 def flags(settings: Settings) -> list[str]:
-    """Settings as command-line arguments; those that are None are left out."""
+    """The same as command-line arguments."""
     words = []
-    for name, value in vars(settings).items():
+    for name, value in changed(settings).items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words.append(flag if value else flag.replace("--", "--no-", 1))
-        elif value is not None:
+        else:
             words += [flag, str(value)]
     return words

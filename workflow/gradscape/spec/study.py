@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from gradscape.spec.registry import declared, is_custom, short
-from gradscape.spec.settings import Settings
+from gradscape.spec.settings import Settings, changed
 
 COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
 VARIANT = "variant"
@@ -29,6 +29,11 @@ class Run:
     @property
     def traits(self) -> dict:
         return traits(vars(self.settings), self.varied)
+
+    @property
+    def spec(self) -> dict:
+        """The run as `gradscape train --spec` takes it."""
+        return vars(self) | {"settings": changed(self.settings)}
 
 
 @dataclass(frozen=True)

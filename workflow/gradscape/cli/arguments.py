@@ -1,0 +1,162 @@
+"""Arguments from a function's parameters, and one sentence for each mistake in them."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from inspect import Parameter, signature
+from itertools import takewhile
+from pathlib import Path
+from typing import Annotated, NoReturn, get_args, get_origin
+
+from gradscape.base.errors import GradscapeError, suggest
+from gradscape.config.schema import schema
+from gradscape.config.yaml import read_yaml
+from gradscape.spec.options import REQUIRED, Option, option
+from gradscape.spec.registry import names
+from gradscape.spec.settings import SETTINGS
+
+# How shtab has a shell complete file names; importing it for this would cost every start.
+FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+FILES |= {"fish": "(__fish_complete_path (commandline -ct))"}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but an error is one sentence, with the likeliest word for an unknown one.
+
+    typer and cyclopts do the same, and make every command start 0.2 s later: a grid of a
+    thousand jobs would pay minutes.
+    """
+
+    def add_argument(self, *flags, **options) -> argparse.Action:
+        action = super().add_argument(*flags, **options)
+        if action.type is Path:
+            action.complete = FILES
+        return action
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Name a misspelt option first: the required one that it stands for is missing."""
+        args = sys.argv[1:] if args is None else list(args)
+        known = self._option_string_actions
+        for word in takewhile(self.is_mine, args):
+            flag = word.partition("=")[0]
+            if flag.startswith("--") and not any(k.startswith(flag) for k in known):
+                self.error(f"unknown option {flag}{suggest(flag, known)}")
+        return super().parse_known_args(args, namespace)
+
+    def is_mine(self, word: str) -> bool:
+        """Is the word for this parser, and not for the command that it stands before?"""
+        return word != "--" and (self._subparsers is None or word.startswith("-"))
+
+    def _check_value(self, action: argparse.Action, value) -> None:
+        if action.choices is not None and value not in action.choices:
+            hint = suggest(value, map(str, action.choices))
+            raise argparse.ArgumentError(action, f"unknown value {value!r}{hint}")
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(fail(f"{message}; see `{self.prog} --help`"))
+
+
+def fail(sentence: str, code: int = 2) -> int:
+    print(f"gradscape: {sentence}", file=sys.stderr)
+    return code
+
+
+class Known:
+    """Lazy choices: used for completion, not validation. Other words may be the user's own,
+    and are checked, with a better sentence, where a configuration's are."""
+
+    def __init__(self, words: Callable[[], Iterable[str]]):
+        self.words = words
+
+    def __contains__(self, word: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words())
+
+
+class Json(argparse.Action):
+    """A mapping, given as JSON text or as the path of a JSON or YAML file."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        setattr(namespace, self.dest, read_json(str(values), str(option_string)))
+
+
+def read_json(text: str, flag: str) -> dict:
+    if not text.lstrip().startswith("{") and Path(text).exists():
+        return read_yaml(Path(text))
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise GradscapeError(f"{flag}: cannot be parsed as JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise GradscapeError(f"{flag}: is no JSON object")
+    return content
+
+
+class Count(int):
+    """A number of threads, as many as the configuration's schema lets be."""
+
+    def __new__(cls, text: str):
+        most = schema()["properties"]["threads"]["maximum"]
+        if not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between 1 and {most:,}")
+        return super().__new__(cls, text)
+
+
+def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
+    """A command's parameters as arguments: those after a `*` as options, others by place,
+    `**settings` as an option a setting. What is not given keeps the function's default."""
+    for name, parameter in signature(function).parameters.items():
+        if parameter.kind is Parameter.VAR_KEYWORD:
+            for setting in SETTINGS.values():  # what is required may stand in `--spec`
+                add(parser, setting, required=False)
+            continue
+        default = REQUIRED if parameter.default is Parameter.empty else parameter.default
+        kind, *about = get_args(parameter.annotation)
+        many = get_origin(kind) is list
+        kind = get_args(kind)[0] if many else kind
+        known = option(name, Annotated[(kind, *about)], default)
+        by_place = parameter.kind is Parameter.POSITIONAL_OR_KEYWORD
+        add(parser, known, known.required, by_place, many)
+
+
+def add(
+    parser: argparse.ArgumentParser,
+    option: Option,
+    required: bool,
+    by_place: bool = False,
+    many: bool = False,
+) -> None:
+    """An option as an argument, which is in the namespace only if it is given."""
+    about: dict = {"default": argparse.SUPPRESS, "help": explained(option, by_place)}
+    if option.type is bool:
+        about["action"] = argparse.BooleanOptionalAction
+    elif option.type is dict:
+        about |= {"action": Json, "metavar": "JSON"}
+    else:
+        about |= {"type": option.type, "metavar": option.type.__name__.upper()}
+        about["choices"] = choices(option)
+    if many:
+        about |= {"action": "extend", "nargs": "+" if required else "*"}
+    if by_place:
+        about |= {"metavar": option.name.upper(), "nargs": None if required else "?"}
+        parser.add_argument(option.name, **about)
+    else:
+        flag = f"--{option.name.replace('_', '-')}"
+        parser.add_argument(flag, required=required, **about)
+
+
+def explained(option: Option, by_place: bool) -> str:
+    """An option's help, with its default where that says something."""
+    shown = option.unset or option.default
+    says = "" if shown in (None, False, ()) or by_place else f" (default: {shown})"
+    text = f"{option.help}{' (required)' if option.required else says}"
+    return text.replace("%", "%%").replace("`", "")
+
+
+def choices(option: Option) -> Known | tuple[str, ...] | None:
+    named = option.named
+    return option.words or (Known(partial(names, named.kind)) if named else None)
