@@ -35,7 +35,7 @@ from gradscape.models import build
 from gradscape.spec.settings import Settings
 from gradscape.training.device import configure, has_fast_bf16
 from gradscape.training.lease import RUNS_PER_GPU
-from gradscape.training.train import Training
+from gradscape.training.loop import Training
 
 NETWORKS = {
     "vgg08": Settings("vgg08", "cifar100"),
@@ -98,15 +98,10 @@ def engine_steps(settings: Settings, dataset: Dataset, threads: int) -> Iterator
     backend = configure(settings.device, settings.precision, True, threads)
     training = Training(replace(settings, train_items=ITEMS), dataset, backend)
     while True:
-        training.train.draw(settings.seed, training.history.epoch)
-        if backend.is_cuda and not training.step.graphs:
-            training.step.capture()
+        training.begin_epoch()
         training.step.index.zero_()
         for at, size in enumerate(training.train.sizes):
-            if training.due_for_probe(at):
-                training.probe(at, settings.learning_rate)
-            else:
-                training.step(size)
+            training.advance(at, settings.learning_rate)
             yield size
 
 

@@ -219,7 +219,7 @@ def cifar() -> Path:
 def make(settings: Settings, dataset):
     """A training that has not begun."""
     from gradscape.training.device import configure
-    from gradscape.training.train import Training
+    from gradscape.training.loop import Training
 
     backend = configure(settings.device, settings.precision, True, threads=1)
     return Training(settings, dataset, backend)

@@ -27,8 +27,9 @@ from gradscape.spec.study import Run
 from gradscape.training.device import Backend, allow_tf32
 from gradscape.training.dry_run import dry_run
 from gradscape.training.forward import Forward
+from gradscape.training.loop import Training
 from gradscape.training.step import WARMUP_RUNS
-from gradscape.training.train import Stopped, Training, train
+from gradscape.training.train import Stopped, train
 
 SMALL = replace(SMALL_ON_CPU, device="cuda", precision="auto")
 EVERY_PATH = [

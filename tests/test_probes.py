@@ -23,8 +23,8 @@ from gradscape.probes.trained import Trained
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Figure, Run
-from gradscape.training.along_gradient import along, step_sizes
 from gradscape.training.gradient_change import GradientChange
+from gradscape.training.landscape import along, step_sizes
 from gradscape.training.record import finish
 from gradscape.training.save import step_arrays
 from gradscape.training.train import train

@@ -11,11 +11,11 @@ from torch import nn
 from conftest import SMALL, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.metrics import METRICS
-from gradscape.claims.theory import SLOPE, residual_mean_squares
 from gradscape.data.store import load
 from gradscape.figures.drawing import draw
 from gradscape.figures.phase import ended, points_of
 from gradscape.models import build
+from gradscape.models.laws import SLOPE, residual_mean_squares
 from gradscape.probes.hessian import filter_units, hessian_product, in_units
 from gradscape.probes.lesion import lesion, removable, without
 from gradscape.probes.predictions import predictions
@@ -29,7 +29,7 @@ from gradscape.probes.trainability import (
 from gradscape.probes.trained import Trained, with_statistics_of
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.study import Figure, Run
-from gradscape.training.along_gradient import along, step_sizes
+from gradscape.training.landscape import along, step_sizes
 from gradscape.training.train import train
 
 
@@ -58,7 +58,7 @@ def with_probe(run: FinishedRun, probe: str, columns: dict) -> FinishedRun:
 
 def test_without_a_bend_a_residual_stream_grows_by_one_per_block():
     np.testing.assert_allclose(residual_mean_squares(4, slope=1), [1, 2, 3, 4], rtol=0.01)
-    bent = residual_mean_squares(2)
+    bent = residual_mean_squares(2, SLOPE)
     assert bent[0] == pytest.approx((1 + SLOPE**2) / 2, rel=0.01)
     # φ of N(0, 2) would have twice that; x ≥ 0 is let through, so there is more.
     assert 1 < bent[1] < 1.5
@@ -90,7 +90,7 @@ def test_the_laws_are_read_from_the_signals_table(tmp_path):
     assert measured["image_share"] == pytest.approx(1e-3 / 4)
     share = np.log10(100 / 1.5) / np.log10(40 / 1.5**2)
     assert measured["reduction_share"] == pytest.approx(share)
-    expected = np.array([0.55, 1.0]) / residual_mean_squares(2) - 1
+    expected = np.array([0.55, 1.0]) / residual_mean_squares(2, SLOPE) - 1
     assert measured["residual_deviation"] == pytest.approx(np.abs(expected).max())
     assert measured["normalised_gradient_growth"] == pytest.approx(1.4534, abs=1e-4)
 

@@ -18,6 +18,7 @@ from gradscape.claims.smoothness import (
     ratio_at_equal_loss,
     width,
 )
+from gradscape.models.laws import SLOPE, normalised_gradient_growth
 from gradscape.runs.run import FinishedRun
 
 
@@ -271,7 +272,7 @@ METRICS = {
     "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
     "gradient_range": of_one(theory.gradient_range),
     "gradient_growth": of_one(theory.gradient_growth),
-    "normalised_gradient_growth": lambda runs: theory.normalised_gradient_growth(),
+    "normalised_gradient_growth": lambda runs: normalised_gradient_growth(SLOPE),
     "residual_deviation": of_one(theory.residual_deviation),
     "reduction_share": of_one(theory.reduction_share),
     "image_share": of_one(theory.image_share),

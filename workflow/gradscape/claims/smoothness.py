@@ -27,7 +27,7 @@ import pandas as pd
 from gradscape.runs.run import FinishedRun
 
 MEASURES = ["loss", "gradient", "beta"]  # the courses' and the paper's
-REACH = (0.5, 4.0)  # times a step's length, as `training/along_gradient.py` goes
+REACH = (0.5, 4.0)  # times a step's length, as `training/landscape.py` goes
 LEVELS = 10  # of the training loss, at which two runs are compared
 MIN_LEVELS = 3  # of these levels that both must reach
 Band = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps, smallest, largest: [n] each

@@ -1,52 +1,16 @@
-"""What theory says of a network before and while it trains, and what the runs' tables say.
-
-The laws are for wide, dense networks with random weights; nothing is fitted. Mean squares
-are over images, channels and positions, `a` is the slope of the leaky ReLU φ.
-"""
+"""Theory as runs' tables have it, beside the predictions of `models/laws.py`."""
 
 import numpy as np
 import pandas as pd
 
 from gradscape.claims.smoothness import REACH
+from gradscape.models.laws import SLOPE, residual_mean_squares
 from gradscape.runs.run import FinishedRun
 
-SLOPE = 0.01  # of the Edinburgh networks' leaky ReLU
 # Adam divides by sqrt(mean square of gradients) + ε: below ε a weight hardly moves.
 EPSILON = {"adam": 1e-8, "adamw": 1e-8, "rmsprop": 1e-8}  # PyTorch's defaults
-SAMPLES = 10**6  # of the recursion, for three digits
 # Of a share: what rounding leaves in fp32, whose squares are good to this.
 SMALLEST = float(np.finfo(np.float32).eps) ** 2
-
-
-def normalised_gradient_growth(slope: float = SLOPE) -> float:
-    """The factor by which batch normalisation makes the gradient's mean square grow per
-    convolution, backwards and whatever the initialisation.
-
-    φ lets (1+a²)/2 of it through; the normalisation divides by the variance of what φ makes
-    of N(0, 1), which is (1+a²)/2 - (1-a)²/(2π). For ReLU that is π/(π-1) (Yang et al. 2019,
-    section 3).
-
-    >>> round(normalised_gradient_growth(0), 4), round(normalised_gradient_growth(1), 4)
-    (1.4669, 1.0)
-    """
-    passed = (1 + slope**2) / 2
-    return passed / (passed - (1 - slope) ** 2 / (2 * np.pi))
-
-
-def residual_mean_squares(blocks: int, slope: float = SLOPE) -> np.ndarray:
-    """Mean square of what each of `blocks` blocks is given, with batch normalisation on the
-    residual branch: [blocks].
-
-    Each adds a branch of variance one: x → φ(x + N(0, 1)), from x = φ(N(0, 1)) (De & Smith
-    2020, section 3).
-    """
-    noise, x = np.random.default_rng(0), np.zeros(SAMPLES)
-    squares = []
-    for _ in range(blocks):
-        x = x + noise.standard_normal(SAMPLES)
-        x = np.maximum(x, slope * x)
-        squares.append(np.mean(x**2))
-    return np.array(squares)
 
 
 # Of the table that the probe `signal` leaves
@@ -121,8 +85,9 @@ def residual_deviation(run: FinishedRun) -> float | None:
         return None
     first = parts[0]
     measured = first[first["layer"].str.endswith("conv1")]["input_mean_square"].to_numpy()
-    predicted = residual_mean_squares(len(measured))
-    return float(np.abs(measured / predicted - 1).max())
+    slope = run.settings.get("slope")
+    predicted = residual_mean_squares(len(measured), SLOPE if slope is None else slope)
+    return float(np.abs(measured / np.array(predicted) - 1).max())
 
 
 def reduction_share(run: FinishedRun) -> float | None:

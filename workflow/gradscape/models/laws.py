@@ -1,6 +1,26 @@
-"""Closed forms of what a wide network does before it trains; they need no runs."""
+"""Closed forms for a wide network before it trains: nothing is fitted, no run is read.
+
+Mean squares are over images, channels and positions; `slope` is the leaky rectifier's, a.
+"""
 
 import math
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+
+SLOPE = 0.01  # of the Edinburgh networks' leaky rectifiers
+VARIANCE = 1 / 3  # fan_in times the variance of PyTorch's default weights
+SAMPLES = 10**6  # of the residual stream, for three digits
+
+
+def let_through(slope: float) -> float:
+    """The share of a symmetric distribution's mean square behind a leaky rectifier."""
+    return (1 + slope**2) / 2
+
+
+# Similarity
 
 
 def cosine_map(cosine: float, slope: float) -> float:
@@ -48,3 +68,113 @@ def tailored_slope(eta: float, rectifiers: int) -> float:
         else:
             high = middle
     return (low + high) / 2
+
+
+# Depth
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a plain network: convolutions of 3 × 3, and a linear layer at the end.
+
+    `size` is the side of the feature map that it is given, 1 for the linear layer, which is
+    given the mean over positions.
+    """
+
+    size: int
+    fan_in: int
+    bias: bool
+
+
+def activation_mean_squares(layers: list[Layer], slope: float) -> list[float]:
+    """The mean square of each layer's pre-activations z, from the entry's, normalised to 1.
+
+    With weights of variance 1/(3 fan_in), which is PyTorch's default, behind a leaky
+    rectifier (He et al. 2015, section 2.2),
+
+        E[z_l²] = (1 + a²)/2 · 1/3 · E[z_(l-1)²] + Var[bias]
+
+    where the mean on the right is over the taps. Zero padding leaves fewer of them at the
+    border, so each position has its own mean square; in the interior the factor is 1/6.
+    Pooling is taken to average equal values: after many layers that is what biases leave.
+    The law does not say what the entry is before its normalisation, so that is NaN.
+    """
+    squares, means = np.ones((layers[0].size, layers[0].size)), [math.nan]
+    for layer in layers[1:]:
+        if layer.size == 1:
+            squares = squares.mean(keepdims=True)
+        else:
+            squares = taps(pooled(squares) if len(squares) > layer.size else squares)
+        bias = VARIANCE / layer.fan_in if layer.bias else 0.0
+        squares = let_through(slope) * VARIANCE * squares + bias
+        means.append(float(squares.mean()))
+    return means
+
+
+def gradient_mean_squares(
+    layers: list[Layer], slope: float, classes: int, images: int
+) -> list[float]:
+    """The mean square of dL/dz of each layer, from the logits of a uniform guess backwards.
+
+    The same law without the bias; `images` is the size of the minibatch, whose mean the
+    loss is. NaN at the entry, whose normalisation it does not cover.
+    """
+    through, size = let_through(slope), layers[-2].size
+    logits = (1 - 1 / classes) / (classes * images**2)
+    head = classes * VARIANCE / layers[-1].fan_in * logits
+    squares = np.full((size, size), through * head / size**4)
+    means = [logits, float(squares.mean())]
+    for before, layer in reversed(list(pairwise(layers[1:-1]))):
+        squares = VARIANCE * taps(squares)
+        if before.size > layer.size:  # there is an average pool of 2 × 2 in between
+            squares = squares.repeat(2, axis=0).repeat(2, axis=1) / 16
+            # An odd last row or column is not pooled.
+            squares = np.pad(squares, (0, before.size % 2))
+        squares = through * squares
+        means.append(float(squares.mean()))
+    return [math.nan, *reversed(means)]
+
+
+def taps(squares: np.ndarray) -> np.ndarray:
+    """The mean over the 3 × 3 taps at each position of [s, s], zero outside."""
+    size, padded = len(squares), np.pad(squares, 1)
+    shifts = [(row, column) for row in range(3) for column in range(3)]
+    return sum(padded[r : r + size, c : c + size] for r, c in shifts) / 9
+
+
+def pooled(squares: np.ndarray) -> np.ndarray:
+    """[s, s] → [s/2, s/2]: the mean of 2 × 2, without an odd last row or column."""
+    half = len(squares) // 2
+    return squares[: 2 * half, : 2 * half].reshape(half, 2, half, 2).mean(axis=(1, 3))
+
+
+def normalised_gradient_growth(slope: float) -> float:
+    """The factor by which batch normalisation makes the gradient's mean square grow per
+    convolution, backwards and whatever the initialisation.
+
+    The rectifier lets (1+a²)/2 of it through; the normalisation divides by the variance of
+    what that makes of N(0, 1), which is (1+a²)/2 - (1-a)²/(2π). For ReLU that is π/(π-1)
+    (Yang et al. 2019, section 3).
+
+    >>> round(normalised_gradient_growth(0), 4), round(normalised_gradient_growth(1), 4)
+    (1.4669, 1.0)
+    """
+    passed = let_through(slope)
+    return passed / (passed - (1 - slope) ** 2 / (2 * math.pi))
+
+
+@cache
+def residual_mean_squares(blocks: int, slope: float) -> tuple[float, ...]:
+    """The mean square of what each of `blocks` blocks is given, with batch normalisation on
+    the residual branch.
+
+    Each adds a branch of variance one: x → φ(x + N(0, 1)), from x = φ(N(0, 1)) (De & Smith
+    2020, section 3).
+    """
+    noise, x = np.random.default_rng(0), np.zeros(SAMPLES)
+    squares = []
+    for _ in range(blocks):
+        x = x + noise.standard_normal(SAMPLES)
+        x = np.maximum(x, slope * x)
+        squares.append(float(np.mean(x**2)))
+    return tuple(squares)

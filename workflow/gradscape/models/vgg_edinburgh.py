@@ -17,11 +17,10 @@ from torch.nn.functional import avg_pool2d
 
 from gradscape.base.errors import GradscapeError
 from gradscape.models.blocks import conv3x3, norm
-from gradscape.models.laws import tailored_slope
+from gradscape.models.laws import SLOPE, tailored_slope
 
 WIDTH = 32
 STAGES = 3
-SLOPE = 0.01
 
 
 class Block(nn.Module):

@@ -3,7 +3,7 @@
 Fudan project 2, section 2.4: the l2 distance between the loss gradient at step i and at
 step i - k of the same run, at the weight of the last linear layer; divided by the distance
 that the weight has moved meanwhile, it is the brief's "effective" beta-smoothness. The two
-gradients are of different minibatches, which `along_gradient.py` avoids.
+gradients are of different minibatches, which `landscape.py` avoids.
 """
 
 import torch

@@ -11,6 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradscape.data.normalisation import moments
+from gradscape.data.store import Dataset
+from gradscape.spec.settings import Settings
 from gradscape.training.augmentation import POLICIES, Colour, Geometric
 
 PADDING = 4  # pixels on each side before a random crop, He et al. 2016, section 4.2
@@ -94,3 +97,23 @@ class Minibatches:
             pixels = changed.permute(0, 2, 3, 1).contiguous()
         pixels = (pixels - self.shift) * self.scale
         return pixels.permute(0, 3, 1, 2), self.labels[chosen]
+
+
+def minibatches(
+    dataset: Dataset,
+    chosen: np.ndarray,
+    batch_size: int,
+    settings: Settings,
+    device: str,
+    augmentation: str = "none",
+) -> Minibatches:
+    """The `chosen` images of a dataset, normalised as a run's settings say."""
+    return Minibatches(
+        np.asarray(dataset.images[chosen]),
+        np.asarray(dataset.labels[chosen]),
+        batch_size,
+        moments(settings.normalisation, dataset),
+        augmentation,
+        device,
+        settings.augmentation_strength,
+    )

@@ -3,7 +3,6 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,10 +12,9 @@ from gradscape.models.blocks import parameter_count, weights
 from gradscape.spec.study import Run
 from gradscape.training import record
 from gradscape.training.history import History
+from gradscape.training.landscape import landscape_arrays
+from gradscape.training.loop import Training
 from gradscape.training.step import evaluate
-
-if TYPE_CHECKING:
-    from gradscape.training.train import Training
 
 CLEAN = ("clean_train_loss", "clean_train_accuracy")  # columns, with `score_training`
 
@@ -29,28 +27,11 @@ def step_arrays(history: History) -> dict[str, np.ndarray]:
     }
     arrays["steps_per_epoch"] = np.array(len(history.steps[0]["loss"]))
     if history.probes:
-        measurements = [probe["measured"] for probe in history.probes]
-        along = [stacked(parts) for parts in zip(*measurements, strict=True)]
-        measured = along[0]
-        arrays["probed_step"] = np.array([probe["step"] for probe in history.probes])
-        arrays["probed_size"] = np.array([probe["sizes"] for probe in history.probes])
-        arrays["probed_loss"] = measured[:, 0, 1:]
-        arrays["probed_loss_here"] = measured[:, 0, 0]
-        arrays["probed_gradient_distance"] = measured[:, 1, 1:]
-        arrays["probed_gradient_norm"] = measured[:, 1, 0]
-        if len(along) > 1:
-            arrays["stepped_loss"] = along[1][:, 0, 1:]
-            arrays["stepped_gradient_distance"] = along[1][:, 1, 1:]
-            arrays["stepped_length"] = along[2]
+        arrays |= landscape_arrays(history.probes)
     return arrays
 
 
-def stacked(measured: tuple[torch.Tensor, ...]) -> np.ndarray:
-    """All probes' values, infinite where a step was so long that it overflowed."""
-    return np.nan_to_num(torch.stack(measured).numpy(), nan=np.inf, posinf=np.inf)
-
-
-def test_scores(training: "Training") -> tuple[list[dict], dict[str, np.ndarray]]:
+def test_scores(training: Training) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Loss and accuracy on the test images: of the epoch with the best validation accuracy,
     as the courses ask, and of the last if that is another. And what the best epoch's
     network takes each image for."""
@@ -92,7 +73,7 @@ def one_object_each(settings: dict) -> dict:
 
 
 def write_results(
-    training: "Training", run: Run, dataset: Dataset, out: Path, wall_seconds: float
+    training: Training, run: Run, dataset: Dataset, out: Path, wall_seconds: float
 ) -> None:
     model, history = training.model, training.history
     last_weights = training.weights_now()

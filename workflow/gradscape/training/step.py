@@ -4,8 +4,8 @@ On CUDA the step is captured by hand as a graph, once for each minibatch size, a
 replayed: the host then issues one call per step. Nothing in a step reads from the device.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 
 import torch
@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from gradscape.models.blocks import output_layer, trainable
 from gradscape.spec.registry import find
 from gradscape.spec.settings import Settings
-from gradscape.training.along_gradient import along, factors, norm
 from gradscape.training.clipping import clip
 from gradscape.training.device import Backend
 from gradscape.training.forward import Forward
@@ -31,8 +29,8 @@ class TrainingStep:
     """Trains on the epoch that `minibatches` has drawn, one minibatch per call.
 
     `epoch` [names, steps] holds, on the device, what was minimised (`loss`), the fraction
-    of the minibatch that was right (`accuracy`) and, with a `gradient_lag`, how far the
-    output layer's gradient and weight moved in that many steps. `memory` is all that a kill
+    of the minibatch that was right (`accuracy`) and what the `measures` give, which are
+    taken at every step between its gradient and its update. `memory` is all that a kill
     must not lose; its `index` is the next minibatch.
     """
 
@@ -43,6 +41,7 @@ class TrainingStep:
         minibatches: Minibatches,
         backend: Backend,
         settings: Settings,
+        measures: Sequence[GradientChange] = (),
     ):
         self.forward = forward
         self.model = forward.model
@@ -54,23 +53,31 @@ class TrainingStep:
         steps, device = len(minibatches.sizes), backend.device
         self.index = torch.zeros((), dtype=torch.int64, device=device)
         self.steps = torch.arange(steps, device=device)
-        self.names = ["loss", "accuracy"]
-        self.change = None
-        if settings.gradient_lag is not None:
-            weight = output_layer(self.model).weight
-            self.change = GradientChange(weight, settings.gradient_lag)
-            self.names += self.change.names
+        self.measures = measures
+        self.names = ["loss", "accuracy", *(name for m in measures for name in m.names)]
         self.now = torch.zeros(len(self.names), device=device)
         self.epoch = torch.zeros(len(self.names), steps, device=device)
         self.memory = {"index": self.index, "epoch": self.epoch}
-        if self.change is not None:
-            self.memory |= self.change.memory
+        for measure in measures:
+            self.memory |= measure.memory
         self.graphs: dict[tuple[str, int], Callable] = {}
         # Whether gradients are new tensors each time, not set to zero and added to.
         self.anew = True
 
-    def __call__(self, size: int) -> None:
-        self.part("whole", size)()
+    def __call__(self, size: int, around: Sequence[AbstractContextManager] = ()) -> None:
+        """Train on the next minibatch, of `size` images.
+
+        The contexts `around` are entered between gradient and update and left behind it.
+        """
+        if not around:
+            self.part("whole", size)()
+            return
+        self.size, self.random_state = size, self.backend.random_state()
+        self.part("gradient", size)()
+        with ExitStack() as contexts:
+            for context in around:
+                contexts.enter_context(context)
+            self.part("update", size)()
 
     def part(self, name: str, size: int) -> Callable:
         """A step or one of its halves as a call: a graph's replay where there is one."""
@@ -94,8 +101,9 @@ class TrainingStep:
 
     def update(self, size: int) -> None:
         """Move the weights along that gradient and keep a record of the step."""
-        if self.change is not None:
-            torch.stack(self.change.measure(), out=self.now[2:])
+        measured = [value for measure in self.measures for value in measure.measure()]
+        if measured:
+            torch.stack(measured, out=self.now[2:])
         if self.settings.adaptive_clipping is not None:
             clip(self.model, self.settings.adaptive_clipping)
         self.optimiser.step()
@@ -103,59 +111,17 @@ class TrainingStep:
         torch.where(here, self.now[:, None], self.epoch, out=self.epoch)
         self.index.add_(1)
 
-    def probed(self, size: int, step_sizes: list[float]) -> tuple[list[Tensor], float]:
-        """A step that also measures the loss along its gradient; it ends in the same bits.
-
-        Returns what `along` measured, and how many seconds it took: along the gradient at
-        these step sizes and, with `landscape_step`, along the step that the optimiser took,
-        and that step's length.
-        """
-        gradient, update = self.part("gradient", size), self.part("update", size)
-        random_state = self.backend.random_state()
-        gradient()
-        self.backend.synchronise()
-        start = time.perf_counter()
-        buffers = list(self.model.buffers())  # running statistics
-        kept = [*buffers, self.now]
-        before = [tensor.clone() for tensor in kept]
-
-        def loss() -> Tensor:
-            self.backend.set_random_state(random_state)  # the same units are dropped
-            gradient()
-            return self.now[0]
-
-        def measure(direction: list[Tensor], sizes: list[float]) -> Tensor:
-            measured = along(parameters, direction, sizes, self.now[0], loss)
-            for tensor, old in zip(kept, before, strict=True):
-                tensor.copy_(old)
-            self.backend.synchronise()
-            return measured
-
-        parameters = trainable(self.model)
-        along_step = self.settings.landscape_step
-        here = [p.detach().clone() for p in parameters] if along_step else []
-        downhill = [-size for size in step_sizes]
-        measured = [measure([p.grad.clone() for p in parameters], downhill)]
-        seconds = time.perf_counter() - start
-        update()
-        if along_step:
-            start = time.perf_counter()
-            there = [p.detach().clone() for p in parameters]
-            step = torch._foreach_sub(there, here)
-            self.index.sub_(1)  # the same minibatch again
-            with torch.no_grad():
-                torch._foreach_copy_(parameters, here)
-                measured.append(measure(step, factors(len(step_sizes))))
-                torch._foreach_copy_(parameters, there)
-            self.index.add_(1)
-            measured.append(norm(step))
-            seconds += time.perf_counter() - start
-        return measured, seconds
+    def again(self) -> Tensor:
+        """The loss of the minibatch of a measured step, and, left in the parameters, its
+        gradient, wherever the weights are now; the same units are dropped."""
+        self.backend.set_random_state(self.random_state)
+        self.part("gradient", self.size)()
+        return self.now[0]
 
     def capture(self) -> None:
         """Capture graphs for every minibatch size, leaving training where it was.
 
-        A run that is probed between the halves of a step has graphs of those as well.
+        A run that measures around its updates has graphs of both halves of a step as well.
 
         Needs an epoch to have been drawn. Warm-up trains for real, so weights, running
         statistics, optimiser state, random state and `memory` are put back afterwards.

@@ -1,0 +1,172 @@
+"""The landscape: loss and gradient along the gradient, and along the optimiser's own step.
+
+Santurkar et al. 2018, section 3.2 and Figure 4: at a step of training, on the same
+minibatch, move from the weights w along the gradient g by several step sizes s, and
+measure (a) the loss L(w - s g), (b) the distance |g(w - s g) - g(w)| over all parameters,
+and (c) that distance over the distance moved, s |g|: "effective" beta-smoothness. The
+same is measured along the step that the optimiser takes, which is another for all but
+plain SGD, from 1/2 to 4 times its length.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gradscape.base.errors import GradscapeError
+from gradscape.models.blocks import trainable
+from gradscape.spec.settings import Settings
+from gradscape.training.history import History
+from gradscape.training.step import TrainingStep
+
+REACH = (0.5, 4.0)  # times the learning rate
+
+
+def landscape_precision(settings: Settings) -> str:
+    """A run's precision: fp32 if its landscape is measured.
+
+    A step of a hundredth of a percent of a weight is lost in bf16's eight bits.
+    """
+    if settings.landscape_every is None:
+        return settings.precision
+    if settings.precision not in ("auto", "fp32"):
+        raise GradscapeError(
+            f"precision {settings.precision}: too coarse for landscape_every, which "
+            "measures differences between nearly equal weights; use fp32"
+        )
+    return "fp32"
+
+
+class Landscape:
+    """Measured around the update of every so many steps, which end in the same bits.
+
+    Appends to the history's `probes` what `along` measured, and how long that took.
+    """
+
+    def __init__(self, step: TrainingStep, settings: Settings, history: History):
+        self.step, self.settings, self.history = step, settings, history
+
+    def due(self, done: int) -> bool:
+        """Is the step after `done` others one to measure at?"""
+        return done % self.settings.landscape_every == 0
+
+    @contextmanager
+    def measure(self, done: int, rate: float) -> Iterator[None]:
+        """Entered when the gradient is there, left when the optimiser has moved."""
+        step, settings = self.step, self.settings
+        points = settings.landscape_points
+        parameters = trainable(step.model)
+        start = self.now()
+        sizes = step_sizes(rate, points, settings.landscape_cap)
+        gradient = [parameter.grad.clone() for parameter in parameters]
+        before = [parameter.detach().clone() for parameter in parameters]
+        kept = [*step.model.buffers(), step.now]  # running statistics among them
+        copies = [tensor.clone() for tensor in kept]
+
+        def landscape(direction: list[Tensor], sizes: list[float]) -> Tensor:
+            measured = along(parameters, direction, sizes, step.now[0], step.again)
+            torch._foreach_copy_(kept, copies)
+            return measured
+
+        measured = [landscape(gradient, [-size for size in sizes])]
+        self.history.seconds_probing += self.now() - start
+        yield
+        if settings.landscape_step:
+            start = self.now()
+            after = [parameter.detach().clone() for parameter in parameters]
+            moved = torch._foreach_sub(after, before)
+            step.index.sub_(1)  # the same minibatch again
+            with torch.no_grad():
+                torch._foreach_copy_(parameters, before)
+                measured.append(landscape(moved, factors(points)))
+                torch._foreach_copy_(parameters, after)
+            step.index.add_(1)
+            measured.append(norm(moved))
+            self.history.seconds_probing += self.now() - start
+        on_host = [tensor.cpu() for tensor in measured]
+        probe = {"step": done + 1, "sizes": sizes, "measured": on_host}
+        self.history.probes.append(probe)
+
+    def now(self) -> float:
+        """The clock, once the device has finished its work."""
+        self.step.backend.synchronise()
+        return time.perf_counter()
+
+
+def landscape_arrays(probes: list[dict]) -> dict[str, np.ndarray]:
+    """A run's landscapes as arrays of steps.npz; config/README.md explains the names."""
+    measurements = zip(*(probe["measured"] for probe in probes), strict=True)
+    gradient, *step = [overflowed(torch.stack(parts).numpy()) for parts in measurements]
+    arrays = {
+        "probed_step": np.array([probe["step"] for probe in probes]),
+        "probed_size": np.array([probe["sizes"] for probe in probes]),
+        "probed_loss": gradient[:, 0, 1:],
+        "probed_loss_here": gradient[:, 0, 0],
+        "probed_gradient_distance": gradient[:, 1, 1:],
+        "probed_gradient_norm": gradient[:, 1, 0],
+    }
+    if step:
+        measured, length = step
+        arrays["stepped_loss"] = measured[:, 0, 1:]
+        arrays["stepped_gradient_distance"] = measured[:, 1, 1:]
+        arrays["stepped_length"] = length
+    return arrays
+
+
+def overflowed(values: np.ndarray) -> np.ndarray:
+    """Infinite where a step was so long that it overflowed."""
+    return np.nan_to_num(values, nan=np.inf, posinf=np.inf)
+
+
+def step_sizes(rate: float, points: int, cap: float) -> list[float]:
+    """`points` sizes, evenly from 1/2 to 4 times the learning rate, none above `cap`.
+
+    >>> step_sizes(0.1, 3, 0.3)
+    [0.05, 0.225, 0.3]
+    """
+    return [min(factor * rate, cap) for factor in factors(points)]
+
+
+def factors(points: int) -> list[float]:
+    low, high = REACH
+    return [low + (high - low) * i / max(points - 1, 1) for i in range(points)]
+
+
+@torch.no_grad()
+def along(
+    parameters: list[Tensor],
+    direction: list[Tensor],
+    sizes: list[float],
+    loss_here: Tensor,
+    loss: Callable[[], Tensor],
+) -> Tensor:
+    """Measure at w + s d for each of the `sizes` s along the direction d.
+
+    The parameters are at w and hold their gradient there. `loss()` computes the loss (0-d)
+    and leaves its gradient, for wherever they are; afterwards they and their gradients are
+    bit for bit what they were. Returns [2, 1 + points]: the loss here and at each size; the
+    gradient's norm here and each distance from it. Costs one forward and backward pass per
+    size.
+    """
+    start = [parameter.clone() for parameter in parameters]
+    gradient = [parameter.grad.clone() for parameter in parameters]
+    losses, distances = [loss_here.clone()], [norm(gradient)]
+    for size in sizes:
+        torch._foreach_copy_(parameters, start)
+        torch._foreach_add_(parameters, direction, alpha=size)
+        with torch.enable_grad():
+            losses.append(loss().clone())
+        there = [parameter.grad for parameter in parameters]
+        distances.append(norm(torch._foreach_sub(there, gradient)))
+    torch._foreach_copy_(parameters, start)
+    for parameter, kept in zip(parameters, gradient, strict=True):
+        parameter.grad.copy_(kept)
+    return torch.stack([torch.stack(losses), torch.stack(distances)])
+
+
+def norm(tensors: list[Tensor]) -> Tensor:
+    """l2 norm over all of them together."""
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))

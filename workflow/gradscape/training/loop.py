@@ -1,0 +1,202 @@
+"""The training loop, in order: data, network, optimiser, steps, the end of an epoch."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from gradscape.base.files import say
+from gradscape.data.splits import split
+from gradscape.data.store import Dataset
+from gradscape.models import build
+from gradscape.models.blocks import output_layer, trainable
+from gradscape.models.pretrained import load_backbone
+from gradscape.spec.settings import Settings
+from gradscape.training.device import Backend
+from gradscape.training.dry_run import dry_run
+from gradscape.training.forward import Forward
+from gradscape.training.gradient_change import GradientChange
+from gradscape.training.gradient_flow import mean_absolute_gradients
+from gradscape.training.history import History
+from gradscape.training.landscape import Landscape
+from gradscape.training.minibatches import Minibatches, minibatches
+from gradscape.training.optimisers import build_optimiser, set_learning_rate
+from gradscape.training.schedules import learning_rate
+from gradscape.training.step import TrainingStep, evaluate
+
+EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
+
+
+class Training:
+    """The state of one run between two steps, and how to advance it.
+
+    Everything that a kill must not lose is in `state()`: the network, its optimiser, the
+    random state, what steps keep, and `history`. Everything else (order of the images,
+    crops, learning rate) is a function of the settings, the epoch and the step.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        dataset: Dataset,
+        backend: Backend,
+        weights: Path | None = None,
+    ):
+        self.settings, self.backend, self.history = settings, backend, History()
+        items = settings.train_items, settings.validation_items
+        parts = split(dataset, settings.split, *items)
+        at_once = EVALUATION_BATCH[backend.device]
+        cut = partial(minibatches, dataset, settings=settings, device=backend.device)
+        augmentation = settings.augmentation
+        self.train = cut(parts["train"], settings.batch_size, augmentation=augmentation)
+        self.validation = cut(parts["validation"], at_once)
+        self.test = partial(cut, parts["test"], at_once)  # needed once, at the end
+        self.clean = {}  # training images to score without augmentation
+        if settings.score_training is not None:
+            clean = parts["train"][: settings.score_training]
+            self.clean = {"clean_train": cut(clean, at_once)}
+
+        torch.manual_seed(settings.seed)
+        facts = dataset.facts
+        shape = (facts.channels, facts.size)
+        model = build(settings.model, facts.classes, settings, *shape)
+        self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
+        dry = dry_run(model, facts.classes, *shape)
+        self.flops = dry.flops
+        self.model = model.to(backend.device, memory_format=torch.channels_last).train()
+
+        parameters = trainable(self.model)
+        self.optimiser = build_optimiser(parameters, settings, backend.device)
+        self.learning_rate = learning_rate(settings)
+        within = []
+        if (lag := settings.gradient_lag) is not None:
+            within.append(GradientChange(output_layer(self.model).weight, lag))
+        forward = Forward(self.model, backend, dry.calls)
+        self.step = TrainingStep(
+            forward, self.optimiser, self.train, backend, settings, within
+        )
+        self.measures = []
+        if settings.landscape_every is not None:
+            self.measures.append(Landscape(self.step, settings, self.history))
+
+    @property
+    def finished(self) -> bool:
+        return (
+            self.history.epoch == self.settings.epochs
+            or self.history.diverged
+            or self.history.out_of_patience(self.settings.patience)
+        )
+
+    def run_epoch(self, between_steps: Callable[[int], None]) -> None:
+        """Train to the end of the current epoch and evaluate it.
+
+        `between_steps(images)` is called when `state()` is consistent: between two steps,
+        but not after the last, whose gradients the end of the epoch still needs.
+        """
+        history, sizes = self.history, self.train.sizes
+        self.begin_epoch()
+        earlier, start = history.seconds, time.perf_counter()
+        rate = None
+        for at in range(int(self.step.index), len(sizes)):
+            wanted = self.learning_rate(history.epoch, at, len(sizes))
+            if wanted != rate:
+                rate = wanted
+                set_learning_rate(self.optimiser, rate)
+            self.advance(at, rate)
+            history.seconds = earlier + time.perf_counter() - start
+            if at + 1 < len(sizes):
+                between_steps(sizes[at])
+        # The epoch's one read, which waits for the device.
+        kept = self.step.epoch.to("cpu", copy=True)
+        history.seconds = earlier + time.perf_counter() - start
+        self.end_epoch(dict(zip(self.step.names, kept, strict=True)), rate)
+
+    def begin_epoch(self) -> None:
+        """Draw the epoch's minibatches; before the first on CUDA, capture the step."""
+        self.train.draw(self.settings.seed, self.history.epoch)
+        if int(self.step.index) == 0:  # mid-epoch, the checkpoint's own state applies
+            torch.manual_seed(self.settings.seed * 1_000_003 + self.history.epoch)
+        if self.backend.is_cuda and not self.step.graphs:
+            self.step.capture()
+
+    def advance(self, at: int, rate: float) -> None:
+        """Train on minibatch `at` of the epoch, with the measures due around it."""
+        done = self.history.epoch * len(self.train.sizes) + at
+        around = [m.measure(done, rate) for m in self.measures if m.due(done)]
+        self.step(self.train.sizes[at], around)
+
+    def end_epoch(self, steps: dict[str, torch.Tensor], rate: float) -> None:
+        """Evaluate the network and add the epoch to the history."""
+        history = self.history
+        history.epoch += 1
+        row = {
+            "epoch": history.epoch,
+            "train_loss": steps["loss"].double().mean().item(),
+            "train_accuracy": steps["accuracy"].double().mean().item(),
+            **self.scores("val", self.validation),
+            "learning_rate": rate,
+        }
+        for name, images in self.clean.items():
+            row |= self.scores(name, images)
+        history.metrics.append(row)
+        rates = {
+            "epoch": history.epoch,
+            "seconds": history.seconds,
+            "images_per_second": self.train.count / history.seconds,
+        }
+        history.timing.append(rates)
+        history.gradients.append(mean_absolute_gradients(self.model))
+        history.steps.append(steps)
+        accuracy = row["val_accuracy"]
+        if history.best is None or accuracy > history.best["val_accuracy"]:
+            best = {"epoch": history.epoch, "val_accuracy": accuracy}
+            history.best = best | {"model": self.weights_now()}
+        self.step.index.zero_()
+        history.seconds = 0.0
+
+    def scores(self, name: str, images: Minibatches) -> dict[str, float]:
+        loss, accuracy = evaluate(self.model, images, self.backend)
+        return {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+
+    def weights_now(self) -> dict[str, torch.Tensor]:
+        """A copy on the host, like a resumed run's: files record their tensors' device."""
+        return {
+            name: tensor.to("cpu", copy=True)
+            for name, tensor in self.model.state_dict().items()
+        }
+
+    def state(self) -> dict:
+        """All that a checkpoint holds, for `restore`."""
+        rng = {"cpu": torch.get_rng_state()}
+        if self.backend.is_cuda:
+            rng["cuda"] = torch.cuda.get_rng_state()
+        return {
+            "backend": self.backend.key(),
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict()["state"],
+            "rng": rng,
+            "step": self.step.memory,
+            "history": vars(self.history),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Continue from what `state()` returned; an error leaves this object unusable."""
+        assert not self.step.graphs  # they would keep using the optimiser's old tensors
+        self.model.load_state_dict(state["model"])
+        groups = self.optimiser.state_dict()["param_groups"]
+        saved = {"state": state["optimiser"], "param_groups": groups}
+        self.optimiser.load_state_dict(saved)
+        torch.set_rng_state(state["rng"]["cpu"])
+        if self.backend.is_cuda and "cuda" in state["rng"]:
+            torch.cuda.set_rng_state(state["rng"]["cuda"])
+        for name, tensor in self.step.memory.items():
+            tensor.copy_(state["step"][name])
+        vars(self.history).update(vars(History(**state["history"])))
+        self.history.resumed += 1
+        if state["backend"] != self.backend.key():
+            say(
+                "the checkpoint was saved on another device, precision, thread count or "
+                "torch version: training continues, but will not end with the same bytes"
+            )
