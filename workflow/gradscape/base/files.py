@@ -200,26 +200,25 @@ def folder_lock(folder: Path) -> Iterator[bool]:
                 return
 
 
-def open_lock(path: Path) -> int:
-    """Open a file to lock, made if it is missing and never emptied.
+# A lock follows no link, empties no file and waits at no pipe.
+LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
-    Raises `GradscapeError` if a link, a pipe, a device or another user's file lies there.
+
+def open_lock(path: Path) -> int:
+    """Open a file to lock; it is made if it is missing.
+
+    Raises `GradscapeError` if a link, a pipe or a device lies there.
     """
     try:
-        number = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
-        )
+        number = os.open(path, LOCK_FLAGS, 0o666)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO):
             raise
-        number = None
-    if number is None or not stat.S_ISREG(os.fstat(number).st_mode):
-        if number is not None:
-            os.close(number)
-        raise GradscapeError(
-            f"{path}: is a link or no file, so it cannot be locked; remove it"
-        )
-    return number
+    else:
+        if stat.S_ISREG(os.fstat(number).st_mode):
+            return number
+        os.close(number)
+    raise GradscapeError(f"{path}: is a link or no file, so it cannot be locked; remove it")
 
 
 def is_at(file: IO, path: Path) -> bool:
