@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 
 import pytest
 import torch
 
+from conftest import ROOT
 from gradscape.base.errors import GradscapeError
 from gradscape.data.facts import Facts
 from gradscape.models import build, check_takes, takes
 from gradscape.models.blocks import layer_counts, norm, parameter_count, weights
-from gradscape.models.laws import cosine_map
+from gradscape.models.laws import cosine_map, tailored_slope
 from gradscape.spec.registry import names
 from gradscape.spec.settings import Settings
 from gradscape.training.dry_run import dry_run
@@ -333,3 +335,13 @@ def test_models_command_lists_them_all(capsys):
     assert rows["vgg38"]["parameters_100_classes"] == 336_196
     assert rows["vgg-a-bn"]["parameters_10_classes"] == 9_756_426
     assert rows["vgg38-bn"]["convolutions"] == 37
+
+
+def test_the_theory_pages_slopes_are_the_codes():
+    page = (ROOT / "docs" / "theory.md").read_text()
+    for eta in (0.9, 0.5):
+        (row,) = re.findall(
+            rf"\| \$\\eta = {eta}\$ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", page
+        )
+        slopes = [tailored_slope(eta, layers) for layers in (13, 25, 37)]
+        assert [f"{slope:.3f}" for slope in slopes] == list(row)
