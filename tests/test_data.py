@@ -3,11 +3,13 @@
 import gzip
 import hashlib
 import json
+import os
 import shutil
 import struct
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from scipy.io import savemat
 from torchvision.datasets import CIFAR100, SVHN, FashionMNIST
 
 from gradscape.base.errors import GradscapeError
-from gradscape.data import official
+from gradscape.data import checks, official
 from gradscape.data.datasets import acquire, facts, facts_of_own
 from gradscape.data.facts import Facts
 from gradscape.data.normalisation import moments
@@ -414,6 +416,101 @@ def test_a_bad_folder_is_one_sentence_that_names_the_file(photos):
         facts("no/such/")
     with pytest.raises(GradscapeError, match="did you mean 'cifar10'"):
         facts("cifar11")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n(CANARY) (w) file closefile\n",
+        b"\x80\x05\x95pickle",
+        b"P6 8 8",
+    ],
+    ids=["PostScript", "pickle", "torn PPM"],
+)
+def test_a_picture_that_is_a_program_is_refused_and_not_run(program, photos, monkeypatch):
+    """Pillow tells formats by their content, whatever a file is called."""
+    ran = []
+    monkeypatch.setattr("subprocess.Popen", lambda *a, **k: ran.append(a))
+    monkeypatch.setattr("subprocess.check_call", lambda *a, **k: ran.append(a))
+    (photos / "cat" / "0.png").write_bytes(program)
+    for look in (facts, acquire):
+        with pytest.raises(GradscapeError, match=r"cat/0\.png: not an image that can be"):
+            look(str(photos))
+    assert not ran
+
+
+@pytest.mark.limit(30)
+def test_pipes_are_not_waited_for(photos, tmp_path):
+    os.mkfifo(tmp_path / "x.npz")
+    with pytest.raises(GradscapeError, match=r"x\.npz: is no file that can be read"):
+        facts(f"{tmp_path}/x.npz")
+    os.mkfifo(photos / "cat" / "9.png")
+    with pytest.raises(GradscapeError, match=r"9\.png: is no file that can be read"):
+        acquire(str(photos))
+
+
+def test_small_files_that_stand_for_much_are_refused_unread(photos, tmp_path, monkeypatch):
+    """The bound is lowered here; the sizes are those that headers declare."""
+    monkeypatch.setattr(checks, "MAX_BYTES", 700)
+    with pytest.raises(GradscapeError, match=r"images: 768 bytes of pixels, above 700"):
+        facts(write(tmp_path, images=np.zeros((12, 8, 8), np.uint8)))
+    with pytest.raises(GradscapeError, match=r"photos: [\d,]+ bytes of pixels, above 700"):
+        acquire(str(photos))
+    paint(photos / "cat" / "0.png", 1, size=(30, 30))
+    with pytest.raises(GradscapeError, match=r"0\.png: 900 bytes of pixels, above 700"):
+        facts(str(photos))
+
+
+def test_a_header_that_declares_more_than_the_file_holds(tmp_path):
+    name = Path(write(tmp_path))
+    with zipfile.ZipFile(name) as packed:
+        arrays = {entry: packed.read(entry) for entry in packed.namelist()}
+    torn = arrays["images.npy"].replace(b"(12, 8, 8)", b"(99, 8, 8)")
+    with zipfile.ZipFile(name, "w") as packed:
+        for entry, content in (arrays | {"images.npy": torn}).items():
+            packed.writestr(entry, content)
+    with pytest.raises(GradscapeError, match=r"images: \[99, 8, 8\], of which a part"):
+        facts(str(name))
+
+
+@pytest.mark.parametrize("field", ["encrypted", "method", "nested"])
+def test_archives_that_python_cannot_read_are_one_sentence(field, tmp_path):
+    name = Path(write(tmp_path))
+    content = bytearray(name.read_bytes())
+    for mark, flags, method in ((b"PK\x03\x04", 6, 8), (b"PK\x01\x02", 8, 10)):
+        at = content.find(mark)
+        while at >= 0 and field != "nested":
+            if field == "encrypted":
+                content[at + flags] |= 1
+            else:
+                content[at + method] = 99
+            at = content.find(mark, at + 4)
+    if field == "nested":
+        with zipfile.ZipFile(name, "w") as packed:
+            header = b"{'descr': " + b"(" * 8000 + b"}"
+            length = len(header).to_bytes(2, "little")
+            packed.writestr("images.npy", b"\x93NUMPY\x01\x00" + length + header)
+            packed.writestr("labels.npy", b"")
+    else:
+        name.write_bytes(content)
+    for look in (facts, acquire):
+        with pytest.raises(GradscapeError, match=r"shapes\.npz: not a whole \.npz"):
+            look(str(name))
+
+
+def test_what_systems_leave_in_folders_is_no_image(photos):
+    found = facts(str(photos))
+    (photos / "cat" / "Thumbs.db").write_bytes(b"thumbs")
+    (photos / "cat" / ".DS_Store").write_bytes(b"store")
+    (photos / "__MACOSX").mkdir()
+    assert facts(str(photos)) == found
+
+
+def test_imagenets_layout_is_told_what_to_do(photos, tmp_path):
+    for part in ("train", "val"):
+        shutil.copytree(photos, tmp_path / "images" / part)
+    with pytest.raises(GradscapeError, match="has train/ and val/, where test/ is needed"):
+        facts(f"{tmp_path}/images")
 
 
 def test_facts_need_no_torch():
