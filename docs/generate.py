@@ -21,7 +21,7 @@ EDITORS = CONFIGS / "schema.json"
 
 
 def summary(kind: str, name: str) -> str:
-    """What a probe measures or a figure shows: the first line of its file."""
+    """The first line of a probe's or a figure's file."""
     return (ast.get_docstring(tree(source(kind, name))) or "").splitlines()[0]
 
 

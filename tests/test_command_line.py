@@ -74,6 +74,13 @@ def test_a_reader_that_leaves_early_ends_a_command_without_a_word(words):
 # `gradscape train`
 
 
+def test_a_split_is_stored_by_its_older_name():
+    given = {"model": "vgg08", "dataset": "generated10"}
+    for name in ("last-10-percent", "alberta"):
+        run = commands.run_from({}, {}, given | {"split": name})
+        assert run.settings.split == "alberta"
+
+
 def train(generated, out, *more: str) -> None:
     cli.main(["train", *flags(SMALL), "--data", str(generated), "--out", str(out), *more])
 

@@ -135,7 +135,7 @@ def test_older_words_of_the_top_level_mean_what_the_new_ones_do():
     for words in ({"max_runs": 4}, {"most_runs": 4}):
         with pytest.raises(GradscapeError, match=r"has 5 runs, above max_runs \(4\)"):
             expanded(study, **words)
-    with pytest.raises(GradscapeError, match="'seeds' is the old word for 'max_seeds'"):
+    with pytest.raises(GradscapeError, match="'seeds' is an old word for 'max_seeds'"):
         expanded(study, seeds=1, max_seeds=2)
 
 

@@ -1,4 +1,4 @@
-"""A study's mapping unfolded into runs, probes and figures, every name in it looked up.
+"""A study's mapping expanded into runs, probes and figures, every name in it looked up.
 
 Whatever is misspelt, missing or does not fit together is reported here, before any job.
 """
@@ -43,7 +43,7 @@ DEFAULT_FIGURES = {
 }
 LONGEST_NAME = 200  # bytes of a run's folder, to which logs append
 NAMED = {name: option.named for name, option in SETTINGS.items() if option.named}
-# Of published numbers, the columns of numbers, and those that every file has.
+# A file of published numbers: its columns of numbers, and the columns that it must have.
 NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
 NUMBERS += [f"{part}_loss" for part in ("train", "val", "test")]
 NUMBERS += [f"{part}_accuracy" for part in ("train", "val", "test")]
@@ -213,7 +213,7 @@ def section_file(section: str, at: str) -> Path:
 
 
 def check_literature(path: Path) -> None:
-    """Does a file of published numbers have the columns that every such file has?"""
+    """Raise `GradscapeError` if a file of published numbers lacks a column or a value."""
     at = f"literature: {path}"
     try:
         with path.open(newline="") as file:
@@ -256,7 +256,7 @@ def check_claims(claims: dict[str, dict], at: str) -> None:
 
 
 def expand_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:
-    unfolded = {}
+    expanded = {}
     for name, spec in probes.items():
         measure, where = spec.get("measure", name), spec.get("where", {})
         options = {k: v for k, v in spec.items() if k not in ("measure", "where")}
@@ -265,8 +265,8 @@ def expand_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:
         validate_options(options, known, f"{at}.{name}")
         options = coerce_integers(options, known or {})
         require_match(runs, where, f"{at}.{name}")
-        unfolded[name] = Probe(name, measure, where, options)
-    return unfolded
+        expanded[name] = Probe(name, measure, where, options)
+    return expanded
 
 
 def expand_figures(

@@ -1,4 +1,4 @@
-"""The configuration: read, laid over what it extends, and unfolded into studies and runs.
+"""The configuration: read, laid over what it extends, and expanded into studies and runs.
 
 One run is one (study, model, learning rate, seed, …). Everything that can change its
 outcome is in its `Settings`; everything else (titles, captions, threads) is not.
@@ -89,7 +89,7 @@ class Experiment:
         return Path(self.config.get("weights", downloaded_weights(run.settings.model)))
 
     def left_out(self, run: Run) -> bool:
-        """Can the run not be made, because its pretrained weights are missing?"""
+        """Whether the run cannot be made, because its pretrained weights are missing."""
         weights = self.pretrained(run)
         if weights is None or weights.exists():
             return False
@@ -99,7 +99,7 @@ class Experiment:
         return self.results.run(run.study, run.name)
 
     def is_finished(self, run: Run) -> bool:
-        """Is the run finished? Its record is written last."""
+        """Whether the run is finished: its record is written last."""
         return self.results.record(run.study, run.name).exists()
 
     def documents(self, document: str = REPORT) -> list[Study]:
@@ -117,13 +117,13 @@ class Experiment:
         return [self.studies[document]]
 
     def of_course(self, course: str) -> list[Study]:
-        """Those of a course's studies that the configuration has."""
+        """A course's studies, as far as the configuration has them."""
         names = registry.declared("course", course, "STUDIES")
         return [self.studies[name] for name in names if name in self.studies]
 
 
 def check_count(config: dict) -> None:
-    """Raise `GradscapeError` for more runs than are meant, before they are unfolded."""
+    """Raise `GradscapeError` for more runs than are meant, before they are expanded."""
     most = config.get("max_runs", MAX_RUNS)
     for name, study in config["studies"].items():
         each = [math.prod(map(len, grid.values())) for grid in grids(study)]

@@ -1,10 +1,11 @@
-"""Is a configuration plain data: text, finite numbers, and not too much of either?
+"""Limits of a configuration: plain text and finite numbers, and not too much of either.
 
 YAML reads more than that: dates, sets, bytes, infinities.
 """
 
 import math
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +22,21 @@ FILES |= {"model", "dataset"}
 
 def check_plain(value: Any, at: str) -> None:
     """Raise `GradscapeError` for the first value that is no plain data, with its key."""
-    waiting: list[tuple[Any, tuple]] = [(value, ())]
-    seen = 0
-    while waiting:
-        value, path = waiting.pop()
-        seen += 1
+    for seen, (path, inner) in enumerate(walk(value)):
         if seen > MAX_VALUES or len(path) > DEEPEST:
             raise GradscapeError(f"{at}: holds too many values, or too many in each other")
-        try:
-            if isinstance(value, dict):
-                for key in value:
-                    check_key(key)
-                waiting += [(inner, (*path, key)) for key, inner in value.items()]
-            elif isinstance(value, list | tuple):
-                waiting += [(inner, (*path, n)) for n, inner in enumerate(value)]
-            elif isinstance(value, str):
-                keys = [key for key in path if isinstance(key, str)]
-                check_text(value, keys[-1] if keys else "")
-            else:
-                check_value(value)
-        except GradscapeError as error:
-            raise GradscapeError(f"{place(at, path)}: {error}") from None
+        names = [key for key in path if isinstance(key, str)]
+        if wrong := wrong_with(inner, names[-1] if names else ""):
+            raise GradscapeError(f"{place(at, path)}: {wrong}")
+
+
+def walk(value: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """A value and all that is in it, each with its keys, from the outside in."""
+    yield path, value
+    if isinstance(value, dict | list | tuple):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            yield from walk(inner, (*path, key))
 
 
 def place(at: str, path: tuple) -> str:
@@ -50,20 +45,36 @@ def place(at: str, path: tuple) -> str:
     return at if not key else f"{at}: {key}" if at == "config" else f"{at}.{key}"
 
 
-def check_key(key: Any) -> None:
+def wrong_with(value: Any, key: str) -> str:
+    """The fault of a value, but for what is in it; empty if it has none."""
+    match value:
+        case dict():
+            return next(filter(None, map(wrong_with_key, value)), "")
+        case str():
+            return wrong_with_text(value, key)
+        case float() if not math.isfinite(value):
+            return f"{value} is no finite number"
+        case int() if abs(value) >= 2**63:
+            return "is too large a number"
+        case int() | float() | None | list() | tuple():
+            return ""
+    return f"{str(value)[:60]} is a {type(value).__name__} to YAML; put it in quotes"
+
+
+def wrong_with_key(key: Any) -> str:
     if not isinstance(key, str):
-        raise GradscapeError(f"the key {key!r} is no text to YAML; put it in quotes")
-    if len(key) > MAX_LETTERS_OF_KEY or control(key):
-        raise GradscapeError(f"the key {key[:30]!r}… is no name")
+        return f"the key {key!r} is no text to YAML; put it in quotes"
+    is_name = len(key) <= MAX_LETTERS_OF_KEY and not control(key)
+    return "" if is_name else f"the key {key[:30]!r}… is no name"
 
 
-def check_text(text: str, key: str) -> None:
+def wrong_with_text(text: str, key: str) -> str:
     if len(text) > MAX_LETTERS:
-        raise GradscapeError(f"has {len(text):,} characters, above {MAX_LETTERS:,}")
-    if key in FILES and any(len(p) > MAX_IN_NAME for p in Path(text).parts):
-        raise GradscapeError(f"has a name of more than {MAX_IN_NAME} characters in it")
-    if odd := control(text):
-        raise GradscapeError(f"the report cannot print {odd!a} (a control character)")
+        return f"has {len(text):,} characters, above {MAX_LETTERS:,}"
+    if key in FILES and any(len(part) > MAX_IN_NAME for part in Path(text).parts):
+        return f"has a name of more than {MAX_IN_NAME} characters in it"
+    odd = control(text)
+    return f"the report cannot print {odd!a} (a control character)" if odd else ""
 
 
 def control(text: str) -> str:
@@ -71,13 +82,3 @@ def control(text: str) -> str:
     kinds = ("Cc", "Cs", "Cn")
     odd = (c for c in text if unicodedata.category(c) in kinds and c not in "\n\t")
     return next(odd, "")
-
-
-def check_value(value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise GradscapeError(f"{value} is no finite number")
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise GradscapeError("is too large a number")
-    if not isinstance(value, int | float | bool | None):
-        kind = type(value).__name__
-        raise GradscapeError(f"{str(value)[:60]} is a {kind} to YAML; put it in quotes")

@@ -1,4 +1,4 @@
-"""Is a configuration well formed? If not, one sentence names the key."""
+"""The form of a configuration: one sentence names a key or value that it cannot have."""
 
 from collections.abc import Mapping
 from functools import cache

@@ -19,16 +19,12 @@ def modernise(config: dict, at: str) -> dict:
     """
     config = rename(stored(config), RENAMED, at)
     studies = config.get("studies")
-    if not isinstance(studies, dict):
-        return config  # the schema says what is wrong with it
-    return config | {
-        "studies": {
+    if isinstance(studies, dict):
+        config["studies"] = {
             name: modernise_study(study, f"{at}: studies.{name}")
-            if isinstance(study, dict)
-            else study
             for name, study in studies.items()
         }
-    }
+    return config
 
 
 def stored(value: Any, key: str = "") -> Any:
@@ -47,12 +43,14 @@ def stored(value: Any, key: str = "") -> Any:
 def rename(mapping: dict, words: dict[str, str], at: str) -> dict:
     for old, new in words.items():
         if old in mapping and new in mapping:
-            raise GradscapeError(f"{at}: {old!r} is the old word for {new!r}; drop it")
+            raise GradscapeError(f"{at}: {old!r} is an old word for {new!r}; drop it")
     return {words.get(key, key): value for key, value in mapping.items()}
 
 
-def modernise_study(study: dict, at: str) -> dict:
-    """A study whose `exceptions` are what it excludes and what it overrides."""
+def modernise_study(study: Any, at: str) -> Any:
+    """A study in today's words; anything but a mapping is left to the schema."""
+    if not isinstance(study, dict):
+        return study
     study = rename(study, RENAMED_IN_STUDIES, at)
     if "exceptions" not in study:
         return study
@@ -63,20 +61,24 @@ def modernise_study(study: dict, at: str) -> dict:
     exceptions = study.pop("exceptions")
     if exceptions is None:
         return study | {"exclude": None, "override": None}
-    validate(exceptions, f"{at}.exceptions", "exceptions")
-    changed: set[str] = set()
+    return study | split_exceptions(exceptions, f"{at}.exceptions")
+
+
+def split_exceptions(exceptions: list[dict], at: str) -> dict[str, list]:
+    """Exceptions, `{where: …, skip: true}` and `{where: …, set: …}`, as what a study
+    excludes and what it overrides."""
+    validate(exceptions, at, "exceptions")
+    exclude, override, changed = [], [], set()
     for exception in exceptions:
-        if exception.get("skip") and changed & exception["where"].keys():
+        where = exception["where"]
+        if not exception.get("skip"):
+            override.append({"where": where, "set": exception.get("set", {})})
+            changed |= override[-1]["set"].keys()
+        elif changed & where.keys():
             raise GradscapeError(
-                f"{at}.exceptions: skips by a setting that it has set before; write "
-                "`exclude` and `override`, which apply in this order"
+                f"{at}: skips by a setting that it has set before; write `exclude` and "
+                "`override`, which apply in this order"
             )
-        changed |= exception.get("set", {}).keys()
-    return study | {
-        "exclude": [e["where"] for e in exceptions if e.get("skip")],
-        "override": [
-            {"where": e["where"], "set": e["set"]}
-            for e in exceptions
-            if "set" in e and not e.get("skip")
-        ],
-    }
+        else:
+            exclude.append(where)
+    return {"exclude": exclude, "override": override}

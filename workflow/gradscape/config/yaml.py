@@ -1,6 +1,7 @@
 """YAML and JSON files as mappings, or one sentence that names the file."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +11,46 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import bounded_file
 
 MAX_BYTES = 2**22
-MAX_VALUES = 200_000  # that a file unfolds to: a few anchors can stand for billions
+MAX_VALUES = 200_000  # of a file, whose anchors can stand for billions
 DEEPEST = 100
-# What YAML raises for text that is none, beside its own errors.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# YAML raises these for text that is none.
 NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 
 
-class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Plain data, of which no more than `MAX_VALUES`, however they are written."""
-
-    def get_single_node(self):
-        node = super().get_single_node()
-        if count(node, {}) > MAX_VALUES:
-            raise ValueError(f"its anchors unfold to more than {MAX_VALUES:,} values")
-        return node
-
-
 def parse_yaml(text: str) -> Any:
-    """Text as data. The loader in C is ten times as fast, but crashes on deeply nested
-    text, so the depth is checked first."""
-    depth = 0
-    for event in yaml.parse(text, Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
+    check_size(text)
+    return yaml.load(text, LOADER)
+
+
+def check_size(text: str) -> None:
+    """Raise `ValueError` for text that unfolds to too many values, or is nested too deeply:
+    the loader in C, ten times as fast as Python's, would crash."""
+    sizes: dict[str, float] = {}  # values that each anchor stands for
+    around: list[tuple[str | None, float]] = []  # anchor and size of what is open
+    size: float = 0
+    for event in yaml.parse(text, LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append((event.anchor, size))
+            sizes[event.anchor] = math.inf  # within itself
+            size = 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = around.pop()
+            sizes[anchor] = size
+            size += before
+        elif isinstance(event, yaml.AliasEvent):
+            size += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            size += 1
+            sizes[event.anchor] = 1
+        if len(around) > DEEPEST:
             raise ValueError(f"it is nested more than {DEEPEST} deep")
-    return yaml.load(text, Loader)
-
-
-def count(node: yaml.Node | None, known: dict[int, float]) -> float:
-    """How many values a node unfolds to; endless where it contains itself."""
-    if isinstance(node, yaml.ScalarNode) or node is None:
-        return 1
-    if id(node) not in known:
-        known[id(node)] = float("inf")  # as long as it is counted
-        mapping = isinstance(node, yaml.MappingNode)
-        inner = [n for pair in node.value for n in pair] if mapping else node.value
-        known[id(node)] = 1 + sum(count(n, known) for n in inner)
-    return known[id(node)]
+    if size > MAX_VALUES:
+        raise ValueError(f"its anchors unfold to more than {MAX_VALUES:,} values")
 
 
 def read_yaml(path: Path) -> dict:
+    """The mapping in a file. Raises `GradscapeError` if there is none."""
     try:
         text = bounded_file(path, MAX_BYTES).read_text()
         # JSON by its own reader: to YAML, the 1e-05 that JSON writes is text.

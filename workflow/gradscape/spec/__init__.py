@@ -1,1 +1,1 @@
-"""What a run is: settings and their options, the names they may use, runs, studies."""
+"""The definition of a run: settings and options, the names they may use, studies."""

@@ -47,7 +47,7 @@ UNCHANGED = "unchanged"
 
 
 def printed_variant(variant: str) -> str:
-    """What a run varies, as it is printed.
+    """The printed form of what a run varies.
 
     >>> printed_variant("width-16"), printed_variant("no-l2"), printed_variant("")
     ('width 16', 'no L2', '')

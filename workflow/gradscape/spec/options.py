@@ -21,7 +21,7 @@ KINDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 @dataclass(frozen=True)
 class Range:
-    """Which numbers are accepted."""
+    """The numbers that an option accepts."""
 
     minimum: float | None = None
     maximum: float | None = None
@@ -31,7 +31,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Named:
-    """A name of that kind in the registry; where `own`, also `path/file.py:function`."""
+    """A name of this kind in the registry; where `own`, also `path/file.py:function`."""
 
     kind: str
     own: bool = False
@@ -39,7 +39,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Unset:
-    """What it means if the option is left out."""
+    """The meaning of an option that is left out, in words."""
 
     means: str
 
@@ -107,8 +107,8 @@ def option(name: str, annotation: Any, default: Any = REQUIRED, help: str = "") 
 
 
 def options_of(function: ast.FunctionDef) -> dict[str, Option]:
-    """What a function takes by keyword, from its source text: its parameters with defaults,
-    and those after a `*`."""
+    """A function's options, from its source text: its parameters with defaults, and all
+    after a `*`."""
     arguments = function.args
     plain = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(plain) - len(arguments.defaults)) + arguments.defaults

@@ -1,4 +1,4 @@
-"""What a configuration may name, found without importing any of it.
+"""The names that a configuration may use, found without importing what they name.
 
 Reading a configuration or drawing a figure must not load torch, so names and options are
 read from the source text. A name is a key of a table that a module spells out, or a file
@@ -49,7 +49,7 @@ def tree(path: Path) -> ast.Module:
 
 
 def constants(path: Path) -> dict[str, ast.expr]:
-    """What a file assigns to names at its top level."""
+    """The expressions that a file assigns to names at its top level."""
     return {
         target.id: statement.value
         for statement in tree(path).body
@@ -82,7 +82,7 @@ def names(kind: str) -> dict[str, Path]:
 
 
 def is_custom(name: str) -> bool:
-    """Is it `path/file.py:function`?
+    """Whether a name is `path/file.py:function`.
 
     >>> is_custom("mine/nets.py:wide"), is_custom("vgg08")
     (True, False)
@@ -152,7 +152,7 @@ def own_module(path: Path) -> ModuleType:
 
 @cache
 def options(kind: str, name: str) -> dict[str, Option] | None:
-    """What a name's function takes by keyword; None if the source text does not tell.
+    """The keywords of a name's function; None if the source text does not tell.
 
     Raises `GradscapeError` for an unknown name.
     """

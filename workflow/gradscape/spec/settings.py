@@ -1,9 +1,8 @@
-"""All that decides the outcome of one run: settings in groups, what each means below it.
+"""The settings that decide the outcome of a run, in groups, each explained below itself.
 
 The schema of a configuration, the options of the command line, the settings in `run.json`
-and the table in `config/README.md` all come from these lines. Groups are for the reader
-alone: YAML, records and `Settings` hold all settings side by side, in the order they have
-here.
+and the table in `config/README.md` all come from these lines. The groups are for readers:
+YAML, records and `Settings` hold all settings side by side, in this order.
 """
 
 import ast
@@ -27,7 +26,7 @@ from gradscape.spec.options import (
 
 @dataclass(frozen=True)
 class Task:
-    """Which network learns which images."""
+    """The network, and the images that it learns."""
 
     model: Annotated[str, Named("model", own=True)]
     """A name that `gradscape models` lists, or `path/file.py:constructor` of your own."""
@@ -95,8 +94,8 @@ class Start:
     """Start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)."""
 
     freeze: Annotated[Literal["weights", "backbone"] | None, Unset("nothing")] = None
-    """What of the pretrained part does not train: its `weights`, or the whole `backbone`
-    with its running statistics."""
+    """The pretrained part that does not train: its `weights`, or the whole `backbone` with
+    its running statistics."""
 
     perturbation: Annotated[int | None, Range(0), Unset("off"), LATER] = None
     """Before training, flip the last bit of this weight, counted from 0, of the first
@@ -105,7 +104,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Loss:
-    """What is minimised."""
+    """The function that training minimises."""
 
     loss: Annotated[str, Named("loss", own=True)] = "cross_entropy"
     """`cross_entropy`, `squared_error` or `focal`; validation and test losses are always
@@ -138,7 +137,7 @@ class Training:
     """Images per minibatch; the last of an epoch may be smaller."""
 
 
-# As records and fingerprints have them: by the course that set each.
+# Records and fingerprints call each split by the course that set it.
 SPLITS = {
     "random-5-percent": "edinburgh",
     "test-as-validation": "fudan",
@@ -149,11 +148,11 @@ SPLITS = {
 
 @dataclass(frozen=True)
 class Data:
-    """Which images train and validate, and what is done to them."""
+    """The images that train and validate, and how they are changed."""
 
     split: Annotated[str, Named("split", own=True), Spelt(SPLITS)] = "edinburgh"
-    """Which images validate: `random-5-percent`, `last-10-percent` or `last-2-percent` of
-    the training images, or `test-as-validation`, the official test images. Records call
+    """The images that validate: `random-5-percent`, `last-10-percent` or `last-2-percent`
+    of the training images, or `test-as-validation`, the official test images. Records call
     these `edinburgh`, `alberta`, `sapienza` and `fudan`, after the courses."""
 
     train_items: Annotated[int | None, Range(2), Unset("all")] = None
@@ -163,10 +162,10 @@ class Data:
     """Use only this many validation images of the split, the first."""
 
     augmentation: Annotated[str, Named("augmentation")] = "crop-flip"
-    """Of training images: `none`; `flip`; `crop-flip`, a crop with 4 pixels of padding and
-    a flip; `geometric`, a flip, rotation by up to 15°, shift by up to 4 pixels, zoom by up
-    to 15 %; `colour`, brightness, contrast and saturation by up to 40 %, hue by up to 18°;
-    `geometric-colour`."""
+    """Changes of training images: `none`; `flip`; `crop-flip`, a crop with 4 pixels of
+    padding and a flip; `geometric`, a flip, rotation by up to 15°, shift by up to 4 pixels,
+    zoom by up to 15 %; `colour`, brightness, contrast and saturation by up to 40 %, hue by
+    up to 18°; `geometric-colour`."""
 
     augmentation_strength: Annotated[float, Range(0)] = 1.0
     """Multiplies those ranges of `geometric` and `colour`."""
@@ -236,7 +235,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured while it trains, besides losses and accuracies."""
+    """Measures taken while the network trains, besides losses and accuracies."""
 
     score_training: Annotated[int | None, Range(1), Unset("off")] = None
     """Score this many training images, the first, after each epoch as validation images
@@ -276,7 +275,7 @@ class Settings(
     Architecture,
     Task,
 ):
-    """What one run is trained with; the defaults are a coursework's."""
+    """All settings of one run; the defaults are a coursework's."""
 
 
 def sentences() -> dict[str, str]:
@@ -316,8 +315,7 @@ def decisive(settings: Settings) -> dict:
 
 
 def differences(old: dict, new: dict) -> str:
-    """In which settings two runs differ, in words; a setting that is missing had its
-    default.
+    """The settings in which two runs differ, in words; one that is missing had its default.
 
     >>> differences({"epochs": 5}, {"epochs": 2, "seed": 0})
     'epochs was 5 and is 2'

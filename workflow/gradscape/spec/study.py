@@ -1,4 +1,4 @@
-"""What a study is, as data: its runs, and what is measured on them and drawn from them."""
+"""A study as data: its runs, and what is measured on them and drawn from them."""
 
 from dataclasses import dataclass, field
 
@@ -61,7 +61,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Probe:
-    """What is measured on which trained networks, with which options."""
+    """One measurement: of which trained networks, with which options."""
 
     name: str
     measure: str
@@ -86,12 +86,12 @@ class Study:
 
 
 def traits(settings: dict, varied: dict) -> dict:
-    """What a `where` selects runs by: the settings, and `variant`."""
+    """The settings of a run and its `variant`: all that a `where` can select it by."""
     return settings | {VARIANT: varied_label(varied)}
 
 
 def varied_label(varied: dict) -> str:
-    """What a run varies, as one text: a variant's name, a setting's name and value.
+    """One text for what a run varies: a variant's name, a setting's name and value.
 
     >>> varied_label({"schedule": "constant", "variant": "long"}), varied_label({})
     ('schedule-constant_long', '')
@@ -110,7 +110,7 @@ def printed(value: object) -> str:
 
 
 def matches(traits: dict, where: dict) -> bool:
-    """Does a run have the wanted traits? Each value may be one value or a list."""
+    """Whether a run has the wanted traits, each of them one value or a list of them."""
     return all(
         traits[key] in (wanted if isinstance(wanted, list) else [wanted])
         for key, wanted in where.items()
