@@ -17,6 +17,7 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pypdf import PdfReader
@@ -25,10 +26,11 @@ from conftest import ROOT, needs_tex, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import COURSES
 from gradscape.cli import parser as cli
-from gradscape.cli.submission import SPLITS, write_submission
+from gradscape.cli.submission import HandIn, write_submission
 from gradscape.config.experiment import Experiment
 from gradscape.models import build
-from gradscape.spec.registry import own_module
+from gradscape.report.build import draw_all, write_tex
+from gradscape.spec.registry import names, own_module
 from gradscape.spec.settings import Settings
 from gradscape.training.record import write_weights
 
@@ -36,11 +38,10 @@ ALBERTA = own_module(COURSES / "alberta.py")
 PUBLISHED = ROOT / "results" / "published" / "cpu"
 STUDENTS = {"edinburgh": "s1234567", "fudan": "20300180001_name"}
 STUDENTS |= {"alberta": "1234567", "sapienza": "7654321"}
-# Every file of the archive but gradscape's own and the runs'.
+# Every file of the archive but gradscape's own and what training recorded.
 TREES = {
     "edinburgh": """
         s1234567/s1234567_report.pdf
-        s1234567/mlp/pytorch_experiment_scripts/config.json
         s1234567/mlp/pytorch_experiment_scripts/experiment_builder.py
         s1234567/mlp/pytorch_experiment_scripts/model_architectures.py
         s1234567/mlp/pytorch_experiment_scripts/report.py
@@ -102,6 +103,21 @@ def unpacked(experiment: Experiment, course: str, folder: Path) -> Path:
     return folder / made.stem
 
 
+def few_images(folder: Path, classes: int = 10) -> str:
+    """A dataset of 200 training and 20 test images of noise, as a user's own."""
+    images = np.random.default_rng(0).integers(0, 256, (220, 32, 32, 3), np.uint8)
+    labels = np.arange(220) % classes
+    np.savez(
+        folder / "few.npz",
+        images=images[:200],
+        labels=labels[:200],
+        test_images=images[200:],
+        test_labels=labels[200:],
+        classes=[str(number) for number in range(classes)],
+    )
+    return "few.npz"
+
+
 def bare(*words, cwd: Path) -> str:
     """What Python prints that finds the dependencies, but no gradscape except below `cwd`.
 
@@ -129,22 +145,25 @@ def test_an_archive_has_the_briefs_files_and_no_others(course, experiment, tmp_p
     folder = unpacked(experiment, course, tmp_path)
     top = folder if course == "alberta" else tmp_path
     files = {p.relative_to(top).as_posix(): p for p in top.rglob("*") if p.is_file()}
-    bodies = {name for name in files if re.search("/(gradscape|results)/", name)}
+    bodies = {name for name in files if re.search("/(gradscape|results|recorded)/", name)}
     assert files.keys() - bodies == set(TREES[course].split())
-    recorded = [name for name in bodies if "/gradscape/" not in name]
     if course == "edinburgh":
-        assert recorded and all(
-            re.search(r"^s1234567/mlp/results/.*\.csv$", name) for name in recorded
-        )
-    others = "|".join(SPLITS.keys() - {course})
+        statistics = [name for name in bodies if "/mlp/results/" in name]
+        assert {Path(name).name for name in statistics} == {
+            "summary.csv",
+            "test_summary.csv",
+        }
+    # gradscape's own text and a run's record name the courses that set what they describe.
+    others = "|".join(names("course").keys() - {course})
     for name, path in files.items():
         assert not re.search(others, name, re.IGNORECASE)
-        if path.suffix in (".py", ".json", ".csv", ".yaml", ".j2", ".md", ".txt"):
+        own = path.suffix in (".py", ".json", ".csv", ".yaml", ".j2", ".md", ".txt")
+        if own and path.name != "run.json" and not re.search(r"/gradscape/.*\.py$", name):
             assert not re.search(others, path.read_text(), re.IGNORECASE), name
     assert made.is_dir() or made.read_bytes() == packed
     after = {p for p in experiment.results.root.rglob("*") if p.is_file()}
     beside = {p.relative_to(experiment.results.root).parts[0] for p in after - before}
-    assert beside <= {made.name, "s1234567-template"}
+    assert beside <= {made.name, "s1234567-template", "Assignment6-1234567-notes.md"}
 
 
 # Edinburgh
@@ -170,15 +189,16 @@ def test_edinburghs_classes_are_the_networks_that_were_trained():
 
 def test_edinburghs_statistics_are_the_courses(experiment, tmp_path):
     folder = unpacked(experiment, "edinburgh", tmp_path)
-    run = folder / "mlp/results/degradation/vgg38_lr1e-3_seed0"
-    summary = (run / "result_outputs/summary.csv").read_text().splitlines()
+    run = "degradation/vgg38_lr1e-3_seed0"
+    outputs = folder / "mlp/results" / run / "result_outputs"
+    summary = (outputs / "summary.csv").read_text().splitlines()
     assert summary[0] == "train_acc,train_loss,val_acc,val_loss"
-    metrics = (run / "metrics.csv").read_text().splitlines()
+    metrics = (PUBLISHED / "runs" / run / "metrics.csv").read_text().splitlines()
     assert len(summary) == len(metrics)
     first = dict(zip(metrics[0].split(","), metrics[1].split(","), strict=True))
     names = ("train_accuracy", "train_loss", "val_accuracy", "val_loss")
     assert summary[1] == ",".join(first[name] for name in names)
-    header, values = (run / "result_outputs/test_summary.csv").read_text().splitlines()
+    header, values = (outputs / "test_summary.csv").read_text().splitlines()
     assert header == "test_acc,test_loss" and len(values.split(",")) == 2
     for year, absent in ((2021, "reduction block"), (2024, "running averages")):
         path = experiment.results.root / f"s1234567-template/mlp-cw2-questions-{year}.tex"
@@ -187,46 +207,51 @@ def test_edinburghs_statistics_are_the_courses(experiment, tmp_path):
         assert r"VGG38 BN+RC & $10^{-2}$ & 338,500" in answers and "@" not in answers
 
 
-def test_edinburghs_unit_tests_and_gradient_flow_run(experiment, tmp_path):
+def test_edinburghs_scripts_run_from_the_archive(experiment, tmp_path):
     folder = unpacked(experiment, "edinburgh", tmp_path)
     scripts = folder / "mlp/pytorch_experiment_scripts"
     assert "OK" in bare("-m", "unittest", cwd=scripts)
-    plot = (
-        "import torch, experiment_builder, model_architectures as m; n = m.vgg38(100); "
-        "n(torch.randn(1, 3, 16, 16)).sum().backward(); "
-        "plot = experiment_builder.plot_grad_flows(n.named_parameters()); "
-        "print(len(plot.gca().lines[0].get_ydata()))"
-    )
-    assert bare("-c", plot, cwd=scripts).split() == ["39"]
+    train = "train_evaluate_image_classification_system.py"
+    tiny = ["--num_epochs", 1, "--train_items", 100, "--dataset_name"]
+    tiny.append(few_images(scripts, classes=100))
+    blocks = ["--num_blocks_per_stage", 0]
+    assert "vgg08: test accuracy" in bare(train, *blocks, *tiny, cwd=scripts)
+    assert (scripts / "vgg08/metrics.csv").exists()
+    network = own_module(scripts / "model_architectures.py").vgg38(100)
+    network(torch.randn(1, 3, 16, 16)).sum().backward()
+    builder = own_module(scripts / "experiment_builder.py")
+    plot = builder.plot_grad_flows(network.named_parameters())
+    assert len(plot.gca().lines[0].get_ydata()) == 39
+    plot.close()
 
 
 @needs_tex
 def test_edinburghs_report_is_written_again_from_the_archive(experiment, tmp_path):
-    small = part(experiment, "degradation")
-    folder = unpacked(small, "edinburgh", tmp_path)
+    """Page by page the text of what is handed in, from runs sealed and older than seals."""
+    results = tmp_path / "results"
+    runs = "runs/degradation"
+    shutil.copytree(experiment.results.root / runs, results / runs)
+    config = experiment.config | {"author": "A. B."}
+    config["studies"] = {"degradation": config["studies"]["degradation"]}
+    made = Experiment(config, results)
+    draw_all(made)
+    write_tex(made, "edinburgh")
+    folder = unpacked(made, "edinburgh", tmp_path)
     scripts = folder / "mlp/pytorch_experiment_scripts"
     bare("report.py", cwd=scripts)
-    text = " ".join(
-        p.extract_text() for p in PdfReader(scripts / "rebuilt/report.pdf").pages
-    )
-    assert "s1234567" in text and "VGG38 does not train" in text
+    handed_in = PdfReader(folder / "s1234567_report.pdf").pages
+    again = PdfReader(scripts / "recorded/edinburgh.pdf").pages
+    text = [page.extract_text() for page in handed_in]
+    assert text == [page.extract_text() for page in again]
+    assert "s1234567" in text[0] and "VGG38 does not train" in text[0]
+    # Links to files that lie beside the document in the archive, but not where it is read.
+    assert "tables/" in links(again) and "tables/" not in links(handed_in)
 
 
-@needs_tex
-def test_the_student_is_on_the_page(experiment, tmp_path):
-    results = tmp_path / "results"
-    shutil.copytree(experiment.results.root, results)
-    (results / "report").mkdir(exist_ok=True)
-    (results / "report/edinburgh.tex").write_text(
-        "\\documentclass{article}\\usepackage{hyperref}\n\\title{The deep one}\n"
-        "\\author{}\n\\begin{document}\\maketitle Measured: "
-        "\\href{runs/degradation/x/metrics.csv}{4.61}.\\end{document}\n"
-    )
-    made = Experiment(experiment.config, results)
-    folder = unpacked(made, "edinburgh", tmp_path)
-    page = PdfReader(folder / "s1234567_report.pdf").pages[0]
-    assert "s1234567" in page.extract_text() and "4.61" in page.extract_text()
-    assert "/Annots" not in page  # links to files that are not handed in
+def links(pages) -> str:
+    """All links of a document, as one text."""
+    found = [link.get_object() for page in pages for link in page.get("/Annots", [])]
+    return " ".join(str(link.get("/A")) for link in found)
 
 
 # Fudan
@@ -250,7 +275,7 @@ def test_fudans_scripts_run_from_the_archive(experiment, tmp_path):
     assert "VGG_BatchNorm   9,756,426" in bare("VGG.py", cwd=full)
     assert "test error 11.86 %" in bare("train_cifar10.py", cwd=full)
     folder = unpacked(small, "fudan", tmp_path)
-    tiny = ["--epochs", 2, "--n_items", 8, "--dataset", "generated10"]
+    tiny = ["--epochs", 2, "--n_items", 8, "--dataset", few_images(folder)]
     bare("VGG_Loss_Landscape.py", "--train", *tiny, "--out", "two-steps", cwd=folder)
     trained = [json.loads(p.read_text()) for p in folder.glob("two-steps/*/*/run.json")]
     assert {run["settings"]["model"] for run in trained} == {"vgg-a", "vgg-a-bn"}
@@ -262,7 +287,7 @@ def test_fudans_scripts_run_from_the_archive(experiment, tmp_path):
 # CIFAR-10 as torchvision would give it, and little of it to train on. First what is handed
 # in trains on and is tested on 1,000 images; then training starts anew and resumes.
 DRIVER = """
-import pathlib, sys
+import sys, torch
 from torchvision.datasets import FakeData
 import a6
 
@@ -271,14 +296,16 @@ class Fake(FakeData):
         super().__init__(5_100 if train else 1_000, (3, 32, 32), 10, transform)
 
 a6.CIFAR10 = Fake
+torch.set_num_threads(2)
 train, validation, test = a6.load_dataset()
 print(len(train.dataset), list(validation.dataset.indices)[0], test.batch_size)
 predictions = a6.test(test)
 print(predictions.shape, sorted(set(predictions.tolist()) - set(range(10))))
+print(torch.get_num_threads(), "thread")
 validation = [next(iter(validation))]
 a6.RECIPE["epochs"] += 1
 a6.train(train, validation, steps=2)
-pathlib.Path(a6.MODEL).unlink()
+a6.MODEL.unlink()
 for a6.RECIPE["epochs"] in (1, 2):
     a6.train(train, validation, steps=2)
 print([name for name in sys.modules if name.startswith("gradscape")])
@@ -289,7 +316,8 @@ print([name for name in sys.modules if name.startswith("gradscape")])
 def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
     folder = unpacked(experiment, "alberta", tmp_path)
     told = capsys.readouterr().err
-    assert "test accuracy 0.8814, 1.00 of the marks" in told and "one at a time" in told
+    assert "accuracy 0.8814 on CIFAR-10's test images, 1.00 of the marks" in told
+    assert "one at a time" in told and "name in its first comment whom" in told
     text = (folder / "a6.py").read_text()
     imported = {
         (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name)
@@ -305,44 +333,100 @@ def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
     ]
     assert places == sorted(places) and text.index("def test(") > text.index("def train(")
     (folder / "driver.py").write_text(DRIVER)
-    told = bare("driver.py", cwd=folder).splitlines()
-    assert told[:2] == ["100 100 1", "torch.Size([1000]) []"]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    told = bare(folder / "driver.py", cwd=elsewhere).splitlines()
+    assert told[:3] == ["100 100 1", "torch.Size([1000]) []", "1 thread"]
     resumed = [line for line in told if line.startswith("resumed after epoch")]
     assert [line.split(",")[0][-1] for line in resumed] == ["8", "1"]
     assert told[-1] == "[]"
 
 
-def test_albertas_requirements_are_read_off_the_network():
-    unmet = {
-        "batch_norm": "batch normalisation inside (e)",
-        "dropout": "dropout (f)",
-        "skip": "skip connection (g)",
-    }
-    assert ALBERTA.unmet(build("resnet-small", 10)) == []
-    for setting, requirement in unmet.items():
-        without = Settings("resnet-small", "cifar10", **{setting: False})
-        assert ALBERTA.unmet(build("resnet-small", 10, without)) == [requirement]
-    missing = ALBERTA.unmet(build("convnet-bn", 10))  # normalised right after the input
-    assert missing == [unmet["batch_norm"], unmet["dropout"], unmet["skip"]]
+def test_albertas_notes_answer_five_questions_from_the_run(experiment):
+    write_submission(experiment, "alberta", STUDENTS["alberta"])
+    notes = (experiment.results.root / "Assignment6-1234567-notes.md").read_text()
+    assert notes.count("\n## ") == 5 and "{" not in notes
+    for part in (
+        "0.8814 earns 1.00",
+        "epoch 8 of 8",
+        "521,578 parameters",
+        "45,000 others",
+    ):
+        assert part in notes
+
+
+def test_alberta_takes_what_meets_the_requirements_on_cifar10(experiment):
+    """Of finished runs, of which one is enough."""
+    study = experiment.studies["accuracy"]
+    runs = {run.path.name: run for run in alberta(experiment).finished}
+    long, best = (runs[f"resnet-small_lr2e-2_seed0{end}"] for end in ("_long", "_muon"))
+    assert len(runs) == len(study.runs) and ALBERTA.chosen([best, long]) is long
+    assert ALBERTA.chosen([runs["resnet-small_lr5e-2_seed0_no-skip"], best]) is best
+    for change, reason in {
+        ("batch_norm", False): "no batch normalisation (e)",
+        ("dropout", 0.0): "no dropout (f)",
+        ("skip", False): "no skip connection (g)",
+        ("dataset", "generated10"): "dataset generated10",
+        ("model", "convnet-bn"): "model convnet-bn",
+        ("loss", "focal"): "loss focal",
+    }.items():
+        assert ALBERTA.refused(long.settings | dict([change])) == [reason]
+    other = runs["resnet-small_lr5e-2_seed0_no-skip"]
+    with pytest.raises(GradscapeError, match=r"CIFAR-10's images .*no-skip: no skip conn"):
+        ALBERTA.chosen([other])
     scores = [ALBERTA.score(accuracy) for accuracy in (0.1, 0.65, 0.725, 0.8, 1.0)]
     assert scores == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def alberta(experiment: Experiment) -> HandIn:
+    studies = [experiment.studies["accuracy"]]
+    return HandIn(experiment, "alberta", STUDENTS["alberta"], studies)
 
 
 # Sapienza
 
 
+# Three of the documented commands, on few images; the weights are of the right hash.
+COMMANDS = """
+import hashlib, pathlib, sys, torch
+import ex3_convnet, ex3_pretrained
+
+weights = pathlib.Path("some weights")
+torch.save(ex3_pretrained.VGG11(10).state_dict(), weights)
+digits = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+ex3_pretrained.PRETRAINED = {"vgg11-bn": f"vgg11_bn-{digits}.pth"}
+tiny = "--epochs 1 --train_items 20 --batch_size 10 --dataset few.npz".split()
+for script, *options in (
+    (ex3_convnet,),
+    (ex3_convnet, "--norm_layer", "BN", "--augmentation", "colour",
+     "--augmentation_strength", "0.5"),
+    (ex3_pretrained, "--weights", "some weights"),
+):
+    sys.argv = ["", *tiny, *options]
+    script.main()
+"""
+
+
 def test_sapienzas_scripts_run_from_the_archive(experiment, tmp_path):
+    """Each command keeps what it makes in a folder of its own."""
     folder = unpacked(experiment, "sapienza", tmp_path)
-    tiny = ["--epochs", 1, "--train_items", 20, "--batch_size", 10]
-    tiny += ["--dataset", "generated10"]
-    told = bare("ex3_convnet.py", "--norm_layer", "BN", *tiny, "--out", "q2", cwd=folder)
-    assert "ConvNet: 7,682,826 parameters" in told and "best epoch 1: train" in told
-    assert {p.name for p in (folder / "q2").glob("*.png")} == {
+    (folder / "commands.py").write_text(COMMANDS)
+    few_images(folder)
+    told = bare("commands.py", cwd=folder)
+    assert "ConvNet: 7,678,474 parameters" in told and "best epoch 1: train" in told
+    assert "ConvNet: 7,682,826 parameters" in told and "last epoch 1: train" in told
+    assert "VGG11: 9,360,394 parameters" in told
+    tiny = "epochs-1_batch_size-10_train_items-20_dataset-few"
+    strong = "norm_layer-BN_augmentation-colour_augmentation_strength-0.5"
+    made = {path.name: path for path in (folder / "trained").iterdir()}
+    plain, changed = f"convnet_{tiny}", f"convnet_{tiny}_{strong}"
+    assert made.keys() == {plain, changed, f"pretrained_{tiny}"}
+    assert {path.name for path in made[plain].glob("*.png")} == {
         "filters_before.png",
         "filters_after.png",
     }
-    told = bare("ex3_pretrained.py", "--from_scratch", *tiny, "--out", "q4", cwd=folder)
-    assert "VGG11: 9,360,394 parameters" in told and "last epoch 1: train" in told
+    record = json.loads((made[changed] / "run.json").read_text())
+    assert record["settings"]["augmentation_strength"] == 0.5
 
 
 # Bad input
@@ -377,7 +461,7 @@ def test_what_is_missing_is_one_sentence(experiment, tmp_path):
     with pytest.raises(GradscapeError, match=rf"{asked} runs are not finished.*snakemake"):
         write_submission(empty, "edinburgh", STUDENTS["edinburgh"])
     shutil.copytree(PUBLISHED / "runs", tmp_path / "runs")
-    with pytest.raises(GradscapeError, match=r"report\.pdf: missing.*gradscape report"):
+    with pytest.raises(GradscapeError, match=r"fudan\.pdf: missing.*gradscape report"):
         write_submission(empty, "fudan", STUDENTS["fudan"])
     with pytest.raises(GradscapeError, match=r"long/model\.pt: missing"):
         write_submission(empty, "alberta", STUDENTS["alberta"])

@@ -155,12 +155,15 @@ def test_a_damaged_archive_is_never_unpickled(tmp_path):
         acquire("cifar100", str(tmp_path))
 
 
-def test_no_network_is_one_sentence(monkeypatch):
+def test_no_network_is_one_sentence(monkeypatch, capsys):
     monkeypatch.delenv("GRADSCAPE_DATA", raising=False)
     monkeypatch.setattr(official.time, "sleep", lambda seconds: None)
     monkeypatch.setattr("socket.getaddrinfo", refuse)
-    with pytest.raises(GradscapeError, match=r"cifar10: the download failed .*data_dir"):
+    with pytest.raises(
+        GradscapeError, match=r"cifar10: the download failed .*GRADSCAPE_DATA"
+    ):
         acquire("cifar10")
+    assert "name its folder in the environment as GRADSCAPE_DATA" in capsys.readouterr().err
 
 
 def md5(path: Path) -> str:

@@ -275,7 +275,7 @@ def test_a_download_that_fails_says_what_to_do(tmp_path):
     )
     assert done.returncode == 2
     assert "the download of its weights failed" in done.stderr
-    assert "weights in the config" in done.stderr and "Traceback" not in done.stderr
+    assert "name it as weights" in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.pth"))
 
 

@@ -1,8 +1,8 @@
 """Edinburgh MLP coursework 2 (2021/22 and 2024/25), section 8.2: one folder, zipped.
 
     sXXXXXXX/sXXXXXXX_report.pdf
-             mlp/pytorch_experiment_scripts/    the code
-             mlp/results/<study>/<run>/         CSVs alone, in result_outputs/ the course's
+             mlp/pytorch_experiment_scripts/    the code, recorded/ what its report.py reads
+             mlp/results/<study>/<run>/         the course's CSVs, and nothing else
 
 Beside the archive lie the answers for the student's own copy of the course's template.
 """
@@ -10,12 +10,10 @@ Beside the archive lie the answers for the student's own copy of the course's te
 import json
 import re
 from collections import defaultdict
-from pathlib import Path
 from string import Template
 
-import pandas as pd
-
-from gradscape.cli.submission import FILES, Files, HandIn, below
+from gradscape.base.paths import COURSES
+from gradscape.cli.submission import Files, HandIn, below
 from gradscape.report import numbers as tex
 from gradscape.runs.run import FinishedRun, best_setting
 from gradscape.runs.table import results_table
@@ -29,9 +27,7 @@ STUDENT = r"s\d{7}"
 EXAMPLE = "s1234567"
 ARCHIVE = "{}.zip"
 
-SCRIPTS = ["model_architectures.py", "test_model_architectures.py"]
-SCRIPTS += ["experiment_builder.py", "train_evaluate_image_classification_system.py"]
-SCRIPTS += ["report.py"]
+PRIVATE = ["author", "data_dir", "weights"]  # of the configuration
 # The answers to the questions of each year's template, in their order.
 QUESTIONS = {
     2021: ["problem", "normalisation", "residuals", "results", "conclusion"],
@@ -43,19 +39,18 @@ FIGURES = ["flow-vgg38", "best", "flow-best"]
 
 def edinburgh(work: HandIn) -> Files:
     """Report, code and the course's statistics below a folder named after the student."""
-    config = work.experiment.config | {"author": work.student}
+    config = {k: v for k, v in work.experiment.config.items() if k not in PRIVATE}
     config["studies"] = {s.name: config["studies"][s.name] for s in work.studies}
-    course = config.get("courses", {}).get(work.course, {})
-    config["courses"] = {work.course: course | {"number": work.student}}
-    for private in ("data_dir", "weights"):
-        config.pop(private, None)
-    code = work.own(*SCRIPTS) | work.package("__main__", "claims/metrics")
-    code |= work.templates()
-    code["gradscape/courses/edinburgh.py"] = work.alone(FILES / "edinburgh.py")
-    code["config.json"] = (json.dumps(config) + "\n").encode()
+    year = config.get("courses", {}).get(work.course, {}).get("year", max(YEARS))
+    config["courses"] = {work.course: {"year": year, "number": work.student}}
+    code = work.own() | work.package("claims/metrics")
+    code |= work.templates() | below("recorded/runs", work.results())
+    config["results"] = "recorded"
+    del code["answers.tex"]
+    code["recorded/config.json"] = (json.dumps(config) + "\n").encode()
     mlp = below("pytorch_experiment_scripts", code)
     for run in work.runs:
-        folder = f"results/{run.record['study']}/{run.path.name}"
+        folder = f"results/{run.record['study']}/{run.path.name}/result_outputs"
         mlp |= below(folder, statistics(run))
     work.beside.update(below(f"{work.student}-template", answers(work)))
     report = {f"{work.student}_report.pdf": work.report(work.student)}
@@ -63,30 +58,21 @@ def edinburgh(work: HandIn) -> Files:
 
 
 def statistics(run: FinishedRun) -> Files:
-    """A run's CSVs: `summary.csv` and `test_summary.csv` with the course's own columns, as
-    fractions, one row an epoch; and what the report needs besides."""
+    """`summary.csv`, a row an epoch, and `test_summary.csv`, with the course's own columns;
+    accuracies as fractions."""
     columns = {"train_accuracy": "train_acc", "train_loss": "train_loss"}
     columns |= {"val_accuracy": "val_acc", "val_loss": "val_loss"}
     scores = {"test_accuracy": "test_acc", "test_loss": "test_loss"}
-    seals = {k: v for k, v in run.record.get("sha256", {}).items() if k.endswith(".csv")}
-    record = {k: json.dumps(v) for k, v in (run.record | {"sha256": seals}).items()}
     tables = {
-        "result_outputs/summary.csv": run.metrics[[*columns]].rename(columns=columns),
-        "result_outputs/test_summary.csv": run.test[[*scores]].rename(scores).to_frame().T,
-        "gradients.csv": run.gradients,
-        "record.csv": pd.DataFrame(record.items(), columns=["key", "value"]),
+        "summary.csv": run.metrics[[*columns]].rename(columns=columns),
+        "test_summary.csv": run.test[[*scores]].rename(scores).to_frame().T,
     }
-    files = {name: table.to_csv(index=False).encode() for name, table in tables.items()}
-    kept = [Path("metrics.csv"), Path("test.csv")]
-    kept += [
-        Path("probes", path.name) for path in sorted(run.path.glob("probes/[!.]*.csv"))
-    ]
-    return files | {str(path): (run.path / path).read_bytes() for path in kept}
+    return {name: table.to_csv(index=False).encode() for name, table in tables.items()}
 
 
 def answers(work: HandIn) -> Files:
     """`mlp-cw2-questions.tex` for the template of each year, and the figures it shows."""
-    text = (FILES / "edinburgh" / "answers.tex").read_text()
+    text = (COURSES / "edinburgh" / "answers.tex").read_text()
     _, *parts = re.split(r"(?m)^%% (\w+)\n", text)
     texts = dict(zip(parts[::2], parts[1::2], strict=True))
     runs = [run for run in work.runs if run.record["study"] == STUDIES[0]]

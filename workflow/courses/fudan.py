@@ -14,8 +14,6 @@ STUDENT = r"\w{1,30}_\w[\w.-]{0,60}"
 EXAMPLE = "20300180001_name"
 ARCHIVE = "Project2-{}.zip"
 
-SCRIPTS = ["README.md", "requirements.txt", "VGG.py", "loaders.py"]
-SCRIPTS += ["VGG_Loss_Landscape.py", "train_cifar10.py"]
 RECORDED = ["run.json", "metrics.csv", "test.csv", "steps.npz"]
 
 
@@ -23,6 +21,6 @@ def fudan(work: HandIn) -> Files:
     """Everything in one folder; the write-up carries name and number."""
     number, _, name = work.student.partition("_")
     content = {"report.pdf": work.report(f"{name.replace('_', ' ')} ({number})")}
-    content |= work.own(*SCRIPTS) | work.package("training/train", "claims/smoothness")
+    content |= work.own() | work.package()
     content |= below("results", work.results(*RECORDED))
     return below(f"Project2-{work.student}", content)

@@ -13,12 +13,10 @@ STUDENT = r"\d{5,10}(_\w[\w.-]{0,60})?"
 EXAMPLE = "1234567 or 1234567_name"
 ARCHIVE = "Exercise2-{}.zip"
 
-SCRIPTS = ["requirements.txt", "ex3_convnet.py", "ex3_pretrained.py"]
-
 
 def sapienza(work: HandIn) -> Files:
     """Everything in one folder."""
     content = {"report.pdf": work.report(work.student.replace("_", " "))}
-    content |= work.own(*SCRIPTS) | work.package("training/train", "figures/filters")
+    content |= work.own() | work.package()
     content |= below("results", work.results("run.json", "metrics.csv", "test.csv"))
     return below(f"Exercise2-{work.student}", content)

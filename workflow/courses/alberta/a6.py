@@ -6,6 +6,9 @@
 `load_dataset`, the network, `train` and `test` follow in this order.
 """
 
+# Help: I talked to nobody about this assignment but: (names). The network, its training and
+# the optimiser Muon come from gradscape, a public program, which also wrote this file.
+
 import argparse
 import math
 import time
@@ -23,7 +26,7 @@ from gradscape.models.blocks import ACTIVATIONS, conv3x3
 from gradscape.models.resnet_small import STAGES, Convolution, ResidualBlock, ResNetSmall
 from gradscape.training.muon import ITERATIONS, QUINTIC, TINY, Muon, orthogonalised
 
-MODEL = "model_YOURIDNUMBER.pt"
+MODEL = Path(__file__).with_name("model_YOURIDNUMBER.pt")
 NETWORK = {"width": 56, "activation": "relu", "dropout": 0.1}
 RECIPE = {
     "seed": 0,
@@ -96,7 +99,7 @@ def train(train_loader, validation_loader, steps=None):
     optimiser = make(model.parameters(), **RECIPE["options"])
     loss_of = nn.CrossEntropyLoss(label_smoothing=RECIPE["label_smoothing"])
     first, best = 0, -1.0
-    if Path(MODEL).exists():
+    if MODEL.exists():
         saved = torch.load(MODEL, map_location=device, weights_only=True)
         model.load_state_dict(saved["model"])
         if "optimiser" in saved:  # not in the file that is handed in
@@ -135,21 +138,12 @@ def validate(model, loader, device):
 
 
 def load_model():
-    """The saved model for the CPU, with as many threads as suit it at the moment."""
+    """The saved model for the CPU, where one image at a time is fastest in one thread."""
+    torch.set_num_threads(1)
     model = network()
     saved = torch.load(MODEL, map_location="cpu", weights_only=True)
     model.load_state_dict(saved["model"])
-    model = model.eval().to(memory_format=torch.channels_last)
-    seconds, image = {}, torch.zeros(1, 3, 32, 32)
-    for threads in sorted({1, torch.get_num_threads()}):
-        torch.set_num_threads(threads)
-        model(image)
-        start = time.perf_counter()
-        for _ in range(20):
-            model(image)
-        seconds[threads] = time.perf_counter() - start
-    torch.set_num_threads(min(seconds, key=seconds.get))
-    return model
+    return model.eval().to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()

@@ -26,12 +26,11 @@ WINDOW = 20  # steps of the moving average
 
 def train_all(out, epochs=None, n_items=None, root=HERE / "data", dataset=NAME):
     """Train again what is in `results`, below `out`; shorter, if told so."""
+    images = get_dataset(root, dataset, n_items)
     for run in map(FinishedRun, sorted(RESULTS.glob("*"))):
         changes = {"dataset": dataset, "device": "auto", "landscape_every": None}
-        changes["epochs"] = epochs or run.settings["epochs"]
-        for part in ("train_items", "validation_items"):
-            changes[part] = n_items or run.settings[part]
-        train(run.rerun(**changes), get_dataset(root, dataset), Path(out) / run.path.name)
+        again = run.rerun(**changes, epochs=epochs or run.settings["epochs"])
+        train(again, images, Path(out) / run.path.name)
 
 
 def curves(runs, values):

@@ -1,25 +1,33 @@
 """CIFAR-10 in minibatches: python loaders.py downloads it and saves examples.png."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradscape.data.datasets import acquire
-from gradscape.data.store import Dataset, load, save
+from gradscape.data.datasets import prepared
+from gradscape.data.store import Dataset
 
 HERE = Path(__file__).parent
 NAME = "cifar10"
 
 
-def get_dataset(root=HERE / "data", name=NAME) -> Dataset:
+def get_dataset(root=HERE / "data", name=NAME, n_items=None) -> Dataset:
     """The images as arrays in `root`; if they are not there, they are downloaded first, or
-    read from the folder that GRADSCAPE_DATA names in the environment."""
-    folder = Path(root) / name
-    if not (folder / "dataset.json").exists():
-        save(acquire(name), folder)
-    return load(folder, name)
+    read from the folder that GRADSCAPE_DATA names in the environment.
+
+    `n_items` keeps only that many of the training and of the test images, the first.
+    """
+    whole = prepared(name, Path(root))
+    if n_items is None:
+        return whole
+    first = np.arange(len(whole.labels))
+    kept = np.concatenate([first[: whole.train][:n_items], first[whole.train :][:n_items]])
+    images, labels = whole.images[kept], whole.labels[kept]
+    return replace(whole, train=min(n_items, whole.train), images=images, labels=labels)
 
 
 def get_cifar_loader(
@@ -29,11 +37,10 @@ def get_cifar_loader(
 
     `n_items` keeps only that many images, the first; -1 keeps all.
     """
-    dataset = get_dataset(root, name)
+    dataset = get_dataset(root, name, None if n_items < 0 else n_items)
     part = slice(dataset.train) if train else slice(dataset.train, None)
-    chosen = slice(None if n_items < 0 else n_items)
-    images = torch.tensor(dataset.images[part][chosen]).permute(0, 3, 1, 2) / 127.5 - 1
-    labels = torch.tensor(dataset.labels[part][chosen]).long()
+    images = torch.tensor(dataset.images[part]).permute(0, 3, 1, 2) / 127.5 - 1
+    labels = torch.tensor(dataset.labels[part]).long()
     return DataLoader(TensorDataset(images, labels), batch_size, shuffle)
 
 

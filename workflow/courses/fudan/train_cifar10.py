@@ -21,7 +21,7 @@ def main():
     names = sorted(path.name for path in RESULTS.glob("*"))
     parser.add_argument("name", nargs="?", choices=names)
     parser.add_argument("--epochs", type=int, help="fewer or more than in results")
-    parser.add_argument("--n_items", type=int, help="train on the first of the images")
+    parser.add_argument("--n_items", type=int, help="use only the first of the images")
     parser.add_argument("--dataset", default=NAME)
     parser.add_argument("--root", default=HERE / "data", help="folder of the dataset")
     parser.add_argument("--out", type=Path, default=Path("trained"))
@@ -33,13 +33,10 @@ def main():
             print(f"{run.path.name:<48} {count:>10,} parameters  test error {error:.2f} %")
         return
     run = FinishedRun(RESULTS / known.name)
-    again = run.rerun(
-        dataset=known.dataset,
-        device="auto",
-        epochs=known.epochs or run.settings["epochs"],
-        train_items=known.n_items or run.settings["train_items"],
-    )
-    train(again, get_dataset(known.root, known.dataset), known.out / known.name)
+    epochs = known.epochs or run.settings["epochs"]
+    again = run.rerun(dataset=known.dataset, device="auto", epochs=epochs)
+    images = get_dataset(known.root, known.dataset, known.n_items)
+    train(again, images, known.out / known.name)
 
 
 if __name__ == "__main__":

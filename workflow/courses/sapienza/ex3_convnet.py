@@ -6,7 +6,8 @@
     python ex3_convnet.py --norm_layer BN --augmentation geometric        Q3a
     python ex3_convnet.py --norm_layer BN --dropout 0.3     Q3b
 
-The layers are in gradscape/models/convnet.py, augmentation in gradscape/engine.
+Each writes to a folder of its own in trained/. The layers are in
+gradscape/models/convnet.py, the augmentation is in gradscape/training/augmentation.py.
 """
 
 import argparse
@@ -14,16 +15,19 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from gradscape.data.datasets import acquire
-from gradscape.data.store import load, save
+from gradscape.data.datasets import prepared
 from gradscape.figures.filters import montage
 from gradscape.models.convnet import ConvNet
 from gradscape.probes.trained import Trained
+from gradscape.runs.existing import is_finished
 from gradscape.runs.run import FinishedRun
+from gradscape.spec.registry import short
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.augmentation import POLICIES
 from gradscape.training.train import train
+
+PLACES = ("data", "out", "weights")  # options that change no result
 
 
 def PrintModelSize(model, disp=True):
@@ -45,7 +49,7 @@ def VisualizeFilter(model, file="filters.png"):
 
 
 def arguments(epochs):
-    """What both scripts take."""
+    """The options of both scripts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--batch_size", type=int, default=200)
@@ -53,35 +57,36 @@ def arguments(epochs):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--data", type=Path, default=Path("data"), help="its folder")
-    parser.add_argument("--out", type=Path, default=Path("trained"))
+    parser.add_argument("--out", type=Path, help="folder (default: by the options given)")
     return parser
 
 
-def train_and_report(settings, known, weights=None):
+def parsed(parser, name):
+    """The command line's options. Where `--out` is not among them, it is a folder in
+    trained/ with the script's name and all options that are not at their default."""
+    known = parser.parse_args()
+    given = {k: v for k, v in vars(known).items() if k not in PLACES}
+    given["dataset"] = short(known.dataset)
+    words = [f"{k}-{v}" for k, v in given.items() if v != parser.get_default(k)]
+    known.out = known.out or Path("trained", "_".join([name, *words]))
+    return known
+
+
+def train_and_report(known, weights=None, **settings):
     """Train, and print how the best epoch on validation compares with the last one."""
-    folder = known.data / known.dataset
-    if not (folder / "dataset.json").exists():
-        save(acquire(known.dataset), folder)
-    dataset = load(folder, known.dataset)
-    train(
-        Run("command-line", known.out.name, settings),
-        dataset,
-        known.out,
-        pretrained=weights,
-    )
-    run = FinishedRun(known.out)
-    last = run.metrics.iloc[-1]
-    for name, row, test in (("best", run.best, run.test), ("last", last, run.last_test)):
+    names = ("epochs", "batch_size", "train_items", "seed", "dataset")
+    shared = {name: getattr(known, name) for name in names} | {"split": "sapienza"}
+    run = Run("command-line", known.out.name, Settings(**shared, **settings))
+    dataset = prepared(known.dataset, known.data)
+    if not is_finished(known.out, run.settings, dataset.checksum, overwrite=False):
+        train(run, dataset, known.out, pretrained=weights)
+    done = FinishedRun(known.out)
+    rows = (("best", done.best, done.test), ("last", done.metrics.iloc[-1], done.last_test))
+    for name, row, test in rows:
         print(
             f"{name} epoch {row['epoch']:.0f}: train {row['train_accuracy']:.4f}, "
             f"validation {row['val_accuracy']:.4f}, test {test['test_accuracy']:.4f}"
         )
-
-
-def shared(known):
-    """The settings that come from the command line."""
-    names = ("epochs", "batch_size", "train_items", "seed", "dataset")
-    return {name: getattr(known, name) for name in names} | {"split": "sapienza"}
 
 
 def main():
@@ -89,24 +94,27 @@ def main():
     parser.add_argument("--norm_layer", choices=["None", "BN"], default="None")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--augmentation", choices=POLICIES, default="none")
-    known = parser.parse_args()
+    text = "multiplies the ranges of geometric and colour changes"
+    parser.add_argument("--augmentation_strength", type=float, default=1.0, help=text)
+    known = parsed(parser, "convnet")
     batch_norm = known.norm_layer == "BN"
     PrintModelSize(ConvNet(10, batch_norm))
-    settings = Settings(
+    train_and_report(
+        known,
         model="convnet-bn" if batch_norm else "convnet",
         dropout=known.dropout,
         augmentation=known.augmentation,
+        augmentation_strength=known.augmentation_strength,
         normalisation="half",
         learning_rate=2e-3,
         weight_decay=1e-3,
         schedule="exponential",
         decay=0.95,
-        **shared(known),
     )
-    train_and_report(settings, known)
     trained = Trained(known.out, known.data)
     for moment, name in (("initialisation", "before"), ("best", "after")):
         VisualizeFilter(trained.network(moment), known.out / f"filters_{name}.png")
+    print(f"the run and its filters are in {known.out}")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,21 @@ import re
 import shutil
 import zipfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, say
-from gradscape.base.paths import COURSES, HOME, PACKAGE, REPORT, TEMPLATES, Results
+from gradscape.base.paths import (
+    COURSES,
+    HOME,
+    PACKAGE,
+    PROBES,
+    RECORD,
+    SEALED,
+    TEMPLATES,
+    Results,
+)
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.report.latex import compile_pdf, working_folder
@@ -22,62 +32,86 @@ from gradscape.spec.study import Study
 Files = dict[str, bytes]
 MAX_BYTES = 100 * 10**6  # no brief names a limit; upload forms have one
 
-# A split has its course's name; in another course's archive it has these.
-SPLITS = {"edinburgh": "random_part", "fudan": "test_images"}
-SPLITS |= {"alberta": "last_tenth", "sapienza": "last_fiftieth"}
-TITLE = r"\b{}(?: (?:MLP coursework|project|AML exercise|CMPUT) \d+)?"
-
 
 @dataclass(frozen=True)
 class HandIn:
-    """What a course's function packs: the student, as given, and the finished runs of the
-    course's studies. `beside` is what it leaves beside the archive."""
+    """What a course's function packs: the student, as given, and the studies of the course
+    that the configuration has. `beside` is what it leaves beside the archive."""
 
     experiment: Experiment
     course: str
     student: str
     studies: list[Study]
-    runs: list[FinishedRun]
     beside: Files = field(default_factory=dict)
 
-    def report(self, author: str) -> bytes:
-        """The course's own document as a PDF, with the author below its title.
+    @cached_property
+    def finished(self) -> list[FinishedRun]:
+        """Those runs of the studies that are finished and sound."""
+        results = self.experiment.results
+        return [run for study in self.studies for run in finished_runs(study, results)]
 
-        If there is none, the one of its only study, else the report on all
-        studies. It is compiled again from its LaTeX. Raises `GradscapeError` if there is
-        none of them.
+    @property
+    def runs(self) -> list[FinishedRun]:
+        """All runs of the studies. Raises `GradscapeError` unless they are finished."""
+        done = {run.path for run in self.finished}
+        wanted = [run for study in self.studies for run in study.runs]
+        missing = [
+            folder
+            for run in wanted
+            if (folder := self.experiment.directory(run)) not in done
+            and not self.experiment.left_out(run)
+        ]
+        if missing:
+            raise GradscapeError(
+                f"{self.course}: {len(missing)} runs are not finished, the first is "
+                f"{missing[0]}; train them with `snakemake all`"
+            )
+        return self.finished
+
+    def report(self, author: str) -> bytes:
+        """The course's document as a PDF, with the author below its title.
+
+        It is compiled again from its LaTeX. Raises `GradscapeError` if it is missing.
         """
         results = self.experiment.results
-        own = [study.name for study in self.studies if len(self.studies) == 1]
-        for document in [self.course, *own, REPORT]:
-            if results.tex(document).exists():
-                return signed(results, document, author)
-            if results.pdf(document).exists():
-                say(
-                    f"{results.pdf(document)}: packed without {author!r} below its title, "
-                    "because its LaTeX is missing; `gradscape report` makes both"
-                )
-                return results.pdf(document).read_bytes()
-        raise GradscapeError(
-            f"{results.pdf(REPORT)}: missing; make it with `gradscape report`"
+        if results.tex(self.course).exists():
+            return signed(results, self.course, author)
+        pdf = results.pdf(self.course)
+        if not pdf.exists():
+            raise GradscapeError(
+                f"{pdf}: missing; `gradscape report` makes it, for a configuration that "
+                f"names {self.course} under `courses`"
+            )
+        say(
+            f"{pdf}: packed without {author!r} below its title, because its LaTeX is "
+            "missing; `gradscape report` makes both"
         )
+        return pdf.read_bytes()
 
-    def own(self, *names: str) -> Files:
-        """Those of the course's own files."""
-        return {name: (COURSES / self.course / name).read_bytes() for name in names}
+    def own(self) -> Files:
+        """The files in the course's folder."""
+        files = sorted((COURSES / self.course).glob("[!._]*"))
+        return {path.name: path.read_bytes() for path in files}
 
     def results(self, *names: str) -> Files:
-        """Those files of every run, by `study/run/name`."""
-        return {
-            f"{run.record['study']}/{run.path.name}/{name}": self.alone(run.path / name)
-            for run in self.runs
-            for name in names
-        }
+        """The named files of every run, by default all but its weights, keyed by
+        `study/run/name`."""
+        files = {}
+        for run in self.runs:
+            folder = f"{run.record['study']}/{run.path.name}"
+            for name in names or (*SEALED, RECORD):
+                if (run.path / name).exists():  # younger files are not in older runs
+                    files[f"{folder}/{name}"] = (run.path / name).read_bytes()
+            for probe in sorted(run.path.glob(f"{PROBES}/[!.]*.csv") if not names else []):
+                files[f"{folder}/{PROBES}/{probe.name}"] = probe.read_bytes()
+        return files
 
-    def package(self, *modules: str) -> Files:
-        """gradscape itself, as far as these modules and the studies' networks, probes and
-        figures need it."""
-        starts = [PACKAGE / f"{name}.py" for name in modules]
+    def package(self, *found: str) -> Files:
+        """gradscape itself, as far as the course's own files and the studies' networks,
+        probes and figures need it; `found` are modules that are found by name alone."""
+        own = (COURSES / self.course).glob("*.py")
+        starts = [module for path in own for module in dependencies.imports(path)]
+        starts += [PACKAGE / f"{name}.py" for name in found]
         starts += (PACKAGE / "data").glob("*.py")
         for study in self.studies:
             used = {("model", run.settings.model) for run in study.runs}
@@ -86,12 +120,10 @@ class HandIn:
             starts += [
                 registry.source(*one) for one in used if not registry.is_custom(one[1])
             ]
-        needed = set(
-            dependencies.closure(starts, lambda path: not path.is_relative_to(PACKAGE))
-        )
+        needed = set(dependencies.closure(starts, is_custom_file))
         needed |= {path.with_name("__init__.py") for path in needed}
         return {
-            f"gradscape/{path.relative_to(PACKAGE)}": self.alone(path)
+            f"gradscape/{path.relative_to(PACKAGE)}": path.read_bytes()
             for path in sorted(needed)
         }
 
@@ -103,26 +135,15 @@ class HandIn:
         chosen += [*TEMPLATES.glob("*.*"), *(TEMPLATES / "parts").glob("*.*")]
         for study in self.studies:
             given = self.experiment.config["studies"][study.name]
-            chosen += [
-                HOME / given[key] for key in ("claims", "literature") if key in given
-            ]
-        chosen.append(HOME / "workflow/schemas/config.schema.yaml")
+            named = (given[key] for key in ("claims", "literature") if key in given)
+            chosen += [HOME / path for path in named]
+        chosen += [HOME / "workflow/schemas/config.schema.yaml"]
+        chosen += [registry.source("course", self.course)]
         return {
-            f"gradscape/share/{path.relative_to(HOME)}": self.alone(path)
+            f"gradscape/share/{path.relative_to(HOME)}": path.read_bytes()
             for path in sorted(chosen)
             if path.is_file()
         }
-
-    def alone(self, path: Path) -> bytes:
-        """A file, in whose text no other course is named."""
-        content = path.read_bytes()
-        if path.suffix in (".npz", ".pt"):
-            return content
-        text = content.decode()
-        for name in SPLITS.keys() - {self.course}:
-            text = re.sub(rf"\b{name}\b", SPLITS[name], text)
-            text = re.sub(TITLE.format(name.capitalize()), "Another course", text)
-        return text.encode()
 
 
 def is_custom_file(path: Path) -> bool:
@@ -164,20 +185,7 @@ def write_submission(experiment: Experiment, course: str, student: str) -> Path:
             "such as config/config.yaml"
         )
     studies = [experiment.studies[n] for n in names if n in experiment.studies]
-    runs = [run for study in studies for run in finished_runs(study, experiment.results)]
-    done = {run.path for run in runs}
-    unfinished = [
-        run
-        for study in studies
-        for run in study.runs
-        if experiment.directory(run) not in done and not experiment.left_out(run)
-    ]
-    if unfinished:
-        raise GradscapeError(
-            f"{course}: {len(unfinished)} runs are not finished, the first is "
-            f"{experiment.directory(unfinished[0])}; train them with `snakemake all`"
-        )
-    work = HandIn(experiment, course, student, studies, runs)
+    work = HandIn(experiment, course, student, studies)
     content = find("course", course)(work)
     root, name = experiment.results.root, declared("course", course, "ARCHIVE")
     name = name.format(student)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradscape.data.facts import Facts
+from gradscape.spec.registry import short
 
 if TYPE_CHECKING:
     from gradscape.data.store import Dataset
@@ -71,3 +72,13 @@ def acquire(name: str, data_dir: str | None = None) -> "Dataset":
     module, function = DATASETS[name].reader.split(":")
     read = getattr(import_module(f"gradscape.data.{module}"), function)
     return read(name, Path(folder).expanduser() if folder else None)
+
+
+def prepared(name: str, root: Path) -> "Dataset":
+    """The dataset in its folder below `root`, acquired first if it is not there."""
+    from gradscape.data.store import load, save
+
+    folder = root / short(name)
+    if not (folder / "dataset.json").exists():
+        save(acquire(name), folder)
+    return load(folder, name)

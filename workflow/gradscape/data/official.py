@@ -14,6 +14,7 @@ import numpy as np
 
 from gradscape.base.download import Failed, fetch
 from gradscape.base.errors import GradscapeError
+from gradscape.base.files import say
 from gradscape.data.store import Dataset
 
 ATTEMPTS = 3  # at a download
@@ -46,6 +47,11 @@ def files_of(name: str, files: Files, folder: Path | None) -> Iterator[Path]:
 
 
 def download(name: str, files: Files, folder: Path) -> None:
+    wanted = ", ".join(files)
+    say(
+        f"{name}: downloading {wanted}; if it is on this machine, name its folder in the "
+        "environment as GRADSCAPE_DATA"
+    )
     for file, (url, md5) in files.items():
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -53,10 +59,9 @@ def download(name: str, files: Files, folder: Path) -> None:
                 break
             except Failed as error:
                 if attempt == ATTEMPTS:
-                    wanted = ", ".join(files)
                     raise GradscapeError(
                         f"{name}: the download failed ({error}); put {wanted} into a "
-                        "folder and name it as data_dir in the config or in GRADSCAPE_DATA"
+                        "folder and name that in the environment as GRADSCAPE_DATA"
                     ) from None
                 time.sleep(2**attempt)
 

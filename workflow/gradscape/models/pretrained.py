@@ -27,7 +27,7 @@ def download(model: str, path: Path) -> None:
     except Failed as error:
         raise GradscapeError(
             f"{model}: the download of its weights failed ({error}); put "
-            f"{pretrained_file(model)} on this machine and name it as weights in the config"
+            f"{pretrained_file(model)} on this machine and name it as weights"
         ) from None
 
 
