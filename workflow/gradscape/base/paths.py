@@ -23,7 +23,6 @@ HOME = PACKAGE / "share" if (PACKAGE / "share").is_dir() else PACKAGE.parents[1]
 SNAKEFILE = HOME / "Snakefile"
 TEMPLATES = HOME / "report"
 SECTIONS = TEMPLATES / "sections"
-KEY_NUMBERS = TEMPLATES / "story.yaml"
 PAGE = TEMPLATES / "page.html"
 SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 CONFIGS = HOME / "config"

@@ -11,7 +11,6 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say
 from gradscape.base.paths import (
     DATA,
-    KEY_NUMBERS,
     PACKAGE,
     PAGE,
     RECORD,
@@ -268,7 +267,6 @@ class Dag:
         own = {nearby(Path(file)) for study in studies for file in study.files}
         shared = [
             TEMPLATES / "references.bib",
-            KEY_NUMBERS,
             *sorted(TEMPLATES.glob("*.j2")),
         ]
         shared += sorted((TEMPLATES / "parts").glob("*.j2"))

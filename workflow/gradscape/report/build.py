@@ -12,10 +12,9 @@ import jinja2
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, copy, say
-from gradscape.base.paths import FIGURE_KINDS, KEY_NUMBERS, REPORT, TEMPLATES, locate
+from gradscape.base.paths import FIGURE_KINDS, REPORT, TEMPLATES, locate
 from gradscape.claims.tables import write_table
 from gradscape.config.experiment import Experiment
-from gradscape.config.yaml import read_yaml
 from gradscape.figures.drawing import draw, drawable
 from gradscape.figures.fonts import draw_word
 from gradscape.report import numbers as tex
@@ -166,7 +165,6 @@ def write_tex(
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
         words=words,
-        key_numbers=read_yaml(KEY_NUMBERS),
         missing=sum(view.missing for view in studies.values()),
         absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),

@@ -88,6 +88,12 @@ class StudyView:
         return latex(sentence, lambda name: filled(self, name, verdict, where))
 
     @property
+    def key_numbers(self) -> dict[str, str]:
+        """What both sides of a claim are, for those that the whole report counts up."""
+        claims = self.study.claims.items()
+        return {name: claim["key"] for name, claim in claims if "key" in claim}
+
+    @property
     def holding(self) -> list[str]:
         return [name for name, claim in self.claims.items() if claim.verdict == HOLDS]
 

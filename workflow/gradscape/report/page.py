@@ -20,10 +20,9 @@ from plotly.offline import get_plotlyjs
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, plain_file
-from gradscape.base.paths import KEY_NUMBERS, PAGE, REPORT, TEMPLATES, locate
+from gradscape.base.paths import PAGE, REPORT, TEMPLATES, locate
 from gradscape.claims.verdicts import Verdict
 from gradscape.config.experiment import Experiment
-from gradscape.config.yaml import read_yaml
 from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, grid, numbers
 from gradscape.report import numbers as tex
@@ -99,11 +98,10 @@ def allowed(script: str) -> str:
 
 def key_numbers(views: list[StudyView]):
     """What is measured, both sides and the verdict, of those numbers that were measured."""
-    by_name = {view.name: view for view in views if view.finished}
-    for name, texts in read_yaml(KEY_NUMBERS).items():
-        for claim, text in texts.items():
-            verdict = by_name[name].claims.get(claim) if name in by_name else None
-            if verdict and verdict.left:
+    for view in views:
+        for claim, text in view.key_numbers.items():
+            verdict = view.claims[claim]
+            if verdict.left:
                 yield text, *sides(verdict), verdict.verdict
 
 

@@ -20,6 +20,11 @@ KINDS = ("holds", "fails", "reversed", "equal", "undecided", "unmeasured", "seen
 TELLINGS = ("clause", "abstract", "ending")  # beside the one in the claim's section
 PLACEHOLDERS = ("left", "right", "difference", "points", "classes", "epochs", "images")
 PLACEHOLDERS += ("rates", "table", *SETTINGS)
+# A few words that a statement may open with, up to a comma before its subject.
+OPENING = re.compile(
+    r"(?:after|along|at|before|from|in|of|over|relative|under|where|with|[\w-]+ed)"
+    r"(?: [^ ,]+){1,7},"
+)
 TOKEN = re.compile(
     r"(?P<escaped>\\[^a-zA-Z])"
     r"|(?P<formula>\$[^$]+\$)"
@@ -40,17 +45,18 @@ def choose(told: dict, kinds: tuple[str, ...], statement: str) -> str:
 
 
 def open_question(statement: str) -> str:
-    r"""That a claim's statement, up to its first full stop, may be true or not.
+    r"""That it is open whether a claim's statement, up to its first full stop, is true.
 
-    >>> open_question("Depth costs 5 $, at least. The loss is higher.")
-    'Whether depth costs 5 \\$, at least, is open ([left] against [right]).'
+    >>> open_question("With bias, it costs 5 $. The loss is higher.")
+    'It is open whether, with bias, it costs 5 \\$ ([left] against [right]).'
     """
     clause = re.split(r"\.(?:\s+(?=[A-Z])|$)", statement)[0]
-    word = clause.split()[0]
+    word = re.split(r"[\s-]", clause)[0]
     if word.istitle() and word not in SPELT:
         clause = clause[0].lower() + clause[1:]
-    clause = re.sub(r"[\\$\[]", r"\\\g<0>", clause) + "," * (", " in clause)
-    return f"Whether {clause} is open ([left] against [right])."
+    pause = "," * bool(OPENING.match(clause))
+    clause = re.sub(r"[\\$\[]", r"\\\g<0>", clause)
+    return f"It is open whether{pause} {clause} ([left] against [right])."
 
 
 def tokens(sentence: str) -> Iterator[tuple[str, str]]:
