@@ -23,6 +23,7 @@ from gradscape.report.colophon import colophon, revisions
 from gradscape.report.document import StudyView
 from gradscape.report.escape import Tex
 from gradscape.report.latex import compile_pdf, refuse_linked
+from gradscape.report.sentences import unnamed
 from gradscape.runs.run import finished_runs
 from gradscape.spec.labels import model_label
 from gradscape.spec.registry import declared
@@ -165,6 +166,7 @@ def write_tex(
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
         words=words,
+        unnamed=partial(unnamed, environment),
         missing=sum(view.missing for view in studies.values()),
         absent=tex.listing([v.title for v in studies.values() if not v.finished]),
         damaged=tex.listing([name for view in studies.values() for name in view.damaged]),

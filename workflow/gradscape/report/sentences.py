@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jinja2 import Environment, meta, nodes
+
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
 from gradscape.report import numbers as tex
 from gradscape.report.escape import Tex, escape
@@ -20,6 +22,25 @@ def kinds(verdict: Verdict) -> tuple[str, ...]:
     """The kinds of sentence that suit a verdict, best first."""
     kind = KINDS[verdict.verdict]
     return ("reversed", kind) if verdict.verdict == FAILS and verdict.reversed else (kind,)
+
+
+def unnamed(environment: Environment, view: "StudyView") -> list[str]:
+    """The claims with a sentence that the templates about their study do not name."""
+    named = words_in(environment, view.template)
+    if view.conclusion:
+        named |= words_in(environment, view.conclusion)
+    claims = view.study.claims.items()
+    return [name for name, claim in claims if "holds" in claim and name not in named]
+
+
+def words_in(environment: Environment, template: str) -> set[str]:
+    """Every text in quotes in the code of a template, and of what it includes."""
+    source = environment.loader.get_source(environment, template)[0]
+    tree = environment.parse(source)
+    found = {constant.value for constant in tree.find_all(nodes.Const)}
+    for included in filter(None, meta.find_referenced_templates(tree)):
+        found |= words_in(environment, included)
+    return found
 
 
 def latex(sentence: str, fill: Callable[[str], str]) -> Tex:
