@@ -15,10 +15,10 @@ from conftest import ROOT, needs_tex, succeed, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
+from gradscape.config.words import stored
 from gradscape.config.yaml import read_yaml
 from gradscape.report import numbers as tex
 from gradscape.report.build import build
-from gradscape.spec.options import coerce_integers
 from gradscape.spec.settings import SETTINGS
 
 LONGEST_SENTENCE = 400
@@ -223,7 +223,7 @@ def test_whole_numbers_with_a_point_are_taken_as_such():
     assert type(experiment.threads) is int
     images = experiment.studies["one"].probes["surface"].options["images"]
     assert type(images) is int
-    assert coerce_integers({"momentum": 1.0}, SETTINGS) == {"momentum": 1.0}
+    assert type(stored({"decay": 1.0})["decay"]) is float
 
 
 def test_every_number_of_a_run_is_finite():

@@ -15,12 +15,11 @@ from gradscape.base.paths import DATA, REPORT, TENSORBOARD, Results
 from gradscape.cli.arguments import Count
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
-from gradscape.config.schema import validate, validate_options
+from gradscape.config.schema import check_options, validate
 from gradscape.config.words import stored
 from gradscape.models import pretrained_files
-from gradscape.spec.options import Named, Unset, coerce_integers
+from gradscape.spec.options import Named, Unset
 from gradscape.spec.registry import check, find, names, short
-from gradscape.spec.registry import options as options_of
 from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Figure, Run, run_name
 
@@ -121,7 +120,7 @@ def run_from(spec: dict, told: dict, settings: dict) -> Run:
     for name, setting in SETTINGS.items():
         if setting.required and name not in run["settings"]:
             raise GradscapeError(f"required: --{name}; see `gradscape train --help`")
-    run["settings"] = Settings(**coerce_integers(run["settings"], SETTINGS))
+    run["settings"] = Settings(**run["settings"])
     check_settings(run["settings"], "run.settings")
     return Run(**({"name": run_name(run["settings"])} | run))
 
@@ -139,11 +138,10 @@ def probe(
     """measure a trained network from its weights and its training images"""
     from gradscape.training.record import write_csv
 
-    known, given = options_of("probe", probe), options or {}
-    validate_options(given, known, "--options")
+    given = check_options("probe", probe, options or {}, "--options")
     measure = find("probe", probe)
     trained = read(run, own, data, threads)
-    rows = measure(trained, **coerce_integers(given, known or {}))
+    rows = measure(trained, **given)
     write_csv(out, rows)
     print(f"{probe}: {len(rows):,} rows, in {out}")
 
@@ -181,8 +179,8 @@ def figure(
     from gradscape.runs.run import FinishedRun
 
     validate(spec, "--spec", "figure")
-    chosen = Figure(**({"study": "", "name": out[0].stem} | spec))
-    validate_options(chosen.options, options_of("figure", chosen.draw), "--spec.options")
+    given = check_options("figure", spec["draw"], spec.get("options", {}), "--spec.options")
+    chosen = Figure(**({"study": "", "name": out[0].stem} | spec | {"options": given}))
     draw(chosen, [FinishedRun(path) for path in runs], out)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import SECTIONS, locate
-from gradscape.config.schema import validate, validate_options
+from gradscape.config.schema import check_options, validate
 from gradscape.config.words import stored
 from gradscape.config.yaml import read_yaml
 from gradscape.data.datasets import facts
@@ -21,7 +21,6 @@ from gradscape.data.facts import Facts
 from gradscape.data.normalisation import check_normalises
 from gradscape.models import check_takes, pretrained_file
 from gradscape.spec import registry
-from gradscape.spec.options import coerce_integers
 from gradscape.spec.sentences import check_sentences
 from gradscape.spec.settings import SETTINGS, Settings
 from gradscape.spec.study import (
@@ -105,10 +104,10 @@ def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
             if key not in fixed and key not in grid:
                 raise GradscapeError(f"{at}: the key {key!r} is missing")
         for values in itertools.product(*grid.values()):
-            chosen = coerce_integers(dict(zip(grid, values, strict=True)), SETTINGS)
+            chosen = dict(zip(grid, values, strict=True))
             varied = {k: v for k, v in chosen.items() if k not in COMMON}
             varied |= {VARIANT: label} if label else {}
-            settings = Settings(**coerce_integers(fixed, SETTINGS) | chosen)
+            settings = Settings(**(fixed | chosen))
             if not excluded(settings, varied, study):
                 settings = overridden(settings, varied, study)
                 runs.append(Run(name, run_name(settings, varied), settings, varied))
@@ -124,7 +123,7 @@ def excluded(settings: Settings, varied: dict, study: dict) -> bool:
 def overridden(settings: Settings, varied: dict, study: dict) -> Settings:
     for override in study.get("override", []):
         if matches(traits(vars(settings), varied), override["where"]):
-            settings = replace(settings, **coerce_integers(override["set"], SETTINGS))
+            settings = replace(settings, **override["set"])
     return settings
 
 
@@ -261,9 +260,7 @@ def expand_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:
         measure, where = spec.get("measure", name), spec.get("where", {})
         options = {k: v for k, v in spec.items() if k not in ("measure", "where")}
         look_up("probe", measure, at)
-        known = registry.options("probe", measure)
-        validate_options(options, known, f"{at}.{name}")
-        options = coerce_integers(options, known or {})
+        options = check_options("probe", measure, options, f"{at}.{name}")
         require_match(runs, where, f"{at}.{name}")
         expanded[name] = Probe(name, measure, where, options)
     return expanded
@@ -275,16 +272,12 @@ def expand_figures(
     figures = []
     for figure_name, spec in study.get("figures", DEFAULT_FIGURES).items():
         at = f"config: studies.{name}.figures.{figure_name}"
-        look_up("figure", spec["draw"], at)
-        wide = registry.declared("figure", spec["draw"], "WIDE", False)
-        figure = Figure(study=name, name=figure_name, **({"wide": wide} | spec))
-        options = registry.options("figure", figure.draw)
-        validate_options(figure.options, options, f"{at}.options")
-        figure.options.update(coerce_integers(figure.options, options or {}))
-        missing = [option for option in (options or {}).values() if option.required]
-        for option in missing:
-            if option.name not in figure.options:
-                raise GradscapeError(f"{at}.options: the key {option.name!r} is missing")
+        draw, options = spec["draw"], spec.get("options", {})
+        look_up("figure", draw, at)
+        options = check_options("figure", draw, options, f"{at}.options")
+        wide = registry.declared("figure", draw, "WIDE", False)
+        drawn = {"wide": wide} | spec | {"options": options}
+        figure = Figure(study=name, name=figure_name, **drawn)
         needed = figure.probes[:1]
         if not set(needed) <= set(probes):
             raise GradscapeError(

@@ -1,6 +1,5 @@
 """The form of a configuration: one sentence names a key or value that it cannot have."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -11,7 +10,7 @@ from gradscape.base import paths
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.config.limits import check_plain, place
 from gradscape.config.yaml import read_yaml
-from gradscape.spec.options import Option
+from gradscape.spec.registry import options
 from gradscape.spec.settings import SETTINGS
 
 UNKNOWN = "additionalProperties"  # what JSON schema calls a key that it does not know
@@ -52,12 +51,22 @@ def validate(config: Any, at: str = "config", part: str = "") -> None:
     check(validator(part), config, at)
 
 
-def validate_options(given: Mapping, options: dict[str, Option] | None, at: str) -> None:
-    """Check a probe's or a figure's options against what its function takes."""
-    if options is not None:
-        properties = {name: option.schema() for name, option in options.items()}
-        rules = {"type": "object", "additionalProperties": False, "properties": properties}
-        check(Draft202012Validator(rules), dict(given), at)
+def check_options(kind: str, name: str, given: dict, at: str) -> dict:
+    """The options of a probe or a figure, as its function takes them.
+
+    Raises `GradscapeError` for one that is unknown, missing or of another form.
+    """
+    known = options(kind, name)
+    if known is None:
+        return given
+    rules = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {key: option.schema() for key, option in known.items()},
+        "required": [key for key, option in known.items() if option.required],
+    }
+    check(Draft202012Validator(rules), given, at)
+    return {key: known[key].as_stored(value) for key, value in given.items()}
 
 
 def check(rules: Draft202012Validator, config: Any, at: str) -> None:

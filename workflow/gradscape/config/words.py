@@ -9,7 +9,6 @@ from gradscape.spec.settings import SETTINGS
 
 RENAMED = {"seeds": "max_seeds", "most_runs": "max_runs"}
 RENAMED_IN_STUDIES = {"published": "literature"}
-STORED = {name: option.stored for name, option in SETTINGS.items() if option.stored}
 
 
 def modernise(config: dict, at: str) -> dict:
@@ -28,16 +27,16 @@ def modernise(config: dict, at: str) -> dict:
 
 
 def stored(value: Any, key: str = "") -> Any:
-    """Data in which each setting's value is spelt as records spell it.
+    """Data in which each setting's value is as records have it, wherever it stands.
 
-    >>> stored({"where": {"split": ["last-10-percent"]}, "title": "last-10-percent"})
-    {'where': {'split': ['alberta']}, 'title': 'last-10-percent'}
+    >>> stored({"grid": {"split": ["last-10-percent"], "epochs": [5.0], "decay": [1.0]}})
+    {'grid': {'split': ['alberta'], 'epochs': [5], 'decay': [1.0]}}
     """
     if isinstance(value, dict):
         return {name: stored(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
         return [stored(item, key) for item in value]
-    return STORED[key].get(value, value) if key in STORED else value
+    return SETTINGS[key].as_stored(value) if key in SETTINGS else value
 
 
 def rename(mapping: dict, words: dict[str, str], at: str) -> dict:

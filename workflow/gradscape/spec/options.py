@@ -8,7 +8,7 @@ lines come the JSON schema, the command line and the tables in `config/README.md
 """
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -69,6 +69,12 @@ class Option:
     @property
     def required(self) -> bool:
         return self.default is REQUIRED
+
+    def as_stored(self, value: Any) -> Any:
+        """A value as records have it: in their words, and `1` where `1.0` is whole."""
+        if self.type is int and isinstance(value, float) and value.is_integer():
+            return int(value)
+        return self.stored.get(value, value) if isinstance(value, str) else value
 
     def schema(self) -> dict:
         """Its JSON schema. Names are left to the registry, which can suggest one."""
@@ -150,16 +156,3 @@ def evaluate(node: ast.expr | None) -> Any:
         return ast.literal_eval(node) if node is not None else None
     except ValueError:
         return None
-
-
-def coerce_integers(values: dict, options: Mapping[str, Option]) -> dict:
-    """The values, with `1` for `1.0` where a whole number is wanted; a schema takes it."""
-
-    def whole(value: Any) -> Any:
-        if isinstance(value, list):
-            return [whole(item) for item in value]
-        is_whole = isinstance(value, float) and value.is_integer()
-        return int(value) if is_whole else value
-
-    wanted = {name for name, option in options.items() if option.type is int}
-    return {k: whole(v) if k in wanted else v for k, v in values.items()}
