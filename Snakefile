@@ -18,7 +18,7 @@ if not {"studies", "extends"} & set(config):
 
 experiment = jobs.experiment(config)
 results = experiment.results
-dag = jobs.Dag(experiment)
+dag = jobs.Dag(experiment, workflow)
 
 
 wildcard_constraints:

@@ -23,6 +23,7 @@ from gradscape.spec.settings import SETTINGS
 
 LONGEST_SENTENCE = 400
 NASTY = "a$(touch x); touch x `touch x` 'b\" ü & | > <"
+BRACES = f"{NASTY} The {{batch}} effect, {{0, 1}} {{{{x}}}} {{study}} }}{{"
 
 
 def config(**study) -> dict:
@@ -291,13 +292,18 @@ def test_words_from_right_to_left_keep_their_order():
 # What a shell could run
 
 
-def test_no_text_of_a_configuration_is_run_by_a_shell(tmp_path, monkeypatch):
+def test_no_text_is_run_by_a_shell_or_filled_in_by_snakemake(tmp_path, monkeypatch):
     """A dry run of everything with its commands, and the two rules that train nothing."""
     images = np.random.RandomState(0).randint(0, 256, (40, 32, 32, 3), np.uint8)
-    np.savez(tmp_path / f"{NASTY}.npz", images=images, labels=np.arange(40) % 2)
-    study = {"title": NASTY, "dataset": f"{NASTY}.npz", "model": "convnet", "epochs": 1}
-    study |= {"figures": {"f": {"draw": "curves", "caption": NASTY}}}
-    wanted = {"title": NASTY, "author": NASTY, "results": f"results/{NASTY}"}
+    classes = ["{cat}", "{0, 1}"]
+    np.savez(
+        tmp_path / f"{NASTY}.npz", images=images, labels=np.arange(40) % 2, classes=classes
+    )
+    study = {"title": BRACES, "dataset": f"{NASTY}.npz", "model": "convnet", "epochs": 1}
+    study |= {"figures": {"f": {"draw": "curves", "caption": BRACES}}}
+    claim = {"statement": BRACES, "source": BRACES, "left": 0, "is": "below", "right": 1}
+    study |= {"claims": {"c": claim}}
+    wanted = {"title": BRACES, "author": BRACES, "results": f"results/{NASTY}"}
     wanted |= {"data_dir": NASTY, "weights": NASTY, "studies": {"one": study}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(wanted, allow_unicode=True))
     before = {path.name for path in tmp_path.iterdir()}
@@ -318,7 +324,9 @@ def test_no_text_of_a_configuration_is_run_by_a_shell(tmp_path, monkeypatch):
     succeed(*snakemake[:-2], *made, cwd=tmp_path)
     monkeypatch.chdir(tmp_path)
     kept = Experiment.from_file(tmp_path / made[0])
-    assert kept.title == NASTY and kept.studies["one"].figures[0].caption == NASTY
+    assert kept.title == BRACES and kept.studies["one"].figures[0].caption == BRACES
+    assert kept.studies["one"].claims["c"]["statement"] == BRACES
+    assert read_yaml(tmp_path / folder / "dataset.json")["classes"] == classes
     assert np.load(tmp_path / made[1]).shape == images.shape
     assert {p.name for p in tmp_path.rglob("*")} >= before
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith("x")]

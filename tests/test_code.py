@@ -118,7 +118,7 @@ def test_no_room_imports_upwards_and_no_module_is_long():
             assert not above, (module, above)
 
 
-TORCH_TOO = {"pipeline/cost", "pipeline/estimate"}
+TORCH_TOO = {"pipeline/cost"}
 
 
 def test_only_training_probing_and_networks_import_torch():

@@ -193,7 +193,8 @@ def test_a_gpus_work_does_not_start_on_a_cpu_by_itself(monkeypatch, capsys):
 
     def begin(file: str = "config", is_local: bool = True, **more) -> None:
         config = {"extends": f"config/{file}.yaml", **more}
-        dag.Dag(dag.experiment(config)).begin(is_local)
+        workflow = SimpleNamespace(local_exec=is_local)
+        dag.Dag(dag.experiment(config), workflow).begin()
 
     begin("cpu")
     begin(is_local=False)
@@ -204,6 +205,34 @@ def test_a_gpus_work_does_not_start_on_a_cpu_by_itself(monkeypatch, capsys):
     assert "CPU-hours" in last and "config/cpu.yaml" in last and "allow_cpu=true" in last
     monkeypatch.setattr(dag, "has_gpu", lambda: True)
     begin()
+
+
+@pytest.mark.parametrize(
+    ("device", "driver", "hidden", "is_local", "gpus"),
+    [
+        ("auto", True, None, True, 1),
+        ("auto", False, None, True, 0),  # all cores train at once
+        ("auto", True, "", True, 0),
+        ("auto", False, None, False, 1),  # the scheduler finds one
+        ("cuda", False, None, True, 1),
+        ("cpu", True, None, False, 0),
+    ],
+)
+def test_a_run_asks_for_a_gpu_where_it_may_find_one(
+    device, driver, hidden, is_local, gpus, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(dag, "DRIVERS", [str(tmp_path / ("" if driver else "none"))])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden or "")
+    if hidden is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    dag.has_driver.cache_clear()
+    study = {"title": "t", "model": "vgg08", "dataset": "generated10", "device": device}
+    config = {"title": "t", "results": "r", "studies": {"s": study}}
+    workflow = SimpleNamespace(local_exec=is_local)
+    jobs = dag.Dag(Experiment(config), workflow)
+    run = SimpleNamespace(study="s", run="vgg08_lr1e-3_seed0")
+    assert jobs.gpus(run) == gpus
+    dag.has_driver.cache_clear()
 
 
 # Snakemake

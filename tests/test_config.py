@@ -10,6 +10,7 @@ import yaml
 from conftest import ROOT, TINY
 from gradscape.base.errors import GradscapeError
 from gradscape.config.experiment import Experiment
+from gradscape.pipeline import jobs
 from gradscape.spec.study import format_learning_rate
 
 
@@ -352,6 +353,50 @@ def test_a_mistake_in_a_claim_is_named_before_any_job(change, sentence, tmp_path
         assert sentence in str(error.value)
     config["studies"]["tiny"]["claims"] = {"it": CLAIM}
     assert Experiment(config).studies["tiny"].claims["it"]["right"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        (
+            {"model": "vgg38"},
+            "claims.it.left.where.model: no run of the study has 'vgg38' (did you mean",
+        ),
+        (
+            {"learning_rate": [1e-3, 2e-2]},
+            "claims.it.left.where.learning_rate: no run of the study has 0.02",
+        ),
+        (
+            {"variant": "sclow", "seed": 0},
+            "where.variant: no run of the study has 'sclow' (did you mean 'slow'?)",
+        ),
+        (
+            {"variant": "slow", "schedule": "cosine"},
+            "it.left.where: no run of the study has all of {'variant': 'slow', ",
+        ),
+    ],
+)
+def test_a_claim_about_no_planned_run_is_named_before_any_job(
+    where, sentence, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    config = tiny()
+    left = {"metric": "test_accuracy", "where": where}
+    study = config["studies"]["tiny"]
+    study["variants"] = {"slow": {"schedule": "constant"}}
+    study["claims"] = {"it": CLAIM | {"left": left}}
+    with pytest.raises(SystemExit):
+        jobs.experiment(config)
+    assert sentence in capsys.readouterr().err
+    # But in a cut of a configuration that plans such runs, it is a claim not measured.
+    cut = {"extends": "whole.yaml", "studies": {"tiny": {"grid": {"model": ["vgg08"]}}}}
+    cut["studies"]["tiny"] |= {"claims": study["claims"], "variants": {"slow": None}}
+    study |= {"grid": {"model": ["vgg08", "vgg38"], "learning_rate": [1e-3, 2e-2]}}
+    study |= {"claims": {}, "probes": {}}
+    study |= {"figures": {}, "variants": {"slow": {"l1": 0.1}, "sclow": {"l1": 0.2}}}
+    (tmp_path / "whole.yaml").write_text(yaml.dump(config))
+    cut["studies"]["tiny"]["grid"]["learning_rate"] = [1e-3]
+    jobs.experiment(cut)
 
 
 def test_no_name_is_ever_parsed(tmp_path, monkeypatch):

@@ -10,11 +10,8 @@ import yaml
 
 from conftest import ROOT, TINY
 from gradscape.config.experiment import Experiment
-from gradscape.data.datasets import facts
-from gradscape.pipeline.cost import disk_bytes, plan
-from gradscape.pipeline.estimate import SECONDS_TO_START, estimated_seconds
-from gradscape.pipeline.rates import measure
-from gradscape.pipeline.work import steps, training_images
+from gradscape.pipeline.cost import SECONDS_TO_START, disk_bytes, estimated_seconds, plan
+from gradscape.pipeline.rates import measure, steps, training_images
 from gradscape.spec.settings import Settings
 
 KIND = "GPU of a test"
@@ -87,7 +84,7 @@ def test_estimates_for_a_gpu_are_said_to_be_estimates(results):
     for row in pd.read_csv(ROOT / "docs" / "h200.csv").itertuples():
         settings = {"batch_size": row.batch_size, "precision": row.precision}
         run = Settings(row.network, "cifar10", epochs=1, **settings)
-        seconds = estimated_seconds(run, facts("cifar10")) - SECONDS_TO_START
+        seconds = estimated_seconds(run) - SECONDS_TO_START
         off = 0.3 if (row.network, row.precision) == ("vgg38", "fp32") else 0.1
         expected = pytest.approx(row.microseconds, rel=off)
         assert 1e6 * seconds / steps(run) == expected, row.network

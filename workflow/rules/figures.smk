@@ -14,7 +14,7 @@ rule figure:
             results.figure("{study}", "{figure}", "svg"),
             caption="../../report/captions/figure.rst",
             category=dag.category,
-            labels=dag.figure_label,
+            labels={"shows": "Figure: {figure}"},
         ),
         facts=results.figure("{study}", "{figure}", "txt"),
     log:

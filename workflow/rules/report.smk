@@ -15,7 +15,7 @@ rule configuration:
     conda:
         "../../envs/report.yaml"
     params:
-        content=dag.configuration(),
+        content=dag.configuration,
     message:
         "Keeping the configuration"
     shell:
@@ -58,7 +58,7 @@ rule pdf:
             results.pdf("{document}"),
             caption="../../report/captions/paper.rst",
             category="00 The report",
-            labels=dag.document_label,
+            labels={"shows": "{document}.pdf"},
         ),
         source=results.archive("{document}"),
     log:
@@ -68,7 +68,7 @@ rule pdf:
         "../../envs/report.yaml"
     params:
         results=jobs.folder,
-        title=experiment.title,
+        title=dag.title,
     message:
         "Compiling {wildcards.document}"
     shell:

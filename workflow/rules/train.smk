@@ -11,7 +11,7 @@ RUN = results.run("{study}", "{run}")
 
 
 onstart:
-    dag.begin(workflow.local_exec)
+    dag.begin()
 
 
 rule train:

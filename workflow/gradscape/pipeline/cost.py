@@ -1,30 +1,69 @@
-"""What a configuration will cost, before it runs: device-hours, disk and the longest chain.
+"""What a configuration costs, before it runs: device-hours, disk and the longest chain.
 
 The times were measured, on the configuration's own finished runs and on those kept in
 `results/published/`. For a kind of device that has none, they are guesses, and said to be.
+
+On a GPU the guess is for an NVIDIA H200 that the run has to itself: a step takes some time
+for each layer and each normalisation, whose kernels are too small to fill the GPU, and some
+for its operations. The constants are fitted to the steps that were measured on one,
+`docs/h200.csv`: all but one within a tenth, VGG38 in fp32 within three.
 """
 
+from functools import cache
+from types import SimpleNamespace
+
 import torch
+from torch import nn
 
 from gradscape.config.experiment import Experiment
 from gradscape.data.datasets import facts
 from gradscape.data.facts import Facts
+from gradscape.models import build
+from gradscape.models.blocks import layer_counts
 from gradscape.pipeline import rates
-from gradscape.pipeline.estimate import estimated_seconds, network_of
-from gradscape.pipeline.work import steps
-from gradscape.spec.settings import Settings
+from gradscape.pipeline.rates import passes_per_step, steps
+from gradscape.spec.settings import MODEL_SETTINGS, Settings
 from gradscape.training.device import device_kind
+from gradscape.training.dry_run import dry_run
+
+SECONDS_PER_STEP, SECONDS_PER_LAYER, SECONDS_PER_NORM = 240e-6, 48e-6, 37e-6
+FLOPS_PER_SECOND, FLOPS_PER_SECOND_BF16 = 20e12, 270e12
+SECONDS_TO_START = 10.0
+PASSES = 3  # forward, and backward twice as much
 
 
-def model_bytes(settings: Settings) -> int:
-    """Size of a network's weights and statistics."""
-    tensors = network_of(settings, facts(settings.dataset)).state_dict().values()
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+@cache
+def network(model: str, known: Facts, *options) -> nn.Module:
+    """A network of shapes without numbers, given the values of its settings."""
+    settings = SimpleNamespace(**dict(zip(MODEL_SETTINGS, options, strict=True)))
+    with torch.device("meta"):
+        return build(model, known.classes, settings, known.channels, known.size)
+
+
+def network_of(settings: Settings) -> nn.Module:
+    options = [getattr(settings, option) for option in MODEL_SETTINGS]
+    return network(settings.model, facts(settings.dataset), *options)
+
+
+def estimated_seconds(settings: Settings) -> float:
+    """How long a run should take on an H200, from its process's start."""
+    model, known = network_of(settings), facts(settings.dataset)
+    count = layer_counts(model)
+    layers = count["convolutions"] + count["linear_layers"]
+    step = SECONDS_PER_STEP + SECONDS_PER_LAYER * layers
+    step += SECONDS_PER_NORM * count["batch_normalisations"]
+    flops = dry_run(model, known.classes, known.channels, known.size).flops
+    is_fp32 = settings.precision == "fp32" or settings.landscape_every is not None
+    rate = FLOPS_PER_SECOND if is_fp32 else FLOPS_PER_SECOND_BF16
+    step += PASSES * settings.batch_size * flops / rate
+    return SECONDS_TO_START + steps(settings) * passes_per_step(settings) * step
 
 
 def disk_bytes(settings: Settings) -> int:
     """What a run leaves on disk: its best and last weights, and the loss of every step."""
-    return 2 * model_bytes(settings) + 4 * steps(settings)
+    tensors = network_of(settings).state_dict().values()
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return 2 * weights + 4 * steps(settings)
 
 
 def dataset_bytes(known: Facts) -> int:
@@ -33,20 +72,16 @@ def dataset_bytes(known: Facts) -> int:
 
 def plan(experiment: Experiment, kind: str | None = None) -> str:
     """The cost of the runs that are not finished yet, as a few lines of text."""
-    if kind is None:
-        cuda = torch.cuda.is_available()
-        needs = {run.settings.device for run in experiment.runs}
-        kind = device_kind("cuda" if cuda and needs != {"cpu"} else "cpu")
+    devices = {run.settings.device for run in experiment.runs}
+    cuda = devices != {"cpu"} and torch.cuda.is_available()
+    kind = kind or device_kind("cuda" if cuda else "cpu")
     on_cpu = kind.startswith("CPU")
     times, guesses = rates.expected(experiment, kind)
-    settings = {run.id: run.settings for run in experiment.runs}
+    to_do = {run.id: run.settings for run in experiment.runs if run.id in times}
     if not on_cpu:
-        times |= {
-            run: estimated_seconds(settings[run], facts(settings[run].dataset))
-            for run in guesses
-        }
+        times |= {run: estimated_seconds(to_do[run]) for run in guesses}
+    disk = {run: disk_bytes(settings) for run, settings in to_do.items()}
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
-    disk = {run: disk_bytes(settings[run]) for run in times}
     for name, study in experiment.studies.items():
         missing = [run.id for run in study.runs if run.id in times]
         hours = sum(times[run] for run in missing) / 3600

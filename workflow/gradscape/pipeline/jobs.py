@@ -1,9 +1,9 @@
 """What each rule reads, according to the configuration; the rules contain no functions."""
 
-import dataclasses
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,19 +19,21 @@ from gradscape.base.paths import (
     TENSORBOARD,
     nearby,
 )
+from gradscape.config.claimed import check_claimed
 from gradscape.config.expand import NAMED
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.spec.registry import is_custom, names, short, source
-from gradscape.spec.study import Figure, Probe, Run
+from gradscape.spec.study import Figure, Probe, Run, Study
 
 MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
+# A GPU's driver: NVIDIA's, on Linux and inside Windows, and AMD's.
+DRIVERS = ["/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/kfd"]
 SWITCHES = ("allow_cpu", "tensorboard")
 SPELT = {"true": True, "false": False}  # text to Snakemake: `--config allow_cpu=true`
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
 # Settings whose functions a training calls; all others are plain values.
 CALLED = ["model", "loss", "optimiser", "schedule", "split"]
-
 
 chosen: Experiment | None = None  # the last that a Snakefile has read, for the bar
 
@@ -40,9 +42,10 @@ def experiment(config: dict) -> Experiment:
     """The configuration, or an end with what is wrong with it."""
     global chosen
     switches = {key: config[key] for key in SWITCHES if key in config}
-    written = {key: SPELT.get(str(value), value) for key, value in switches.items()}
+    config = config | {key: SPELT.get(str(value), value) for key, value in switches.items()}
     try:
-        chosen = Experiment(config | written)
+        chosen = Experiment(config)
+        check_claimed(chosen, config)
     except GradscapeError as error:
         stop(str(error))
     # Not a parameter of the rule: adding event files is no reason to train again.
@@ -89,6 +92,13 @@ def run_folders(wildcards, input) -> list[str]:
     return [str(Path(path).parent) for path in input.runs if Path(path).name == RECORD]
 
 
+@cache
+def has_driver() -> bool:
+    """Is there a GPU to ask for? torch knows, but takes seconds to load."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    return not hidden and any(map(os.path.exists, DRIVERS))
+
+
 def has_gpu() -> bool:
     """Where torch is in the jobs' conda environments only, nobody can tell."""
     try:
@@ -99,10 +109,21 @@ def has_gpu() -> bool:
 
 
 class Dag:
-    """Input and parameter functions: each takes a job's wildcards."""
+    """Input and parameter functions: each takes a job's wildcards.
 
-    def __init__(self, experiment: Experiment):
+    Parameters that hold a text of the user's are functions too: in plain ones Snakemake
+    takes braces for wildcards. `workflow` is Snakemake's, if it is there.
+    """
+
+    def __init__(self, experiment: Experiment, workflow=None):
         self.experiment = experiment
+        self.results = experiment.results
+        self.workflow = workflow
+
+    @property
+    def is_local(self) -> bool:
+        """Do jobs run on this machine? Known once Snakemake has read the rules."""
+        return self.workflow is None or self.workflow.local_exec
 
     # rule data
 
@@ -150,12 +171,13 @@ class Dag:
     def training_code(self, wildcards) -> list[str]:
         return dependencies.of("training/train", *called(self._run(wildcards), CALLED))
 
-    def begin(self, is_local: bool) -> None:
+    def begin(self) -> None:
         """Before the first job. Stops a configuration that asks for a GPU, finds none,
         and is too much for a CPU, unless that is what it says."""
         self._say_what_is_left_out()
-        devices = {run.settings.device for run in self.experiment.runs}
-        if not is_local or devices == {"cpu"} or self.experiment.config.get("allow_cpu"):
+        config, runs = self.experiment.config, self.experiment.runs
+        on_cpu = {run.settings.device for run in runs} == {"cpu"}
+        if on_cpu or not self.is_local or config.get("allow_cpu"):
             return
         from gradscape.pipeline.rates import cpu_seconds
 
@@ -178,7 +200,10 @@ class Dag:
             )
 
     def gpus(self, wildcards) -> int:
-        return 0 if self._run(wildcards).settings.device == "cpu" else 1
+        """None where a run would find none: `auto` on this machine, without a driver."""
+        device = self._run(wildcards).settings.device
+        finds_none = device == "auto" and self.is_local and not has_driver()
+        return 0 if device == "cpu" or finds_none else 1
 
     def _run(self, wildcards) -> Run:
         return self.experiment.run(wildcards.study, wildcards.run)
@@ -208,12 +233,11 @@ class Dag:
 
     def figure_runs(self, wildcards) -> list[str]:
         figure = self._figure(wildcards)
-        runs = self._possible(self.experiment.figure_runs(figure))
-        probes = self.experiment.probed(runs, figure.probes)
-        return self._records(runs) + self._probe_files(probes)
+        runs = self.experiment.figure_runs(figure)
+        return self._records(runs) + self._probe_files(runs, figure.probes)
 
     def figure_spec(self, wildcards) -> str:
-        return json.dumps(dataclasses.asdict(self._figure(wildcards)))
+        return json.dumps(vars(self._figure(wildcards)))
 
     def figure_caption(self, wildcards) -> str:
         return self._figure(wildcards).caption
@@ -230,25 +254,35 @@ class Dag:
     def _figure(self, wildcards) -> Figure:
         return self.experiment.figure(wildcards.study, wildcards.figure)
 
-    def _possible(self, runs) -> list[Run]:
-        """The runs without those whose pretrained weights are missing."""
-        return [run for run in runs if not self.experiment.left_out(run)]
+    # the report, and the targets: of all studies, unless `wildcards` names a document
 
-    def _records(self, runs) -> list[str]:
-        """What each run writes last, in place of all it writes: a fifth of the DAG."""
-        results = self.experiment.results
-        return [str(results.record(r.study, r.name)) for r in self._possible(runs)]
+    def configuration(self, wildcards) -> str:
+        return json.dumps(self.experiment.config)
 
-    def _probe_files(self, probes) -> list[str]:
-        results = self.experiment.results
-        return [str(results.probe(run.study, run.name, name)) for run, name in probes]
+    def title(self, wildcards) -> str:
+        return self.experiment.title
 
-    # the targets
+    def category(self, wildcards) -> str:
+        """A study's place and title, for Snakemake's report, which sorts by the alphabet
+        and takes braces for wildcards."""
+        place = list(self.experiment.studies).index(wildcards.study) + 1
+        title = self.experiment.studies[wildcards.study].title
+        return f"{place:02d} {title}".replace("{", "(").replace("}", ")")
+
+    def runs(self, wildcards=None) -> list[str]:
+        return self._records(self._runs(wildcards))
+
+    def probes(self, wildcards=None) -> list[str]:
+        return self._probe_files(self._runs(wildcards))
+
+    def files(self, runs: list[Run]) -> list[str]:
+        """What runs and their probes write last."""
+        return self._records(runs) + self._probe_files(runs)
 
     def figures(self, wildcards=None) -> list[str]:
         return [
-            str(self.experiment.results.figure(study.name, figure.name, kind))
-            for study in self.experiment.documents(document(wildcards))
+            str(self.results.figure(study.name, figure.name, kind))
+            for study in self._studies(wildcards)
             for figure in study.figures
             if self._possible(self.experiment.figure_runs(figure))
             for kind in ("pdf", "txt")
@@ -256,89 +290,52 @@ class Dag:
 
     def tables(self, wildcards=None) -> list[str]:
         return [
-            str(self.experiment.results.table(study.name, table))
-            for study in self.experiment.documents(document(wildcards))
+            str(self.results.table(study.name, table))
+            for study in self._studies(wildcards)
             for table in study.tables
         ]
 
     def template(self, wildcards) -> list[str]:
         """What a document is written from, besides what was measured."""
-        studies = self.experiment.documents(document(wildcards))
-        own = {nearby(Path(file)) for study in studies for file in study.files}
-        shared = [
-            TEMPLATES / "references.bib",
-            *sorted(TEMPLATES.glob("*.j2")),
-        ]
-        shared += sorted((TEMPLATES / "parts").glob("*.j2"))
-        metrics = {
-            claim[side]["metric"]
+        studies = self._studies(wildcards)
+        sides = [
+            claim[side]
             for study in studies
             for claim in study.claims.values()
             for side in ("left", "right")
-            if isinstance(claim[side], dict)
-        }
-        files = own | {nearby(path) for path in shared}
+        ]
+        metrics = {side["metric"] for side in sides if isinstance(side, dict)}
         used = [("metric", metric) for metric in sorted(metrics)]
-        return sorted(files | set(dependencies.of("report/build", *used)))
+        files = [Path(file) for study in studies for file in study.files]
+        files += [TEMPLATES / "references.bib", *TEMPLATES.glob("*.j2")]
+        files += (TEMPLATES / "parts").glob("*.j2")
+        return sorted({*map(nearby, files), *dependencies.of("report/build", *used)})
 
     def page_template(self, wildcards) -> list[str]:
         """What the HTML page is written from, besides what was measured."""
-        return sorted(
-            {nearby(PAGE), *self.template(wildcards), *dependencies.of("report/page")}
-        )
+        page = {nearby(PAGE), *dependencies.of("report/page")}
+        return sorted(page | {*self.template(wildcards)})
 
-    # Snakemake's own report, which sorts by the alphabet what it shows
-
-    def category(self, wildcards) -> str:
-        place = list(self.experiment.studies).index(wildcards.study)
-        return numbered(place, self.experiment.studies[wildcards.study].title)
-
-    def figure_label(self, wildcards) -> dict[str, str]:
-        from gradscape.report.page import in_order, title
-
-        figure = self._figure(wildcards)
-        study = self.experiment.studies[wildcards.study]
-        return {"shows": numbered(in_order(study).index(figure), title(figure))}
-
-    def document_label(self, wildcards) -> dict[str, str]:
-        from gradscape.report.build import title
-
-        name = wildcards.document
-        return {"shows": plainly(f"{name}.pdf: {title(self.experiment, name)}")}
-
-    def configuration(self) -> str:
-        return json.dumps(self.experiment.config)
-
-    def runs(self, wildcards=None) -> list[str]:
-        return self._records(self._runs(wildcards))
-
-    def probes(self, wildcards=None) -> list[str]:
-        runs = self._possible(self._runs(wildcards))
-        return self._probe_files(self.experiment.probed(runs))
-
-    def files(self, runs: list[Run]) -> list[str]:
-        """What runs and their probes write last."""
-        probes = self.experiment.probed(self._possible(runs))
-        return self._records(runs) + self._probe_files(probes)
+    def _studies(self, wildcards) -> list[Study]:
+        return self.experiment.documents(getattr(wildcards, "document", REPORT))
 
     def _runs(self, wildcards) -> list[Run]:
-        studies = self.experiment.documents(document(wildcards))
-        return [run for study in studies for run in study.runs]
+        return [run for study in self._studies(wildcards) for run in study.runs]
+
+    def _possible(self, runs: list[Run]) -> list[Run]:
+        """The runs without those whose pretrained weights are missing."""
+        return [run for run in runs if not self.experiment.left_out(run)]
+
+    def _records(self, runs: list[Run]) -> list[str]:
+        """What each run writes last, in place of all it writes: a fifth of the DAG."""
+        possible = self._possible(runs)
+        return [str(self.results.record(run.study, run.name)) for run in possible]
+
+    def _probe_files(self, runs: list[Run], names=None) -> list[str]:
+        probed = self.experiment.probed(self._possible(runs), names)
+        return [str(self.results.probe(run.study, run.name, name)) for run, name in probed]
 
 
 def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
     """What these settings of a run name, as kinds and names of the registry."""
     return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
-
-
-def numbered(place: int, text: str) -> str:
-    return f"{place + 1:02d} {plainly(text)}"
-
-
-def plainly(text: str) -> str:
-    """Without what Snakemake would take for a wildcard."""
-    return text.replace("{", "(").replace("}", ")")
-
-
-def document(wildcards) -> str:
-    return getattr(wildcards, "document", REPORT)

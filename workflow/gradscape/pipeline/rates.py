@@ -1,4 +1,4 @@
-"""How fast runs are, measured on those that are finished; loads no torch.
+"""How much a run has to do, and how fast such runs were; loads no torch.
 
 For `gradscape plan`, for the time left that the progress bar shows, and for the guard
 against a week of work that was meant for a GPU.
@@ -14,9 +14,27 @@ from gradscape.base.paths import PUBLISHED
 from gradscape.config.experiment import Experiment
 from gradscape.data.datasets import DATASETS, facts
 from gradscape.data.facts import Facts
-from gradscape.pipeline.work import passes_per_step, training_images
+from gradscape.data.splits import count_training_images
 from gradscape.runs.record import NUMBER, WHOLE, read_record, sound_runs
 from gradscape.spec.settings import Settings
+
+
+def training_images(settings: Settings) -> int:
+    """How many images an epoch trains on."""
+    return count_training_images(settings.dataset, settings.split, settings.train_items)
+
+
+def steps(settings: Settings) -> int:
+    """How many minibatches a run trains on."""
+    return settings.epochs * -(-training_images(settings) // settings.batch_size)
+
+
+def passes_per_step(settings: Settings) -> float:
+    """Forward and backward passes of a step, with those that measure the landscape."""
+    if settings.landscape_every is None:
+        return 1
+    directions = 1 + settings.landscape_step
+    return 1 + directions * settings.landscape_points / settings.landscape_every
 
 
 @dataclass(frozen=True)
