@@ -155,6 +155,17 @@ def test_an_older_file_replaces_all_exceptions_of_what_it_extends(tmp_path):
     assert [run.settings.epochs for run in Experiment.from_file(older).runs] == [2, 2]
 
 
+def test_a_grid_over_a_list_of_grids_changes_each(tmp_path):
+    base, over = tmp_path / "base.yaml", tmp_path / "over.yaml"
+    config = tiny()
+    grids = [{"l1": [0.1], "seed": [0, 1]}, {"l1": [0.2, 0.3], "seed": [2]}]
+    config["studies"]["tiny"] |= {"model": "vgg08", "figures": {}, "grid": grids}
+    base.write_text(yaml.dump(config))
+    over.write_text(f"extends: {base}\nstudies: {{tiny: {{grid: {{seed: [5]}}}}}}")
+    runs = [run.settings for run in Experiment.from_file(over).runs]
+    assert [(run.l1, run.seed) for run in runs] == [(0.1, 5), (0.2, 5), (0.3, 5)]
+
+
 @pytest.mark.parametrize(
     ("exceptions", "sentence"),
     [

@@ -185,15 +185,23 @@ def fewer_seeds(study: dict, count: int | None) -> dict:
 
 
 def merge(base: dict, over: dict) -> dict:
+    """One mapping laid over another; a grid over a list of grids is laid over each."""
     merged = dict(base)
     for key, value in over.items():
+        below = merged.get(key)
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = merge(merged[key], value)
+        elif isinstance(value, dict) and isinstance(below, dict):
+            merged[key] = merge(below, value)
+        elif key == "grid" and isinstance(value, dict) and is_grids(below):
+            merged[key] = [merge(grid, value) for grid in below]
         else:
             merged[key] = value
     return merged
+
+
+def is_grids(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def named_datasets(runs: list[Run]) -> dict[str, str]:

@@ -157,33 +157,29 @@ def options(kind: str, name: str) -> dict[str, Option] | None:
     Raises `GradscapeError` for an unknown name.
     """
     check(kind, name)
-    path = source(kind, name)
-    table = TABLES[kind][1]
-    if is_custom(name) or table is None:
-        target: ast.expr = ast.Name(short(name))
-    else:
-        entries = constants(path)[table]
-        assert isinstance(entries, ast.Dict)
-        keys = [key.value for key in entries.keys if isinstance(key, ast.Constant)]
-        target = entries.values[keys.index(name)]
+    path, table = source(kind, name), TABLES[kind][1]
+    target: ast.expr = ast.Name(short(name))
+    if table is not None and not is_custom(name):
+        entries = zip(
+            constants(path)[table].keys, constants(path)[table].values, strict=True
+        )
+        target = next(value for key, value in entries if key.value == name)
     decided: set[str | None] = set()
-    while True:
-        if isinstance(target, ast.Call) and target.args:  # partial(function, name=…)
-            decided |= {keyword.arg for keyword in target.keywords}
-            target = target.args[0]
-        if not isinstance(target, ast.Name):
-            return None
-        if target.id in constants(path):
-            target = constants(path)[target.id]
-            continue
-        break
-    node = definitions(path).get(target.id)
+    while not (isinstance(target, ast.Name) and target.id in definitions(path)):
+        match target:
+            case ast.Name(id) if id in constants(path):
+                target = constants(path)[id]
+            case ast.Call(args=[function, *_], keywords=given):  # partial(function, …)
+                decided |= {keyword.arg for keyword in given}
+                target = function
+            case _:
+                return None
+    node = definitions(path)[target.id]
     if isinstance(node, ast.ClassDef):
         methods = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
         node = methods.get("__init__")
-    if node is None:
-        return None
-    return {n: option for n, option in options_of(node).items() if n not in decided}
+    known = options_of(node) if node is not None else None
+    return known and {n: option for n, option in known.items() if n not in decided}
 
 
 def declared(kind: str, name: str, constant: str, default: Any = None) -> Any:
