@@ -1,6 +1,6 @@
 # gradscape: from one configuration to one PDF.
 #   data ── train ── probe ─┬─ figure ─┬─ tex ── pdf
-#                           └─ table ──┘
+#                           └─ claims ─┘
 import re
 import sys
 
@@ -35,8 +35,7 @@ report: "report/captions/workflow.rst"
 rule all:
     default_target: True
     input:
-        results.pdf("report"),
-        results.page,
+        dag.documents(),
     localrule: True
 
 

@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from gradscape.base.paths import RECORD, RUN_FILES
+from gradscape.claims.files import decide_studies
 from gradscape.cli import parser as cli
+from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
+from gradscape.report.template import write_tex
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import run_name
 
@@ -99,6 +102,13 @@ def run(*command, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
         text=True,
         timeout=900,
     )
+
+
+def write_document(experiment: Experiment, document: str = "report") -> str:
+    """A document's LaTeX, from what the finished runs decide now."""
+    decide_studies(experiment)
+    write_tex(experiment, document)
+    return experiment.results.tex(document).read_text()
 
 
 def succeed(*command, **options) -> str:

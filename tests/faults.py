@@ -45,11 +45,13 @@ import yaml
 from chains import can_mount, disks, kills, workflows
 from conftest import ROOT, TINY
 from gradscape.base.errors import GradscapeError
+from gradscape.claims.files import decide_studies
 from gradscape.claims.tables import write_table
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw, drawable
-from gradscape.report.build import build, write_tex
+from gradscape.report.build import build
 from gradscape.report.latex import compile_pdf
+from gradscape.report.template import write_tex
 from gradscape.runs.run import finished_runs
 from hostile import Executed, Lost, check_sentence, stand_in, write_broken
 from strangers import Touch, downloads, weights
@@ -216,6 +218,7 @@ def files(chance: random.Random, folder: Path) -> None:
             outputs = [results.figure("s", figure.name, kind) for kind in ("pdf", "txt")]
             draw(figure, sound, outputs)
     with sentences():
+        decide_studies(experiment)
         write_tex(experiment)
     if digests(paths) != before:
         raise Lost(f"{path}: a run's files were changed")
@@ -318,6 +321,7 @@ def folders(chance: random.Random, folder: Path) -> None:
             )
             build(experiment)
         else:
+            decide_studies(experiment)
             write_tex(experiment)
             results.tex("report").write_text(
                 rf"\documentclass{{article}}\begin{{document}}{shadow}x\end{{document}}"

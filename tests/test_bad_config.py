@@ -17,7 +17,7 @@ from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.config.words import stored
 from gradscape.config.yaml import read_yaml
-from gradscape.report import numbers as tex
+from gradscape.report import escape as tex
 from gradscape.report.build import build
 from gradscape.spec.settings import SETTINGS
 
@@ -319,7 +319,7 @@ def test_no_text_is_run_by_a_shell_or_filled_in_by_snakemake(tmp_path, monkeypat
     folder = f"results/data/{NASTY}"
     made = [f"results/{NASTY}/config.json", f"{folder}/images.npy"]
     listed = succeed(*snakemake[:-2], "-n", "-p", cwd=tmp_path)
-    for command in ("data", "train", "figure", "table", "tex", "pdf"):
+    for command in ("data", "train", "figure", "claims", "tex", "pdf"):
         assert f"python -m gradscape {command} " in listed
     succeed(*snakemake[:-2], *made, cwd=tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -29,7 +29,8 @@ from gradscape.cli import parser as cli
 from gradscape.cli.submission import HandIn, write_submission
 from gradscape.config.experiment import Experiment
 from gradscape.models import build
-from gradscape.report.build import draw_all, write_tex
+from gradscape.report.build import prepare
+from gradscape.report.template import write_tex
 from gradscape.spec.registry import names, own_module
 from gradscape.spec.settings import Settings
 from gradscape.training.record import write_weights
@@ -234,8 +235,7 @@ def test_edinburghs_report_is_written_again_from_the_archive(experiment, tmp_pat
     config = experiment.config | {"author": "A. B."}
     config["studies"] = {"degradation": config["studies"]["degradation"]}
     made = Experiment(config, results)
-    draw_all(made)
-    write_tex(made, "edinburgh")
+    write_tex(made, "edinburgh", prepare(made, "edinburgh"))
     folder = unpacked(made, "edinburgh", tmp_path)
     scripts = folder / "mlp/pytorch_experiment_scripts"
     bare("report.py", cwd=scripts)

@@ -29,7 +29,7 @@ from torch import nn
 import chains
 import faults
 import strangers
-from conftest import ROOT, needs_tex, write_run
+from conftest import ROOT, needs_tex, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, unfinished
 from gradscape.base.paths import PACKAGE, Results
@@ -41,7 +41,6 @@ from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
 from gradscape.models.pretrained import load_backbone
 from gradscape.probes.trained import Trained
-from gradscape.report.build import write_tex
 from gradscape.report.latex import compile_pdf
 from gradscape.runs.run import FinishedRun
 from gradscape.spec import registry
@@ -227,7 +226,7 @@ def test_every_section_is_written_of_numbers_that_are_none(broken, study, tmp_pa
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
     results = experiment.results
     stand_in(experiment.studies[study].runs, broken[0].path, results)
-    write_tex(experiment, study)
+    write_document(experiment, study)
     text = results.tex(study).read_text()
     assert not re.search(r"\b(nan|NaN|inf|None)\b", text), text
 
@@ -314,8 +313,8 @@ def test_a_damaged_run_is_named_and_left_out(name, tmp_path, monkeypatch, capsys
     damaged.parent.mkdir(exist_ok=True)
     damaged.unlink(missing_ok=True)
     damaged.write_bytes(content)
-    write_tex(experiment, study.name)
-    write_tex(experiment, study.name)
+    write_document(experiment, study.name)
+    write_document(experiment, study.name)
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and re.search(sentence, said[0]) and str(damaged) in said[0]
     text = experiment.results.tex(study.name).read_text()

@@ -11,6 +11,7 @@ import pytest
 
 from conftest import write_run
 from gradscape.base.paths import FIGURE_KINDS, Results
+from gradscape.claims.files import decide_studies
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
 from gradscape.report import page
@@ -78,6 +79,7 @@ def experiment(tmp_path_factory) -> Experiment:
 
 
 def write(experiment: Experiment) -> str:
+    decide_studies(experiment)
     page.write_page(experiment)
     return experiment.results.page.read_text()
 
@@ -95,7 +97,7 @@ def test_the_page_holds_everything_and_repeats_to_the_byte(experiment):
     assert data["curves"][0]["train_loss"] == [4.6, 4.6]
     assert data["flows"][1]["gradient"] == [[1e-3, 1e-2]] * 2
     assert data["surfaces"][0]["loss"][0] == [2.0, 3.0, 4.0]
-    assert parsed.values("alt") == ["A flow", HOSTILE, "Not in the section"]
+    assert parsed.values("alt") == ["Not in the section", HOSTILE, "A flow"]
     links = parsed.values("href")
     assert "runs/s/vgg38_lr1e-3_seed0/run.json" in links and "report.pdf" in links
 

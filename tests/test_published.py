@@ -15,12 +15,12 @@ from pypdf import PdfReader
 from conftest import ROOT, needs_tex, page_fill, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import REPORT, Results
-from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED
+from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, decide_all
 from gradscape.config.experiment import Experiment
 from gradscape.report import build
 from gradscape.report.diff import write_diff
-from gradscape.report.document import StudyView
 from gradscape.report.latex import compile_pdf
+from gradscape.runs.run import finished_runs
 
 PUBLISHED = [
     path.parent for path in sorted((ROOT / "results/published").glob("*/config.json"))
@@ -135,8 +135,13 @@ def test_the_readmes_numbers_are_the_runs():
     assert f"VGG38 with both comes to {100 * scores[epoch]:.1f} % (one seed)" in readme
     experiment = Experiment.from_file(folder / "config.json", folder)
     studies = experiment.studies.values()
-    views = [StudyView(study, experiment.results) for study in studies]
-    claims = [claim for view in views for claim in view.claims.values()]
+    claims = [
+        claim
+        for study in studies
+        for claim in decide_all(
+            study.claims, finished_runs(study, experiment.results)
+        ).values()
+    ]
     decided = [claim for claim in claims if claim.verdict != UNMEASURED]
     held, failed, undecided = (
         sum(claim.verdict == verdict for claim in decided)

@@ -7,19 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, write_run
+from conftest import ROOT, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.smoothness import band, smooth
 from gradscape.claims.verdicts import HOLDS, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
-from gradscape.report import numbers as tex
-from gradscape.report.build import write_tex
 from gradscape.report.document import StudyView
+from gradscape.report.escape import escape
 from gradscape.report.literature import compare, read_published
+from gradscape.report.prose import difference
 from gradscape.runs.run import FinishedRun, best_setting
 from gradscape.runs.table import results_table
 from gradscape.spec.labels import model_label, variant_label
+from gradscape.spec.quantity import Quantity, rate
 from gradscape.spec.study import Figure
 
 
@@ -140,7 +141,7 @@ def test_the_best_setting_is_the_best_mean_over_seeds(tmp_path):
 def test_published_numbers_stand_beside_ours(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
     view = StudyView(experiment.studies["degradation"], experiment.results)
-    (row,) = (r for r in view.rows.results() if r[:2] == ["VGG38 RC", "$10^{-3}$"])
+    (row,) = (r for r in view.rows.results() if r[:2] == ["VGG38 RC", rate(1e-3)])
     assert row[2:7] == ["--", "--", r"\emph{1.33}", "--", r"\emph{61.52}"]
 
 
@@ -153,7 +154,7 @@ def test_a_table_too_long_for_the_page_says_where_all_of_it_is(tmp_path, monkeyp
         folder = tmp_path / "runs" / study.name / f"vgg38-rc_lr1e-3_seed{seed}"
         folder.parent.mkdir(parents=True, exist_ok=True)
         made.path.rename(folder)
-    write_tex(experiment, study.name)
+    write_document(experiment, study.name)
     text = (tmp_path / "report" / "degradation.tex").read_text()
     (last,) = (line for line in text.splitlines() if "The best 1 of" in line)
     assert last.startswith(r"\multicolumn{3}{@{}l}{") and last.endswith(r"}} \\")
@@ -188,7 +189,7 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
     ],
 )
 def test_numbers_for_latex(values, style, text):
-    assert tex.number(values, style) == text
+    assert Quantity.of(values, style).latex() == text
 
 
 @pytest.mark.parametrize(
@@ -199,15 +200,15 @@ def test_a_difference_and_its_interval_have_one_sign(sign, bounds):
     low, high = sorted((sign * 0.031, sign * 0.058))
     sides = {"left": [0.5 + sign * 0.045], "right": [0.5], "low": low, "high": high}
     verdict = Verdict("n", "s", "s", "accuracy", HOLDS, **sides, basis="")
-    assert tex.difference(verdict) == r"4.5 points (95\,\% interval $+3.1$ to $+5.8$)"
-    assert tex.interval(verdict) == bounds
+    assert difference(verdict) == r"4.5 points (95\,\% interval $+3.1$ to $+5.8$)"
+    assert verdict.interval.latex() == bounds
 
 
 def test_every_special_character_is_escaped():
-    assert tex.escape(r"50% _a_ & #1 $ \x {}") == (
+    assert escape(r"50% _a_ & #1 $ \x {}") == (
         r"50\% \_a\_ \& \#1 \$ \textbackslash{}x \{\}"
     )
-    assert tex.learning_rate(0.002) == r"$2\times10^{-3}$"
+    assert rate(0.002).latex() == r"$2\times10^{-3}$"
 
 
 def test_names_as_they_are_printed():
@@ -228,10 +229,10 @@ def test_an_unfinished_run_is_named(tmp_path):
 def test_a_study_without_finished_runs_is_said_so(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
     with pytest.raises(GradscapeError, match="no finished run, so nothing to report"):
-        write_tex(experiment)
+        write_document(experiment)
     runs = tmp_path / "runs" / "landscape"
     write_run(runs, "vgg-a").path.rename(runs / "vgg-a_lr1e-3_seed2020")
-    write_tex(experiment)
+    write_document(experiment)
     text = (tmp_path / "report" / "report.tex").read_text()
     assert f"Not begun: {experiment.studies['degradation'].title}" in text
     planned = [run for run in experiment.runs if not experiment.left_out(run)]
@@ -241,14 +242,14 @@ def test_a_study_without_finished_runs_is_said_so(tmp_path):
 def test_the_colophon_lists_what_the_footer_leaves_out(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
     folder = tmp_path / "runs" / "landscape"
-    for rate, commit in ((1e-3, "a" * 40), (1e-4, "b" * 40), (5e-4, "b" * 40)):
-        made = write_run(tmp_path, "vgg-a", rate)
+    for at, commit in ((1e-3, "a" * 40), (1e-4, "b" * 40), (5e-4, "b" * 40)):
+        made = write_run(tmp_path, "vgg-a", at)
         record = made.record | {"revision": {"commit": commit, "dirty": False}}
         record |= {"versions": {"torch": "2.0"}, "seconds_training": 3600.0}
         (made.path / "run.json").write_text(json.dumps(record))
         folder.mkdir(parents=True, exist_ok=True)
         made.path.rename(folder / made.path.name.replace("seed0", "seed2020"))
-    write_tex(experiment, "landscape")
+    write_document(experiment, "landscape")
     text = (tmp_path / "report" / "landscape.tex").read_text()
     (footer,) = re.findall(r"\\fancyfoot\[L\]\{(.*)\}", text)
     assert "bbbbbbbbbb" in footer and "aaaa" not in footer and "colophon" in footer

@@ -12,14 +12,13 @@ import pytest
 import torch
 import yaml
 
-from conftest import ROOT, TINY, run, write_run
+from conftest import ROOT, TINY, run, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
 from gradscape.models import build, pretrained_files
 from gradscape.models.pretrained import load_backbone
 from gradscape.pipeline.jobs import Dag
-from gradscape.report.build import write_tex
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
@@ -263,7 +262,7 @@ def test_without_weights_everything_else_goes_on(weights, tmp_path):
     experiment = Experiment(config, tmp_path)
     runs = tmp_path / "runs" / "transfer"
     write_run(runs, "vgg11-bn").path.rename(runs / "vgg11-bn_lr1e-3_seed0")
-    write_tex(experiment)
+    write_document(experiment)
     text = (tmp_path / "report" / "report.tex").read_text()
     assert "1 of 2 planned runs would need the ImageNet weights" in text
     assert "Unfinished" not in text
@@ -301,7 +300,7 @@ def test_a_section_says_what_its_runs_say(study, tmp_path):
     other = {"accuracy": "no-skip", "regularisation": "dropout-0.5"}.get(study, "frozen")
     for variant, accuracy in (("", 0.7), (other, 0.5)):
         finish(runs[variant], tmp_path, accuracies=(0.1, accuracy))
-    write_tex(experiment, study)
+    write_document(experiment, study)
     text = (tmp_path / "report" / f"{study}.tex").read_text()
     assert "70.0" in text and "50.0" in text and " & 5 & " in text
     if study == "accuracy":

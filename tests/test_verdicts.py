@@ -6,12 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from conftest import ROOT, claims, write_run
+from conftest import ROOT, claims, write_document, write_run
 from gradscape.claims import verdicts
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
 from gradscape.config.experiment import Experiment
-from gradscape.report import document as view
-from gradscape.report.build import write_tex
 from gradscape.report.sentences import latex
 from gradscape.runs.run import best_setting
 from gradscape.spec.sentences import TELLINGS, choose
@@ -147,7 +145,7 @@ def test_medians_over_steps_are_judged_by_their_scatter(scatter, verdict, tmp_pa
         runs.append(run)
     claim = decide("c", claims("landscape")["bn-steadies-relative-gradient"], runs)
     assert (claim.verdict, claim.basis) == (verdict, "30 steps")
-    assert claim.low < claim.difference < claim.high
+    assert claim.low < claim.effect < claim.high
 
 
 def test_bands_over_different_rates_are_not_compared(tmp_path):
@@ -256,10 +254,10 @@ def test_a_section_reads_well_whatever_the_verdicts(study, verdict, tmp_path, mo
             for name, v in decide_all(claims, runs).items()
         }  # fmt: skip
 
-    monkeypatch.setattr(view, "decide_all", doctored)
+    monkeypatch.setattr(verdicts, "decide_all", doctored)
     texts = set()
     for document in (study, "report"):
-        write_tex(experiment, document)
+        write_document(experiment, document)
         text = (tmp_path / "report" / f"{document}.tex").read_text()
         body = text[text.index(r"\begin{document}") :]
         prose = re.sub(r"\\begin\{(equation|align|gather|table)\*?\}.*?\\end\{\1\*?\}", "",
@@ -281,7 +279,7 @@ def test_a_course_has_a_document_with_its_own_questions(tmp_path):
         experiment = Experiment(config, tmp_path / str(year))
         runs = experiment.studies["degradation"].runs
         finished(experiment, "degradation", runs[:3], tmp_path / str(year))
-        write_tex(experiment, "edinburgh")
+        write_document(experiment, "edinburgh")
         texts[year] = (tmp_path / str(year) / "report" / "edinburgh.tex").read_text()
         assert "A. B., s1234567" in texts[year] and "(Question 1)" in texts[year]
         assert "VGG-A" not in texts[year]

@@ -14,10 +14,10 @@ from string import Template
 
 from gradscape.base.paths import COURSES
 from gradscape.cli.submission import Files, HandIn, below
-from gradscape.report import numbers as tex
 from gradscape.runs.run import FinishedRun, best_setting
 from gradscape.runs.table import results_table
 from gradscape.spec.labels import model_label
+from gradscape.spec.quantity import Quantity, rate
 
 TITLE = "Why VGG38 does not train, and what makes it train"
 STUDIES = ["degradation"]
@@ -96,27 +96,31 @@ class Answers(Template):
     delimiter = "@"
 
 
+def printed(values, style: str = "loss") -> str:
+    return Quantity.of(values, style).latex()
+
+
 def measured(runs: list[FinishedRun]) -> dict[str, str]:
     """What the answers quote, as LaTeX; means over the seeds."""
     rows, values = [], defaultdict(lambda: "(not measured)")
-    for (model, rate), group in results_table(runs).groupby(["model", "learning_rate"]):
-        cells = [model_label(model), tex.learning_rate(rate)]
-        cells.append(tex.number(group["parameters"], "count"))
+    for (model, at), group in results_table(runs).groupby(["model", "learning_rate"]):
+        cells = [model_label(model), rate(at).latex()]
+        cells.append(printed(group["parameters"], "count"))
         for column in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
             style = "accuracy" if column.endswith("accuracy") else "loss"
-            cells.append(tex.number(group[column], style))
+            cells.append(printed(group[column], style))
         rows.append(" & ".join(cells) + r" \\")
-        if rate == 1e-3:
+        if at == 1e-3:
             name = model.replace("-", "_")
-            values[f"{name}_loss"] = tex.number(group["final_train_loss"])
-            values[f"{name}_accuracy"] = tex.number(group["val_accuracy"], "accuracy")
+            values[f"{name}_loss"] = printed(group["final_train_loss"])
+            values[f"{name}_accuracy"] = printed(group["val_accuracy"], "accuracy")
     for model in ("vgg08", "vgg38"):
         group = [run for run in runs if (run.model, run.learning_rate) == (model, 1e-3)]
         for end, place in (("first", 0), ("last", -1)) if group else ():
             gradients = [run.gradients.iloc[0].iloc[place] for run in group]
-            values[f"{model}_{end}"] = tex.number(gradients, "power")
+            values[f"{model}_{end}"] = printed(gradients, "power")
     best = best_setting(runs)[0]
-    rate = tex.learning_rate(best.learning_rate)
-    values["best"] = f"{model_label(best.model)} at {rate}"
+    at = rate(best.learning_rate).latex()
+    values["best"] = f"{model_label(best.model)} at {at}"
     values["chance"] = f"{best.chance_loss:.2f}"
     return values | {"rows": "\n".join(rows)}

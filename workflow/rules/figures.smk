@@ -1,6 +1,7 @@
-# Figures and tables, from the runs' tables alone; nothing here can start a training.
+# Figures, verdicts and tables, from the runs' files alone; nothing here can start a training.
 #   needs  finished runs
 #   makes  results/<config>/figures/<study>/<figure>.pdf, .svg and the facts for its caption
+#          results/<config>/claims/<study>.json, and claims.csv with all verdicts
 #          results/<config>/tables/<study>/<table>.csv and .html
 
 
@@ -36,6 +37,61 @@ rule figure:
         " > {log:q} 2>&1"
 
 
+# The configuration only where it changes what is decided, which `asked` tells.
+rule claims:
+    input:
+        config=ancient(results.config),
+        runs=dag.study_files,
+        code=dag.claims_code,
+    output:
+        verdicts=results.claims("{study}"),
+        csv=results.table("{study}", "results"),
+        html=report(
+            results.table("{study}", "results", "html"),
+            caption="../../report/captions/table.rst",
+            category=dag.category,
+            labels={"shows": "Table: results"},
+        ),
+    log:
+        results.log("claims", "{study}.log"),
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        results=jobs.results,
+        asked=dag.claims_asked,
+    message:
+        "Deciding {wildcards.study}"
+    shell:
+        "python -m gradscape claims"
+        " --config {input.config:q}"
+        " --results {params.results:q}"
+        " --study {wildcards.study:q}"
+        " > {log:q} 2>&1"
+
+
+rule verdicts:
+    input:
+        config=results.config,
+        claims=dag.claims,
+    output:
+        results.claims_csv,
+    log:
+        results.log("verdicts.log"),
+    localrule: True
+    conda:
+        "../../envs/figures.yaml"
+    params:
+        results=jobs.results,
+    message:
+        "Gathering the verdicts"
+    shell:
+        "python -m gradscape claims --read"
+        " --config {input.config:q}"
+        " --results {params.results:q}"
+        " > {log:q} 2>&1"
+
+
 rule table:
     input:
         runs=dag.study_runs,
@@ -50,6 +106,8 @@ rule table:
         ),
     log:
         results.log("table", "{study}", "{table}.log"),
+    wildcard_constraints:
+        table=r"(?!results\b)\w+",
     localrule: True
     conda:
         "../../envs/figures.yaml"

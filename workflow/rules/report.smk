@@ -1,4 +1,4 @@
-# The report: configuration, template, figures and tables to LaTeX, LaTeX to PDF.
+# The report: configuration, template, figures and verdicts to LaTeX, LaTeX to PDF.
 #   needs  latexmk and a small TeX, for the PDF only
 #   makes  results/<config>/report.pdf, of one study <study>.pdf; beside it the sources as
 #          an archive and, as LaTeX reads them, in report/; report.html to explore
@@ -27,10 +27,8 @@ rule configuration:
 rule tex:
     input:
         config=results.config,
-        runs=dag.runs,
-        probes=dag.probes,
+        claims=dag.claims,
         figures=dag.figures,
-        tables=dag.tables,
         template=dag.template,
     output:
         results.tex("{document}"),
@@ -80,8 +78,7 @@ rule pdf:
 rule page:
     input:
         config=results.config,
-        runs=dag.runs,
-        probes=dag.probes,
+        claims=dag.claims,
         figures=dag.figures,
         tables=dag.tables,
         template=dag.page_template,

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from gradscape.config.experiment import Experiment
-from gradscape.report.build import draw_all, write_tex
+from gradscape.report.build import prepare
 from gradscape.report.latex import compile_pdf
+from gradscape.report.template import write_tex
 
 RECORDED = Path(__file__).with_name("recorded")
 
 if __name__ == "__main__":
     experiment = Experiment.from_file(RECORDED / "config.json", RECORDED)
-    draw_all(experiment)
-    write_tex(experiment, "edinburgh")
+    write_tex(experiment, "edinburgh", prepare(experiment, "edinburgh"))
     compile_pdf(experiment.results, "edinburgh")
     print(experiment.results.pdf("edinburgh"))

@@ -5,6 +5,7 @@
                      runs/<study>/<run>/        a training's files, probes/<probe>.csv
                      figures/<study>/           <figure>.pdf, .svg and .txt, its facts
                      tables/<study>/            <table>.csv and .html
+                     claims/<study>.json        verdicts, and claims.csv of all studies
                      report/<document>.tex      LaTeX, with what it includes beside it
                      report.html                the report to explore in a browser
                      <document>.pdf             and its sources, <document>-source.tar.gz
@@ -70,6 +71,20 @@ class Results:
 
     def figure(self, study: str, figure: str, kind: str = "pdf") -> Path:
         return self.root / "figures" / study / f"{figure}.{kind}"
+
+    def is_drawn(self, study: str, figure: str) -> bool:
+        """Is a figure there? One that could not be drawn leaves empty files."""
+        path = self.figure(study, figure)
+        return path.exists() and path.stat().st_size > 0
+
+    def claims(self, study: str) -> Path:
+        """The verdicts on a study's claims."""
+        return self.root / "claims" / f"{study}.json"
+
+    @property
+    def claims_csv(self) -> Path:
+        """All studies' verdicts as one table."""
+        return self.root / "claims" / "claims.csv"
 
     def table(self, study: str, table: str, kind: str = "csv") -> Path:
         return self.root / "tables" / study / f"{table}.{kind}"

@@ -24,20 +24,23 @@ hold* if the whole interval contradicts it; otherwise the two sides *cannot be t
 apart*. `near` asks for an interval within the margin (two one-sided tests).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.special import stdtrit
 
 from gradscape.runs.run import FinishedRun
+from gradscape.spec.quantity import Interval, Quantity
 from gradscape.spec.registry import find
 from gradscape.spec.study import VARIANT, matches, varied_label
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "cannot be told apart"
 UNMEASURED = "not measured"
+BEFORE, AFTER = "before", "after"  # the runs were seen, a claim was asked
 NORMAL = 1.96  # standard errors of a 95 % interval
 RESAMPLED = 2000  # times, for an interval to two digits
 MIN_STEPS = 8  # for an interval from steps
+QUESTION = ("left", "is", "right", "margin", "relative_margin", "scatter", "same", "given")
 # The images that an accuracy is measured on, as a run's record counts them.
 IMAGES = {
     "test_accuracy": "test",
@@ -48,9 +51,15 @@ IMAGES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and what the runs say: `left` and `right` hold one number per seed, `low`
-    and `high` bound the difference, `basis` says what the interval rests on. `reversed`:
-    the difference is beyond zero on the other side than claimed."""
+    """A claim and what the runs say.
+
+    `left` and `right` hold one number per seed, `left_runs` and `right_runs` the names of
+    the runs that each rests on; `low` and `high` bound the difference, and `basis` says
+    what that interval rests on. `reversed`: the difference is beyond zero on the other side
+    than claimed. `threshold` says whose the deciding number is (`ours`, `theirs`, or empty
+    where two measurements decide), `asked` whether the claim was made `before` its runs
+    were seen or `after`, and `question` is the comparison as the claim has it.
+    """
 
     name: str
     statement: str
@@ -63,46 +72,70 @@ class Verdict:
     high: float
     basis: str
     reversed: bool = False
+    threshold: str = ""
+    asked: str = BEFORE
+    left_runs: list[list[str]] = field(default_factory=list)
+    right_runs: list[list[str]] = field(default_factory=list)
+    question: dict = field(default_factory=dict)
 
     @property
-    def difference(self) -> float:
-        return float(np.mean(self.left) - np.mean(self.right))
+    def effect(self) -> float:
+        """Left minus right, in the mean."""
+        return float(np.mean(self.left) - np.mean(self.right)) if self.left else np.nan
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.low, self.high, self.style)
+
+    def side(self, side: str) -> Quantity:
+        """The `left` or the `right` number."""
+        return Quantity.of(getattr(self, side), self.style)
+
+    @property
+    def cited(self) -> str:
+        """The source, and whether the threshold is not its own but ours."""
+        return self.source + (" (threshold: ours)" if self.threshold == "ours" else "")
 
 
 Pair = tuple[int, str]  # a seed and a variant, which must agree for a fair comparison
 
 
-def measure_both(sides: list, runs: list[FinishedRun]) -> list[dict[Pair, float]]:
-    """Both sides of a comparison, by seed and variant; a constant for all of those."""
-    measured = [measure(side, runs) for side in sides if isinstance(side, dict)]
-    pairs = {pair for side in measured for pair in side}
-    chance = {run.chance_loss for run in runs}
-    values = []
-    for side in sides:
-        constant = max(chance, default=np.nan) if side == "chance_loss" else side
-        if isinstance(side, dict):
-            values.append(measured.pop(0))
-        else:
-            values.append(dict.fromkeys(pairs, float(constant)))
-    return values
+class Side:
+    """One side of a comparison: a metric of the runs that match, by seed and variant.
 
+    Or a constant, which stands beside whatever pairs the other side has; of `chance_loss`,
+    that of a uniform guess.
+    """
 
-def measure(side: dict, runs: list[FinishedRun]) -> dict[Pair, float]:
-    """A metric of the runs that match, by seed and variant."""
-    metric = find("metric", side["metric"])
-    measured = {pair: metric(chosen) for pair, chosen in by_pair(side, runs).items()}
-    factor = side.get("times", 1)
-    return {p: factor * float(value) for p, value in measured.items() if value is not None}
+    def __init__(self, side: dict | float | str, runs: list[FinishedRun]):
+        self.constant = not isinstance(side, dict)
+        self.groups: dict[Pair, list[FinishedRun]] = {}
+        self.values: dict[Pair, float] = {}
+        if not isinstance(side, dict):
+            chance = max((run.chance_loss for run in runs), default=np.nan)
+            self.number = chance if side == "chance_loss" else float(side)
+            return
+        where, self.factor = side["where"], side.get("times", 1)
+        self.name, self.metric = side["metric"], find("metric", side["metric"])
+        for run in runs:
+            if matches(run.traits, where):
+                pair = (run.seed, varied_besides(where, run.varied))
+                self.groups.setdefault(pair, []).append(run)
+        for pair, group in self.groups.items():
+            value = self.metric(group)
+            if value is not None:
+                self.values[pair] = self.factor * float(value)
 
+    def of(self, pairs: list[Pair]) -> np.ndarray:
+        return np.array([self.number if self.constant else self.values[p] for p in pairs])
 
-def by_pair(side: dict, runs: list[FinishedRun]) -> dict[Pair, list[FinishedRun]]:
-    """The runs that one side of a comparison is about, by seed and variant."""
-    pairs: dict[Pair, list[FinishedRun]] = {}
-    for run in runs:
-        if matches(run.traits, side["where"]):
-            pair = (run.seed, varied_besides(side["where"], run.varied))
-            pairs.setdefault(pair, []).append(run)
-    return pairs
+    def runs(self, pairs: list[Pair]) -> list[list[str]]:
+        return [[run.path.name for run in self.groups.get(pair, [])] for pair in pairs]
+
+    def has(self, setting: str) -> dict[Pair, set]:
+        """Which values a setting takes among a pair's runs."""
+        groups = self.groups.items()
+        return {pair: {run.settings[setting] for run in group} for pair, group in groups}
 
 
 def varied_besides(where: dict, varied: dict) -> str:
@@ -118,37 +151,38 @@ def varied_besides(where: dict, varied: dict) -> str:
 
 def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
     """Compare both sides over the seeds and variants that have both."""
-    sides = [claim["left"], claim["right"]]
-    left, right = measure_both(sides, runs)
-    pairs = sorted(left.keys() & right.keys())
+    sides = [Side(claim[side], runs) for side in ("left", "right")]
+    measured = [set(side.values) for side in sides if not side.constant]
+    pairs = sorted(set.intersection(*measured)) if measured else []
     if "same" in claim:
-        values = [
-            {p: {run.settings[claim["same"]] for run in group} for p, group in side.items()}
-            for side in (by_pair(side, runs) for side in sides)
-        ]
-        pairs = [pair for pair in pairs if values[0][pair] == values[1][pair]]
-    lefts, rights = (np.array([side[pair] for pair in pairs]) for side in (left, right))
+        left, right = (side.has(claim["same"]) for side in sides)
+        pairs = [pair for pair in pairs if left.get(pair) == right.get(pair)]
+    left, right = (side.of(pairs) for side in sides)
     scatter = claim.get("scatter")
     noise, rests_on = scatter, basis(pairs, sides, scatter)
     if len(pairs) == 1:
-        counted = image_noise(sides, runs, pairs[0]) or step_noise(sides, runs, pairs[0])
+        counted = image_noise(sides, pairs[0]) or step_noise(sides, pairs[0])
         noise, rests_on = counted or (noise, rests_on)
-    margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * np.abs(rights)
+    margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * np.abs(right)
     with np.errstate(invalid="ignore"):
-        low, high = interval(lefts - rights, noise) if pairs else (np.nan, np.nan)
-    theirs = claim.get("threshold") == "theirs" or not is_threshold(claim)
+        low, high = interval(left - right, noise) if pairs else (np.nan, np.nan)
     return Verdict(
         name=name,
         statement=claim["statement"],
-        source=claim["source"] + ("" if theirs else " (threshold: ours)"),
+        source=claim["source"],
         style=claim.get("style", "loss"),
-        verdict=compare(lefts, claim["is"], rights, margin, noise) if pairs else UNMEASURED,
-        left=lefts.tolist(),
-        right=rights.tolist(),
+        verdict=compare(left, claim["is"], right, margin, noise) if pairs else UNMEASURED,
+        left=left.tolist(),
+        right=right.tolist(),
         low=low,
         high=high,
         basis=rests_on,
         reversed={"above": high < 0, "below": low > 0}.get(claim["is"], False),
+        threshold=claim.get("threshold", "ours") if is_threshold(claim) else "",
+        asked=AFTER if "after the fact" in claim["source"] else BEFORE,
+        left_runs=sides[0].runs(pairs),
+        right_runs=sides[1].runs(pairs),
+        question={key: claim[key] for key in QUESTION if key in claim},
     )
 
 
@@ -197,30 +231,26 @@ def interval(values: np.ndarray, noise: float | None = None) -> tuple[float, flo
 Noise = tuple[float, str]  # half the 95 % interval of a difference, and what it rests on
 
 
-def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | None:
+def image_noise(sides: list[Side], pair: Pair) -> Noise | None:
     """Of a difference of accuracies or other means over images, from the images that they
     were measured on; None if a side is measured otherwise."""
-    variance, right = 0.0, []
+    variance, right, images = 0.0, [], 0
     for side in sides:
-        if not isinstance(side, dict):
+        if side.constant:
             continue
-        if "times" in side:
+        if side.factor != 1:
             return None
-        group = by_pair(side, runs)[pair]
-        metric = find("metric", side["metric"])
-        if hasattr(metric, "images"):  # a mean over them
-            values = metric.images(group)
+        group = side.groups[pair]
+        if hasattr(side.metric, "images"):  # a mean over them
+            values = side.metric.images(group)
             images, variance = len(values), variance + values.var() / len(values)
             continue
-        part = IMAGES.get(side["metric"])
-        if part is None:
-            return None
-        images = group[0].record["data"].get(part)
+        images = group[0].record["data"].get(IMAGES.get(side.name))
         if not images:
             return None
-        share = (measure(side, group)[pair] * images + 2) / (images + 4)  # Agresti, Coull
+        share = (side.values[pair] * images + 2) / (images + 4)  # Agresti and Coull
         variance += share * (1 - share) / images
-        if side["metric"] == "test_accuracy":
+        if side.name == "test_accuracy":
             right.append(group[0].correct)
     if len(right) == 2 and right[0] is not None and right[1] is not None:
         difference = right[0].astype(float) - right[1]
@@ -228,15 +258,14 @@ def image_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | Non
     return NORMAL * float(np.sqrt(variance)), f"{images:,} images"
 
 
-def step_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | None:
+def step_noise(sides: list[Side], pair: Pair) -> Noise | None:
     """Of a difference of medians over steps, from moving blocks of n^(1/3) neighbouring
     steps drawn anew; None if a side is something else, or too short."""
     medians, counts, random = [], [], np.random.default_rng(0)
     for side in sides:
-        metric = find("metric", side["metric"]) if isinstance(side, dict) else None
-        if not hasattr(metric, "steps"):
+        if side.constant or not hasattr(side.metric, "steps"):
             return None
-        values = metric.steps(by_pair(side, runs)[pair])
+        values = side.metric.steps(side.groups[pair])
         if values is None or len(values) < MIN_STEPS:
             return None
         length = round(len(values) ** (1 / 3))
@@ -244,7 +273,7 @@ def step_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | None
             len(values) - length + 1, size=(RESAMPLED, -(-len(values) // length), 1)
         )
         drawn = (starts + np.arange(length)).reshape(RESAMPLED, -1)[:, : len(values)]
-        medians.append(side.get("times", 1) * np.median(values[drawn], axis=1))
+        medians.append(side.factor * np.median(values[drawn], axis=1))
         counts.append(len(values))
     with np.errstate(invalid="ignore"):
         low, high = np.quantile(medians[0] - medians[1], [0.025, 0.975])
@@ -253,14 +282,14 @@ def step_noise(sides: list, runs: list[FinishedRun], pair: Pair) -> Noise | None
     return float(high - low) / 2, f"{min(counts):,} steps"
 
 
-def basis(pairs: list[Pair], sides: list, scatter: float | None) -> str:
+def basis(pairs: list[Pair], sides: list[Side], scatter: float | None) -> str:
     """What the interval of the difference rests on, for the table of claims."""
     if not pairs:
         return ""
     if len(pairs) > 1:
         same = len({variant for _, variant in pairs}) == 1
         return f"{len(pairs)} {'seeds' if same else 'pairs'}"
-    runs_each = "one run each" if all(isinstance(s, dict) for s in sides) else "one run"
+    runs_each = "one run" if any(side.constant for side in sides) else "one run each"
     return runs_each + (f" (± {scatter})" if scatter else "")
 
 

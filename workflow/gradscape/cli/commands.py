@@ -175,13 +175,13 @@ def figure(
     runs: RunFolders = (),
 ) -> None:
     """draw one figure from the tables of finished runs"""
-    from gradscape.figures.drawing import draw
+    from gradscape.figures.drawing import draw_or_leave_out
     from gradscape.runs.run import FinishedRun
 
     validate(spec, "--spec", "figure")
     given = check_options("figure", spec["draw"], spec.get("options", {}), "--spec.options")
     chosen = Figure(**({"study": "", "name": out[0].stem} | spec | {"options": given}))
-    draw(chosen, [FinishedRun(path) for path in runs], out)
+    draw_or_leave_out(chosen, [FinishedRun(path) for path in runs], out)
 
 
 def table(
@@ -199,22 +199,35 @@ def table(
     write_table(table, map(FinishedRun, runs), out)  # one at a time: may be thousands
 
 
-def report(*, config: Config, results: ResultsFolder = None) -> None:
-    """draw, write and compile the report from the finished runs, and write its HTML page"""
-    from gradscape.report.build import build
-    from gradscape.report.page import write_page
+def claims(
+    *,
+    config: Config,
+    results: ResultsFolder = None,
+    study: A[str, "decide this one alone"] = REPORT,
+    read: A[bool, "decide nothing: print what is decided already"] = False,
+    json: A[bool, "print all that is known of each, as JSON"] = False,
+) -> None:
+    """decide what is claimed from the finished runs, write the verdicts and print them"""
+    from gradscape.claims import files
 
     experiment = Experiment.from_file(config, results)
-    try:
-        build(experiment)
-    except GradscapeError:  # such as that there is no LaTeX
-        write_page(experiment)
-        raise
-    write_page(experiment)
+    found = files.read_studies if read else files.decide_studies
+    decided = found(experiment, study)
+    if json:
+        print(dumps(files.as_json(decided), indent=1, ensure_ascii=False))
+    else:
+        print(*files.as_lines(decided), sep="\n")
+
+
+def report(*, config: Config, results: ResultsFolder = None) -> None:
+    """decide, draw, write and compile the report from the finished runs; write its page"""
+    from gradscape.report.build import build
+
+    build(Experiment.from_file(config, results))
 
 
 def page(*, config: Config, results: ResultsFolder = None) -> None:
-    """write the report as one HTML page to explore, from finished runs and figures"""
+    """write the report as one HTML page to explore, from figures and verdicts"""
     from gradscape.report.page import write_page
 
     write_page(Experiment.from_file(config, results))
@@ -223,8 +236,8 @@ def page(*, config: Config, results: ResultsFolder = None) -> None:
 def tex(
     document: Document = REPORT, *, config: Config, results: ResultsFolder = None
 ) -> None:
-    """write a document's LaTeX from finished figures and tables"""
-    from gradscape.report.build import write_tex
+    """write a document's LaTeX from figures and verdicts"""
+    from gradscape.report.template import write_tex
 
     write_tex(Experiment.from_file(config, results), document)
 
@@ -330,5 +343,5 @@ def new(folder: A[Path, "a new or empty folder"]) -> None:
     print(lay_out(folder))
 
 
-COMMANDS = [data, weights, train, probe, test, figure, table, report, page, tex, pdf, diff]
-COMMANDS += [publish, submission, models, runs, plan, new]
+COMMANDS = [data, weights, train, probe, test, figure, table, claims, report, page, tex]
+COMMANDS += [pdf, diff, publish, submission, models, runs, plan, new]

@@ -22,8 +22,8 @@ from gradscape.base.paths import (
 )
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
+from gradscape.report.escape import escape
 from gradscape.report.latex import compile_pdf, working_folder
-from gradscape.report.numbers import escape
 from gradscape.runs.run import FinishedRun, finished_runs
 from gradscape.spec import registry
 from gradscape.spec.registry import declared, find

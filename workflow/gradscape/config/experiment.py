@@ -116,6 +116,15 @@ class Experiment:
             )
         return [self.studies[document]]
 
+    def documents_of(self, studies: list[str]) -> list[str]:
+        """All documents that studies with runs have: the report, theirs, their courses'."""
+        courses = [
+            course
+            for course in self.courses
+            if any(study.name in studies for study in self.of_course(course))
+        ]
+        return [REPORT, *studies, *courses]
+
     def of_course(self, course: str) -> list[Study]:
         """A course's studies, as far as the configuration has them."""
         names = registry.declared("course", course, "STUDIES")

@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write
+from gradscape.base.files import atomic_write, say
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, best_setting
 from gradscape.spec.registry import find, is_custom
@@ -35,6 +35,18 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
             else:
                 style.save(picture, output)
     plt.close("all")  # a report draws dozens
+
+
+def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
+    """Draw a figure; one that cannot be drawn is said, and its files are left empty, so the
+    report says that it is not there."""
+    try:
+        draw(figure, runs, outputs)
+    except GradscapeError as error:
+        say(f"{error}; it is left out")
+        for output in outputs:
+            with atomic_write(output) as partial:
+                partial.touch()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import pandas as pd
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import setting_label
+from gradscape.spec.quantity import Quantity
 from gradscape.spec.study import Figure
 
 PROBES = ["filters"]
@@ -38,7 +39,7 @@ def filters(figure: Figure, runs: list[FinishedRun]):
             style.show_pixels(axis, montage(weights[moment], across))
             axis.set_title(f"{name}, {words}", loc="left", pad=2)
         ends = [
-            " to ".join(map(style.signed, (part.min(), part.max())))
+            " to ".join(Quantity(end).text() for end in (part.min(), part.max()))
             for part in (weights[moment] for moment in MOMENTS)
         ]
         facts.append(

@@ -12,8 +12,9 @@ import numpy as np
 from gradscape.claims.smoothness import band, smooth
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
-from gradscape.spec.labels import model_label, rate_label
+from gradscape.spec.labels import model_label
 from gradscape.spec.options import Range
+from gradscape.spec.quantity import rate
 from gradscape.spec.study import Figure
 
 WIDE = True
@@ -49,7 +50,7 @@ def loss_band(
         axis.plot(steps, low, color=colour, lw=0.8)
         axis.plot(steps, high, color=colour, lw=0.8)
         over += beyond(name, extremes[1], top)
-        diverged = [rate_label(r.learning_rate) for r in group if r.diverged]
+        diverged = [rate(run.learning_rate).text() for run in group if run.diverged]
         if diverged:
             facts.append(f"{name} diverged at {', '.join(diverged)}: its band is open.")
     if drawn:

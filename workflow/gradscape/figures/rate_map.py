@@ -5,7 +5,8 @@ import numpy as np
 
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, by_setting
-from gradscape.spec.labels import rate_label, setting_label
+from gradscape.spec.labels import setting_label
+from gradscape.spec.quantity import rate as printed
 from gradscape.spec.study import Figure
 
 ROW = 0.2  # inches
@@ -34,7 +35,7 @@ def rate_map(figure: Figure, runs: list[FinishedRun]):
         look = {"ha": "center", "va": "center", "fontsize": 6}
         dark = cells[row, column] > 0.55 * image.get_clim()[1]
         axis.text(column, row, text, color="white" if dark else "black", **look)
-    axis.set_xticks(range(len(rates)), [rate_label(rate) for rate in rates])
+    axis.set_xticks(range(len(rates)), [printed(rate).text() for rate in rates])
     axis.set_yticks(range(len(names)), names)
     axis.set_xlabel("learning rate")
     axis.grid(visible=False)

@@ -13,8 +13,9 @@ from matplotlib.patches import Patch
 from gradscape.claims.smoothness import MEASURES, definition, proxy, smooth
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
-from gradscape.spec.labels import model_label, rate_label
+from gradscape.spec.labels import model_label
 from gradscape.spec.options import Range, Unset
+from gradscape.spec.quantity import Quantity
 from gradscape.spec.study import Figure
 
 WIDE = True
@@ -92,9 +93,10 @@ def smoothness(
     if probed:
         run = probed[0]
         settings, sizes = run.settings, run.steps["probed_size"].shape[1]
+        at = Quantity(rate, style="rate").text()
         facts.append(
             f"{'Below, along' if rows == 2 else 'Along'} the gradient: every "
-            f"{settings['landscape_every']} steps at learning rate {rate_label(rate)}, "
+            f"{settings['landscape_every']} steps at learning rate {at}, "
             f"{sizes} step sizes from 1/2 to 4 times it, at most "
             f"{settings['landscape_cap']:g}; all parameters; running medians of "
             f"{PROBE_WINDOW} probes."

@@ -19,7 +19,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, StrMethodFormatter
 from gradscape.base.files import atomic_write
 from gradscape.figures.fonts import font_for
 from gradscape.runs.run import FinishedRun
-from gradscape.spec.labels import SUPERSCRIPT, model_label, printed_variant, rate_label
+from gradscape.spec.labels import model_label, printed_variant
+from gradscape.spec.quantity import Quantity, rate
 
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.35, 6.9  # inches
@@ -108,7 +109,7 @@ def log_scale(axis) -> None:
 
 def rate_order(runs: list[FinishedRun]) -> list[str]:
     """The learning rates of the runs as they are printed, ascending."""
-    return [rate_label(rate) for rate in sorted({run.learning_rate for run in runs})]
+    return [rate(value).text() for value in sorted({run.learning_rate for run in runs})]
 
 
 def named(runs: list[FinishedRun]) -> str:
@@ -122,13 +123,7 @@ def named(runs: list[FinishedRun]) -> str:
 
 def power(value: float) -> str:
     """`2.3 × 10⁻⁷`, for a caption."""
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}"
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """A number with a true minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")
+    return Quantity(value, style="scientific").text()
 
 
 def legend_below(picture: Picture, handles: list, columns: int) -> None:

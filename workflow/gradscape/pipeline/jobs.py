@@ -24,6 +24,7 @@ from gradscape.config.expand import NAMED
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.spec.registry import is_custom, names, short, source
+from gradscape.spec.sentences import untold
 from gradscape.spec.study import Figure, Probe, Run, Study
 
 MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
@@ -229,7 +230,7 @@ class Dag:
     def _probe(self, wildcards) -> Probe:
         return self.experiment.studies[wildcards.study].probes[wildcards.probe]
 
-    # rules figure and table
+    # rules figure, claims and table
 
     def figure_runs(self, wildcards) -> list[str]:
         figure = self._figure(wildcards)
@@ -247,6 +248,19 @@ class Dag:
 
     def study_runs(self, wildcards) -> list[str]:
         return self._records(self.experiment.studies[wildcards.study].runs)
+
+    def study_files(self, wildcards) -> list[str]:
+        return self.files(self.experiment.studies[wildcards.study].runs)
+
+    def claims_asked(self, wildcards) -> str:
+        study = self.experiment.studies[wildcards.study]
+        return json.dumps([untold(study.claims), [run.name for run in study.runs]])
+
+    def claims_code(self, wildcards) -> list[str]:
+        claims = self.experiment.studies[wildcards.study].claims.values()
+        sides = (claim[side] for claim in claims for side in ("left", "right"))
+        metrics = {("metric", s["metric"]) for s in sides if isinstance(s, dict)}
+        return dependencies.of("claims/files", *sorted(metrics))
 
     def table_code(self, wildcards) -> list[str]:
         return dependencies.of(("table", wildcards.table))
@@ -269,11 +283,8 @@ class Dag:
         title = self.experiment.studies[wildcards.study].title
         return f"{place:02d} {title}".replace("{", "(").replace("}", ")")
 
-    def runs(self, wildcards=None) -> list[str]:
-        return self._records(self._runs(wildcards))
-
-    def probes(self, wildcards=None) -> list[str]:
-        return self._probe_files(self._runs(wildcards))
+    def runs(self) -> list[str]:
+        return self._records(self.experiment.runs)
 
     def files(self, runs: list[Run]) -> list[str]:
         """What runs and their probes write last."""
@@ -292,24 +303,25 @@ class Dag:
         return [
             str(self.results.table(study.name, table))
             for study in self._studies(wildcards)
-            for table in study.tables
+            for table in dict.fromkeys(["results", *study.tables])
         ]
+
+    def claims(self, wildcards=None) -> list[str]:
+        """The files with the verdicts on a document's studies."""
+        return [str(self.results.claims(study.name)) for study in self._studies(wildcards)]
+
+    def documents(self) -> list[str]:
+        """The report, each study's and each course's document, the page, all verdicts."""
+        begun = [s.name for s in self.experiment.studies.values() if self._possible(s.runs)]
+        pdfs = map(self.results.pdf, self.experiment.documents_of(begun))
+        return list(map(str, [*pdfs, self.results.page, self.results.claims_csv]))
 
     def template(self, wildcards) -> list[str]:
         """What a document is written from, besides what was measured."""
-        studies = self._studies(wildcards)
-        sides = [
-            claim[side]
-            for study in studies
-            for claim in study.claims.values()
-            for side in ("left", "right")
-        ]
-        metrics = {side["metric"] for side in sides if isinstance(side, dict)}
-        used = [("metric", metric) for metric in sorted(metrics)]
-        files = [Path(file) for study in studies for file in study.files]
+        files = [Path(f) for study in self._studies(wildcards) for f in study.files]
         files += [TEMPLATES / "references.bib", *TEMPLATES.glob("*.j2")]
         files += (TEMPLATES / "parts").glob("*.j2")
-        return sorted({*map(nearby, files), *dependencies.of("report/build", *used)})
+        return sorted({*map(nearby, files), *dependencies.of("report/template")})
 
     def page_template(self, wildcards) -> list[str]:
         """What the HTML page is written from, besides what was measured."""
@@ -318,9 +330,6 @@ class Dag:
 
     def _studies(self, wildcards) -> list[Study]:
         return self.experiment.documents(getattr(wildcards, "document", REPORT))
-
-    def _runs(self, wildcards) -> list[Run]:
-        return [run for study in self._studies(wildcards) for run in study.runs]
 
     def _possible(self, runs: list[Run]) -> list[Run]:
         """The runs without those whose pretrained weights are missing."""

@@ -1,185 +1,50 @@
-"""From finished runs to the PDF: draw figures, write tables and documents, run LaTeX.
+"""From finished runs to the PDF: decide, draw, write the documents, run LaTeX.
 
 The rules do it job by job, `gradscape report` in one process; the steps are the same.
 `results/<config>/report/` is self-contained, as a source archive has to be. The PDF names
 its sources: a number links to the run or the table that it comes from.
 """
 
-import re
-from functools import partial
-
-import jinja2
-
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write, copy, say
-from gradscape.base.paths import FIGURE_KINDS, REPORT, TEMPLATES, locate
+from gradscape.base.paths import FIGURE_KINDS, REPORT
+from gradscape.claims.files import decide_studies
 from gradscape.claims.tables import write_table
 from gradscape.config.experiment import Experiment
-from gradscape.figures.drawing import draw, drawable
-from gradscape.figures.fonts import draw_word
-from gradscape.report import numbers as tex
-from gradscape.report import prose as words
-from gradscape.report.colophon import colophon, revisions
-from gradscape.report.document import StudyView
-from gradscape.report.escape import Tex
-from gradscape.report.latex import compile_pdf, refuse_linked
-from gradscape.report.sentences import unnamed
-from gradscape.runs.run import finished_runs
-from gradscape.spec.labels import model_label
-from gradscape.spec.registry import declared
+from gradscape.figures.drawing import draw_or_leave_out, drawable
+from gradscape.report.document import StudyView, view_studies
+from gradscape.report.latex import compile_pdf
+from gradscape.report.page import write_page
+from gradscape.report.template import write_tex
 from gradscape.spec.study import matches
 
 
 def build(experiment: Experiment) -> None:
-    """Draw, write and compile everything from the finished runs: the report, and each
-    study's and each course's own document."""
-    documents, views = [REPORT, *draw_all(experiment)], {}
-    for document in documents:
-        write_tex(experiment, document, views)  # each study is viewed once
-        compile_pdf(experiment.results, document)
+    """Decide, draw, write and compile everything from the finished runs: the report, each
+    study's and each course's own document, and the page, also where there is no LaTeX."""
+    views = prepare(experiment)
+    begun = [name for name, view in views.items() if view.finished]
+    try:
+        for document in experiment.documents_of(begun):
+            write_tex(experiment, document, views)
+            compile_pdf(experiment.results, document)
+    except GradscapeError:
+        write_page(experiment, views)
+        raise
+    write_page(experiment, views)
 
 
-def draw_all(experiment: Experiment) -> list[str]:
-    """Draw the finished runs' figures, gather their tables; returns the studies that have
-    some, and the courses that ask for these."""
-    results, documents = experiment.results, []
-    for study in experiment.studies.values():
-        finished = finished_runs(study, results)
-        if not finished:
-            continue
-        documents.append(study.name)
+def prepare(experiment: Experiment, document: str = REPORT) -> dict[str, StudyView]:
+    """Decide a document's studies, gather their tables and draw their figures; returns the
+    studies' views, for the document to be written from."""
+    decide_studies(experiment, document)
+    views, results = view_studies(experiment, document), experiment.results
+    for study, finished in ((v.study, v.finished) for v in views.values() if v.finished):
         for table in study.tables:
-            write_table(table, finished, results.table(study.name, table))
+            if table != "results":  # which is written with the verdicts
+                write_table(table, finished, results.table(study.name, table))
         for figure in study.figures:
             chosen = [r for r in finished if matches(r.traits, figure.where)]
             if drawable(figure, chosen):
-                name = (study.name, figure.name)
-                outputs = [results.figure(*name, kind) for kind in FIGURE_KINDS]
-                try:
-                    draw(figure, chosen, outputs)
-                except GradscapeError as error:
-                    say(f"{study.name}: {error}; it is left out")
-                    for output in outputs:  # of another time, perhaps
-                        output.unlink(missing_ok=True)
-    chosen = set(documents)
-    for course in experiment.courses:
-        if chosen & {study.name for study in experiment.of_course(course)}:
-            documents.append(course)
-    return documents
-
-
-# A word in letters that LaTeX lacks, as `letters.escape` writes it.
-DRAWN = re.compile(r"\{letters/((?:[0-9A-F]{4,5}-?)+)\.pdf\}")
-
-# Two figures in a row that are as wide as a column.
-SIDE_BY_SIDE = re.compile(r"^\\columnwide(.*)\s+\\columnwide(.*)$", re.MULTILINE)
-
-
-def title(experiment: Experiment, document: str) -> str:
-    if document in experiment.courses:
-        return declared("course", document, "TITLE", document)
-    return experiment.title if document == REPORT else experiment.studies[document].title
-
-
-def author(experiment: Experiment, document: str) -> str:
-    """A course's document has the student's name and number."""
-    student = experiment.courses.get(document, {})
-    words = [student.get("name") or experiment.author, student.get("number")]
-    return ", ".join(word for word in words if word)
-
-
-def question(document: str, course: dict, **numbers: str | dict[int, str]) -> str:
-    """` (Question 2)` in the document of a course that asks what follows.
-
-    `numbers` has a course's question, or its question by year.
-    """
-    number = numbers.get(document)
-    if isinstance(number, dict):
-        number = number.get(course.get("year", max(number)))
-    return f" (Question {number})" if number else ""
-
-
-class OwnSections(jinja2.BaseLoader):
-    """The user's own templates, by their paths."""
-
-    def get_source(self, environment: jinja2.Environment, template: str) -> tuple:
-        path = locate(template)
-        if not path.is_file():
-            raise jinja2.TemplateNotFound(template)
-        return path.read_text(), str(path), None
-
-
-def latex(text: str) -> Tex:
-    """A template's own text, such as what a macro returns: LaTeX that needs no escaping."""
-    return Tex(text.strip())
-
-
-def write_tex(
-    experiment: Experiment,
-    document: str = REPORT,
-    views: dict[str, StudyView] | None = None,
-) -> None:
-    """Render the template into a document's `.tex`, and put what it needs beside it.
-
-    `views` are the studies that other documents have shown already; it is added to.
-    """
-    results, chosen = experiment.results, experiment.documents(document)
-    refuse_linked(results)
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
-        block_start_string="((*",
-        block_end_string="*))",
-        variable_start_string="((=",
-        variable_end_string="=))",
-        comment_start_string="((#",
-        comment_end_string="#))",
-        undefined=jinja2.StrictUndefined,
-        finalize=lambda value: (
-            tex.escape(str(value) if value is not None else "")
-            if not isinstance(value, Tex)
-            else value
-        ),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["tex"] = latex
-    environment.filters["model_label"] = model_label
-    views = {} if views is None else views
-    for study in chosen:
-        if study.name not in views:
-            views[study.name] = StudyView(study, results)
-    studies = {study.name: views[study.name] for study in chosen}
-    runs = [run for view in studies.values() for run in view.finished]
-    if not runs:
-        raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
-    commits = revisions(runs)
-    course = experiment.courses.get(document, {})
-    text = environment.get_template("main.tex.j2").render(
-        title=title(experiment, document),
-        whole=document == REPORT,
-        of_course=document in experiment.courses,
-        author=author(experiment, document),
-        question=partial(question, document, course),
-        date=experiment.date,
-        studies=studies,
-        sections={view.study.section: view for view in studies.values()},
-        runs=runs,
-        words=words,
-        unnamed=partial(unnamed, environment),
-        missing=sum(view.missing for view in studies.values()),
-        absent=tex.listing([v.title for v in studies.values() if not v.finished]),
-        damaged=tex.listing([name for view in studies.values() for name in view.damaged]),
-        generated=any(run.synthetic for run in runs),
-        revisions=list(commits),
-        colophon=colophon(runs),
-        published=any(view.rows.comparisons for view in studies.values()),
-        dirty=any(run.record["revision"]["dirty"] for run in runs),
-    )
-    text = SIDE_BY_SIDE.sub(r"\\columnpair\1\2", text)
-    for word in sorted(set(DRAWN.findall(text))):
-        letters = "".join(chr(int(code, 16)) for code in word.split("-"))
-        draw_word(letters, results.sources / "letters" / f"{word}.pdf")
-    with atomic_write(results.tex(document)) as unfinished:
-        unfinished.write_text(text)
-    copy(TEMPLATES / "references.bib", results.sources / "references.bib")
+                kinds = [results.figure(study.name, figure.name, k) for k in FIGURE_KINDS]
+                draw_or_leave_out(figure, chosen, kinds)
+    return views

@@ -2,9 +2,7 @@
 
 from collections import Counter
 
-from gradscape.report import numbers as tex
 from gradscape.report import prose as words
-from gradscape.report.escape import Tex
 from gradscape.runs.run import FinishedRun
 
 
@@ -14,7 +12,7 @@ def revisions(runs: list[FinishedRun]) -> dict[str, int]:
     return dict(Counter(commits).most_common())
 
 
-def colophon(runs: list[FinishedRun]) -> list[tuple[str, Tex]]:
+def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
     """Names and values; what older runs have not recorded is left out."""
     records = [run.record for run in runs]
     backends = [record.get("backend", {}) for record in records]
@@ -32,13 +30,13 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, Tex]]:
     rows = [(name, counted(values, len(runs))) for name, values in found.items() if values]
     minutes = words.count(round(60 * hours), "minute") if hours >= 1 / 60 else "seconds"
     took = f"{hours:.1f} hours" if hours >= 1 else minutes
-    return [*rows, ("Training", Tex(f"{took} in all"))]
+    return [*rows, ("Training", f"{took} in all")]
 
 
-def counted(values: dict[str, int], runs: int) -> Tex:
+def counted(values: dict[str, int], runs: int) -> str:
     """`a, b (3 runs)`: how many of the runs, where it is not all."""
     parts = []
     for value, count in values.items():
         some = f" ({words.count(count, 'run')})" if count < runs else ""
         parts.append(f"{value}{some}")
-    return tex.escape(", ".join(parts))
+    return ", ".join(parts)

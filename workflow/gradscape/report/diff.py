@@ -8,8 +8,9 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write
 from gradscape.base.paths import REPORT, Results
 from gradscape.config.experiment import Experiment
-from gradscape.report.build import draw_all, write_tex
+from gradscape.report.build import prepare
 from gradscape.report.latex import compile_pdf
+from gradscape.report.template import write_tex
 
 DIFF = "report-diff"
 # By colours and fonts: ulem, which strikes through, is in no small TeX. New pictures only.
@@ -22,8 +23,7 @@ def write_diff(old: Path, new: Path) -> Path:
         raise GradscapeError("latexdiff is missing; apt-get install latexdiff")
     experiments = [experiment(Results(folder)) for folder in (old, new)]
     for chosen in experiments:
-        draw_all(chosen)
-        write_tex(chosen)
+        write_tex(chosen, views=prepare(chosen))
     sources = [chosen.results.tex(REPORT).resolve() for chosen in experiments]
     done = subprocess.run([*LATEXDIFF, *sources], capture_output=True, text=True)
     if done.returncode != 0:

@@ -6,24 +6,25 @@ import pandas as pd
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import copy, plain_file
-from gradscape.base.paths import TEMPLATES, Results
+from gradscape.base.paths import REPORT, TEMPLATES, Results
+from gradscape.claims.files import Decided, read_verdicts
 from gradscape.claims.verdicts import (
     FAILS,
     HOLDS,
     UNDECIDED,
     UNMEASURED,
     Verdict,
-    decide_all,
 )
-from gradscape.report import numbers as tex
+from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
-from gradscape.report.escape import Tex
+from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.literature import read_published
 from gradscape.report.rows import Rows, style_of
 from gradscape.report.sentences import filled, kinds, latex
 from gradscape.runs.run import FinishedRun, best_setting, finished_runs
 from gradscape.runs.table import results_table
 from gradscape.spec.labels import model_label, setting_label, variant_label
+from gradscape.spec.quantity import Quantity, rate
 from gradscape.spec.sentences import choose
 from gradscape.spec.study import Figure, Run, Study, matches
 
@@ -56,8 +57,12 @@ class StudyView:
         return self.study.section.endswith(".j2")
 
     @cached_property
+    def decided(self) -> Decided:
+        return read_verdicts(self.study, self.finished, self.results)
+
+    @property
     def claims(self) -> dict[str, Verdict]:
-        return decide_all(self.study.claims, self.finished)
+        return self.decided.claims
 
     def claim(self, name: str) -> Verdict:
         if name not in self.claims:
@@ -105,7 +110,7 @@ class StudyView:
     def undecided(self) -> list[Tex]:
         """The statements that the runs neither bear out nor refute."""
         open_ = (v for v in self.claims.values() if v.verdict == UNDECIDED)
-        return [tex.escape(claim.statement) for claim in open_]
+        return [escape(claim.statement) for claim in open_]
 
     @property
     def unmeasured(self) -> int:
@@ -129,16 +134,14 @@ class StudyView:
 
     def side(self, claim: str, side: str) -> Tex:
         """The `left` or `right` number of a claim's comparison."""
-        verdict = self.claim(claim)
-        return tex.quantity(getattr(verdict, side), verdict.style)
+        return Tex(self.claim(claim).side(side).latex(unit=True))
 
     def setting(self, key: str, **where) -> Tex:
         """What the runs that match set `key` to: one value, or a list of them."""
         values = dict.fromkeys(getattr(run.settings, key) for run in self.runs(**where))
         if key == "learning_rate":
-            rates = [tex.learning_rate(value) for value in sorted(values)]
-            return tex.listing(rates)
-        return tex.listing([str(value) for value in values])
+            return listing([rate(value) for value in sorted(values)])
+        return listing([str(value) for value in values])
 
     def runs(self, **where) -> list[Run]:
         """The planned runs that match."""
@@ -153,7 +156,7 @@ class StudyView:
         values = sorted({getattr(run.settings, key) for run in self.runs(**where)})
         if len(values) == 1:
             return words.count(values[0], noun)
-        return Tex(f"{tex.listing([f'{v:,}' for v in values])} {noun}s")
+        return Tex(f"{listing([f'{v:,}' for v in values])} {noun}s")
 
     @property
     def datasets(self) -> list[str]:
@@ -161,11 +164,11 @@ class StudyView:
 
     @property
     def dataset(self) -> Tex:
-        return tex.listing([words.dataset(name) for name in self.datasets])
+        return listing([words.dataset(name) for name in self.datasets])
 
     @property
     def cited_dataset(self) -> Tex:
-        return tex.listing(
+        return listing(
             [words.cited_dataset(name, self.synthetic) for name in self.datasets]
         )
 
@@ -177,7 +180,7 @@ class StudyView:
     def images(self, part: str = "train", **where) -> Tex:
         """How many images the finished runs have in a part of the data: `47,500 images`."""
         counts = sorted({run.record["data"][part] for run in self.chosen(**where)})
-        numbers = tex.listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
+        numbers = listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
         return Tex(f"{numbers} images")
 
     def error(self, **where) -> Tex:
@@ -185,7 +188,8 @@ class StudyView:
         runs = self.chosen(**where)
         if not runs:
             return Tex("(not measured)")
-        return tex.quantity(1 - results_table(runs)["test_accuracy"], "accuracy")
+        errors = Quantity.of(1 - results_table(runs)["test_accuracy"], "accuracy")
+        return Tex(errors.latex(unit=True))
 
     def mistakes(self, **where) -> Tex:
         tables = [run.probe("predictions") for run in self.chosen(**where)]
@@ -200,16 +204,16 @@ class StudyView:
         changed = variant_label(best[0].model, best[0].variant, set())
         name = changed if best[0].variant else "to change nothing"
         accuracy = self._value(best, "val_accuracy", "")
-        return Tex(rf"{tex.escape(name)} ({accuracy} of the validation images)")
+        return Tex(rf"{escape(name)} ({accuracy} of the validation images)")
 
-    def changes(self, baseline: dict, **where) -> Tex:
-        """Which settings the test images tell from the baseline, and which way."""
-        return words.changes(list(self.rows.against(baseline, where).values()))
+    def changes(self, **where) -> Tex:
+        """Which variants the test images tell from the unchanged network, and which way."""
+        return words.changes(list(self.rows.against(where).values()))
 
     @property
     def models(self) -> Tex:
         names = dict.fromkeys(run.settings.model for run in self.study.runs)
-        return tex.listing([model_label(name) for name in names])
+        return listing([model_label(name) for name in names])
 
     @property
     def rates(self) -> Tex:
@@ -251,7 +255,7 @@ class StudyView:
                     )
                 value = value[key]
             values[f"{value:,}" if isinstance(value, int) else str(value)] = None
-        return tex.listing(list(values))
+        return listing(list(values))
 
     def value(self, metric: str, style: str = "", **where) -> Tex:
         """A column of the results table: mean ± deviation over the matching runs."""
@@ -260,22 +264,23 @@ class StudyView:
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
         values = results_table(runs)[metric]
-        return self.link(runs, tex.quantity(values, style or style_of(metric)))
+        number = Quantity.of(values, style or style_of(metric))
+        return self.link(runs, Tex(number.latex(unit=True)))
 
-    def link(self, runs: list[FinishedRun], text: Tex) -> Tex:
+    def link(self, runs: list[FinishedRun], text: Tex | Quantity) -> Tex:
         """A text that links to the run's metrics, or with several runs to the table."""
         target = f"tables/{self.name}/results.csv"
         if len(runs) == 1:
             target = f"runs/{self.name}/{runs[0].path.name}/metrics.csv"
-        return Tex(rf"\href{{{tex.escape(target)}}}{{{text}}}")
+        return Tex(rf"\href{{{escape(target)}}}{{{escape(text)}}}")
 
     @property
     def best(self) -> str:
         """The label of the best model, for a sentence."""
         run = best_setting(self.finished)[0]
         name = setting_label(run.model, run.variant)
-        rate = tex.learning_rate(run.learning_rate)
-        return Tex(rf"{tex.escape(name)} (learning rate {rate})")
+        at = rate(run.learning_rate).latex()
+        return Tex(rf"{escape(name)} (learning rate {at})")
 
     def best_value(self, metric: str) -> Tex:
         return self._value(best_setting(self.finished), metric, "")
@@ -289,19 +294,19 @@ class StudyView:
 
     def picture(self, name: str) -> Tex:
         """A figure's file, put beside the document; empty if it was not drawn."""
-        source = self.results.figure(self.name, name)
-        if not source.exists():
+        if not self.results.is_drawn(self.name, name):
             return Tex("")
         copied = f"figures/{self.name}-{name}.pdf"
-        copy(plain_file(source), self.results.sources / copied)
+        source = plain_file(self.results.figure(self.name, name))
+        copy(source, self.results.sources / copied)
         return Tex(copied)
 
     def _figure(self, spec: Figure) -> Tex:
         source, copied = self.results.figure(self.name, spec.name), self.picture(spec.name)
         if not copied:
-            return Tex(rf"\par\emph{{Figure {tex.escape(spec.name)}: not measured.}}\par")
+            return Tex(rf"\par\emph{{Figure {escape(spec.name)}: not measured.}}\par")
         facts = plain_file(source.with_suffix(".txt")).read_text().strip()
-        caption = tex.escape(" ".join(f"{spec.caption} {facts}".split()))
+        caption = escape(" ".join(f"{spec.caption} {facts}".split()))
         picture = rf"\includegraphics[width=\linewidth]{{{copied}}}"
         words = rf"\caption{{{caption}}}\label{{fig:{self.name}-{spec.name}}}"
         if spec.wide:
@@ -309,7 +314,7 @@ class StudyView:
         return Tex(rf"\columnwide{{{picture}}}{{{words}}}")
 
     def reference(self, name: str) -> Tex:
-        if not self.results.figure(self.name, name).exists():
+        if not self.results.is_drawn(self.name, name):
             return Tex("a figure that is not drawn here")
         return Tex(rf"Figure~\ref{{fig:{self.name}-{name}}}")
 
@@ -324,3 +329,9 @@ class StudyView:
     @cached_property
     def rows(self) -> Rows:
         return Rows(self)
+
+
+def view_studies(experiment: Experiment, document: str = REPORT) -> dict[str, StudyView]:
+    """The views of a document's studies, by name."""
+    studies = experiment.documents(document)
+    return {study.name: StudyView(study, experiment.results) for study in studies}

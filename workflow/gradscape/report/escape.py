@@ -6,9 +6,10 @@ fonts of the system, and what no font has is named: `[rocket]`.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gradscape.figures.fonts import font_for
+from gradscape.spec.quantity import Interval, Quantity
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -70,18 +71,37 @@ class Tex(str):
     """Text that is LaTeX already; all other text is escaped when it is printed."""
 
 
-def escape(text: str) -> Tex:
-    r"""Any text as LaTeX that prints it: `50 % & more` → `50 \% \& more`.
+def escape(value: object) -> Tex:
+    r"""Any text as LaTeX that prints it: `50 % & more` → `50 \% \& more`; a number as it
+    writes itself, and nothing for None.
 
     A blank line is a space, because a caption must not have any. Signs that only steer
     the direction of writing are left out.
     """
-    if isinstance(text, Tex):
-        return text
+    if isinstance(value, Tex):
+        return value
+    if isinstance(value, Quantity | Interval):
+        return Tex(value.latex())
+    text = "" if value is None else str(value)
     text = re.sub(r"\s*\n\s*\n\s*", " ", unicodedata.normalize("NFC", text))
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
     text = text.replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
     return Tex("".join(map(written, pieces(text))))
+
+
+MAX_LISTED = 20
+
+
+def listing(words: Sequence[object]) -> Tex:
+    r"""`a, b and c`, each escaped; of very many, only the first and the last.
+
+    >>> listing(["0", "1", "2"]), listing([str(seed) for seed in range(1000)])
+    ('0, 1 and 2', '0 \\dots\\ 999 (1000 in all)')
+    """
+    if len(words) > MAX_LISTED:
+        return Tex(rf"{escape(words[0])} \dots\ {escape(words[-1])} ({len(words)} in all)")
+    *first, last = [escape(word) for word in words] or [""]
+    return Tex(f"{', '.join(first)} and {last}" if first else last)
 
 
 def pieces(text: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ forbids it to load anything or to run any script but its two.
 import base64
 import hashlib
 import json
-import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -16,28 +15,26 @@ from urllib.parse import quote
 import jinja2
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, plain_file
-from gradscape.base.paths import PAGE, REPORT, TEMPLATES, locate
+from gradscape.base.paths import PAGE
 from gradscape.claims.verdicts import Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, grid, numbers
-from gradscape.report import numbers as tex
 from gradscape.report.colophon import colophon
-from gradscape.report.document import StudyView
+from gradscape.report.document import StudyView, view_studies
 from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.registry import find
-from gradscape.spec.study import Figure, Study
 
 MAX_BYTES = 15_000_000  # of the page
 RESERVED = 1_000_000  # for everything that is not counted
 MAX_ROWS = 200  # of a table
 MAX_EPOCHS = 20  # of a gradient flow
 CURVES = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
-FIGURE = re.compile(r'(?:figure|include) ?\(?"([\w./-]+)"')
 
 
 @dataclass
@@ -55,16 +52,18 @@ class Room:
         return True
 
 
-def write_page(experiment: Experiment) -> None:
+def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = None) -> None:
     """Write `report.html` from the finished runs and the figures that are drawn.
 
-    Raises `GradscapeError` if no run is finished. The same files give the same bytes.
+    `viewed`: the views of all studies, where they were made for a document. Raises
+    `GradscapeError` if no run is finished. The same files give the same bytes.
     """
     results = experiment.results
-    views = [StudyView(study, results) for study in experiment.studies.values()]
+    views = list((viewed or view_studies(experiment)).values())
     runs = [run for view in views for run in view.finished]
     if not runs:
         raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
+    documents = experiment.documents_of([view.name for view in views if view.finished])
     plotly = get_plotlyjs()
     room = Room(MAX_BYTES - RESERVED - len(plotly.encode()))
     studies = [study(view, room) for view in views if view.finished]
@@ -77,12 +76,12 @@ def write_page(experiment: Experiment) -> None:
         numbers=list(key_numbers(views)),
         verdicts=Counter(v.verdict for view in views for v in view.claims.values()),
         studies=studies,
-        documents=[REPORT, *(d for d in experiment.courses if results.pdf(d).exists())],
+        documents=[d for d in documents if d not in experiment.studies],
         missing=sum(view.missing for view in views),
         damaged=[name for view in views for name in view.damaged],
         left_out=left_out,
         generated=any(run.synthetic for run in runs),
-        origin=[(name, tex.plain(text)) for name, text in colophon(runs)],
+        origin=colophon(runs),
         data=data,
         plotly=plotly,
     )
@@ -107,17 +106,16 @@ def key_numbers(views: list[StudyView]):
 
 def sides(verdict: Verdict) -> list[str]:
     """The two sides of a comparison; a dash where it was not measured."""
-    both = (verdict.left, verdict.right)
-    return [tex.plain(tex.quantity(side, verdict.style)) if side else "–" for side in both]
+    both = (verdict.side(side) for side in ("left", "right"))
+    return [Markup(side.html(unit=True)) if verdict.left else "–" for side in both]
 
 
 def study(view: StudyView, room: Room) -> dict:
     """One study as the template sees it."""
     return {
         "view": view,
-        "pdf": view.results.pdf(view.name).exists(),
         "claims": [
-            {"claim": c, "sides": sides(c), "interval": tex.plain(tex.interval(c))}
+            {"claim": c, "sides": sides(c), "interval": c.interval.text()}
             for c in map(view.claims.get, view.measured)
         ],
         "figures": list(figures(view, room)),
@@ -126,39 +124,17 @@ def study(view: StudyView, room: Room) -> dict:
 
 
 def figures(view: StudyView, room: Room):
-    """The drawn figures in the report's order; `source` is empty where one is too large."""
-    for figure in in_order(view.study):
-        path = view.results.figure(view.name, figure.name, "svg")
-        if not path.exists():
+    """The drawn figures; `source` is empty where one is too large."""
+    for figure in view.study.figures:
+        if not view.results.is_drawn(view.name, figure.name):
             continue
+        path = view.results.figure(view.name, figure.name, "svg")
         facts = plain_file(path.with_suffix(".txt")).read_text(errors="replace").strip()
         source = base64.b64encode(plain_file(path).read_bytes()).decode()
-        name = title(figure, facts)
+        name = figure.heading(facts)
         rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")
         source = source if room.fits(source) else ""
         yield {"figure": figure, "title": name, "caption": rest, "source": source}
-
-
-def in_order(study: Study) -> list[Figure]:
-    """A study's figures as its section shows them; after them those that it does not."""
-    own = study.section.endswith(".j2")
-    shown = shown_in(study.section if own else f"sections/{study.section}.tex.j2")
-    places = {name: place for place, name in reversed(list(enumerate(shown)))}
-    return sorted(study.figures, key=lambda figure: places.get(figure.name, len(shown)))
-
-
-def shown_in(template: str) -> list[str]:
-    """The figures that a template names, also in what it includes."""
-    path, names = TEMPLATES / template, []
-    for name in FIGURE.findall((path if path.is_file() else locate(template)).read_text()):
-        names += shown_in(name) if name.endswith(".j2") else [name]
-    return names
-
-
-def title(figure: Figure, facts: str = "") -> str:
-    """A short name: the configured caption, else what the facts begin with."""
-    words = figure.caption or facts or figure.name.replace("-", " ")
-    return re.split(r"[:.](?:\s|$)", words)[0]
 
 
 def table(name: str, view: StudyView, room: Room) -> dict:

@@ -5,9 +5,9 @@ from collections import Counter
 import pandas as pd
 
 from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
-from gradscape.report import numbers as tex
-from gradscape.report.escape import Tex, escape
+from gradscape.report.escape import Tex, escape, listing
 from gradscape.spec.labels import dataset_label
+from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.registry import short
 from gradscape.spec.settings import Settings
 
@@ -25,6 +25,21 @@ SCHEDULES = {
     "staircase": "a learning rate that falls in steps",
 }
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def points(difference: float) -> Tex:
+    """A difference of fractions, in points, with its sign; without `-0.0`."""
+    return Tex(Quantity(round(difference, 3) + 0.0, style="accuracy").signed(LATEX))
+
+
+def difference(verdict: Verdict) -> Tex:
+    """The size of a claim's difference as it stands in a sentence, with its interval if it
+    has one."""
+    size = Quantity.of([abs(verdict.effect)], verdict.style).latex()
+    unit = " points" if verdict.style == "accuracy" else ""
+    bounds = verdict.interval.turned() if verdict.effect < 0 else verdict.interval
+    around = rf" (95\,\% interval {bounds.latex()})" if bounds.is_known else ""
+    return Tex(f"{size}{unit}{around}")
 
 
 def dataset(name: str) -> Tex:
@@ -60,10 +75,8 @@ def optimiser(settings: Settings) -> Tex:
         kind = "Nesterov momentum" if settings.nesterov else "momentum"
         more.append(f"{kind} {settings.momentum:g}")
     if settings.weight_decay:
-        more.append(f"weight decay {tex.learning_rate(settings.weight_decay)}")
-    return Tex(
-        text + (f" with {tex.listing([Tex(word) for word in more])}" if more else "")
-    )
+        more.append(f"weight decay {rate(settings.weight_decay).latex()}")
+    return Tex(text + (f" with {listing([Tex(word) for word in more])}" if more else ""))
 
 
 def schedule(settings: Settings) -> Tex:
@@ -80,7 +93,7 @@ def schedule(settings: Settings) -> Tex:
 
 def seeds(values: list[int]) -> Tex:
     """`one seed (0)`, `three seeds (0, 1 and 2)`."""
-    many, numbers = len(values), tex.listing([str(value) for value in values])
+    many, numbers = len(values), listing([str(value) for value in values])
     return Tex(f"{in_words(many)} {noun(many, 'seed')} ({numbers})")
 
 
@@ -94,7 +107,7 @@ def mistakes(table: pd.DataFrame) -> Tex:
     pair, most = max(sorted(Counter(pairs).items()), key=lambda item: item[1])
     return Tex(
         f"Of its {count(len(pairs), 'mistake')} on the test images, {most:,} "
-        f"{'is' if most == 1 else 'are'} between {tex.listing(pair)}; no other two "
+        f"{'is' if most == 1 else 'are'} between {listing(pair)}; no other two "
         "classes have more."
     )
 
@@ -105,7 +118,7 @@ def changes(verdicts: list[Verdict]) -> Tex:
     for decided, verb in ((HOLDS, "raise"), (FAILS, "lower")):
         told = [v for v in verdicts if v.verdict == decided and v.low == v.low]
         named = [
-            Tex(f"{escape(v.name)} (${100 * v.difference:+.1f}$)")
+            Tex(f"{escape(v.name)} ({points(v.effect)})")
             for v in sorted(told, key=lambda v: v.low)
         ]
         if named:
@@ -113,7 +126,7 @@ def changes(verdicts: list[Verdict]) -> Tex:
             verb = f"{verb}s" if len(named) == 1 else verb
             sentences.append(
                 f"{many} {noun(len(named), 'change')} clearly {verb} the test accuracy, in "
-                f"points (the 95\\,\\% interval excludes zero): {tex.listing(named)}."
+                f"points (the 95\\,\\% interval excludes zero): {listing(named)}."
             )
     if open_ := sum(v.verdict not in (HOLDS, FAILS) for v in verdicts):
         other = " other" if sentences else ""

@@ -13,13 +13,15 @@ import pandas as pd
 
 from gradscape.base.paths import TEMPLATES
 from gradscape.claims.tables import smoothness_table
-from gradscape.claims.verdicts import UNMEASURED, Verdict, decide
-from gradscape.report import numbers as tex
-from gradscape.report.escape import Tex
+from gradscape.claims.verdicts import Verdict
+from gradscape.report import prose as words
+from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.literature import compare
 from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy
 from gradscape.runs.table import results_table
 from gradscape.spec.labels import setting_label, variant_label
+from gradscape.spec.quantity import Quantity
+from gradscape.spec.quantity import rate as printed_rate
 from gradscape.spec.study import matches, varied_label
 
 if TYPE_CHECKING:
@@ -60,13 +62,13 @@ class Rows:
             table = results_table(runs)
             name = setting_label(model, varied)
             size = f"{table['parameters'].iloc[0]:,}" if runs else DASH
-            row = [name, tex.learning_rate(rate), size]
+            row = [name, printed_rate(rate), size]
             for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
-                ours = tex.number(table[metric], style_of(metric)) if runs else DASH
+                ours = Quantity.of(table[metric], style_of(metric)) if runs else DASH
                 row.append(self.link(runs, ours) if runs else DASH)
                 if beside:
                     row.append(self._published_cell(model, rate, metric))
-            row.append(tex.number(table["test_accuracy"], "accuracy") if runs else DASH)
+            row.append(Quantity.of(table["test_accuracy"], "accuracy") if runs else DASH)
             if beside and beside_test:
                 row.append(self._published_cell(model, rate, "test_accuracy"))
             rows.append(row)
@@ -77,7 +79,7 @@ class Rows:
 
     def _cut(self, what: str, table: str) -> Row:
         """The last row of a table that is too long for a page: where to find all of it."""
-        target = tex.escape(f"tables/{self.name}/{table}.csv")
+        target = escape(f"tables/{self.name}/{table}.csv")
         return [Tex(rf"{what}; all: \href{{{target}}}{{{target}}}")]
 
     def _published_cell(self, model: str, rate: float, metric: str) -> str:
@@ -98,25 +100,25 @@ class Rows:
         return [
             [
                 pair.network,
-                tex.learning_rate(pair.learning_rate),
+                printed_rate(pair.learning_rate),
                 pair.schedule.replace("_", " "),
                 pair.metric,
                 Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
-                self.link(pair.runs, tex.number(pair.ours, "accuracy")),
-                Tex(f"${tex.points(sum(pair.ours) / len(pair.ours) - pair.published)}$"),
+                self.link(pair.runs, Quantity.of(pair.ours, "accuracy")),
+                words.points(sum(pair.ours) / len(pair.ours) - pair.published),
                 "; ".join([pair.source, *pair.differs]),
             ]
             for pair in pairs
         ]
 
-    def costs(self, baseline: dict | None = None, **where) -> list[Row]:
+    def costs(self, changes: bool = False, **where) -> list[Row]:
         """Model and variant, size, cost, and accuracy in training, validation and test;
-        with a `baseline`, the interval of the test accuracy's difference from its."""
+        with `changes`, the interval of the test accuracy's difference from unchanged."""
         rows = []
-        against = self.against(baseline, where) if baseline is not None else {}
+        against = self.against(where) if changes else {}
         for name, runs in self._settings(where):
             if not runs:
-                rows.append([name, *[DASH] * (6 + (baseline is not None))])
+                rows.append([name, *[DASH] * (6 + changes)])
                 continue
             table = results_table(runs)
             flops = table["flops"].iloc[0]
@@ -124,26 +126,17 @@ class Rows:
             row.append(DASH if pd.isna(flops) else f"{flops / 1e6:,.0f}")
             row.append(f"{table['seconds_training'].mean():,.0f}")
             for metric in ACCURACIES:
-                row.append(self.link(runs, tex.number(table[metric], "accuracy")))
-            if baseline is not None:
-                row.append(tex.interval(against[name]) if name in against else DASH)
+                row.append(self.link(runs, Quantity.of(table[metric], "accuracy")))
+            if changes:
+                row.append(against[name].interval if name in against else DASH)
             rows.append(row)
         return rows
 
-    def against(self, baseline: dict, where: dict) -> dict[str, Verdict]:
-        """Is the test accuracy of each other setting above the baseline's? By name."""
-        verdicts = {}
-        for name, runs in self._settings(where):
-            if not runs or matches(runs[0].traits, baseline):
-                continue
-            run = runs[0]
-            sides = [{"model": run.model, "variant": run.variant}, baseline]
-            left, right = ({"metric": "test_accuracy", "where": side} for side in sides)
-            claim = {"left": left, "is": "above", "right": right, "style": "accuracy"}
-            verdict = decide(name, claim | {"statement": "", "source": ""}, self.finished)
-            if verdict.verdict != UNMEASURED:
-                verdicts[name] = verdict
-        return verdicts
+    def against(self, where: dict) -> dict[str, Verdict]:
+        """The matching settings' comparisons with the unchanged network, by name."""
+        comparisons = self.view.decided.comparisons
+        names = [name for name, _ in self._settings(where)]
+        return {name: comparisons[name] for name in names if name in comparisons}
 
     def stopping(self, **where) -> list[Row]:
         """Model and variant: accuracies of the best epoch and of the last."""
@@ -152,11 +145,11 @@ class Rows:
             if not runs:
                 continue
             table = results_table(runs)
-            row = [name, tex.listing([str(epoch) for epoch in table["best_epoch"]])]
+            row = [name, listing([str(epoch) for epoch in table["best_epoch"]])]
             row.append(str(table["epochs"].max()))
             for metric in ACCURACIES:
-                row.append(tex.number(table[metric], "accuracy"))
-                row.append(tex.number(table[f"final_{metric}"], "accuracy"))
+                row.append(Quantity.of(table[metric], "accuracy"))
+                row.append(Quantity.of(table[f"final_{metric}"], "accuracy"))
             rows.append(row)
         return rows
 
@@ -182,7 +175,7 @@ class Rows:
         rows = []
         for (kind, measure, rate), group in table.groupby(keys, dropna=False, sort=False):
             row = [kind, measure]
-            row.append("all" if math.isnan(rate) else tex.learning_rate(rate))
+            row.append("all" if math.isnan(rate) else printed_rate(rate))
             for model in models:
                 parts = group[group.model == model].groupby("part")
                 values = parts[["mean", "p5", "p50", "p95"]].mean()
@@ -202,7 +195,8 @@ class Rows:
     def _digits(values: pd.DataFrame, part: str, column: str) -> str:
         if part not in values.index or math.isnan(values.loc[part, column]):
             return DASH
-        return tex.number([values.loc[part, column]], "significant")
+        value = Quantity(values.loc[part, column], style="significant")
+        return Tex(value.latex())
 
     def claims(self) -> list[list[Row]]:
         """Of every claim that was measured: statement and source, both sides, their
@@ -211,15 +205,15 @@ class Rows:
         room = 0.0
         for name in self.view.measured:
             claim = self.view.claims[name]
-            source = rf"\emph{{{tex.escape(claim.source)}}}{listed(claim.source)}"
-            row = [Tex(f"{tex.escape(claim.statement)} {source}")]
-            for side in (claim.left, claim.right):
-                row.append(tex.number(side, claim.style) if side else DASH)
-            lines = GAP + math.ceil(len(claim.statement + claim.source) / LETTERS)
+            source = rf"\emph{{{escape(claim.cited)}}}{listed(claim.source)}"
+            row = [Tex(f"{escape(claim.statement)} {source}")]
+            for side in ("left", "right"):
+                row.append(claim.side(side) if getattr(claim, side) else DASH)
+            lines = GAP + math.ceil(len(claim.statement + claim.cited) / LETTERS)
             if lines > room:
                 tables.append([])
                 room = LINES
-            tables[-1].append([*row, tex.interval(claim), claim.basis, claim.verdict])
+            tables[-1].append([*row, claim.interval, claim.basis, claim.verdict])
             room -= lines
         return tables
 

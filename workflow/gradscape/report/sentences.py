@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, meta, nodes
 
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
-from gradscape.report import numbers as tex
-from gradscape.report.escape import Tex, escape
+from gradscape.report import prose as words
+from gradscape.report.escape import Tex, escape, listing
 from gradscape.spec.registry import options
 from gradscape.spec.sentences import tokens
 
@@ -64,10 +64,10 @@ def filled(view: "StudyView", name: str, verdict: Verdict, where: dict) -> Tex:
         if not verdict.left:
             return Tex("(not measured)")
         if name == "difference":
-            return tex.difference(verdict)
+            return words.difference(verdict)
         if name == "points":
-            return Tex(f"{tex.number(verdict.left, verdict.style)} points")
-        return tex.quantity(getattr(verdict, name), verdict.style)
+            return Tex(f"{verdict.side('left').latex()} points")
+        return Tex(verdict.side(name).latex(unit=True))
     word, _, rest = name.partition(" ")
     if word == "figure":
         return view.reference(rest)
@@ -86,4 +86,4 @@ def filled(view: "StudyView", name: str, verdict: Verdict, where: dict) -> Tex:
     if name == "images":
         return view.images(**where)
     values = dict.fromkeys(getattr(run.settings, name) for run in view.runs(**where))
-    return tex.listing([str(value) for value in values])
+    return listing([str(value) for value in values])

@@ -10,7 +10,8 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say
 from gradscape.base.paths import RECORD, Results, probe_file
 from gradscape.runs import record as stored
-from gradscape.spec.labels import model_label, printed_variant, rate_label
+from gradscape.spec.labels import model_label, printed_variant
+from gradscape.spec.quantity import rate
 from gradscape.spec.settings import DEFAULTS, SETTINGS, Settings
 from gradscape.spec.study import (
     COMMON,
@@ -60,7 +61,7 @@ class FinishedRun:
 
     @property
     def label(self) -> str:
-        words = [model_label(self.model), f"lr {rate_label(self.learning_rate)}"]
+        words = [model_label(self.model), f"lr {rate(self.learning_rate).text()}"]
         return ", ".join(filter(None, [*words, printed_variant(self.variant)]))
 
     @property

@@ -2,8 +2,6 @@
 
 import re
 
-from gradscape.spec.study import format_learning_rate
-
 PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
 SPELT = ["ReLU", "ELU", "GELU", "Adam", "AdamW", "SGD", "RMSprop", "Muon", "L1", "L2", "He"]
 WORDS = {word.lower(): word for word in [*SPELT, "BN", "RC", "fine-tuned"]}
@@ -16,23 +14,11 @@ DATASETS = {
     "generated10-small": "Generated-10 (small)",
     "generated100": "Generated-100",
 }
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def dataset_label(name: str) -> str:
     """A dataset's name as it is printed: `cifar100` → `CIFAR-100`."""
     return DATASETS.get(name, name)
-
-
-def rate_label(rate: float) -> str:
-    """A learning rate as it is printed.
-
-    >>> rate_label(0.001), rate_label(0.002)
-    ('10⁻³', '2 × 10⁻³')
-    """
-    mantissa, exponent = format_learning_rate(rate).split("e")
-    factor = "" if mantissa == "1" else f"{mantissa} × "
-    return f"{factor}10{exponent.translate(SUPERSCRIPT)}"
 
 
 def model_label(name: str) -> str:

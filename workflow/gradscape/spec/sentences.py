@@ -44,6 +44,14 @@ def choose(told: dict, kinds: tuple[str, ...], statement: str) -> str:
     return written[0] if written else ""
 
 
+def untold(claims: dict[str, dict]) -> dict[str, dict]:
+    """The claims without their sentences: what decides them, and what is kept of that."""
+    return {
+        name: {k: v for k, v in claim.items() if k not in (*KINDS, *TELLINGS)}
+        for name, claim in claims.items()
+    }
+
+
 def open_question(statement: str) -> str:
     r"""That it is open whether a claim's statement, up to its first full stop, is true.
 

@@ -1,5 +1,6 @@
 """A study as data: its runs, and what is measured on them and drawn from them."""
 
+import re
 from dataclasses import dataclass, field
 
 from gradscape.spec.registry import declared, is_custom, short
@@ -57,6 +58,11 @@ class Figure:
     def probes(self) -> list[str]:
         """The probes that it draws; only the first is required."""
         return declared("figure", self.draw, "PROBES", [])
+
+    def heading(self, facts: str = "") -> str:
+        """A short name: the first words of the caption, else of the facts."""
+        words = self.caption or facts or self.name.replace("-", " ")
+        return re.split(r"[:.](?:\s|$)", words)[0]
 
 
 @dataclass(frozen=True)

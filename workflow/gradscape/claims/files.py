@@ -1,0 +1,206 @@
+"""Verdicts as files: `claims/<study>.json` of each study, `claims/claims.csv` of all.
+
+What a report, its page or anyone's program says of a claim, it reads here. A study's file
+has its `claims` and, beside them, `comparisons` that nobody claimed: each variant's test
+accuracy against that of the unchanged network. All have the fields of a `Verdict` and
+`effect`, left minus right; what is no finite number is null.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import atomic_write
+from gradscape.base.paths import REPORT, Results
+from gradscape.claims import verdicts
+from gradscape.claims.tables import write_table
+from gradscape.claims.verdicts import UNMEASURED, Verdict, decide
+from gradscape.config.experiment import Experiment
+from gradscape.runs.record import MAX_RECORD, Damaged, reading
+from gradscape.runs.run import FinishedRun, by_setting, finished_runs
+from gradscape.spec.labels import variant_label
+from gradscape.spec.sentences import untold
+from gradscape.spec.study import Study
+
+MAX_BYTES = 16 * MAX_RECORD
+NUMBERS = ("effect", "low", "high")
+KNOWN = {
+    "verdict": {verdicts.HOLDS, verdicts.FAILS, verdicts.UNDECIDED, UNMEASURED},
+    "style": {"loss", "accuracy", "significant", "count", "power"},
+    "asked": {verdicts.BEFORE, verdicts.AFTER},
+    "threshold": {"", "ours", "theirs"},
+}
+# A row a claim: these columns, after the study's and the claim's names.
+COLUMNS = ["statement", "source", "threshold", "asked", "verdict", "reversed", "style"]
+COLUMNS += ["left", "right", "effect", "low", "high", "basis"]
+
+
+class Decided(NamedTuple):
+    """What is decided of one study, by the claims' and the settings' names."""
+
+    claims: dict[str, Verdict]
+    comparisons: dict[str, Verdict]
+
+
+def decide_study(study: Study, finished: list[FinishedRun], results: Results) -> Decided:
+    """Decide a study's claims; write the verdicts, and the table of its finished runs."""
+    decided = Decided(
+        verdicts.decide_all(study.claims, finished), compare_variants(study, finished)
+    )
+    content = {"study": study.name, "decides": fingerprint(study, finished)}
+    content |= as_json({study.name: decided})[study.name]
+    with atomic_write(results.claims(study.name)) as partial:
+        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_table("results", finished, results.table(study.name, "results"))
+    return decided
+
+
+def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Verdict]:
+    """Is each variant's test accuracy above its unchanged network's? By variants' labels.
+
+    Only for networks and variants that ran at one learning rate.
+    """
+    settings: dict[tuple[str, str], list[list[FinishedRun]]] = {}
+    for (model, _, variant), runs in by_setting(finished).items():
+        settings.setdefault((model, variant), []).append(runs)
+    models = {run.settings.model for run in study.runs}
+    found = {}
+    for (model, variant), groups in settings.items():
+        unchanged = settings.get((model, ""), [])
+        if not variant or len(groups) != 1 or len(unchanged) != 1:
+            continue
+        left, right = (
+            {"metric": "test_accuracy", "where": {"model": model, "variant": name}}
+            for name in (variant, "")
+        )
+        name = variant_label(model, variant, models)
+        claim = {"left": left, "is": "above", "right": right, "style": "accuracy"}
+        about = {"statement": f"{name} tests higher than unchanged.", "source": ""}
+        verdict = decide(name, claim | about, [*groups[0], *unchanged[0]])
+        if verdict.verdict != UNMEASURED:
+            found[name] = verdict
+    return found
+
+
+def fingerprint(study: Study, finished: list[FinishedRun]) -> dict:
+    """What a study's verdicts follow from: the claims as they are written, and the runs."""
+    claims = json.dumps(untold(study.claims), sort_keys=True).encode()
+    digest = hashlib.sha256(claims).hexdigest()
+    return {"claims_sha256": digest, "runs": [run.path.name for run in finished]}
+
+
+def as_json(decided: dict[str, Decided]) -> dict[str, dict]:
+    """Of each study, its `claims` and `comparisons` as lists of mappings."""
+    return {
+        study: {
+            part: [finite(asdict(v) | {"effect": v.effect}) for v in verdicts.values()]
+            for part, verdicts in found._asdict().items()
+        }
+        for study, found in decided.items()
+    }
+
+
+def finite(value: Any) -> Any:
+    """The same with null for all that is no finite number, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_verdicts(study: Study, finished: list[FinishedRun], results: Results) -> Decided:
+    """What was decided of a study. Raises `GradscapeError` if that is missing, damaged, or
+    was decided of other claims or runs than there are now."""
+    path = results.claims(study.name)
+    again = "`gradscape claims` with this configuration decides"
+    if not path.exists():
+        raise GradscapeError(f"{path}: missing; {again}")
+    with reading(path, MAX_BYTES):
+        content = json.loads(path.read_text())
+        decides = content["decides"]
+        parts = {
+            part: {item["name"]: restored(item) for item in content[part]}
+            for part in Decided._fields
+        }
+    if decides != fingerprint(study, finished):
+        raise Damaged(f"{path}: was decided of other claims or runs; {again} anew")
+    return Decided(**parts)
+
+
+def restored(item: dict) -> Verdict:
+    """A verdict from a file, which somebody else may have written."""
+    for key, known in KNOWN.items():
+        if item[key] not in known:
+            raise ValueError(f"{key} is {str(item[key])[:60]!r}")
+    values = {field.name: item[field.name] for field in fields(Verdict)}
+    values |= {side: [number(value) for value in item[side]] for side in ("left", "right")}
+    values |= {bound: number(item[bound]) for bound in ("low", "high")}
+    values |= {key: str(item[key]) for key in ("name", "statement", "source", "basis")}
+    return Verdict(**values)
+
+
+def number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def decide_studies(experiment: Experiment, document: str = REPORT) -> dict[str, Decided]:
+    """Decide a document's studies from their finished runs; of all, write the table."""
+    return each_study(experiment, document, decide_study)
+
+
+def read_studies(experiment: Experiment, document: str = REPORT) -> dict[str, Decided]:
+    """What was decided of a document's studies; of all, write the table again."""
+    return each_study(experiment, document, read_verdicts)
+
+
+def each_study(experiment: Experiment, document: str, decided_of) -> dict[str, Decided]:
+    results, decided = experiment.results, {}
+    for study in experiment.documents(document):
+        decided[study.name] = decided_of(study, finished_runs(study, results), results)
+    if document == REPORT:
+        write_csv(results, decided)
+    return decided
+
+
+def write_csv(results: Results, decided: dict[str, Decided]) -> Path:
+    """All studies' verdicts as one table, a row a claim; sides are means over seeds."""
+    rows = []
+    for study, found in decided.items():
+        for name, verdict in found.claims.items():
+            values = vars(verdict) | {"effect": verdict.effect}
+            for side in ("left", "right"):
+                numbers = getattr(verdict, side)
+                values[side] = sum(numbers) / len(numbers) if numbers else math.nan
+            chosen = {column: values[column] for column in COLUMNS}
+            rows.append({"study": study, "claim": name, **chosen})
+    path = results.claims_csv
+    with atomic_write(path) as partial:
+        pd.DataFrame(rows, columns=["study", "claim", *COLUMNS]).to_csv(
+            partial, index=False
+        )
+    return path
+
+
+def as_lines(decided: dict[str, Decided]) -> list[str]:
+    """The verdicts as lines for a terminal, a line a claim."""
+    rows = [["claim", "left", "right", "difference, 95 %", "rests on", "verdict"]]
+    for study, found in decided.items():
+        for name, verdict in found.claims.items():
+            sides = [
+                verdict.side(side).text(unit=True) if verdict.left else "–"
+                for side in ("left", "right")
+            ]
+            interval = verdict.interval.text()
+            rows.append(
+                [f"{study}/{name}", *sides, interval, verdict.basis, verdict.verdict]
+            )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = (map(str.ljust, row, widths) for row in rows)
+    return ["  ".join(row).rstrip() for row in padded]

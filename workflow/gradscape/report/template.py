@@ -1,0 +1,129 @@
+"""A document's LaTeX: the templates in `report/`, filled from the studies' views."""
+
+import re
+from functools import partial
+
+import jinja2
+
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import atomic_write, copy
+from gradscape.base.paths import REPORT, TEMPLATES, locate
+from gradscape.config.experiment import Experiment
+from gradscape.figures.fonts import draw_word
+from gradscape.report import prose as words
+from gradscape.report.colophon import colophon, revisions
+from gradscape.report.document import StudyView, view_studies
+from gradscape.report.escape import Tex, escape, listing
+from gradscape.report.latex import refuse_linked
+from gradscape.report.sentences import unnamed
+from gradscape.spec.labels import model_label
+from gradscape.spec.registry import declared
+
+# A word in letters that LaTeX lacks, as `letters.escape` writes it.
+DRAWN = re.compile(r"\{letters/((?:[0-9A-F]{4,5}-?)+)\.pdf\}")
+
+# Two figures in a row that are as wide as a column.
+SIDE_BY_SIDE = re.compile(r"^\\columnwide(.*)\s+\\columnwide(.*)$", re.MULTILINE)
+
+
+def title(experiment: Experiment, document: str) -> str:
+    if document in experiment.courses:
+        return declared("course", document, "TITLE", document)
+    return experiment.title if document == REPORT else experiment.studies[document].title
+
+
+def author(experiment: Experiment, document: str) -> str:
+    """A course's document has the student's name and number."""
+    student = experiment.courses.get(document, {})
+    words = [student.get("name") or experiment.author, student.get("number")]
+    return ", ".join(word for word in words if word)
+
+
+def question(document: str, course: dict, **numbers: str | dict[int, str]) -> str:
+    """` (Question 2)` in the document of a course that asks what follows.
+
+    `numbers` has a course's question, or its question by year.
+    """
+    number = numbers.get(document)
+    if isinstance(number, dict):
+        number = number.get(course.get("year", max(number)))
+    return f" (Question {number})" if number else ""
+
+
+class OwnSections(jinja2.BaseLoader):
+    """The user's own templates, by their paths."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple:
+        path = locate(template)
+        if not path.is_file():
+            raise jinja2.TemplateNotFound(template)
+        return path.read_text(), str(path), None
+
+
+def latex(text: str) -> Tex:
+    """A template's own text, such as what a macro returns: LaTeX that needs no escaping."""
+    return Tex(text.strip())
+
+
+def write_tex(
+    experiment: Experiment,
+    document: str = REPORT,
+    views: dict[str, StudyView] | None = None,
+) -> None:
+    """Render the template into a document's `.tex`, and put what it needs beside it.
+
+    `views`: of all studies, where they were made for another document.
+    """
+    results, chosen = experiment.results, experiment.documents(document)
+    refuse_linked(results)
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
+        block_start_string="((*",
+        block_end_string="*))",
+        variable_start_string="((=",
+        variable_end_string="=))",
+        comment_start_string="((#",
+        comment_end_string="#))",
+        undefined=jinja2.StrictUndefined,
+        finalize=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["tex"] = latex
+    environment.filters["model_label"] = model_label
+    views = views or view_studies(experiment, document)
+    studies = {study.name: views[study.name] for study in chosen}
+    runs = [run for view in studies.values() for run in view.finished]
+    if not runs:
+        raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
+    commits = revisions(runs)
+    course = experiment.courses.get(document, {})
+    text = environment.get_template("main.tex.j2").render(
+        title=title(experiment, document),
+        whole=document == REPORT,
+        of_course=document in experiment.courses,
+        author=author(experiment, document),
+        question=partial(question, document, course),
+        date=experiment.date,
+        studies=studies,
+        sections={view.study.section: view for view in studies.values()},
+        runs=runs,
+        words=words,
+        unnamed=partial(unnamed, environment),
+        missing=sum(view.missing for view in studies.values()),
+        absent=listing([v.title for v in studies.values() if not v.finished]),
+        damaged=listing([name for view in studies.values() for name in view.damaged]),
+        generated=any(run.synthetic for run in runs),
+        revisions=list(commits),
+        colophon=colophon(runs),
+        published=any(view.rows.comparisons for view in studies.values()),
+        dirty=any(run.record["revision"]["dirty"] for run in runs),
+    )
+    text = SIDE_BY_SIDE.sub(r"\\columnpair\1\2", text)
+    for word in sorted(set(DRAWN.findall(text))):
+        letters = "".join(chr(int(code, 16)) for code in word.split("-"))
+        draw_word(letters, results.sources / "letters" / f"{word}.pdf")
+    with atomic_write(results.tex(document)) as unfinished:
+        unfinished.write_text(text)
+    copy(TEMPLATES / "references.bib", results.sources / "references.bib")

@@ -1,0 +1,196 @@
+"""Numbers as they are printed: one value, written as LaTeX, as plain text and as HTML.
+
+Figures, tables, sentences, the page and the terminal all print a number through here, so it
+reads the same everywhere.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+LARGE = 1e4  # from here on a loss is printed with a power of ten
+DIVERGED = "diverged"
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+DIGITS = re.compile(r"(?P<sign>-?)(?P<mantissa>[\d.,]+)(?:e(?P<exponent>[+-]?\d+))?")
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How signs and powers of ten are written; `math` stands around a formula."""
+
+    minus: str
+    plus_minus: str
+    percent: str
+    none: str
+    times: str
+    ten: Callable[[int], str]  # to a power
+    math: str = ""
+
+
+LATEX = Notation(
+    minus="$-$",
+    plus_minus=r" $\pm$ ",
+    percent=r"\,\%",
+    none="--",
+    times=r"\times",
+    ten=lambda exponent: f"10^{{{exponent}}}",
+    math="$",
+)
+TEXT = Notation(
+    minus="−",
+    plus_minus=" ± ",
+    percent=" %",
+    none="–",
+    times=" × ",
+    ten=lambda exponent: f"10{str(exponent).translate(SUPERSCRIPT)}",
+)
+HTML = replace(TEXT, ten=lambda exponent: f"10<sup>{exponent}</sup>".replace("-", "−"))
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A value, with the standard deviation of what it is the mean of if that differs.
+
+    Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
+    decimal), `significant` (three digits), `count` (a whole number), `power` (one decimal
+    and a power of ten), `scientific` (the same for numbers near one too) and `rate` (a
+    learning rate: a power of ten with no more digits than it has). A value that is not
+    finite is that of a network that diverged.
+    """
+
+    value: float
+    spread: float | None = None
+    style: str = "loss"
+
+    @classmethod
+    def of(cls, values, style: str = "loss") -> "Quantity":
+        """The mean of `values` and their spread; of powers of ten, which span decades, the
+        geometric mean, as in the figures."""
+        values = np.asarray(values, dtype=float)
+        if not np.isfinite(values).all():
+            return cls(math.nan, None, style)
+        mean = values.mean()
+        if style == "loss" and abs(mean) >= LARGE:
+            style = "power"
+        if style == "power" and (values > 0).all():
+            mean = np.exp(np.log(values).mean())
+        spread = values.std(ddof=1) if np.ptp(values) > 0 else None
+        return cls(mean, spread, style)
+
+    def latex(self, unit: bool = False) -> str:
+        return self._written(LATEX, unit)
+
+    def text(self, unit: bool = False) -> str:
+        return self._written(TEXT, unit)
+
+    def html(self, unit: bool = False) -> str:
+        return self._written(HTML, unit)
+
+    def signed(self, notation: Notation = LATEX) -> str:
+        """With its sign, in points if it is a difference of accuracies."""
+        if self.style not in ("accuracy", "loss"):
+            return self._written(notation, False)
+        factor, decimals = (100, 1) if self.style == "accuracy" else (1, 2)
+        minus = notation.minus.strip(notation.math)
+        digits = f"{factor * self.value:+.{decimals}f}".replace("-", minus)
+        return around(digits, notation)
+
+    def _written(self, notation: Notation, unit: bool) -> str:
+        """`unit`: an accuracy with its percent sign, as in a sentence."""
+        if not math.isfinite(self.value):
+            return DIVERGED
+        after = notation.percent if unit and self.style == "accuracy" else ""
+        parts = [self._digits(self.value)]
+        if self.spread is not None and self._is_shown(self.spread):
+            parts.append(self._digits(self.spread, of_spread=True))
+        return notation.plus_minus.join(write(part, notation) + after for part in parts)
+
+    def _is_shown(self, spread: float) -> bool:
+        if self.style == "significant":
+            return spread > 5e-4 * abs(self.value)
+        return self.style in ("loss", "accuracy")
+
+    def _digits(self, value: float, of_spread: bool = False) -> str:
+        """As Python writes it: `-1.2`, `4.1e-07`."""
+        match self.style:
+            case "accuracy":
+                return f"{100 * value:.1f}"
+            case "significant":
+                return f"{value:#.2g}".rstrip(".") if of_spread else f"{value:.3g}"
+            case "count":
+                return f"{value:,.0f}"
+            case "rate":
+                mantissa, exponent = f"{value:.6e}".split("e")
+                return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+            case "scientific":
+                return f"{value:.1e}"
+            case "power":
+                text = f"{value:.1e}"
+                return f"{value:.2g}" if abs(int(text.split("e")[1])) < 3 else text
+        return f"{value:.2f}"
+
+
+def write(digits: str, notation: Notation) -> str:
+    """A number that Python wrote, in a notation.
+
+    >>> write("-1.2", TEXT), write("4.1e-07", TEXT), write("1e-03", LATEX)
+    ('−1.2', '4.1 × 10⁻⁷', '$10^{-3}$')
+    """
+    found = DIGITS.fullmatch(digits)
+    assert found is not None, digits
+    sign, mantissa, exponent = found.group("sign", "mantissa", "exponent")
+    minus = notation.minus if sign else ""
+    if exponent is None:
+        return minus + mantissa
+    factor = "" if mantissa == "1" else mantissa + notation.times
+    return minus + around(factor + notation.ten(int(exponent)), notation)
+
+
+def around(formula: str, notation: Notation) -> str:
+    return notation.math + formula + notation.math
+
+
+def rate(value: float) -> Quantity:
+    """A learning rate.
+
+    >>> rate(0.001).text(), rate(0.002).latex()
+    ('10⁻³', '$2\\\\times10^{-3}$')
+    """
+    return Quantity(value, style="rate")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The 95 % interval of a difference, in points for accuracies."""
+
+    low: float
+    high: float
+    style: str = "loss"
+
+    @property
+    def is_known(self) -> bool:
+        """Has it two ends? A single run's difference may have no scatter."""
+        return math.isfinite(self.high - self.low) and self.low != self.high
+
+    def latex(self) -> str:
+        r"""`$+1.1$ to `$+3.7$`; a dash where there is none."""
+        return self._written(LATEX)
+
+    def text(self) -> str:
+        return self._written(TEXT)
+
+    html = text
+
+    def turned(self) -> "Interval":
+        """Of right minus left."""
+        return Interval(-self.high, -self.low, self.style)
+
+    def _written(self, notation: Notation) -> str:
+        if not self.is_known:
+            return notation.none
+        style = self.style if self.style in ("accuracy", "loss") else "significant"
+        ends = (Quantity(end, style=style) for end in (self.low, self.high))
+        return " to ".join(end.signed(notation) for end in ends)
