@@ -40,7 +40,7 @@ DEFAULT_FIGURES = {
     "curves": {"draw": "curves"},
     "gradient-flow": {"draw": "gradient_flow", "best": True},
 }
-LONGEST_NAME = 200  # bytes of a run's folder, to which logs append
+MAX_NAME = 200  # bytes of a run's folder, to which logs append
 NAMED = {name: option.named for name, option in SETTINGS.items() if option.named}
 # A file of published numbers: its columns of numbers, and the columns that it must have.
 NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
@@ -137,7 +137,7 @@ def check_runs(runs: list[Run], at: str) -> None:
             f"{at}: two runs are called {twice}: a value stands twice in its grid"
         )
     for run in runs:
-        if len(run.name.encode()) > LONGEST_NAME:
+        if len(run.name.encode()) > MAX_NAME:
             raise GradscapeError(f"{at}: the name {run.name[:40]}… of a run is too long")
         check_settings(run.settings, at)
 

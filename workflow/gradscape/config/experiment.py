@@ -21,7 +21,7 @@ from gradscape.spec.study import Figure, Run, Study, matches
 
 FOLDER = re.compile(r"[^-./{}\n][^/{}\n]{0,99}")  # of a dataset
 RESERVED = {DATA_LOGS, WEIGHTS.name}
-LONGEST_CHAIN = 100  # of files that extend each other
+MAX_CHAIN = 100  # of files that extend each other
 MAX_RUNS = 20_000  # of a study, unless the configuration says another number
 
 
@@ -91,9 +91,7 @@ class Experiment:
     def left_out(self, run: Run) -> bool:
         """Whether the run cannot be made, because its pretrained weights are missing."""
         weights = self.pretrained(run)
-        if weights is None or weights.exists():
-            return False
-        return not self.is_finished(run)
+        return bool(weights and not weights.exists() and not self.is_finished(run))
 
     def directory(self, run: Run) -> Path:
         return self.results.run(run.study, run.name)
@@ -175,8 +173,8 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
         return config
     if not isinstance(config["extends"], str):
         raise GradscapeError("config: extends: must be the name of a file")
-    if len(above) >= LONGEST_CHAIN:
-        raise GradscapeError(f"{above[-1]}: extends a chain of over {LONGEST_CHAIN} files")
+    if len(above) >= MAX_CHAIN:
+        raise GradscapeError(f"{above[-1]}: extends a chain of over {MAX_CHAIN} files")
     path = locate(config["extends"])
     if path.resolve() in above:
         raise GradscapeError(f"{path}: extends itself, in a circle of {len(above)} files")

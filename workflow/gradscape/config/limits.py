@@ -12,10 +12,10 @@ from typing import Any
 from gradscape.base.errors import GradscapeError
 from gradscape.config.yaml import MAX_VALUES
 
-MAX_LETTERS = 10_000  # of a text
-MAX_LETTERS_OF_KEY = 200
-MAX_IN_NAME = 255  # of a file or folder
-DEEPEST = 30
+MAX_CHARACTERS = 10_000  # of a text
+MAX_IN_KEY = 200  # characters
+MAX_IN_NAME = 255  # characters of a file or folder
+MAX_DEPTH = 30  # of values in each other
 FILES = {"results", "data_dir", "weights", "extends", "section", "claims", "literature"}
 FILES |= {"model", "dataset"}
 
@@ -23,7 +23,7 @@ FILES |= {"model", "dataset"}
 def check_plain(value: Any, at: str) -> None:
     """Raise `GradscapeError` for the first value that is no plain data, with its key."""
     for seen, (path, inner) in enumerate(walk(value)):
-        if seen > MAX_VALUES or len(path) > DEEPEST:
+        if seen > MAX_VALUES or len(path) > MAX_DEPTH:
             raise GradscapeError(f"{at}: holds too many values, or too many in each other")
         names = [key for key in path if isinstance(key, str)]
         if wrong := wrong_with(inner, names[-1] if names else ""):
@@ -64,13 +64,13 @@ def wrong_with(value: Any, key: str) -> str:
 def wrong_with_key(key: Any) -> str:
     if not isinstance(key, str):
         return f"the key {key!r} is no text to YAML; put it in quotes"
-    is_name = len(key) <= MAX_LETTERS_OF_KEY and not control(key)
+    is_name = len(key) <= MAX_IN_KEY and not control(key)
     return "" if is_name else f"the key {key[:30]!r}… is no name"
 
 
 def wrong_with_text(text: str, key: str) -> str:
-    if len(text) > MAX_LETTERS:
-        return f"has {len(text):,} characters, above {MAX_LETTERS:,}"
+    if len(text) > MAX_CHARACTERS:
+        return f"has {len(text):,} characters, above {MAX_CHARACTERS:,}"
     if key in FILES and any(len(part) > MAX_IN_NAME for part in Path(text).parts):
         return f"has a name of more than {MAX_IN_NAME} characters in it"
     odd = control(text)

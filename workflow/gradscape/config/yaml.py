@@ -12,7 +12,7 @@ from gradscape.base.files import bounded_file
 
 MAX_BYTES = 2**22
 MAX_VALUES = 200_000  # of a file, whose anchors can stand for billions
-DEEPEST = 100
+MAX_DEPTH = 100
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # YAML raises these for text that is none.
 NOT_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
@@ -43,8 +43,8 @@ def check_size(text: str) -> None:
         elif isinstance(event, yaml.ScalarEvent):
             size += 1
             sizes[event.anchor] = 1
-        if len(around) > DEEPEST:
-            raise ValueError(f"it is nested more than {DEEPEST} deep")
+        if len(around) > MAX_DEPTH:
+            raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
     if size > MAX_VALUES:
         raise ValueError(f"its anchors unfold to more than {MAX_VALUES:,} values")
 

@@ -115,20 +115,18 @@ def option(name: str, annotation: Any, default: Any = REQUIRED, help: str = "") 
 def options_of(function: ast.FunctionDef) -> dict[str, Option]:
     """A function's options, from its source text: its parameters with defaults, and all
     after a `*`."""
-    arguments = function.args
-    plain = [*arguments.posonlyargs, *arguments.args]
-    defaults = [None] * (len(plain) - len(arguments.defaults)) + arguments.defaults
-    pairs = [*zip(plain, defaults, strict=True)]
-    given = [default or REQUIRED for default in arguments.kw_defaults]
-    pairs += zip(arguments.kwonlyargs, given, strict=True)
+    given = function.args
+    plain = [*given.posonlyargs, *given.args]
+    plain = plain[len(plain) - len(given.defaults) :]
+    pairs = [*zip(plain, given.defaults, strict=True)]
+    pairs += zip(given.kwonlyargs, given.kw_defaults, strict=True)
     return {
-        argument.arg: option(
-            argument.arg,
-            evaluate(argument.annotation),
-            REQUIRED if default is REQUIRED else evaluate(default),
+        each.arg: option(
+            each.arg,
+            evaluate(each.annotation),
+            evaluate(default) if default else REQUIRED,
         )
-        for argument, default in pairs
-        if default is not None
+        for each, default in pairs
     }
 
 

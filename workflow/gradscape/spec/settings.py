@@ -30,7 +30,6 @@ class Task:
 
     model: Annotated[str, Named("model", own=True)]
     """A name that `gradscape models` lists, or `path/file.py:constructor` of your own."""
-
     dataset: Annotated[str, Named("dataset", own=True)]
     """`cifar10`, `cifar100`, `svhn`, `fashion-mnist`, `generated10`, `generated10-small`,
     `generated100`, or your own images: a folder of class folders, an `.npz`, or
@@ -43,43 +42,32 @@ class Architecture:
 
     width: Annotated[int | None, Range(1, 4096)] = None
     """Filters of the first convolution (`resnet-small`, the Edinburgh networks)."""
-
     activation: Annotated[str | None, Named("activation")] = None
     """`relu`, `leaky_relu`, `elu`, `gelu`, `tanh` or `sigmoid`."""
-
     dropout: Annotated[float | None, Range(0, below=1)] = None
     """Probability of dropping a unit."""
-
     batch_norm: bool | None = None
     """With or without batch normalisation."""
-
     skip: bool | None = None
     """With or without skip connections."""
-
     initialisation: Literal["default", "he", "zero-last", "delta-orthogonal"] | None = None
     """How the Edinburgh networks start: PyTorch's `default`; `he`, He et al.'s for
     rectifiers; `zero-last`, the same with each processing block's last convolution at zero;
     `delta-orthogonal`, Xiao et al.'s: an orthogonal matrix at each kernel's centre."""
-
     slope: Annotated[float | None, Range(0, 1), LATER] = None
     """Slope of the Edinburgh networks' leaky rectifiers below zero."""
-
     eta: Annotated[float | None, Range(above=0, below=1), Unset("off"), LATER] = None
     """Tailor that slope to the depth instead: orthogonal images end with this cosine
     (Zhang, Botev & Martens 2022)."""
-
     reduction_batch_norm: Annotated[bool | None, Unset("as `batch_norm`")] = None
     """Batch normalisation in the Edinburgh networks' reduction blocks, if not as in the
     others."""
-
     reduction_shortcut: Annotated[Literal["pooled", "strided"] | None, Unset("none")] = None
     """A residual connection through each of those blocks: `pooled`, the average-pooled
     identity; `strided`, a 1×1 convolution of stride 2."""
-
     pre_activation: bool | None = None
     """Normalise and activate before each convolution of a block, not after (Edinburgh
     networks)."""
-
     fold_after: Annotated[int | None, Range(0), Unset("never")] = None
     """Steps after which the Edinburgh networks' batch normalisation stops: the next
     minibatch's statistics stay as constants; `0` is initialisation from the first
@@ -92,11 +80,9 @@ class Start:
 
     pretrained: bool = False
     """Start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)."""
-
     freeze: Annotated[Literal["weights", "backbone"] | None, Unset("nothing")] = None
     """The pretrained part that does not train: its `weights`, or the whole `backbone` with
     its running statistics."""
-
     perturbation: Annotated[int | None, Range(0), Unset("off"), LATER] = None
     """Before training, flip the last bit of this weight, counted from 0, of the first
     layer: which runs does rounding decide?"""
@@ -109,10 +95,8 @@ class Loss:
     loss: Annotated[str, Named("loss", own=True)] = "cross_entropy"
     """`cross_entropy`, `squared_error` or `focal`; validation and test losses are always
     cross entropy."""
-
     label_smoothing: Annotated[float, Range(0, below=1)] = 0.0
     """Label smoothing of the cross entropy."""
-
     l1: Annotated[float, Range(0)] = 0.0
     """Factor of the sum of absolute weights added to the loss."""
 
@@ -123,16 +107,12 @@ class Training:
 
     learning_rate: Annotated[float, Range(above=0)] = 1e-3
     """Base rate of the schedule."""
-
     seed: Annotated[int, Range(0, 10**13)] = 0
     """Seed of initialisation, order and augmentation, but not of the split."""
-
     epochs: Annotated[int, Range(1, 10**6)] = 100
     """Passes over the training images."""
-
     patience: Annotated[int | None, Range(1), Unset("never")] = None
     """Early stopping: stop after this many epochs without a better validation accuracy."""
-
     batch_size: Annotated[int, Range(2, 10**6)] = 100
     """Images per minibatch; the last of an epoch may be smaller."""
 
@@ -154,22 +134,17 @@ class Data:
     """The images that validate: `random-5-percent`, `last-10-percent` or `last-2-percent`
     of the training images, or `test-as-validation`, the official test images. Records call
     these `edinburgh`, `alberta`, `sapienza` and `fudan`, after the courses."""
-
     train_items: Annotated[int | None, Range(2), Unset("all")] = None
     """Use only this many training images of the split, the first."""
-
     validation_items: Annotated[int | None, Range(1), Unset("all")] = None
     """Use only this many validation images of the split, the first."""
-
     augmentation: Annotated[str, Named("augmentation")] = "crop-flip"
     """Changes of training images: `none`; `flip`; `crop-flip`, a crop with 4 pixels of
     padding and a flip; `geometric`, a flip, rotation by up to 15°, shift by up to 4 pixels,
     zoom by up to 15 %; `colour`, brightness, contrast and saturation by up to 40 %, hue by
     up to 18°; `geometric-colour`."""
-
     augmentation_strength: Annotated[float, Range(0)] = 1.0
     """Multiplies those ranges of `geometric` and `colour`."""
-
     normalisation: Annotated[str, Named("normalisation")] = "dataset"
     """The mean and deviation to normalise by: of the `dataset`'s own training images, of
     `cifar10` or `imagenet`, or 0.5 and 0.5 (`half`)."""
@@ -181,16 +156,12 @@ class Optimiser:
 
     optimiser: Annotated[str, Named("optimiser", own=True)] = "adam"
     """`adam`, `adamw`, `sgd`, `rmsprop`, or `muon`, this project's own."""
-
     momentum: Annotated[float, Range(0, below=1)] = 0.9
     """Momentum of `sgd` and `muon`."""
-
     nesterov: bool = False
     """Nesterov's momentum, for `sgd`."""
-
     weight_decay: Annotated[float, Range(0)] = 0.0
     """Decoupled with `adamw` and `muon`, an l2 term otherwise."""
-
     adaptive_clipping: Annotated[float | None, Range(above=0), Unset("off")] = None
     """Adaptive gradient clipping: the largest norm of a unit's gradient, as a share of its
     weights' norm; not of the output layer."""
@@ -204,16 +175,12 @@ class Schedule:
     """`constant`, `cosine` (stepped once per epoch), `cosine_per_iteration` (the course's
     variant since 2023/24: stepped once per minibatch with a period counted in epochs, so
     the rate swings), `exponential` or `staircase`."""
-
     final_learning_rate: Annotated[float, Range(0)] = 2e-5
     """Where a cosine ends."""
-
     decay: Annotated[float, Range(above=0, maximum=1)] = 0.95
     """Factor of `exponential` and `staircase`."""
-
     decay_epochs: Annotated[int, Range(1)] = 1
     """Epochs between two steps of `staircase`."""
-
     warmup_epochs: Annotated[int, Range(0)] = 0
     """Epochs in which the rate first rises linearly."""
 
@@ -224,11 +191,9 @@ class Device:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`cpu`, `cuda`, or CUDA where there is one."""
-
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
     """`fp32`, `tf32` or `bf16`; `auto` is bf16 where the device computes it natively, else
     fp32, and fp32 with `landscape_every`."""
-
     deterministic: bool = True
     """Use only algorithms that give the same bits every time."""
 
@@ -240,23 +205,18 @@ class Measures:
     score_training: Annotated[int | None, Range(1), Unset("off")] = None
     """Score this many training images, the first, after each epoch as validation images
     are: not augmented, in evaluation mode; changes no byte of the training."""
-
     gradient_lag: Annotated[int | None, Range(1, 10**6), Unset("off")] = None
     """Record, at every step, how far the output layer's gradient and weight are from those
     this many steps before, the gradient's norm, and its distance over 1, 5 and 20 steps."""
-
     landscape_every: Annotated[int | None, Range(1), Unset("off")] = None
     """Measure the loss along the gradient every this many steps; changes no byte of the
     training."""
-
     landscape_points: Annotated[int, Range(1, 1000)] = 8
     """Step sizes of that measurement, evenly from 1/2 to 4 times the learning rate; each
     costs a forward and a backward pass."""
-
     landscape_step: bool = False
     """Measure it along the optimiser's own step as well, from 1/2 to 4 times its length, at
     as many points."""
-
     landscape_cap: Annotated[float, Range(above=0)] = 0.4
     """The largest of those step sizes."""
 
