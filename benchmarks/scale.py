@@ -8,12 +8,12 @@ Snakemake alone takes for a Snakefile with as many jobs and files. Minutes on tw
 
 import argparse
 import csv
-import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +25,7 @@ from gradscape.base.paths import DATA as DATASETS
 from gradscape.base.paths import RUN_FILES
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.jobs import DATA_FILES, Dag
+from gradscape.runs.record import read, write
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -103,15 +104,15 @@ def configuration(count: int) -> dict:
 
 def finish(experiment: Experiment, folder: Path) -> None:
     """Give every run of the experiment the files of a finished one."""
-    record = json.loads((TRAINED / "run.json").read_text())
+    record = read(TRAINED / "run.json")
     for run in experiment.runs:
         out = folder / experiment.directory(run)
         shutil.copytree(TRAINED, out, copy_function=shutil.copyfile)  # dated now
         changed = {"model": run.settings.model, "seed": run.settings.seed}
         changed["learning_rate"] = run.settings.learning_rate
-        record |= {"study": run.study, "run": run.name}
-        record["settings"] |= changed
-        (out / "run.json").write_text(json.dumps(record))
+        named = {"study": run.study, "run": run.name}
+        named["settings"] = record.settings | changed
+        write(out / "run.json", replace(record, **named))
         (out / "model.pt").touch()
 
 

@@ -1,13 +1,13 @@
 """What the tests share: a copy of the repository to run Snakemake in, data and runs."""
 
 import fcntl
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,8 @@ from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.report.template import write_tex
+from gradscape.runs.record import Backend, Data, Revision, RunRecord, read, write
+from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import run_name
 
@@ -261,8 +263,6 @@ def write_run(
     import numpy as np
     import pandas as pd
 
-    from gradscape.runs.run import FinishedRun
-
     varied = varied or {}
     settings = {"model": model, "dataset": "cifar100", "learning_rate": rate}
     settings |= {"seed": seed, "schedule": "cosine"} | varied
@@ -283,15 +283,32 @@ def write_run(
         mean_absolute_gradient=np.array([gradients] * len(losses)),
         layer=np.array([f"layer{i}" for i in range(len(gradients))]),
     )
-    record = {
-        **{"study": "s", "run": out.name, "varied": varied, "settings": settings},
-        **{"parameters": 1, "revision": {"commit": None, "dirty": None}},
-        **{"diverged": diverged, "seconds_training": 1.0, "images_per_second": 1.0},
-        "data": {
-            **{"classes": 100, "source": "local folder", "name": "cifar100"},
-            **{"train": 47_500, "validation": 2_500, "test": 10_000},
-        },
-        "backend": {"precision": "fp32", "kind": "CPU", "threads": 1},
-    }
-    (out / "run.json").write_text(json.dumps(record))
+    record = RunRecord(
+        study="s",
+        run=out.name,
+        varied=varied,
+        settings=settings,
+        data=Data("cifar100", "local folder", 100, "0" * 64, 47_500, 2_500, 10_000),
+        parameters=1,
+        flops=None,
+        pretrained_sha256=None,
+        best_epoch=1,
+        diverged=diverged,
+        backend=Backend("cpu", "CPU", "fp32", True, 1, "2.0"),
+        seconds_training=1.0,
+        seconds_probing=0.0,
+        seconds_last_attempt=1.0,
+        images_per_second=1.0,
+        peak_memory_bytes={"host": 1, "gpu": None},
+        resumed=0,
+        revision=Revision(None, None),
+        versions={},
+    )
+    write(out / RECORD, record)
     return FinishedRun(out)
+
+
+def reseal(folder: Path, **changes) -> FinishedRun:
+    """A run whose tables, or these fields of its record, were changed, written anew."""
+    write(folder / RECORD, replace(read(folder / RECORD), **changes))
+    return FinishedRun(folder)

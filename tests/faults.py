@@ -247,12 +247,13 @@ def stored_tensors(chance: random.Random, folder: Path) -> None:
 
     from gradscape.data.own import read
     from gradscape.data.store import load, save
-    from gradscape.training.record import read_weights, write_weights
+    from gradscape.models import sealed
+    from gradscape.training.record import read_weights
 
     images = np.random.RandomState(0).randint(0, 256, (40, 32, 32, 3), np.uint8)
     np.savez(folder / "shapes.npz", images=images, labels=np.arange(40) % 2)
     save(read(str(folder / "shapes.npz")), folder / "data")
-    write_weights(folder / "model.pt", {"best": {"w": torch.arange(999.0)}})
+    sealed.save(folder / "model.pt", {"best": {"w": torch.arange(999.0)}})
     path = chance.choice([*(folder / "data").iterdir(), folder / "model.pt"])
     before = path.read_bytes()
     after = spoil(chance, before)

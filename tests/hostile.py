@@ -2,16 +2,15 @@
 
 import dataclasses
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from conftest import write_run
+from conftest import reseal, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import RECORD, Results
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.record import read, write
 
 
 class Lost(Exception):
@@ -43,6 +42,7 @@ def probes(value: float) -> dict[str, pd.DataFrame]:
     moments = ["initialisation", "best"]
     squares = ["activation_mean_square", "activation_variance", "gradient_mean_square"]
     squares += [f"predicted_{name}" for name in (squares[0], squares[2])]
+    squares.append("input_mean_square")
     images = {"label": "cat", "predicted": "dog", "confidence": value}
     colours = dict.fromkeys(("red", "green", "blue"), 0.5)
     maps = {"grad_cam": value, "occlusion": value}
@@ -67,10 +67,12 @@ def probes(value: float) -> dict[str, pd.DataFrame]:
             SIDE,
             weight=value,
         ),
-        "hessian": table("quantity", ["largest_eigenvalue", "trace"], value=value),
+        "hessian": table(
+            "quantity", ["largest_eigenvalue", "trace"], value=value, uncertainty=value
+        ),
         "lesion": table("block", ["none", "stages.0"], accuracy=value),
         "predictions": table("image", range(4), **images),
-        "signal": table("moment depth", moments, range(3), layer="x").assign(
+        "signal": table("moment depth", moments, range(3), layer="x", size=1).assign(
             **dict.fromkeys(squares, value)
         ),
         "surface": table("alpha beta", [-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], loss=value),
@@ -105,16 +107,17 @@ def write_broken(folder: Path, value: float, gradients=None, epochs: int = 1) ->
             "probed_loss": np.full((2, 3), value),
         }
         np.savez(run.path / "steps.npz", **steps)
+        run = reseal(run.path)
         (run.path / "probes").mkdir()
         for name, rows in probes(value).items():
             rows.to_csv(run.path / "probes" / f"{name}.csv", index=False)
-        runs.append(FinishedRun(run.path))
+        runs.append(run)
     return runs
 
 
 def stand_in(runs: list, source: Path, results: Results) -> None:
     """Have the files of one finished run stand for each of these."""
-    record = json.loads((source / RECORD).read_text())
+    record = read(source / RECORD)
     for run in runs:
         folder = results.run(run.study, run.name)
         folder.mkdir(parents=True)
@@ -123,4 +126,4 @@ def stand_in(runs: list, source: Path, results: Results) -> None:
         (folder / RECORD).unlink()
         own = {"settings": dataclasses.asdict(run.settings), "varied": run.varied}
         own |= {"study": run.study, "run": run.name}
-        (folder / RECORD).write_text(json.dumps(record | own))
+        write(folder / RECORD, dataclasses.replace(record, **own))

@@ -90,7 +90,7 @@ def dots(figure, runs, marker: str = "o"):
 """
 METRIC = """
 def parameters_per_class(runs):
-    return runs[0].record["parameters"] / runs[0].record["data"]["classes"]
+    return runs[0].record.parameters / runs[0].record.data.classes
 """
 SECTION = r"""
 \section{((= heading =))}

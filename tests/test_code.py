@@ -76,6 +76,7 @@ def stale() -> dict[str, set[str]]:
         "claims/verdicts": {"claims", "report"},
         "training/progress": set(),
         "training/record": set(),
+        "runs/record": set(),
         "training/lease": set(),
         "base/files": set(),
         "spec/settings": set(),
@@ -97,7 +98,7 @@ def test_every_exemption_is_a_module():
 
 
 # From the ground up. A room may import those below it, and so there is no circle of rooms.
-FLOORS = ["base", "spec", "data", "models", "config", "training", "runs", "probes"]
+FLOORS = ["base", "spec", "data", "models", "config", "runs", "training", "probes"]
 FLOORS += ["claims", "figures", "report", "pipeline", "cli"]
 
 

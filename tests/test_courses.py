@@ -22,18 +22,18 @@ import pytest
 import torch
 from pypdf import PdfReader
 
-from conftest import ROOT, needs_tex, succeed
+from conftest import ROOT, needs_tex, reseal, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import COURSES
 from gradscape.cli import parser as cli
 from gradscape.cli.submission import HandIn, write_submission
 from gradscape.config.experiment import Experiment
-from gradscape.models import build
+from gradscape.models import build, sealed
 from gradscape.report.build import prepare
 from gradscape.report.template import write_tex
+from gradscape.runs.record import read
 from gradscape.spec.registry import names, own_module
 from gradscape.spec.settings import Settings
-from gradscape.training.record import write_weights
 
 ALBERTA = own_module(COURSES / "alberta.py")
 PUBLISHED = ROOT / "results" / "published" / "cpu"
@@ -75,10 +75,8 @@ def results(tmp_path_factory) -> Path:
     shutil.copytree(PUBLISHED, folder, dirs_exist_ok=True)
     long = folder / "runs/accuracy/resnet-small_lr2e-2_seed0_long"
     model = build("resnet-small", 10, Settings("resnet-small", "cifar10", width=4))
-    write_weights(long / "model.pt", {"best": model.state_dict()})
-    record = json.loads((long / "run.json").read_text())
-    record["settings"]["width"] = 4
-    (long / "run.json").write_text(json.dumps(record))
+    sealed.save(long / "model.pt", {"best": model.state_dict()})
+    reseal(long, settings=read(long / "run.json").settings | {"width": 4})
     return folder
 
 

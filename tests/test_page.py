@@ -1,5 +1,6 @@
 """The HTML page to explore: it holds what the runs say, and nothing that can do harm."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -9,7 +10,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from conftest import write_run
+from conftest import reseal, write_run
 from gradscape.base.paths import FIGURE_KINDS, Results
 from gradscape.claims.files import decide_studies
 from gradscape.config.experiment import Experiment
@@ -52,8 +53,7 @@ def experiment(tmp_path_factory) -> Experiment:
     section = folder / "own.tex.j2"
     section.write_text('((= study.figure("flow") =)) ((= study.figure("curves") =))')
     runs = [write_run(results.run("s", "x").parent, m) for m in ("vgg08", "vgg38")]
-    record = runs[1].record | {"backend": {"kind": HOSTILE}}
-    (runs[1].path / "run.json").write_text(json.dumps(record))
+    reseal(runs[1].path, backend=dataclasses.replace(runs[1].record.backend, kind=HOSTILE))
     points = [(a, b, a * a + b + 2) for a in (-1, 0, 1) for b in (-1, 0, 1)]
     table = pd.DataFrame(points, columns=["alpha", "beta", "loss"])
     (runs[0].path / "probes").mkdir()

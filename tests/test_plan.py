@@ -1,8 +1,8 @@
 """What a configuration will cost, from what was measured and from nothing else."""
 
 import copy
-import json
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,6 +12,7 @@ from conftest import ROOT, TINY
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.cost import SECONDS_TO_START, disk_bytes, estimated_seconds, plan
 from gradscape.pipeline.rates import measure, steps, training_images
+from gradscape.runs.record import read, write
 from gradscape.spec.settings import Settings
 
 KIND = "GPU of a test"
@@ -22,12 +23,12 @@ DONE = "runs/tiny/vgg08_lr1e-3_seed0"
 def results(tmp_path):
     """A results folder with one finished run: 100 images/s, and 7 s beside the training."""
     published = ROOT / "results/published/cpu/runs/degradation/vgg08_lr1e-3_seed0"
-    record = json.loads((published / "run.json").read_text())
-    record["backend"] |= {"kind": KIND, "threads": 0}
-    record |= {"images_per_second": 100.0, "seconds_training": 20.0}
-    record |= {"seconds_last_attempt": 27.0, "resumed": 0}
+    record = read(published / "run.json")
+    took = {"seconds_training": 20.0, "seconds_last_attempt": 27.0, "resumed": 0}
+    backend = replace(record.backend, kind=KIND, threads=0)
+    record = replace(record, backend=backend, images_per_second=100.0, **took)
     (tmp_path / DONE).mkdir(parents=True)
-    (tmp_path / DONE / "run.json").write_text(json.dumps(record))
+    write(tmp_path / DONE / "run.json", record)
     return tmp_path
 
 
@@ -40,9 +41,9 @@ def costs(change: dict, results, kind: str = KIND) -> str:
 def test_a_program_that_a_record_names_is_not_run(results):
     (results / "evil.py").write_text(f"open({str(results / 'canary')!r}, 'w')")
     path = results / DONE / "run.json"
-    record = json.loads(path.read_text())
-    record["settings"]["dataset"] = f"{results}/evil.py:f"
-    path.write_text(json.dumps(record))
+    record = read(path)
+    settings = record.settings | {"dataset": f"{results}/evil.py:f"}
+    write(path, replace(record, settings=settings))
     costs({}, results)
     assert not (results / "canary").exists()
 
@@ -65,10 +66,11 @@ def test_a_network_never_measured_on_this_cpu_takes_what_it_took_on_another(resu
     new = costs(change, results, "CPU of a test")
     assert "1 run was never measured on CPU of a test: their times are what" in new
     path = results / DONE / "run.json"
-    record = json.loads(path.read_text())
-    record["backend"] |= {"kind": "CPU of a test", "threads": 1}
-    record["settings"] |= {"dataset": "cifar100", "precision": "auto"}
-    path.write_text(json.dumps(record | {"images_per_second": 1.0}))
+    record = read(path)
+    backend = replace(record.backend, kind="CPU of a test", threads=1)
+    settings = record.settings | {"dataset": "cifar100", "precision": "auto"}
+    slow = replace(record, backend=backend, settings=settings, images_per_second=1.0)
+    write(path, slow)
     assert hours(costs(change, results, "CPU of a test")) > 100 * hours(new)
 
 

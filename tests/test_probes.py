@@ -1,6 +1,5 @@
 """Probes measure what is known in closed form, and leave training as it was."""
 
-import json
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import SMALL, make
+from conftest import SMALL, make, reseal
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.smoothness import definition, proxy, width
 from gradscape.cli import parser as cli
@@ -25,7 +24,6 @@ from gradscape.spec.settings import Settings
 from gradscape.spec.study import Figure, Run
 from gradscape.training.gradient_change import GradientChange
 from gradscape.training.landscape import along, step_sizes
-from gradscape.training.record import finish
 from gradscape.training.save import step_arrays
 from gradscape.training.train import train
 
@@ -247,10 +245,10 @@ def test_overflow_is_counted_under_the_figure(dataset, tmp_path):
     out = tmp_path / "run"
     train(Run("s", "vgg08_lr1e-3_seed0", replace(PROBED, epochs=1)), dataset, out)
     np.savez(out / "steps.npz", **arrays)
-    finish(out, json.loads((out / "run.json").read_text()))
+    run = reseal(out)
     facts = tmp_path / "facts.txt"
     figure = Figure("s", "smoothness", "smoothness", wide=True)
-    draw(figure, [FinishedRun(out)], [facts, tmp_path / "smoothness.pdf"])
+    draw(figure, [run], [facts, tmp_path / "smoothness.pdf"])
     assert "3 values of VGG08 overflowed" in facts.read_text()
     assert "Over learning rates" not in facts.read_text()  # one rate has no proxy
 

@@ -1,13 +1,12 @@
 """Figures and claims say what the runs say."""
 
-import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, write_document, write_run
+from conftest import ROOT, reseal, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.smoothness import band, smooth
 from gradscape.claims.verdicts import HOLDS, Verdict
@@ -17,6 +16,7 @@ from gradscape.report.document import StudyView
 from gradscape.report.escape import escape
 from gradscape.report.literature import compare, read_published
 from gradscape.report.prose import difference
+from gradscape.runs.record import Revision
 from gradscape.runs.run import FinishedRun, best_setting
 from gradscape.runs.table import results_table
 from gradscape.spec.labels import model_label, variant_label
@@ -82,8 +82,10 @@ def test_gradient_flow_tells_scales_from_layers_and_shows_the_spread(tmp_path):
         np.savez(
             path / "gradients.npz", mean_absolute_gradient=values, layer=np.array(names)
         )
+        reseal(path)
     picture, facts = tmp_path / "flow.svg", tmp_path / "facts.txt"
-    draw(Figure("s", "flow", "gradient_flow"), [run, other], [picture, facts])
+    runs = [FinishedRun(run.path), FinishedRun(other.path)]
+    draw(Figure("s", "flow", "gradient_flow"), runs, [picture, facts])
     said = facts.read_text()
     assert "in 5 layers' weights and 4 scales of normalisations" in said
     assert "the first layer gets 1.0 × 10⁻⁸, the last 1.0 × 10⁰" in said  # geometric
@@ -244,9 +246,8 @@ def test_the_colophon_lists_what_the_footer_leaves_out(tmp_path):
     folder = tmp_path / "runs" / "landscape"
     for at, commit in ((1e-3, "a" * 40), (1e-4, "b" * 40), (5e-4, "b" * 40)):
         made = write_run(tmp_path, "vgg-a", at)
-        record = made.record | {"revision": {"commit": commit, "dirty": False}}
-        record |= {"versions": {"torch": "2.0"}, "seconds_training": 3600.0}
-        (made.path / "run.json").write_text(json.dumps(record))
+        took = {"versions": {"torch": "2.0"}, "seconds_training": 3600.0}
+        reseal(made.path, revision=Revision(commit, False), **took)
         folder.mkdir(parents=True, exist_ok=True)
         made.path.rename(folder / made.path.name.replace("seed0", "seed2020"))
     write_document(experiment, "landscape")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from conftest import ROOT, TINY, run, write_document, write_run
+from conftest import ROOT, TINY, reseal, run, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
@@ -209,8 +208,8 @@ def test_frozen_means_what_it_says(freeze, dataset, weights, tmp_path):
     assert all(same[name] for name in statistics) == (freeze == "backbone")
     assert all(same[name] for name in same.keys() - statistics) == (freeze is not None)
     head = 134_410
-    assert run.record["parameters"] == (head if freeze else 9_360_394)
-    assert run.record["pretrained_sha256"][:8] in weights.name
+    assert run.record.parameters == (head if freeze else 9_360_394)
+    assert run.record.pretrained_sha256[:8] in weights.name
     assert np.isfinite(run.gradients.to_numpy()).all()
 
 
@@ -284,9 +283,8 @@ def test_a_download_that_fails_says_what_to_do(tmp_path):
 def finish(planned: Run, results: Path, **numbers) -> None:
     """A finished run of a study, with the wanted numbers."""
     made = write_run(results / "made", planned.settings.model, **numbers)
-    record = made.record | {"flops": 5_000_000, "settings": vars(planned.settings)}
-    record |= {"study": planned.study, "run": planned.name, "varied": planned.varied}
-    (made.path / "run.json").write_text(json.dumps(record))
+    named = {"study": planned.study, "run": planned.name, "varied": planned.varied}
+    reseal(made.path, flops=5_000_000, settings=vars(planned.settings), **named)
     folder = results / "runs" / planned.id
     folder.parent.mkdir(parents=True, exist_ok=True)
     made.path.rename(folder)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import SMALL, write_run
+from conftest import SMALL, reseal, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.metrics import METRICS
 from gradscape.data.store import load
@@ -129,6 +129,7 @@ def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
         "probed_gradient_distance": np.tile(distance[:, 1:], (4, 1)),
     }
     np.savez(run.path / "steps.npz", **steps)
+    run = reseal(run.path)
     expected = np.mean(curvatures) * 0.05
     assert METRICS["batch_sharpness"]([run]) == pytest.approx(expected)
     assert METRICS["beta_at_0.1"]([run]) == pytest.approx(np.median(betas))
@@ -314,7 +315,7 @@ def along_loss(tmp_path, model: str, losses, change, rate=1e-3) -> FinishedRun:
     steps["stepped_gradient_distance"] = 2 * probes["gradient_distance"]
     steps["stepped_length"] = np.full(len(losses), 0.1)
     np.savez(run.path / "steps.npz", **steps)
-    return run
+    return reseal(run.path)
 
 
 def test_smoothness_per_gradient_norm_and_along_the_own_step(tmp_path):
@@ -403,6 +404,8 @@ def test_the_phase_figure_tells_what_trained(tmp_path):
             "moment": "initialisation",
             "layer": ["entry", "stages.0.conv1", "head"],
             "depth": range(3),
+            "size": [32, 32, 1],
+            "input_mean_square": 1.0,
             "activation_mean_square": 1.0,
             "activation_variance": share,
             "gradient_mean_square": [1e-3, 1.0, 1.0],

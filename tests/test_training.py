@@ -22,7 +22,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.cli import parser as cli
 from gradscape.data.normalisation import moments
 from gradscape.data.store import load
-from gradscape.models import build
+from gradscape.models import build, sealed
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training import record
@@ -385,7 +385,7 @@ def test_a_younger_setting_leaves_older_checkpoints_theirs():
 
 def test_damaged_weights_are_refused_and_older_ones_read(tmp_path):
     path, weights = tmp_path / "model.pt", {"best": {"w": torch.arange(99.0)}}
-    record.write_weights(path, weights)
+    sealed.save(path, weights)
     whole = path.read_bytes()
     assert torch.equal(torch.load(path)["best"]["w"], weights["best"]["w"])
     for place in range(0, 8 * len(whole), 31):
@@ -436,7 +436,7 @@ def test_new_results_do_not_make_the_code_look_changed(tmp_path):
         subprocess.run([*git, *command], check=True)
     for file, dirty in reversed([*zip(files, (True, False), strict=True)]):
         file.write_text("changed")
-        assert record.revision(files[0].parent)["dirty"] == dirty
+        assert record.revision(files[0].parent).dirty == dirty
 
 
 # Devices

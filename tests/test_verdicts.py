@@ -1,12 +1,11 @@
 """Verdicts follow the runs and their scatter, and every sentence follows the verdicts."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 
-from conftest import ROOT, claims, write_document, write_run
+from conftest import ROOT, claims, reseal, write_document, write_run
 from gradscape.claims import verdicts
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
 from gradscape.config.experiment import Experiment
@@ -88,6 +87,7 @@ def test_one_seed_is_judged_by_the_images(tmp_path):
             confidence=np.zeros(10_000, np.uint8),
             right=which,
         )
+    runs = [reseal(run.path) for run in runs]
     paired = decide("c", claim, runs)
     assert paired.verdict == HOLDS
     expected = 1.96 * np.sqrt((0.03 - 0.01**2) / 10_000)
@@ -142,7 +142,7 @@ def test_medians_over_steps_are_judged_by_their_scatter(scatter, verdict, tmp_pa
             probed_loss=np.ones((len(steps), 1)),
             probed_loss_here=np.ones(len(steps)),
         )
-        runs.append(run)
+        runs.append(reseal(run.path))
     claim = decide("c", claims("landscape")["bn-steadies-relative-gradient"], runs)
     assert (claim.verdict, claim.basis) == (verdict, "30 steps")
     assert claim.low < claim.effect < claim.high
@@ -211,9 +211,8 @@ def finished(experiment, study, chosen, tmp_path, **more) -> None:
             tmp_path / "made", run.settings.model, seed=run.settings.seed, **more
         )
         settings = vars(run.settings) | {"gradient_lag": None}
-        record = made.record | {"flops": 5_000_000, "settings": settings}
-        record |= {"study": study, "run": run.name, "varied": run.varied}
-        (made.path / "run.json").write_text(json.dumps(record))
+        named = {"study": study, "run": run.name, "varied": run.varied}
+        reseal(made.path, flops=5_000_000, settings=settings, **named)
         folder = tmp_path / "runs" / study / run.name
         folder.parent.mkdir(parents=True, exist_ok=True)
         made.path.rename(folder)

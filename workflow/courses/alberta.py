@@ -93,7 +93,7 @@ def oral_notes(run: FinishedRun, seconds: float) -> str:
     values = run.settings | network_options(run.settings) | {"run": run.path.name}
     values |= {"epoch": run.best["epoch"], "val_accuracy": run.best["val_accuracy"]}
     values |= {"last_train": last["train_accuracy"], "last_val": last["val_accuracy"]}
-    values |= {"train_images": record["data"]["train"], "parameters": record["parameters"]}
+    values |= {"train_images": record.data.train, "parameters": record.parameters}
     values |= {"test_accuracy": accuracy, "marks": score(accuracy), "seconds": seconds}
     return (COURSES / "alberta" / "notes.md").read_text().format_map(values)
 

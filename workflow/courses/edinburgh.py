@@ -50,7 +50,7 @@ def edinburgh(work: HandIn) -> Files:
     code["recorded/config.json"] = (json.dumps(config) + "\n").encode()
     mlp = below("pytorch_experiment_scripts", code)
     for run in work.runs:
-        folder = f"results/{run.record['study']}/{run.path.name}/result_outputs"
+        folder = f"results/{run.record.study}/{run.path.name}/result_outputs"
         mlp |= below(folder, statistics(run))
     work.beside.update(below(f"{work.student}-template", answers(work)))
     report = {f"{work.student}_report.pdf": work.report(work.student)}
@@ -75,7 +75,7 @@ def answers(work: HandIn) -> Files:
     text = (COURSES / "edinburgh" / "answers.tex").read_text()
     _, *parts = re.split(r"(?m)^%% (\w+)\n", text)
     texts = dict(zip(parts[::2], parts[1::2], strict=True))
-    runs = [run for run in work.runs if run.record["study"] == STUDIES[0]]
+    runs = [run for run in work.runs if run.record.study == STUDIES[0]]
     values = measured(runs) | {"student": work.student}
     files: Files = {}
     for name in FIGURES:

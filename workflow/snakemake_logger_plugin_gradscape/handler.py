@@ -158,11 +158,18 @@ def say(text: str) -> None:
 
 
 def summary(job: LogRecord) -> str:
+    from gradscape.base.errors import GradscapeError
     from gradscape.runs import existing as finished
 
     try:
         return finished.summary(Path(job.output[0]).parent)
-    except (OSError, ValueError, KeyError, StopIteration):  # its disk is slow
+    except (
+        GradscapeError,
+        OSError,
+        ValueError,
+        KeyError,
+        StopIteration,
+    ):  # its disk is slow
         return f"{job.rule_msg}: done"
 
 

@@ -29,7 +29,7 @@ def main():
     if known.name is None:
         for run in (FinishedRun(RESULTS / name) for name in names):
             error = 100 * (1 - run.test["test_accuracy"])
-            count = run.record["parameters"]
+            count = run.record.parameters
             print(f"{run.path.name:<48} {count:>10,} parameters  test error {error:.2f} %")
         return
     run = FinishedRun(RESULTS / known.name)

@@ -26,7 +26,7 @@ def only(runs: list[FinishedRun]) -> FinishedRun:
     if len(runs) != 1:
         raise GradscapeError(
             f"claims: {len(runs)} runs match where one was expected: "
-            f"{', '.join(run.record['run'] for run in runs)}"
+            f"{', '.join(run.record.run for run in runs)}"
         )
     return runs[0]
 
@@ -226,7 +226,7 @@ METRICS = {
     "final_gap": of_one(final_gap),
     "clean_gap": of_one(clean_gap),
     "initial_loss": lambda runs: only(runs).step_losses[0],
-    "parameters": lambda runs: only(runs).record["parameters"],
+    "parameters": lambda runs: only(runs).record.parameters,
     "gradient_ratio": gradient_ratio,
     "mean_band_width": mean_band_width,
     "median_proxy_loss": median_width("proxy", "loss"),

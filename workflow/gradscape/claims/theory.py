@@ -27,9 +27,9 @@ def convolutions(run: FinishedRun) -> pd.DataFrame | None:
 
 
 def stages(run: FinishedRun) -> list[pd.DataFrame] | None:
-    """The same, by the size of the feature maps; None if the probe did not say it yet."""
+    """These convolutions, by the size of the feature maps; None if it was not probed."""
     table = convolutions(run)
-    if table is None or "size" not in table:
+    if table is None:
         return None
     return [stage for _, stage in table.groupby("size", sort=False)]
 
@@ -45,7 +45,7 @@ def image_share(run: FinishedRun) -> float | None:
     """The share of the last convolution's mean square that depends on the image; at least
     `SMALLEST`, below which it is rounding."""
     table = convolutions(run)
-    if table is None or "activation_variance" not in table:
+    if table is None:
         return None
     last = table.iloc[-1]
     with np.errstate(invalid="ignore"):
@@ -81,10 +81,12 @@ def residual_deviation(run: FinishedRun) -> float | None:
     """The largest relative deviation from `residual_mean_squares`, over what the blocks of
     the first stage and the reduction behind it are given."""
     parts = stages(run)
-    if not parts or "input_mean_square" not in parts[0]:
+    if not parts:
         return None
     first = parts[0]
     measured = first[first["layer"].str.endswith("conv1")]["input_mean_square"].to_numpy()
+    if not len(measured):
+        return None
     slope = run.settings.get("slope")
     predicted = residual_mean_squares(len(measured), SLOPE if slope is None else slope)
     return float(np.abs(measured / np.array(predicted) - 1).max())
@@ -140,7 +142,7 @@ def lesion_loss(run: FinishedRun, kept=np.median) -> float | None:
     table = run.probe("lesion")
     if table is None:
         return None
-    chance = 1 / run.record["data"]["classes"]
+    chance = 1 / run.record.data.classes
     above = table.set_index("block")["accuracy"] - chance
     if not above["none"] > chance:
         return None

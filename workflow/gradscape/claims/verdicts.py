@@ -245,7 +245,9 @@ def image_noise(sides: list[Side], pair: Pair) -> Noise | None:
             values = side.metric.images(group)
             images, variance = len(values), variance + values.var() / len(values)
             continue
-        images = group[0].record["data"].get(IMAGES.get(side.name))
+        if side.name not in IMAGES:
+            return None
+        images = getattr(group[0].record.data, IMAGES[side.name])
         if not images:
             return None
         share = (side.values[pair] * images + 2) / (images + 4)  # Agresti and Coull

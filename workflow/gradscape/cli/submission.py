@@ -98,7 +98,7 @@ class HandIn:
         `study/run/name`."""
         files = {}
         for run in self.runs:
-            folder = f"{run.record['study']}/{run.path.name}"
+            folder = f"{run.record.study}/{run.path.name}"
             for name in names or (*SEALED, RECORD):
                 if (run.path / name).exists():  # younger files are not in older runs
                     files[f"{folder}/{name}"] = (run.path / name).read_bytes()

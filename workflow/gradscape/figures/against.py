@@ -34,7 +34,7 @@ def against(
     """
     rows = [
         {
-            "x": run.record["parameters"] if x == "parameters" else run.settings[x],
+            "x": run.record.parameters if x == "parameters" else run.settings[x],
             "test_accuracy": run.test["test_accuracy"],
             **run.best[["train_accuracy", "val_accuracy"]],
         }

@@ -33,7 +33,7 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
     axis.set_yticks(range(len(rows)), [name for _, _, name, _ in rows])
     axis.set_ylim(-0.7, len(rows) - 0.3)
     axis.set_xlabel("test accuracy (%)")
-    chance = 100 / runs[0].record["data"]["classes"]
+    chance = 100 / runs[0].record.data.classes
     axis.axvline(chance, color="grey", lw=0.8, ls=":")
     facts = [
         f"Test accuracy of {len(rows)} settings, the best on top; orange: the study's own.",
@@ -46,6 +46,6 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
 def spread(runs: list[FinishedRun]) -> str:
     """The 95 % interval of a test accuracy from the number of images: the binomial's."""
     accuracy = np.mean([run.test["test_accuracy"] for run in runs])
-    images = runs[0].record["data"]["test"]
+    images = runs[0].record.data.test
     half = 196 * np.sqrt(accuracy * (1 - accuracy) / images)
     return f"The 95 % interval from {images:,} test images alone is ± {half:.1f} points."

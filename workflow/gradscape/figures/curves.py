@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from gradscape.base.paths import locate
 from gradscape.figures import style
-from gradscape.runs.record import METRICS, read_table
 from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.runs.tables import METRICS, read_table
 from gradscape.spec.labels import setting_label
 from gradscape.spec.study import Figure
 

@@ -31,6 +31,7 @@ WITHOUT_EFFECT = {
     "training/lease",
     "training/progress",
     "training/record",
+    "runs/record",  # written last
     "models/sealed",
 }
 

@@ -4,8 +4,9 @@ For `gradscape plan`, for the time left that the progress bar shows, and for the
 against a week of work that was meant for a GPU.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import mean, median
 
@@ -15,7 +16,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.data.datasets import DATASETS, facts
 from gradscape.data.facts import Facts
 from gradscape.data.splits import count_training_images
-from gradscape.runs.record import NUMBER, WHOLE, read_record, sound_runs
+from gradscape.runs.record import read, sound_runs
 from gradscape.spec.settings import Settings
 
 
@@ -67,41 +68,26 @@ def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
     return (*network, known.channels, known.size, settings["precision"], threads)
 
 
-# What is used of a record here, besides what every reader uses.
-FIELDS: dict[str, tuple[type, ...]] = {
-    **{"settings.dataset": (str,), "settings.precision": (str,)},
-    **{"backend.kind": (str,), "backend.threads": WHOLE},
-    **{"resumed": WHOLE, "seconds_last_attempt": NUMBER},
-}
-
-
-def records(folders: list[Path]) -> Iterator[dict]:
-    """The records of all finished runs below these results folders."""
-    for folder in folders:
-        yield from sound_runs(folder, lambda path: read_record(path, FIELDS))
-
-
 def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> Measured:
     """Gather what was measured on a kind of device (`"CPU"`: on any), with gradscape's
     datasets and these: another that a record names may be a program of somebody else."""
     trusted = {*DATASETS, *datasets}
     times: dict[tuple, list[float]] = {}
     overheads = []
-    for record in records(folders):
-        backend, settings = record["backend"], record["settings"]
-        of_kind = backend["kind"].startswith(kind)
-        if not of_kind or settings["dataset"] not in trusted:
+    for record in chain.from_iterable(sound_runs(folder, read) for folder in folders):
+        settings = record.settings
+        if not record.backend.kind.startswith(kind) or settings["dataset"] not in trusted:
             continue
         try:
             known = facts(settings["dataset"])
         except GradscapeError:  # images that are no longer here
             continue
-        key = measured_by(settings, known, backend["threads"])
-        training = record["seconds_training"] - record.get("seconds_probing", 0.0)
-        images = record["seconds_training"] * record["images_per_second"]
+        key = measured_by(settings, known, record.backend.threads)
+        training = record.seconds_training - (record.seconds_probing or 0.0)
+        images = record.seconds_training * record.images_per_second
         times.setdefault(key, []).append(training / images)
-        if not record["resumed"]:
-            overheads.append(record["seconds_last_attempt"] - record["seconds_training"])
+        if not record.resumed:
+            overheads.append(record.seconds_last_attempt - record.seconds_training)
     quickest = {key: min(values) for key, values in times.items()}
     return Measured(kind, quickest, median(overheads or [0]))
 

@@ -88,6 +88,10 @@ def surest(confidence: Tensor, predicted: Tensor, among: Tensor, count: int) -> 
     return [*first, *(image for image in order if image not in first)][:count]
 
 
+WORDS = "label predicted"
+NUMBERS = "image confidence row column red green blue grad_cam occlusion"
+
+
 def explanations(
     run: Trained,
     images: Annotated[int, Range(1, 6), "how many right and how many wrong ones"] = 4,

@@ -38,6 +38,10 @@ def liveliest(maps: Tensor, count: int) -> list[int]:
     return spread.argsort(descending=True, stable=True)[:count].tolist()
 
 
+WORDS = "layer"
+NUMBERS = "depth channel row column value"
+
+
 def feature_maps(
     run: Trained,
     image: Annotated[int, Range(0), "number of the test image"] = 0,

@@ -4,6 +4,9 @@ import numpy as np
 
 from gradscape.probes.trained import Trained, convolutions
 
+WORDS = "moment"
+NUMBERS = "filter channel row column weight"
+
 
 def filters(run: Trained) -> list[dict]:
     """Rows `moment,filter,channel,row,column,weight`, at initialisation and at the best.

@@ -92,6 +92,10 @@ def trace(product: Callable, parameters: Vector, samples: int) -> tuple[float, f
     return float(spread.mean()), error
 
 
+WORDS = "quantity"
+NUMBERS = "value uncertainty"
+
+
 def hessian(
     run: Trained,
     images: Annotated[int, Range(2), "training images to measure on"] = 500,

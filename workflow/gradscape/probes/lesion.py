@@ -52,6 +52,10 @@ def without(model: nn.Module, block: str) -> nn.Module:
     return copy
 
 
+WORDS = "block"
+NUMBERS = "accuracy"
+
+
 def lesion(
     run: Trained,
     images: Annotated[int, Range(1), "test images to classify"] = 1000,

@@ -2,6 +2,9 @@
 
 from gradscape.probes.trained import Trained, probabilities
 
+WORDS = "label predicted"
+NUMBERS = "image confidence"
+
 
 def predictions(run: Trained) -> list[dict]:
     """Rows `image,label,predicted,confidence`: classes by name, in the dataset's order.

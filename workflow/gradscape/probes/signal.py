@@ -58,6 +58,14 @@ def mean_square(tensor: Tensor) -> float:
     return float(tensor.detach().double().square().mean())
 
 
+WORDS = "moment layer"
+NUMBERS = (
+    "depth size input_mean_square activation_mean_square activation_variance "
+    "gradient_mean_square predicted_activation_mean_square "
+    "predicted_gradient_mean_square"
+)
+
+
 def signal(
     run: Trained,
     images: Annotated[int, Range(2), "training images, in one minibatch"] = 100,

@@ -71,6 +71,9 @@ def projected(step: list[Tensor], directions: tuple[list, list]) -> tuple[float,
     return tuple(torch.linalg.solve(products[:, :2], products[:, 2]).tolist())
 
 
+NUMBERS = "alpha beta loss"
+
+
 def surface(
     run: Trained,
     images: Annotated[int, Range(2), "training images to measure on"] = 1000,

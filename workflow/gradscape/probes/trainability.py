@@ -78,6 +78,10 @@ def rows(moment: str, quantity: str, values: dict[str, float]) -> list[dict]:
     return [about | {"layer": layer, "value": value} for layer, value in values.items()]
 
 
+WORDS = "moment quantity layer"
+NUMBERS = "value"
+
+
 def trainability(
     run: Trained,
     images: Annotated[int, Range(2), "training images, in one minibatch"] = 100,

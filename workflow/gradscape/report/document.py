@@ -1,7 +1,9 @@
 """One study as the templates see it: its numbers, tables and figures as LaTeX."""
 
 from functools import cached_property
+from operator import attrgetter
 
+import numpy as np
 import pandas as pd
 
 from gradscape.base.errors import GradscapeError
@@ -21,8 +23,7 @@ from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.literature import read_published
 from gradscape.report.rows import Rows, style_of
 from gradscape.report.sentences import filled, kinds, latex
-from gradscape.runs.run import FinishedRun, best_setting, finished_runs
-from gradscape.runs.table import results_table
+from gradscape.runs.run import FinishedRun, best_setting, finished_runs, scores
 from gradscape.spec.labels import model_label, setting_label, variant_label
 from gradscape.spec.quantity import Quantity, rate
 from gradscape.spec.sentences import choose
@@ -160,7 +161,7 @@ class StudyView:
 
     @property
     def datasets(self) -> list[str]:
-        return list(dict.fromkeys(run.record["data"]["name"] for run in self.finished))
+        return list(dict.fromkeys(run.record.data.name for run in self.finished))
 
     @property
     def dataset(self) -> Tex:
@@ -179,7 +180,7 @@ class StudyView:
 
     def images(self, part: str = "train", **where) -> Tex:
         """How many images the finished runs have in a part of the data: `47,500 images`."""
-        counts = sorted({run.record["data"][part] for run in self.chosen(**where)})
+        counts = sorted({getattr(run.record.data, part) for run in self.chosen(**where)})
         numbers = listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
         return Tex(f"{numbers} images")
 
@@ -188,7 +189,7 @@ class StudyView:
         runs = self.chosen(**where)
         if not runs:
             return Tex("(not measured)")
-        errors = Quantity.of(1 - results_table(runs)["test_accuracy"], "accuracy")
+        errors = Quantity.of(1 - np.array(scores(runs, "test_accuracy")), "accuracy")
         return Tex(errors.latex(unit=True))
 
     def mistakes(self, **where) -> Tex:
@@ -246,14 +247,13 @@ class StudyView:
         """What the finished runs recorded under `keys`, each value once."""
         values: dict[str, None] = {}
         for run in self.finished:
-            value = run.record
-            for key in keys:
-                if not isinstance(value, dict) or key not in value:
-                    raise GradscapeError(
-                        f"section {self.study.section}: {run.path.name} has not recorded "
-                        f"{'.'.join(keys)}"
-                    )
-                value = value[key]
+            try:
+                value = attrgetter(".".join(keys))(run.record)
+            except AttributeError:
+                raise GradscapeError(
+                    f"section {self.study.section}: {run.path.name} has not recorded "
+                    f"{'.'.join(keys)}"
+                ) from None
             values[f"{value:,}" if isinstance(value, int) else str(value)] = None
         return listing(list(values))
 
@@ -263,8 +263,7 @@ class StudyView:
         return self._value(runs, metric, style) if runs else Tex("(not measured)")
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
-        values = results_table(runs)[metric]
-        number = Quantity.of(values, style or style_of(metric))
+        number = Quantity.of(scores(runs, metric), style or style_of(metric))
         return self.link(runs, Tex(number.latex(unit=True)))
 
     def link(self, runs: list[FinishedRun], text: Tex | Quantity) -> Tex:

@@ -14,8 +14,7 @@ import pandas as pd
 
 from gradscape.base.paths import locate
 from gradscape.report import prose as words
-from gradscape.runs.run import FinishedRun
-from gradscape.runs.table import results_table
+from gradscape.runs.run import FinishedRun, scores
 from gradscape.spec.labels import model_label
 from gradscape.spec.study import matches
 
@@ -68,7 +67,7 @@ def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Compar
             schedule=runs[0].settings["schedule"],
             metric=METRICS[metric],
             published=row[metric],
-            ours=list(results_table(runs)[metric]),
+            ours=scores(runs, metric),
             runs=runs,
             differs=[*differences(row, runs[0]), *([row["note"]] if "note" in row else [])],
         )
@@ -76,7 +75,7 @@ def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Compar
 
 def differences(row: dict, run: FinishedRun) -> list[str]:
     """How long and on how much the run trained, if the published one did otherwise."""
-    epochs, images = len(run.metrics), run.record["data"]["train"]
+    epochs, images = len(run.metrics), run.record.data.train
     if (epochs, images) == (row["epochs"], row["train_images"]):
         return []
     theirs = f"theirs {row['epochs']} of {row['train_images']:,}"

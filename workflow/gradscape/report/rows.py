@@ -7,6 +7,7 @@ typesets. A cell that is not Tex is escaped there; a row of one cell spans colum
 import math
 import re
 from functools import cache, cached_property
+from statistics import mean
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -17,8 +18,7 @@ from gradscape.claims.verdicts import Verdict
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.literature import compare
-from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy
-from gradscape.runs.table import results_table
+from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
 from gradscape.spec.labels import setting_label, variant_label
 from gradscape.spec.quantity import Quantity
 from gradscape.spec.quantity import rate as printed_rate
@@ -59,16 +59,16 @@ class Rows:
         rows = []
         for model, rate, varied in shown:
             runs = groups.get((model, rate, varied), [])
-            table = results_table(runs)
             name = setting_label(model, varied)
-            size = f"{table['parameters'].iloc[0]:,}" if runs else DASH
+            size = f"{runs[0].record.parameters:,}" if runs else DASH
             row = [name, printed_rate(rate), size]
             for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
-                ours = Quantity.of(table[metric], style_of(metric)) if runs else DASH
+                ours = Quantity.of(scores(runs, metric), style_of(metric)) if runs else DASH
                 row.append(self.link(runs, ours) if runs else DASH)
                 if beside:
                     row.append(self._published_cell(model, rate, metric))
-            row.append(Quantity.of(table["test_accuracy"], "accuracy") if runs else DASH)
+            tested = scores(runs, "test_accuracy")
+            row.append(Quantity.of(tested, "accuracy") if runs else DASH)
             if beside and beside_test:
                 row.append(self._published_cell(model, rate, "test_accuracy"))
             rows.append(row)
@@ -120,13 +120,12 @@ class Rows:
             if not runs:
                 rows.append([name, *[DASH] * (6 + changes)])
                 continue
-            table = results_table(runs)
-            flops = table["flops"].iloc[0]
-            row = [name, f"{table['parameters'].iloc[0]:,}"]
-            row.append(DASH if pd.isna(flops) else f"{flops / 1e6:,.0f}")
-            row.append(f"{table['seconds_training'].mean():,.0f}")
+            flops = runs[0].record.flops
+            row = [name, f"{runs[0].record.parameters:,}"]
+            row.append(DASH if flops is None else f"{flops / 1e6:,.0f}")
+            row.append(f"{mean(scores(runs, 'seconds_training')):,.0f}")
             for metric in ACCURACIES:
-                row.append(self.link(runs, Quantity.of(table[metric], "accuracy")))
+                row.append(self.link(runs, Quantity.of(scores(runs, metric), "accuracy")))
             if changes:
                 row.append(against[name].interval if name in against else DASH)
             rows.append(row)
@@ -144,12 +143,11 @@ class Rows:
         for name, runs in self._settings(where):
             if not runs:
                 continue
-            table = results_table(runs)
-            row = [name, listing([str(epoch) for epoch in table["best_epoch"]])]
-            row.append(str(table["epochs"].max()))
+            best = [str(epoch) for epoch in scores(runs, "best_epoch")]
+            row = [name, listing(best), str(max(scores(runs, "epochs")))]
             for metric in ACCURACIES:
-                row.append(Quantity.of(table[metric], "accuracy"))
-                row.append(Quantity.of(table[f"final_{metric}"], "accuracy"))
+                row.append(Quantity.of(scores(runs, metric), "accuracy"))
+                row.append(Quantity.of(scores(runs, f"final_{metric}"), "accuracy"))
             rows.append(row)
         return rows
 

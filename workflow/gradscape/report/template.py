@@ -118,7 +118,7 @@ def write_tex(
         revisions=list(commits),
         colophon=colophon(runs),
         published=any(view.rows.comparisons for view in studies.values()),
-        dirty=any(run.record["revision"]["dirty"] for run in runs),
+        dirty=any(run.record.revision.dirty for run in runs),
     )
     text = SIDE_BY_SIDE.sub(r"\\columnpair\1\2", text)
     for word in sorted(set(DRAWN.findall(text))):

@@ -1,13 +1,13 @@
 """What lies in a run's folder, before a training writes there and after."""
 
 import csv
-import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import EVENTS, PROBES, RECORD, RUN_FILES
+from gradscape.runs.record import Damaged, read
 from gradscape.spec.settings import Settings, differences
 
 
@@ -18,19 +18,17 @@ def is_finished(out: Path, settings: Settings, checksum: str, overwrite: bool) -
     checkpoint is not: it may be that of the run that overwrites. Raises `GradscapeError`
     for another run.
     """
-    from gradscape.runs.record import Damaged, read_record
-
     if overwrite and (out / RECORD).exists():
         for folder in (PROBES, EVENTS):
             shutil.rmtree(out / folder, ignore_errors=True)
         for name in reversed(RUN_FILES):  # the record first: what is left is no run
             (out / name).unlink(missing_ok=True)
     try:
-        record = read_record(out / RECORD)
+        record = read(out / RECORD)
     except Damaged:
         return False
-    other = differences(record["settings"], asdict(settings))
-    if not other and record["data"].get("sha256", checksum) != checksum:
+    other = differences(record.settings, asdict(settings))
+    if not other and record.data.sha256 != checksum:
         other = "its images are others"
     if other:
         raise GradscapeError(
@@ -42,10 +40,9 @@ def is_finished(out: Path, settings: Settings, checksum: str, overwrite: bool) -
 
 def summary(out: Path) -> str:
     """A finished run in a line: `study/run: test accuracy 9.85 % after 81 s`."""
-    record = json.loads((out / RECORD).read_text())
+    record = read(out / RECORD)
     with (out / "test.csv").open(newline="") as file:
         accuracy = float(next(csv.DictReader(file))["test_accuracy"])
-    line = f"{record['study']}/{record['run']}: test accuracy {100 * accuracy:.2f} %"
-    line += f" after {record['seconds_training']:.0f} s"
-    diverged = record["diverged"]
-    return f"{line}, diverged in epoch {diverged}" if diverged else line
+    line = f"{record.study}/{record.run}: test accuracy {100 * accuracy:.2f} %"
+    line += f" after {record.seconds_training:.0f} s"
+    return f"{line}, diverged in epoch {record.diverged}" if record.diverged else line

@@ -37,7 +37,7 @@ class Runs(list[FinishedRun]):
 
 
 def of(run: FinishedRun) -> dict:
-    return run.traits | {"study": run.record["study"]}
+    return run.traits | {"study": run.record.study}
 
 
 def load(folder: str | Path) -> Runs:

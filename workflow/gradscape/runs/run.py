@@ -1,45 +1,47 @@
 """Finished runs, read back from their directories: what figures and tables start from."""
 
-from functools import cache, cached_property
+from collections.abc import Callable
+from functools import cache, cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import say
-from gradscape.base.paths import RECORD, Results, probe_file
+from gradscape.base.files import say, sha256
+from gradscape.base.paths import PROBES, RECORD, Results, probe_file
 from gradscape.runs import record as stored
+from gradscape.runs import tables
+from gradscape.runs.cache import Cache
 from gradscape.spec.labels import model_label, printed_variant
 from gradscape.spec.quantity import rate
-from gradscape.spec.settings import DEFAULTS, SETTINGS, Settings
-from gradscape.spec.study import (
-    COMMON,
-    VARIANT,
-    Run,
-    Study,
-    run_name,
-    traits,
-    varied_label,
-)
+from gradscape.spec.settings import SETTINGS, Settings
+from gradscape.spec.study import Run, Study, traits, varied_label
+
+CACHE = Cache(2**28)  # bytes of tables and arrays, of all runs together
 
 
 class FinishedRun:
-    """One run's directory. Tables are read on demand and not kept: there may be thousands
-    of runs."""
+    """One run's directory, whose files are read on demand.
 
-    def __init__(self, path: str | Path):
+    `measures` says by which function each of its probes was measured, if not by that of its
+    own name. Raises `GradscapeError` for a run that is not finished, and `Damaged` for a
+    file that is not as it was written.
+    """
+
+    def __init__(self, path: str | Path, measures: dict[str, str] | None = None):
         self.path = Path(path)
         if not (self.path / RECORD).exists():
             raise GradscapeError(f"{self.path}: not a finished run")
-        self.record = stored.read_record(self.path / RECORD)
-        # A setting that is younger than the run had its default.
-        self.settings: dict = DEFAULTS | self.record["settings"]
-        known = "varied" in self.record
-        self.varied: dict = self.record["varied"] if known else varied_before(self.record)
+        self.record = stored.read(self.path / RECORD)
+        self.measures = measures or {}
+        self.settings: dict = self.record.settings
+        self.varied: dict = self.record.varied
         self.model: str = self.settings["model"]
         self.learning_rate: float = self.settings["learning_rate"]
         self.seed: int = self.settings["seed"]
+        self.sound: set[str] = set()  # the tables that have been hashed
 
     def __repr__(self) -> str:
         return f"FinishedRun({str(self.path)!r})"
@@ -47,7 +49,7 @@ class FinishedRun:
     @property
     def synthetic(self) -> bool:
         """Were its images drawn by this program?"""
-        return self.record["data"]["source"] == "generated"
+        return self.record.data.source == "generated"
 
     @property
     def variant(self) -> str:
@@ -67,32 +69,67 @@ class FinishedRun:
     @property
     def diverged(self) -> int | None:
         """The epoch in which the run diverged, if it did."""
-        return self.record["diverged"]
+        return self.record.diverged
 
     @property
     def chance_loss(self) -> float:
         """Cross entropy of a uniform guess, ln(classes)."""
-        return float(np.log(self.record["data"]["classes"]))
+        return float(np.log(self.record.data.classes))
 
-    def file(self, name: str) -> Path:
-        """One of its tables, with the bytes that its record says."""
-        return stored.unchanged(self.path / name, self.record.get("sha256", {}).get(name))
-
-    @cached_property
+    @property
     def metrics(self) -> pd.DataFrame:
         """A row an epoch; accuracies as fractions."""
-        return stored.read_table(self.file("metrics.csv"), stored.METRICS)
+        return self.read("metrics.csv", partial(tables.read_table, numbers=tables.METRICS))
 
-    @cached_property
+    @property
+    def tests(self) -> pd.DataFrame:
+        """Loss and accuracy on the test images: of the epoch that validated best, and of
+        the last if that is another."""
+        return self.read("test.csv", partial(tables.read_table, numbers=tables.TEST))
+
+    @property
     def test(self) -> pd.Series:
         """Loss and accuracy on the test images, of the epoch that validated best."""
-        return self._tests.iloc[0]
+        return self.tests.iloc[0]
+
+    @property
+    def last_test(self) -> pd.Series:
+        """Loss and accuracy on the test images, of the last epoch."""
+        table = self.tests.set_index("epoch", drop=False)
+        return table.reindex([len(self.metrics)]).iloc[0]
+
+    @property
+    def best(self) -> pd.Series:
+        """The epoch with the best validation accuracy; the first of equals, and where none
+        is a number."""
+        metrics = self.metrics
+        return metrics.loc[metrics["val_accuracy"].fillna(-np.inf).idxmax()]
 
     @cached_property
-    def last_test(self) -> pd.Series:
-        """The same of the last epoch; NaN in runs older than this row."""
-        table = self._tests.set_index("epoch", drop=False)
-        return table.reindex([len(self.metrics)]).iloc[0]
+    def scores(self) -> dict[str, float | None]:
+        """The numbers of its row in the table of results: see `results_table`."""
+        metrics, best, test, record = self.metrics, self.best, self.test, self.record
+        last = metrics.iloc[-1]
+        return {
+            "parameters": record.parameters,
+            "flops": record.flops,
+            "epochs": len(metrics),
+            "best_epoch": int(best["epoch"]),
+            **{name: best[name] for name in tables.METRICS[1:]},
+            **{name: test[name] for name in tables.TEST[1:]},
+            "final_train_loss": last["train_loss"],
+            "final_train_accuracy": last["train_accuracy"],
+            "final_val_accuracy": last["val_accuracy"],
+            "final_test_accuracy": self.last_test["test_accuracy"],
+            "diverged": record.diverged,
+            "seconds_training": record.seconds_training,
+            "images_per_second": record.images_per_second,
+        }
+
+    @property
+    def steps(self) -> dict[str, np.ndarray]:
+        """What was kept of every step; explained in config/README.md."""
+        return self.read("steps.npz", tables.read_steps)
 
     @property
     def step_losses(self) -> np.ndarray:
@@ -109,19 +146,25 @@ class FinishedRun:
 
         Not a number where a run ended before any was recorded.
         """
-        return stored.read_gradients(self.file("gradients.npz"))
-
-    @property
-    def steps(self) -> dict[str, np.ndarray]:
-        """What was kept of every step; explained in config/README.md."""
-        return stored.read_steps(self.file("steps.npz"))
+        return self.read("gradients.npz", tables.read_gradients)
 
     @property
     def predictions(self) -> pd.DataFrame | None:
-        """What the best epoch's network takes each test image for; None in older runs."""
-        path = self.path / "predictions.npz"
-        classes = self.record["data"]["classes"]
-        return stored.read_predictions(path, classes) if path.exists() else None
+        """What the best epoch's network takes each test image for; None where that was not
+        recorded."""
+        if "predictions.npz" not in self.record.sha256:
+            return None
+        classes = self.record.data.classes
+        return self.read(
+            "predictions.npz", partial(tables.read_predictions, classes=classes)
+        )
+
+    @property
+    def correct(self) -> np.ndarray | None:
+        """Which test images the best epoch's network gets right, [images]; None where that
+        was not recorded."""
+        table = self.predictions
+        return None if table is None else table["right"].to_numpy()
 
     def is_probed(self, name: str) -> bool:
         return probe_file(self.path, name).exists()
@@ -130,61 +173,44 @@ class FinishedRun:
         """A probe's table, or None if the run was not probed."""
         if not self.is_probed(name):
             return None
-        return stored.read_probe(probe_file(self.path, name), name)
+        path, measure = probe_file(self.path, name), self.measures.get(name, name)
+        return CACHE.get((self, path), lambda: tables.read_probe(path, measure))
 
-    @property
-    def correct(self) -> np.ndarray | None:
-        """Which test images the best epoch's network gets right; None in older runs."""
-        table = self.predictions
-        return None if table is None else table["right"].to_numpy()
-
-    @cached_property
-    def best(self) -> pd.Series:
-        """The epoch with the best validation accuracy; the first of equals, and where none
-        is a number."""
-        metrics = self.metrics
-        return metrics.loc[metrics["val_accuracy"].fillna(-np.inf).idxmax()]
-
-    @cached_property
-    def _tests(self) -> pd.DataFrame:
-        return stored.read_table(self.file("test.csv"), stored.TEST)
+    def read(self, name: str, reader: Callable[[Path], Any]) -> Any:
+        """One of its tables, if its bytes are those that were sealed. The file is hashed
+        once; what is read of it is kept while there is room."""
+        path = self.path / name
+        if name not in self.sound:
+            with stored.reading(path):
+                if sha256(path) != self.record.sha256.get(name):
+                    raise ValueError(stored.CHANGED)
+            self.sound.add(name)
+        return CACHE.get((self, name), lambda: reader(path))
 
     def rerun(self, **changes) -> Run:
         """The same training once more, but for these settings."""
         settings = {name: self.settings[name] for name in SETTINGS} | changes
-        return Run(self.record["study"], self.path.name, Settings(**settings), self.varied)
+        return Run(self.record.study, self.path.name, Settings(**settings), self.varied)
 
     def check(self) -> None:
         """Read all of it once. Raises `Damaged` for the first file that is not sound."""
         steps = self.steps
-        _ = self.metrics, self.last_test, self.gradients, self.predictions
+        _ = self.metrics, self.tests, self.gradients, self.predictions
         if self.settings["gradient_lag"] and "gradient_distance" not in steps:
             file = self.path / "steps.npz"
             raise stored.Damaged(f"{file}: the array gradient_distance is missing")
-        for file in sorted((self.path / "probes").glob("[!.]*.csv")):
-            stored.read_probe(file, file.stem)
-
-
-def varied_before(record: dict) -> dict:
-    """What a run varies whose record is older than `varied`: the settings that are in its
-    name, and the rest of the name as the variant."""
-    settings = DEFAULTS | record["settings"]
-    known = {name: value for name, value in settings.items() if name in SETTINGS}
-    rest = record["run"].removeprefix(run_name(Settings(**known)))
-    parts = {k: f"_{varied_label({k: v})}" for k, v in known.items() if k not in COMMON}
-    keys = sorted((k for k in parts if parts[k] in rest), key=lambda k: rest.find(parts[k]))
-    for key in keys:
-        rest = rest.replace(parts[key], "")
-    varied = {key: known[key] for key in keys}
-    return varied | ({VARIANT: rest.strip("_")} if rest.strip("_") else {})
+        for file in sorted((self.path / PROBES).glob("[!.]*.csv")):
+            self.probe(file.stem)
 
 
 def finished_runs(study: Study, results: Results) -> list[FinishedRun]:
     """The study's runs that have come to their end, in the order of its grid, without the
     damaged ones, each of which is said once."""
+    measures = tuple((probe.name, probe.measure) for probe in study.probes.values())
     folders = [results.run(run.study, run.name) for run in study.runs]
     finished = [folder for folder in folders if (folder / RECORD).exists()]
-    return [FinishedRun(f) for f in finished if not damage(f, stamp(f))]
+    runs = (opened(folder, stamp(folder), measures) for folder in finished)
+    return [run for run in runs if run is not None]
 
 
 def stamp(folder: Path) -> tuple:
@@ -194,14 +220,17 @@ def stamp(folder: Path) -> tuple:
 
 
 @cache
-def damage(folder: Path, stamp: tuple) -> str:
-    """What is wrong with a finished run's files; empty if nothing."""
+def opened(
+    folder: Path, stamp: tuple, measures: tuple[tuple[str, str], ...]
+) -> FinishedRun | None:
+    """A run, opened and checked once a process; None, and a sentence, if it is damaged."""
     try:
-        FinishedRun(folder).check()
+        run = FinishedRun(folder, dict(measures))
+        run.check()
     except stored.Damaged as error:
         say(f"{error}; the run is left out")
-        return str(error)
-    return ""
+        return None
+    return run
 
 
 def by_setting(
@@ -220,6 +249,11 @@ def by_setting(
     return {setting: groups[setting] for setting in order}
 
 
+def scores(runs: list[FinishedRun], name: str) -> list:
+    """One of the `scores` of each run."""
+    return [run.scores[name] for run in runs]
+
+
 def best_setting(runs: list[FinishedRun]) -> list[FinishedRun]:
     """The runs of the setting with the highest validation accuracy, mean over seeds."""
     groups = by_setting(runs).values()
@@ -228,5 +262,5 @@ def best_setting(runs: list[FinishedRun]) -> list[FinishedRun]:
 
 def mean_accuracy(runs: list[FinishedRun]) -> float:
     """The best epoch's validation accuracy, mean over the runs."""
-    mean = float(np.mean([run.best["val_accuracy"] for run in runs]))
+    mean = float(np.mean(scores(runs, "val_accuracy")))
     return -np.inf if np.isnan(mean) else mean  # which no comparison would find the lowest

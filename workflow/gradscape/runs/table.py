@@ -46,34 +46,6 @@ def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     """
     rows = []
     for run in runs:
-        best, last = run.best, run.metrics.iloc[-1]
-        rows.append(
-            {
-                **{key: run.record[key] for key in ("study", "run", "parameters")},
-                **{key: run.settings[key] for key in ("model", "learning_rate", "seed")},
-                "variant": run.variant,
-                "flops": run.record.get("flops"),
-                "epochs": len(run.metrics),
-                "best_epoch": int(best["epoch"]),
-                **{
-                    key: best[key]
-                    for key in (
-                        "train_loss",
-                        "train_accuracy",
-                        "val_loss",
-                        "val_accuracy",
-                    )
-                },
-                "test_loss": run.test["test_loss"],
-                "test_accuracy": run.test["test_accuracy"],
-                "final_train_loss": last["train_loss"],
-                "final_train_accuracy": last["train_accuracy"],
-                "final_val_accuracy": last["val_accuracy"],
-                "final_test_accuracy": run.last_test["test_accuracy"],
-                "diverged": run.diverged,
-                "seconds_training": run.record["seconds_training"],
-                "images_per_second": run.record["images_per_second"],
-                **{name: run.settings[name] for name in FURTHER},
-            }
-        )
+        named = {"study": run.record.study, "run": run.record.run, "variant": run.variant}
+        rows.append(run.settings | run.scores | named)
     return pd.DataFrame(rows, columns=[*COLUMNS, *FURTHER])

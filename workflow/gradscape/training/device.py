@@ -8,11 +8,12 @@ import ctypes
 import os
 import warnings
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import torch
 
 from gradscape.base.errors import GradscapeError
+from gradscape.runs import record
 from gradscape.training.lease import lease
 
 # A CPU's own bf16 instructions, the fastest first, and how torch tells that it has them.
@@ -22,17 +23,8 @@ CPU_BF16 = {
 }
 
 
-@dataclass(frozen=True)
-class Backend:
-    """Two runs whose backends are equal and exact have the same bytes in metrics.csv."""
-
-    device: str
-    kind: str
-    precision: str
-    deterministic: bool
-    threads: int
-    torch: str
-    layout: str = "channels_last"
+class Backend(record.Backend):
+    """What is recorded of the device, and how to work with it."""
 
     @property
     def is_cuda(self) -> bool:

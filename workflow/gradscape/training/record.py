@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: its tables, its weights, and how it came about."""
+"""Tables and weights as files, and how a run came about: its code, versions and memory."""
 
 import csv
 import platform
@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write, sha256, write_record
-from gradscape.base.paths import RECORD, SEALED
+from gradscape.base.files import atomic_write
 from gradscape.models import sealed
+from gradscape.runs.record import Revision
 from gradscape.training.device import Backend
 
 
@@ -28,18 +28,8 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def finish(folder: Path, record: dict) -> None:
-    """Write a run's record, which seals its tables: from here on the run is finished."""
-    tables = {name: sha256(folder / name) for name in SEALED}
-    write_record(folder / RECORD, record | {"sha256": tables})
-
-
-def write_weights(path: Path, content: dict) -> None:
-    sealed.save(path, content)
-
-
 def read_weights(path: Path) -> dict:
-    """What `write_weights` wrote: a run's settings, its classes, its best and last weights.
+    """A run's `settings` and `classes`, the weights of its `best` and its `last` epoch.
 
     Raises `GradscapeError` for a missing or damaged file.
     """
@@ -53,7 +43,7 @@ def read_weights(path: Path) -> dict:
         ) from None
 
 
-def revision(here: Path = Path(__file__).parent) -> dict:
+def revision(here: Path = Path(__file__).parent) -> Revision:
     """The git commit of the code, and whether its tracked files were changed.
 
     Results do not count, because published ones are tracked as well.
@@ -67,9 +57,9 @@ def revision(here: Path = Path(__file__).parent) -> dict:
     try:
         code = (":(top)", ":(top,exclude)results")
         dirty = bool(git("status", "--porcelain", "--untracked-files=no", "--", *code))
-        return {"commit": git("rev-parse", "HEAD"), "dirty": dirty}
+        return Revision(git("rev-parse", "HEAD"), dirty)
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
+        return Revision(None, None)
 
 
 def versions() -> dict:

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gradscape.base.paths import RECORD
 from gradscape.data.store import Dataset
+from gradscape.models import sealed
 from gradscape.models.blocks import parameter_count, weights
+from gradscape.runs.record import Data, RunRecord, write
 from gradscape.spec.study import Run
 from gradscape.training import record
 from gradscape.training.history import History
@@ -88,7 +91,7 @@ def write_results(
         mean_absolute_gradient=np.array(history.gradients, dtype=np.float32),
         layer=np.array(list(weights(model))),
     )
-    record.write_weights(
+    sealed.save(
         out / "model.pt",
         {
             "settings": one_object_each(asdict(run.settings)),
@@ -98,35 +101,33 @@ def write_results(
         },
     )
     seconds = sum(row["seconds"] for row in history.timing)
-    record.finish(
-        out,
-        {
-            "study": run.study,
-            "run": run.name,
-            "varied": run.varied,
-            "settings": asdict(run.settings),
-            "data": {
-                "name": dataset.name,
-                "source": dataset.source,
-                "classes": len(dataset.classes),
-                "sha256": dataset.checksum,
-                "train": training.train.count,
-                "validation": training.validation.count,
-                "test": len(dataset.labels) - dataset.train,
-            },
-            "parameters": parameter_count(model),
-            "flops": training.flops,
-            "pretrained_sha256": training.weights_sha256,
-            "best_epoch": history.best["epoch"],
-            "diverged": history.epoch if history.diverged else None,
-            "backend": training.backend.key(),
-            "seconds_training": seconds,
-            "seconds_probing": history.seconds_probing,
-            "seconds_last_attempt": wall_seconds,
-            "images_per_second": training.train.count * len(history.timing) / seconds,
-            "peak_memory_bytes": record.peak_memory_bytes(training.backend),
-            "resumed": history.resumed,
-            "revision": record.revision(),
-            "versions": record.versions(),
-        },
+    finished = RunRecord(
+        study=run.study,
+        run=run.name,
+        varied=run.varied,
+        settings=asdict(run.settings),
+        data=Data(
+            name=dataset.name,
+            source=dataset.source,
+            classes=len(dataset.classes),
+            sha256=dataset.checksum,
+            train=training.train.count,
+            validation=training.validation.count,
+            test=len(dataset.labels) - dataset.train,
+        ),
+        parameters=parameter_count(model),
+        flops=training.flops,
+        pretrained_sha256=training.weights_sha256,
+        best_epoch=history.best["epoch"],
+        diverged=history.epoch if history.diverged else None,
+        backend=training.backend,
+        seconds_training=seconds,
+        seconds_probing=history.seconds_probing,
+        seconds_last_attempt=wall_seconds,
+        images_per_second=training.train.count * len(history.timing) / seconds,
+        peak_memory_bytes=record.peak_memory_bytes(training.backend),
+        resumed=history.resumed,
+        revision=record.revision(),
+        versions=record.versions(),
     )
+    write(out / RECORD, finished)
