@@ -11,11 +11,12 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
 import gradscape
-from conftest import ROOT, SMALL, same, succeed
+from conftest import ROOT, SMALL, TINY, same, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.cli import commands
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
+from gradscape.config.yaml import read_yaml
 from gradscape.data.store import load
 from gradscape.pipeline import jobs as dag
 from gradscape.spec.settings import SETTINGS, Settings, flags
@@ -246,6 +247,25 @@ def test_a_missing_configuration_is_one_sentence(monkeypatch):
     words[-1:] = ["config/demo.yaml", "runs"]
     arguments.mend(words)
     assert words[1] == "runs" and words[-1] == "config/demo.yaml"
+
+
+@pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
+def test_a_sites_partition_stays_beside_what_a_profile_asks_for(profile, tmp_path):
+    """A dry run shows what would be submitted."""
+    text = (ROOT / f"profiles/{profile}/profile.yaml").read_text()
+    assert read_yaml(ROOT / f"profiles/{profile}/profile.yaml")["set-resources"].keys() == {
+        "train",
+        "probe",
+    }
+    site = "default-resources: [slurm_partition=theirs, slurm_account=mine]\n"
+    for name, content in {"site": site, "ours": text.replace("logger:", "# ")}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(content)
+    (tmp_path / "config.yaml").write_text(TINY)
+    command = ["snakemake", "-n", "-s", ROOT / "Snakefile", "--configfile", "config.yaml"]
+    command += ["--workflow-profile", "ours", "--", "runs"]
+    said = succeed(*command, cwd=tmp_path, SNAKEMAKE_PROFILE=str(tmp_path / "site"))
+    assert "slurm_partition=theirs, slurm_account=mine" in said
 
 
 def event(event: LogEvent, **fields) -> logging.LogRecord:

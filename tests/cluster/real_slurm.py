@@ -17,7 +17,7 @@ PACKAGES = ["slurm-wlm", "munge"]
 
 # The memory is pretended too. A requeued job waits until its credential has expired, by
 # default two minutes. Jobs in the partition `urgent` put those of the other back into the
-# queue.
+# queue; `gpu` is the one that a site's profile names.
 SLURM_CONF = """\
 ClusterName=gradscape
 SlurmctldHost={host}(127.0.0.1)
@@ -47,6 +47,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory=64000 Gres=gpu:pretend:2
 PartitionName=normal Nodes={host} Default=YES PriorityTier=1
+PartitionName=gpu Nodes={host} PriorityTier=1
 PartitionName=urgent Nodes={host} PriorityTier=2
 """
 GRES_CONF = """\

@@ -279,11 +279,11 @@ def test_runs_as_one_job_array(repository, snakemake, scene):
     folders = (repository / "results" / "short" / "runs" / "degradation").iterdir()
     seeds = sorted(record(folder)["settings"]["seed"] for folder in folders)
     assert seeds == [0, 1], output
-    listed = slurm("squeue", "-h", "-t", "all", "-o", "%F %K").splitlines()
+    listed = slurm("squeue", "-h", "-t", "all", "-o", "%F %K %P").splitlines()
     tasks = sorted(line for line in listed if line.split()[1].isdigit())
     array = tasks[0].split()[0]
-    assert tasks == [f"{array} {number}" for number in (1, 2)]
-    scene("two runs as the tasks of one job array")
+    assert tasks == [f"{array} {number} gpu" for number in (1, 2)]
+    scene("two runs as the tasks of one job array, in the partition of the site's profile")
 
 
 @pytest.mark.parametrize(
