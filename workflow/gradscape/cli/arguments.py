@@ -153,7 +153,9 @@ def explained(option: Option, by_place: bool) -> str:
     """An option's help, with its default where that says something."""
     shown = option.unset or option.default
     says = "" if shown in (None, False, ()) or by_place else f" (default: {shown})"
-    text = f"{option.help}{' (required)' if option.required else says}"
+    known = ", ".join(names(option.named.kind)) if option.named and not option.help else ""
+    own = ", or path/file.py:function" if known and option.named.own else ""
+    text = f"{option.help}{known}{own}{' (required)' if option.required else says}"
     return text.replace("%", "%%").replace("`", "")
 
 

@@ -8,7 +8,6 @@ import shlex
 from json import dumps
 from pathlib import Path
 from typing import Annotated as A
-from typing import Literal
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import DATA, REPORT, TENSORBOARD, Results
@@ -17,7 +16,6 @@ from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
 from gradscape.config.schema import check_options, validate
 from gradscape.config.words import stored
-from gradscape.models import pretrained_files
 from gradscape.spec.options import Named, Unset
 from gradscape.spec.registry import check, find, names, short
 from gradscape.spec.settings import SETTINGS, Settings, flags
@@ -57,7 +55,9 @@ def data(
     )
 
 
-def weights(model: A[Literal[tuple(pretrained_files())], ""]) -> None:
+def weights(
+    model: A[str, Named("model"), "one with ImageNet weights"],
+) -> None:
     """download a network's ImageNet weights and check their hash"""
     from gradscape.base.files import folder_lock
     from gradscape.models.pretrained import download
@@ -126,7 +126,7 @@ def run_from(spec: dict, told: dict, settings: dict) -> Run:
 
 
 def probe(
-    probe: A[str, Named("probe"), f"{', '.join(names('probe'))}, or path/file.py:function"],
+    probe: A[str, Named("probe", own=True)],
     *,
     run: RunFolder,
     own: Own = (),
@@ -185,7 +185,7 @@ def figure(
 
 
 def table(
-    table: A[str, Named("table"), ", ".join(names("table"))],
+    table: A[str, Named("table")],
     *,
     out: A[Path, "CSV file to write"],
     runs: RunFolders = (),
@@ -271,7 +271,7 @@ def publish(
 
 
 def submission(
-    course: A[str, Named("course"), ", ".join(names("course"))],
+    course: A[str, Named("course")],
     *,
     student: A[str, "number, or as asked"],
     config: Config,

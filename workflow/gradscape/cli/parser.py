@@ -29,7 +29,8 @@ COMMANDS = {function.__name__: function for function in [*commands.COMMANDS, com
 USAGE = {"train": "%(prog)s --model MODEL --dataset DATASET --out FOLDER [OPTION …]"}
 
 
-def parser() -> Parser:
+def parser(command: str | None = None) -> Parser:
+    """The command line, with the arguments of all commands or of one."""
     top = Parser(
         prog="gradscape",
         usage="%(prog)s COMMAND …",
@@ -40,15 +41,18 @@ def parser() -> Parser:
     subparsers = top.add_subparsers(metavar="COMMAND", prog=top.prog, dest="command")
     for name, function in COMMANDS.items():
         about = {"description": function.__doc__, "usage": USAGE.get(name)}
-        add_arguments(subparsers.add_parser(name, help=function.__doc__, **about), function)
+        added = subparsers.add_parser(name, help=function.__doc__, **about)
+        if command not in COMMANDS or command == name:
+            add_arguments(added, function)
     return top
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; bad input ends in one sentence on stderr and exit code 2."""
     with interruptible(), unread_output(), one_sentence():
-        top = parser()
-        given = vars(top.parse_args(argv))
+        words = sys.argv[1:] if argv is None else argv
+        top = parser(next(iter(words), None))  # what is not called costs no start
+        given = vars(top.parse_args(words))
         name = given.pop("command")
         if name is None:
             top.print_help()
