@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gradscape.base.paths import RECORD, RUN_FILES
 from gradscape.claims.files import decide_studies
-from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.report.template import write_tex
@@ -142,8 +142,6 @@ def page_fill(pdf: Path) -> list[float]:
     A line in a column is filled if there is ink within three lines of it; wide figures fill
     both columns.
     """
-    import numpy as np
-
     dots, gap = 36, 36 / 2  # an inch, and three lines of it
     rendered = subprocess.run(
         ["pdftoppm", "-r", str(dots), "-gray", str(pdf)], capture_output=True, check=True
@@ -186,11 +184,6 @@ def limit(request):
     signal.alarm(0)
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    return copy_repository(tmp_path / "gradscape")
-
-
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory) -> Path:
     """A folder that all workers of this session have in common."""
@@ -211,12 +204,21 @@ def made_once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 @pytest.fixture(scope="session")
 def generated(shared) -> Path:
-    """A data folder that holds generated10."""
+    """A data folder that holds a tenth of generated10: scoring all of its test images takes
+    longer than a small training."""
+    return made_once(shared / "data", write_generated)
 
-    def make(folder: Path) -> None:
-        cli.main(["data", "generated10", "--out", str(folder / "generated10")])
 
-    return made_once(shared / "data", make)
+def write_generated(folder: Path) -> None:
+    from gradscape.data.datasets import acquire
+    from gradscape.data.store import Dataset, save
+
+    whole = acquire("generated10")
+    by_class = np.argsort(whole.labels[whole.train :], kind="stable").reshape(10, -1)
+    kept = np.r_[:1_000, whole.train + np.sort(by_class[:, :10].ravel())]
+    parts = (whole.images[kept], whole.labels[kept])
+    tenth = Dataset(whole.name, whole.source, whole.classes, 1_000, *parts)
+    save(tenth, folder / whole.name)
 
 
 @pytest.fixture(scope="session")
@@ -260,7 +262,6 @@ def write_run(
     varied=None,
 ):
     """A finished run with the wanted numbers."""
-    import numpy as np
     import pandas as pd
 
     varied = varied or {}

@@ -285,7 +285,7 @@ def test_testing_finds_the_runs_own_test_accuracy(probed_run, generated, capsys)
     cli.main(["test", "--run", str(probed_run), "--data", str(generated)])
     told = capsys.readouterr().out
     expected = pd.read_csv(probed_run / "test.csv")["test_accuracy"].iloc[0]
-    assert f"accuracy  {expected:.4f} on 1,000 test images" in told
+    assert f"accuracy  {expected:.4f} on 100 test images" in told
 
 
 def test_a_run_without_weights_is_named(generated, tmp_path):

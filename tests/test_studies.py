@@ -11,8 +11,9 @@ import pytest
 import torch
 import yaml
 
-from conftest import ROOT, TINY, reseal, run, write_document, write_run
+from conftest import ROOT, TINY, reseal, write_document, write_run
 from gradscape.base.errors import GradscapeError
+from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
 from gradscape.models import build, pretrained_files
@@ -267,13 +268,18 @@ def test_without_weights_everything_else_goes_on(weights, tmp_path):
     assert "Unfinished" not in text
 
 
-def test_a_download_that_fails_says_what_to_do(tmp_path):
-    done = run(
-        "gradscape", "weights", "vgg11-bn", cwd=tmp_path, https_proxy="http://[::1]:9"
-    )
-    assert done.returncode == 2
-    assert "the download of its weights failed" in done.stderr
-    assert "name it as weights" in done.stderr and "Traceback" not in done.stderr
+def test_a_download_that_fails_says_what_to_do(tmp_path, monkeypatch, capsys):
+    def refuse(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["weights", "vgg11-bn"])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert "the download of its weights failed" in said
+    assert "name it as weights" in said and "Traceback" not in said
     assert not list(tmp_path.rglob("*.pth"))
 
 
