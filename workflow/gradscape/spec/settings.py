@@ -259,7 +259,7 @@ def options_of_settings() -> Iterator[Option]:
         yield replace(made, unset="the model's") if is_models else made
 
 
-MODEL_SETTINGS = [field.name for field in fields(Architecture)]
+MODEL_SETTINGS = [*(field.name for field in fields(Architecture)), "freeze"]
 SETTINGS = {option.name: option for option in options_of_settings()}
 DEFAULTS = {name: o.default for name, o in SETTINGS.items() if not o.required}
 
