@@ -410,6 +410,13 @@ def test_a_claim_about_no_planned_run_is_named_before_any_job(
     jobs.experiment(cut)
 
 
+def test_a_file_of_claims_serves_a_smaller_grid_than_it_was_written_for():
+    config = tiny()
+    config["studies"]["tiny"]["claims"] = "report/claims/degradation.yaml"
+    claims = jobs.experiment(config).studies["tiny"].claims
+    assert claims["vgg38-does-not-train"]["left"]["where"]["model"] == "vgg38"
+
+
 def test_no_name_is_ever_parsed(tmp_path, monkeypatch):
     """Values that contain the separators of names, and a model whose name has `_seed`."""
     monkeypatch.chdir(tmp_path)

@@ -3,29 +3,45 @@
 from collections.abc import Iterator
 
 from gradscape.base.errors import GradscapeError, suggest
-from gradscape.base.paths import locate
+from gradscape.base.paths import CONFIGS, locate
 from gradscape.config.expand import expand_runs
 from gradscape.config.experiment import Experiment, resolve
 from gradscape.config.yaml import read_yaml
-from gradscape.spec.study import Run, matches
+from gradscape.spec.study import Run, Study, matches
 
 
 def check_claimed(experiment: Experiment, config: dict) -> None:
-    """Raise `GradscapeError` for a claim about runs that neither the configuration plans
-    nor any that `config` extends: it may be a cut of that one, and a claim of which runs
-    are cut away is not measured, but not wrong either."""
+    """Raise `GradscapeError` for a claim about runs that nobody plans: neither the
+    configuration, nor one that `config` extends, nor one of gradscape's with the same file
+    of claims. A configuration may be cut down from these; a claim of which runs are cut
+    away is not measured, but not wrong either."""
     for study in experiment.studies.values():
-        sides = [
-            (f"config: studies.{study.name}.claims.{name}.{side}.where", claim[side])
-            for name, claim in study.claims.items()
-            for side in ("left", "right")
-            if isinstance(claim[side], dict)
-        ]
-        unplanned = [(at, side) for at, side in sides if missing(side["where"], study.runs)]
-        runs = [*study.runs, *uncut(study.name, config)] if unplanned else []
-        for at, side in unplanned:
-            if sentence := missing(side["where"], runs):
-                raise GradscapeError(f"{at}{sentence}")
+        file = experiment.config["studies"][study.name].get("claims")
+        runs, others = [*study.runs], uncut(config)
+        for at, where in wanted(study):
+            while (sentence := missing(where, runs)) and (whole := next(others, None)):
+                for name, given in whole.get("studies", {}).items():
+                    if name == study.name or given.get("claims") == file:
+                        runs += expand_runs(name, given, whole.get("defaults", {}))
+            if sentence:
+                raise GradscapeError(f"config: studies.{study.name}.claims.{at}{sentence}")
+
+
+def wanted(study: Study) -> Iterator[tuple[str, dict]]:
+    """Which runs each side of a study's claims is about."""
+    for name, claim in study.claims.items():
+        for side in ("left", "right"):
+            if isinstance(claim[side], dict):
+                yield f"{name}.{side}.where", claim[side]["where"]
+
+
+def uncut(config: dict) -> Iterator[dict]:
+    """The configurations that one extends, and gradscape's own."""
+    while "extends" in config:
+        config = read_yaml(locate(config["extends"]))
+        yield resolve(config)
+    for name in ("config.yaml", "engine.yaml"):
+        yield resolve(read_yaml(CONFIGS / name))
 
 
 def missing(where: dict, runs: list[Run]) -> str:
@@ -40,12 +56,3 @@ def missing(where: dict, runs: list[Run]) -> str:
     if any(matches(run.traits, where) for run in runs):
         return ""
     return f": no run of the study has all of {where}"
-
-
-def uncut(study: str, config: dict) -> Iterator[Run]:
-    """A study's runs in each of the configurations that one extends."""
-    while "extends" in config:
-        config = read_yaml(locate(config["extends"]))
-        whole = resolve(config)
-        if given := whole.get("studies", {}).get(study):
-            yield from expand_runs(study, given, whole.get("defaults", {}))
