@@ -13,7 +13,6 @@ from torch import nn
 from conftest import SMALL
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.calibration import expected_calibration_error, reliability
-from gradscape.claims.metrics import METRICS
 from gradscape.claims.verdicts import decide
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
@@ -29,6 +28,7 @@ from gradscape.probes.predictions import predictions
 from gradscape.probes.trained import Trained
 from gradscape.report import prose as words
 from gradscape.runs.run import FinishedRun
+from gradscape.spec.registry import find
 from gradscape.spec.study import Figure, Run
 from gradscape.training.record import write_csv
 from gradscape.training.train import train
@@ -296,10 +296,10 @@ def test_expected_calibration_error_of_a_table_by_hand():
 
 def test_claims_can_ask_for_the_calibration_error(trained, tmp_path):
     _, finished = trained
-    error = METRICS["calibration_error"]([finished])
+    error = find("metric", "calibration_error")([finished])
     assert error == expected_calibration_error(finished.probe("predictions"))
     (tmp_path / "run.json").write_text((finished.path / "run.json").read_text())
-    assert METRICS["calibration_error"]([FinishedRun(tmp_path)]) is None
+    assert find("metric", "calibration_error")([FinishedRun(tmp_path)]) is None
 
 
 def test_overconfidence_is_a_mean_over_images_with_their_interval(trained, monkeypatch):

@@ -10,7 +10,6 @@ from torch import nn
 
 from conftest import SMALL, reseal, write_run
 from gradscape.base.errors import GradscapeError
-from gradscape.claims.metrics import METRICS
 from gradscape.data.store import load
 from gradscape.figures.drawing import draw
 from gradscape.figures.phase import ended, points_of
@@ -28,6 +27,8 @@ from gradscape.probes.trainability import (
 )
 from gradscape.probes.trained import Trained, with_statistics_of
 from gradscape.runs.run import FinishedRun
+from gradscape.spec.registry import find
+from gradscape.spec.registry import names as metrics
 from gradscape.spec.study import Figure, Run
 from gradscape.training.landscape import along, step_sizes
 from gradscape.training.train import train
@@ -82,11 +83,11 @@ def test_the_laws_are_read_from_the_signals_table(tmp_path):
         "predicted_gradient_mean_square": 1.0,
     }
     run = with_probe(write_run(tmp_path, "vgg38-bn-rc"), "signal", table)
-    measured = {name: METRICS[name]([run]) for name in METRICS}
+    measured = {name: find("metric", name)([run]) for name in metrics("metric")}
     assert measured["gradient_growth"] == pytest.approx(1.5)
     assert measured["gradient_range"] == pytest.approx(2)
     with_probe(run, "signal", table | {"gradient_mean_square": [0.0, *gradients[1:]]})
-    assert METRICS["gradient_range"]([run]) == pytest.approx(2)  # zero is no decade
+    assert find("metric", "gradient_range")([run]) == pytest.approx(2)  # zero is no decade
     assert measured["image_share"] == pytest.approx(1e-3 / 4)
     share = np.log10(100 / 1.5) / np.log10(40 / 1.5**2)
     assert measured["reduction_share"] == pytest.approx(share)
@@ -118,7 +119,7 @@ def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
         betas.append(float((matrix @ gradient).norm() / gradient.norm()))
     loss, distance = (np.stack([pair[i] for pair in probed]) for i in (0, 1))
     run = write_run(tmp_path, "vgg-a", losses=(1.0,), accuracies=(0.1,))
-    assert METRICS["batch_sharpness"]([run]) is None
+    assert find("metric", "batch_sharpness")([run]) is None
     steps = run.steps | {
         "steps_per_epoch": 4,
         "probed_step": np.arange(1, 9),
@@ -131,8 +132,8 @@ def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
     np.savez(run.path / "steps.npz", **steps)
     run = reseal(run.path)
     expected = np.mean(curvatures) * 0.05
-    assert METRICS["batch_sharpness"]([run]) == pytest.approx(expected)
-    assert METRICS["beta_at_0.1"]([run]) == pytest.approx(np.median(betas))
+    assert find("metric", "batch_sharpness")([run]) == pytest.approx(expected)
+    assert find("metric", "beta_at_0.1")([run]) == pytest.approx(np.median(betas))
 
 
 # Probes
@@ -217,10 +218,10 @@ def test_a_block_without_a_branch_is_not_missed(generated, tmp_path):
 def test_the_loss_of_a_block_is_the_median(tmp_path):
     table = {"block": ["none", "a", "b", "c"], "accuracy": [0.4, 0.1, 0.3, 0.2]}
     run = with_probe(write_run(tmp_path, "vgg38-rc"), "lesion", table)
-    assert METRICS["lesion_loss"]([run]) == pytest.approx(1 - 0.19 / 0.39)
+    assert find("metric", "lesion_loss")([run]) == pytest.approx(1 - 0.19 / 0.39)
     table["accuracy"] = [0.015, 0.01, 0.015, 0.01]  # nothing learned, so nothing to lose
     run = with_probe(write_run(tmp_path, "vgg38-bn"), "lesion", table)
-    assert METRICS["lesion_loss"]([run]) is None
+    assert find("metric", "lesion_loss")([run]) is None
 
 
 def test_a_normalised_network_is_as_curved_with_larger_filters():
@@ -252,11 +253,11 @@ def test_a_run_is_probed_for_what_trainability_needs(probed):
     _, finished = probed
     table = finished.probe("trainability").set_index(["moment", "quantity"])
     assert (table.loc[("last", "moved")]["value"] > 0.99).all()
-    epsilon = METRICS["initial_share_below_epsilon"]([finished])
-    assert epsilon == METRICS["share_below_epsilon"]([finished]) == 0
-    assert -1 <= METRICS["gradient_cosine"]([finished]) <= 1
-    assert 1 < METRICS["effective_rank"]([finished]) <= 20
-    assert 0 < METRICS["relative_distance"]([finished]) < 1
+    epsilon = find("metric", "initial_share_below_epsilon")([finished])
+    assert epsilon == find("metric", "share_below_epsilon")([finished]) == 0
+    assert -1 <= find("metric", "gradient_cosine")([finished]) <= 1
+    assert 1 < find("metric", "effective_rank")([finished]) <= 20
+    assert 0 < find("metric", "relative_distance")([finished]) < 1
 
 
 def test_each_test_image_is_kept_with_class_and_confidence(probed, tmp_path):
@@ -286,7 +287,7 @@ def test_training_images_are_scored_as_validation_images_are(probed, generated, 
     assert clean["clean_train_loss"] == pytest.approx(loss, rel=1e-5)
     assert finished.test["clean_train_loss"] == clean["clean_train_loss"]
     gap = clean["clean_train_accuracy"] - clean["val_accuracy"]
-    assert METRICS["clean_gap"]([finished]) == pytest.approx(gap)
+    assert find("metric", "clean_gap")([finished]) == pytest.approx(gap)
     other = replace(SMALL, model="vgg08", epochs=2, augmentation="none")
     runs = []
     for name, wanted in (("off", None), ("on", 30)):
@@ -295,7 +296,7 @@ def test_training_images_are_scored_as_validation_images_are(probed, generated, 
     off, on = (torch.load(r.path / "model.pt", weights_only=True) for r in runs)
     assert all(torch.equal(off["last"][key], on["last"][key]) for key in off["last"])
     assert runs[1].metrics[runs[0].metrics.columns].equals(runs[0].metrics)
-    assert METRICS["clean_gap"](runs[:1]) is None
+    assert find("metric", "clean_gap")(runs[:1]) is None
 
 
 # Smoothness
@@ -329,7 +330,7 @@ def test_smoothness_per_gradient_norm_and_along_the_own_step(tmp_path):
         "median_step_loss": 1,
     }
     for name, value in expected.items():
-        assert METRICS[name]([run]) == pytest.approx(value), name
+        assert find("metric", name)([run]) == pytest.approx(value), name
 
 
 def test_two_networks_are_compared_where_their_losses_are_equal(tmp_path):
@@ -338,15 +339,17 @@ def test_two_networks_are_compared_where_their_losses_are_equal(tmp_path):
     plain = along_loss(tmp_path, "vgg-a", np.linspace(2.3, 2, 200), lambda loss: loss**3)
     losses = np.linspace(2.3, 0.5, 200)
     other = along_loss(tmp_path, "vgg-a-bn", losses, lambda loss: 1.5 * loss**3)
-    medians = [METRICS["median_definition_gradient"]([run]) for run in (plain, other)]
+    medians = [
+        find("metric", "median_definition_gradient")([run]) for run in (plain, other)
+    ]
     assert medians[1] < medians[0]
     for name in ("definition_gradient", "relative_definition_gradient", "step_gradient"):
         for runs in ([plain, other], [other, plain]):
-            ratio = METRICS[f"{name}_at_equal_loss"](runs)
+            ratio = find("metric", f"{name}_at_equal_loss")(runs)
             assert ratio == pytest.approx(1.5, rel=0.05), name
     far = along_loss(tmp_path, "vgg-a", np.linspace(9, 8, 200), np.square, rate=1e-2)
     below = along_loss(tmp_path, "vgg-a-bn", losses, np.square, rate=1e-2)
-    assert METRICS["definition_gradient_at_equal_loss"]([far, below]) is None
+    assert find("metric", "definition_gradient_at_equal_loss")([far, below]) is None
 
 
 def test_proxies_at_each_lag_over_the_gradients_norm(dataset_run):
@@ -355,11 +358,11 @@ def test_proxies_at_each_lag_over_the_gradients_norm(dataset_run):
     for lag in (1, 5):
         changes = steps[f"gradient_distance_lag{lag}"][start:]
         norms = steps["gradient_norm"][start:]
-        absolute = METRICS[f"median_proxy_gradient_lag{lag}"]([dataset_run])
-        relative = METRICS[f"median_relative_proxy_gradient_lag{lag}"]([dataset_run])
+        absolute = find("metric", f"median_proxy_gradient_lag{lag}")([dataset_run])
+        relative = find("metric", f"median_relative_proxy_gradient_lag{lag}")([dataset_run])
         assert absolute == pytest.approx(np.median(changes))
         assert relative == pytest.approx(np.median(changes / norms))
-    own = METRICS["median_relative_proxy_gradient"]([dataset_run])
+    own = find("metric", "median_relative_proxy_gradient")([dataset_run])
     assert own == pytest.approx(
         np.median((steps["gradient_distance"] / steps["gradient_norm"])[start:])
     )
@@ -385,7 +388,7 @@ def test_filters_are_correlated_with_their_start(tmp_path):
         for moment, weights in (("initialisation", before), ("best", after))
     ]
     run = with_probe(write_run(tmp_path, "convnet"), "filters", pd.concat(parts))
-    assert METRICS["filter_correlation"]([run]) == pytest.approx(0)
+    assert find("metric", "filter_correlation")([run]) == pytest.approx(0)
 
 
 # The figure
@@ -428,8 +431,8 @@ def test_weights_below_epsilon_are_counted_where_there_is_one(tmp_path):
     gradients = (1e-12, 1e-9, 2e-8, 1e-3)
     adam = write_run(tmp_path, "vgg38", gradients=gradients)
     sgd = write_run(tmp_path, "vgg38", gradients=gradients, varied={"optimiser": "sgd"})
-    assert METRICS["share_below_epsilon"]([adam]) == 0.5
-    assert METRICS["share_below_epsilon"]([sgd]) is None
+    assert find("metric", "share_below_epsilon")([adam]) == 0.5
+    assert find("metric", "share_below_epsilon")([sgd]) is None
 
 
 def trained_once(settings, generated, folder) -> Trained:

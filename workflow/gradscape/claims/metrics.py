@@ -213,6 +213,7 @@ def gradient_decades(column: str):
     return metric
 
 
+# A key with words in braces stands for a metric for each word, which its function makes.
 METRICS = {
     "final_train_loss": lambda runs: final_losses([only(runs)])[0],
     # Not a number is the worst loss, never the lowest, and never the best accuracy.
@@ -229,36 +230,17 @@ METRICS = {
     "parameters": lambda runs: only(runs).record.parameters,
     "gradient_ratio": gradient_ratio,
     "mean_band_width": mean_band_width,
-    "median_proxy_loss": median_width("proxy", "loss"),
-    "median_proxy_gradient": median_width("proxy", "gradient"),
-    "median_proxy_beta": median_width("proxy", "beta"),
-    "median_definition_loss": median_width("definition", "loss"),
-    "median_definition_gradient": median_width("definition", "gradient"),
-    "median_definition_beta": median_width("definition", "beta"),
-    "median_proxy_gradient_lag1": median_width("proxy", "gradient", 1),
-    "median_proxy_gradient_lag5": median_width("proxy", "gradient", 5),
-    "median_proxy_gradient_lag20": median_width("proxy", "gradient", 20),
-    "median_step_loss": median_width("step", "loss"),
-    "median_step_gradient": median_width("step", "gradient"),
-    "median_step_beta": median_width("step", "beta"),
-    "median_relative_proxy_gradient": median_width("proxy", "relative_gradient"),
-    "median_relative_proxy_gradient_lag1": median_width("proxy", "relative_gradient", 1),
-    "median_relative_proxy_gradient_lag5": median_width("proxy", "relative_gradient", 5),
-    "median_relative_proxy_gradient_lag20": median_width("proxy", "relative_gradient", 20),
-    "median_relative_definition_gradient": median_width("definition", "relative_gradient"),
-    "median_relative_step_gradient": median_width("step", "relative_gradient"),
-    "proxy_gradient_at_equal_loss": at_equal_loss("proxy", "gradient"),
-    "definition_loss_at_equal_loss": at_equal_loss("definition", "loss"),
-    "definition_gradient_at_equal_loss": at_equal_loss("definition", "gradient"),
-    "definition_beta_at_equal_loss": at_equal_loss("definition", "beta"),
-    "step_loss_at_equal_loss": at_equal_loss("step", "loss"),
-    "step_gradient_at_equal_loss": at_equal_loss("step", "gradient"),
-    "step_beta_at_equal_loss": at_equal_loss("step", "beta"),
-    "relative_proxy_gradient_at_equal_loss": at_equal_loss("proxy", "relative_gradient"),
-    "relative_definition_gradient_at_equal_loss": at_equal_loss(
-        "definition", "relative_gradient"
+    "median_{proxy,definition,step}_{loss,beta}": median_width,
+    "median_{,relative_}{proxy,definition,step}_gradient": lambda relative, kind: (
+        median_width(kind, f"{relative}gradient")
     ),
-    "relative_step_gradient_at_equal_loss": at_equal_loss("step", "relative_gradient"),
+    "median_{,relative_}proxy_gradient_lag{1,5,20}": lambda relative, lag: median_width(
+        "proxy", f"{relative}gradient", int(lag)
+    ),
+    "{definition,step}_{loss,beta}_at_equal_loss": at_equal_loss,
+    "{,relative_}{proxy,definition,step}_gradient_at_equal_loss": lambda relative, kind: (
+        at_equal_loss(kind, f"{relative}gradient")
+    ),
     "beta_at_0.1": beta_at(0.1),
     "batch_sharpness": of_one(theory.batch_sharpness),
     "largest_eigenvalue": curvature("largest_eigenvalue"),
@@ -276,10 +258,12 @@ METRICS = {
     "residual_deviation": of_one(theory.residual_deviation),
     "reduction_share": of_one(theory.reduction_share),
     "image_share": of_one(theory.image_share),
-    "gradient_cosine": trainability("gradient_cosine", "initialisation"),
-    "trained_gradient_cosine": trainability("gradient_cosine", "last"),
-    "effective_rank": trainability("effective_rank", "initialisation"),
-    "trained_effective_rank": trainability("effective_rank", "last"),
+    "{gradient_cosine,effective_rank}": lambda quantity: trainability(
+        quantity, "initialisation"
+    ),
+    "trained_{gradient_cosine,effective_rank}": lambda quantity: trainability(
+        quantity, "last"
+    ),
     "relative_distance": trainability("relative_distance", "last", np.median),
     "share_moved": trainability("moved", "last"),
     "initial_share_below_epsilon": of_one(theory.initial_share_below_epsilon),

@@ -4,11 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
 
-from gradscape.claims.metrics import METRICS
 from gradscape.claims.theory import SMALLEST
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.labels import setting_label
+from gradscape.spec.registry import find
 from gradscape.spec.study import Figure
 
 PROBES = ["signal", "trainability"]
@@ -86,7 +86,7 @@ def points_of(runs: list[FinishedRun]) -> dict[str, np.ndarray]:
 def coordinates(group: list[FinishedRun]) -> np.ndarray:
     """Image share, decades, cosine and training loss, means over seeds. What was not
     measured is NaN."""
-    rows = [[METRICS[name]([run]) for name in COORDINATES] for run in group]
+    rows = [[find("metric", name)([run]) for name in COORDINATES] for run in group]
     table = np.array(rows, dtype=float)
     table[:, 0] = np.log(table[:, 0])
     means = table.mean(axis=0)

@@ -13,9 +13,11 @@ In place of most of these names, `path/file.py:function` names one of the user's
 """
 
 import ast
+import re
 from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +26,7 @@ from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import COURSES, PACKAGE
 from gradscape.spec.options import Option, options_of
 
+BRACES = re.compile(r"\{(.*?)\}")
 # For each kind, the files and the table in them; without one, the file names the function.
 TABLES = {
     "model": ("models/*.py", "MODELS"),
@@ -77,8 +80,21 @@ def names(kind: str) -> dict[str, Path]:
                 found[path.stem] = path
         elif f"\n{table} = {{" in text:  # parsing takes longer
             entries = constants(path)[table]
-            found |= {key.value: path for key in entries.keys}
+            found |= {name: path for key in entries.keys for name in spelt(key.value)}
     return found
+
+
+def spelt(key: str) -> dict[str, tuple[str, ...]]:
+    """The names that a table's key stands for, with what each takes of its braces.
+
+    >>> spelt("widest"), spelt("median_{loss,beta}")
+    ({'widest': ()}, {'median_loss': ('loss',), 'median_beta': ('beta',)})
+    """
+    fixed, choices = BRACES.split(key)[::2], BRACES.findall(key)
+    return {
+        fixed[0] + "".join(map(str.__add__, words, fixed[1:])): words
+        for words in product(*(choice.split(",") for choice in choices))
+    }
 
 
 def is_custom(name: str) -> bool:
@@ -138,7 +154,13 @@ def find(kind: str, name: str) -> Any:
         return getattr(own_module(path), short(name))
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     module = import_module(".".join(parts))
-    return getattr(module, name) if table is None else getattr(module, table)[name]
+    if table is None:
+        return getattr(module, name)
+    entries = getattr(module, table)
+    if name in entries:
+        return entries[name]
+    chosen = ((make, spelt(key)) for key, make in entries.items())
+    return next(make(*words[name]) for make, words in chosen if name in words)
 
 
 @cache
