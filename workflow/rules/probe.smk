@@ -1,4 +1,4 @@
-# What is measured on a trained network, from its weights and its training images.
+# A measurement on a trained network, from its weights and its training images.
 #   needs  the run's weights, the dataset
 #   makes  results/<config>/runs/<study>/<run>/probes/<probe>.csv
 

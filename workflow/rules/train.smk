@@ -40,7 +40,7 @@ rule train:
         gpu=dag.gpus,
     params:
         spec=dag.run_spec,
-        weights=dag.weights_option,
+        weights=jobs.weights_option,
         data=jobs.data_folder,
         out=jobs.folder,
     message:

@@ -1,4 +1,4 @@
-"""What went wrong with a job on a cluster and what to do, in one sentence."""
+"""One sentence about a job that failed on a cluster: why, and what to do."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ LITTLE = 2**20  # bytes: a disk with less is full
 OWN = "gradscape: "
 FULL = "No space left on device"
 
-# What schedulers, kernels and Snakemake write, and what it means; the first match counts.
+# Words of schedulers, kernels and Snakemake, and their meaning; the first match counts.
 ADVICE = {
     r"No such file or directory: '(sacct|sinfo|sbatch)'|sbatch: (command )?not found": (
         "there is no Slurm on this machine (no sbatch on PATH); "

@@ -16,7 +16,7 @@ from snakemake_logger_plugin_gradscape.forecast import Forecast
 
 FORMAT = "{desc} {bar:20} {n_fmt}/{total_fmt} jobs, {elapsed}{postfix}"
 TRAIN = "train"
-# What Snakemake adds to a job's failure, which has its own line.
+# Snakemake adds these to a job's failure, which has its own line.
 ECHOES = ("CalledProcessError in file", "Exiting because a job execution failed")
 ECHOES += ("At least one job did not complete successfully",)
 

@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def is_mine(self, word: str) -> bool:
-        """Is the word for this parser, and not for the command that it stands before?"""
+        """Tell whether a word is for this parser, not for the command that it precedes."""
         return word != "--" and (self._subparsers is None or word.startswith("-"))
 
     def _check_value(self, action: argparse.Action, value) -> None:

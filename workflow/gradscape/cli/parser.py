@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """What the user can mend, as one sentence instead of a traceback."""
+    """Say what the user can mend in one sentence instead of a traceback."""
     try:
         yield
     except GradscapeError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gradscape.base.errors import GradscapeError, suggest
-from gradscape.base.paths import CONFIGS, locate
+from gradscape.base.paths import TEMPLATES, locate
 from gradscape.config.expand import expand_runs
 from gradscape.config.experiment import Experiment, resolve
 from gradscape.config.yaml import read_yaml
@@ -11,24 +11,25 @@ from gradscape.spec.study import Run, Study, matches
 
 
 def check_claimed(experiment: Experiment, config: dict) -> None:
-    """Raise `GradscapeError` for a claim about runs that nobody plans: neither the
-    configuration, nor one that `config` extends, nor one of gradscape's with the same file
-    of claims. A configuration may be cut down from these; a claim of which runs are cut
-    away is not measured, but not wrong either."""
+    """Raise `GradscapeError` for a claim about runs that neither the configuration plans
+    nor one that `config` extends: it may be cut down from that, and a claim of which runs
+    are cut away is not measured, but not wrong either. Likewise gradscape's own files of
+    claims, which are written for its full studies, serve any cut of them."""
     for study in experiment.studies.values():
         file = experiment.config["studies"][study.name].get("claims")
+        if isinstance(file, str) and locate(file).resolve().is_relative_to(TEMPLATES):
+            continue
         runs, others = [*study.runs], uncut(config)
         for at, where in wanted(study):
             while (sentence := missing(where, runs)) and (whole := next(others, None)):
-                for name, given in whole.get("studies", {}).items():
-                    if name == study.name or given.get("claims") == file:
-                        runs += expand_runs(name, given, whole.get("defaults", {}))
+                if given := whole.get("studies", {}).get(study.name):
+                    runs += expand_runs(study.name, given, whole.get("defaults", {}))
             if sentence:
                 raise GradscapeError(f"config: studies.{study.name}.claims.{at}{sentence}")
 
 
 def wanted(study: Study) -> Iterator[tuple[str, dict]]:
-    """Which runs each side of a study's claims is about."""
+    """The `where` of each side of a study's claims, and its key."""
     for name, claim in study.claims.items():
         for side in ("left", "right"):
             if isinstance(claim[side], dict):
@@ -36,12 +37,10 @@ def wanted(study: Study) -> Iterator[tuple[str, dict]]:
 
 
 def uncut(config: dict) -> Iterator[dict]:
-    """The configurations that one extends, and gradscape's own."""
+    """The configurations that one extends, the nearest first."""
     while "extends" in config:
         config = read_yaml(locate(config["extends"]))
         yield resolve(config)
-    for name in ("config.yaml", "engine.yaml"):
-        yield resolve(read_yaml(CONFIGS / name))
 
 
 def missing(where: dict, runs: list[Run]) -> str:

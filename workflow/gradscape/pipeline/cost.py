@@ -1,4 +1,4 @@
-"""What a configuration costs, before it runs: device-hours, disk and the longest chain.
+"""The cost of a configuration, before it runs: device-hours, disk and the longest chain.
 
 The times were measured, on the configuration's own finished runs and on those kept in
 `results/published/`. For a kind of device that has none, they are guesses, and said to be.
@@ -60,7 +60,7 @@ def estimated_seconds(settings: Settings) -> float:
 
 
 def disk_bytes(settings: Settings) -> int:
-    """What a run leaves on disk: its best and last weights, and the loss of every step."""
+    """The size of what a run leaves: its best and last weights, every step's loss."""
     tensors = network_of(settings).state_dict().values()
     weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     return 2 * weights + 4 * steps(settings)

@@ -1,4 +1,4 @@
-"""Which code files a job's result depends on: its module, what that imports, and so on.
+"""The code files that a job's result depends on: its module, what that imports, and so on.
 
 They are inputs of the job, compared by content, so that a change in a network trains its
 runs again and a change in a figure draws that figure again. They are read from the source
@@ -67,7 +67,7 @@ def closure(starts: list[Path], left_out: Callable[[Path], bool]) -> list[Path]:
 
 
 def has_no_effect(path: Path) -> bool:
-    """Is a module one that no result depends on?"""
+    """Tell whether no result depends on a module."""
     if not path.is_relative_to(PACKAGE):
         return False
     name = path.relative_to(PACKAGE).with_suffix("").as_posix()

@@ -1,4 +1,4 @@
-"""What each rule reads, according to the configuration; the rules contain no functions."""
+"""The input and parameter functions of the rules, which contain none themselves."""
 
 import json
 import os
@@ -67,12 +67,10 @@ def set_job_environment() -> None:
     PYTHONPATH also reaches jobs inside conda environments. PATH makes `python` the one that
     runs Snakemake, activated or not; a conda environment's own comes before it.
     """
-    for variable, folder in (
-        ("PYTHONPATH", str(PACKAGE.parent)),
-        ("PATH", str(Path(sys.executable).parent)),
-    ):
+    found = {"PYTHONPATH": PACKAGE.parent, "PATH": Path(sys.executable).parent}
+    for variable, folder in found.items():
         others = os.environ.get(variable, "").split(os.pathsep)
-        os.environ[variable] = os.pathsep.join([folder, *filter(None, others)])
+        os.environ[variable] = os.pathsep.join([str(folder), *filter(None, others)])
 
 
 def folder(wildcards, output) -> str:
@@ -89,13 +87,17 @@ def data_folder(wildcards, input) -> str:
     return str(Path([*input.data, *input.own][0]).parents[1])
 
 
+def weights_option(wildcards, input) -> list[str]:
+    return [word for path in input.weights for word in ("--weights", path)]
+
+
 def run_folders(wildcards, input) -> list[str]:
     return [str(Path(path).parent) for path in input.runs if Path(path).name == RECORD]
 
 
 @cache
 def has_driver() -> bool:
-    """Is there a GPU to ask for? torch knows, but takes seconds to load."""
+    """Tell whether there is a GPU to ask for. torch knows, but takes seconds to load."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(map(os.path.exists, DRIVERS))
 
@@ -146,10 +148,6 @@ class Dag:
 
     def run_spec(self, wildcards) -> str:
         return json.dumps(self._run(wildcards).spec)
-
-    def weights_option(self, wildcards) -> list[str]:
-        weights = self.experiment.pretrained(self._run(wildcards))
-        return ["--weights", str(weights)] if weights else []
 
     def weights(self, wildcards) -> list[str]:
         weights = self.experiment.pretrained(self._run(wildcards))
@@ -218,7 +216,7 @@ class Dag:
         return json.dumps(self._probe(wildcards).options)
 
     def own_programs(self, wildcards) -> list[str]:
-        """What a run's settings name of the user's own, which the probe may thus call."""
+        """The user's own files that a run's settings name: the probe may call these."""
         own = filter(is_custom, map(str, vars(self._run(wildcards).settings).values()))
         return [word for name in own for word in ("--own", name)]
 
@@ -287,7 +285,7 @@ class Dag:
         return self._records(self.experiment.runs)
 
     def files(self, runs: list[Run]) -> list[str]:
-        """What runs and their probes write last."""
+        """The files that runs and their probes write last."""
         return self._records(runs) + self._probe_files(runs)
 
     def figures(self, wildcards=None) -> list[str]:
@@ -317,14 +315,14 @@ class Dag:
         return list(map(str, [*pdfs, self.results.page, self.results.claims_csv]))
 
     def template(self, wildcards) -> list[str]:
-        """What a document is written from, besides what was measured."""
+        """A document's sources, besides what was measured."""
         files = [Path(f) for study in self._studies(wildcards) for f in study.files]
         files += [TEMPLATES / "references.bib", *TEMPLATES.glob("*.j2")]
         files += (TEMPLATES / "parts").glob("*.j2")
         return sorted({*map(nearby, files), *dependencies.of("report/template")})
 
     def page_template(self, wildcards) -> list[str]:
-        """What the HTML page is written from, besides what was measured."""
+        """The HTML page's sources, likewise."""
         page = {nearby(PAGE), *dependencies.of("report/page")}
         return sorted(page | {*self.template(wildcards)})
 
@@ -336,7 +334,7 @@ class Dag:
         return [run for run in runs if not self.experiment.left_out(run)]
 
     def _records(self, runs: list[Run]) -> list[str]:
-        """What each run writes last, in place of all it writes: a fifth of the DAG."""
+        """The file that each run writes last, for all of them: a fifth of the DAG."""
         possible = self._possible(runs)
         return [str(self.results.record(run.study, run.name)) for run in possible]
 
@@ -346,5 +344,5 @@ class Dag:
 
 
 def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
-    """What these settings of a run name, as kinds and names of the registry."""
+    """The functions that these settings of a run name, as the registry's kind and name."""
     return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]

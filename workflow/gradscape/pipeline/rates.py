@@ -40,7 +40,7 @@ def passes_per_step(settings: Settings) -> float:
 
 @dataclass(frozen=True)
 class Measured:
-    """What finished runs took on one kind of device, or on all whose name starts like it.
+    """The time of finished runs on one kind of device, or on all whose name starts like it.
 
     `seconds_per_image` is by model, its width, channels and size of the images, requested
     precision and CPU threads, and the quickest run's: other work on the machine slows a run
@@ -63,7 +63,7 @@ class Measured:
 
 
 def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
-    """What decides how long an image takes on one kind of device."""
+    """The properties that decide how long an image takes on one kind of device."""
     network = (settings["model"], settings.get("width"))
     return (*network, known.channels, known.size, settings["precision"], threads)
 
@@ -93,13 +93,13 @@ def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> M
 
 
 def of(experiment: Experiment, kind: str) -> Measured:
-    """What the configuration's own finished runs and the published ones took."""
+    """The time that the configuration's own finished runs and the published ones took."""
     folders = [experiment.results.root, *PUBLISHED.glob("*")]
     return measure(kind, folders, experiment.datasets.values())
 
 
 def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None], set[str]]:
-    """What each run to do should take, and which of these times are guesses.
+    """The seconds that each run to do should take, and which of them are guesses.
 
     Where a network was never measured on a kind of CPU, that is what it took on any CPU,
     times how much slower this kind is in the others; where it never was on any, the mean of
@@ -127,5 +127,5 @@ def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None]
 
 
 def cpu_seconds(experiment: Experiment) -> dict[str, float]:
-    """What each run to do should take on a CPU, whichever was measured."""
+    """The seconds that each run to do should take on a CPU, whichever was measured."""
     return expected(experiment, "CPU")[0]

@@ -291,7 +291,7 @@ def changed(settings: Settings) -> dict:
 
 
 def flags(settings: Settings) -> list[str]:
-    """The same as command-line arguments."""
+    """The settings that do not have their defaults, as command-line arguments."""
     words = []
     for name, value in changed(settings).items():
         flag = f"--{name.replace('_', '-')}"
