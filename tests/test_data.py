@@ -96,9 +96,9 @@ def test_a_store_keeps_the_moments_of_the_training_images(tmp_path):
     save(dataset, tmp_path)
     loaded = load(tmp_path)
     pixels = dataset.images[: dataset.train] / 255
-    np.testing.assert_allclose(loaded.mean, pixels.mean((0, 1, 2)), rtol=1e-12)
-    np.testing.assert_allclose(loaded.deviation, pixels.std((0, 1, 2)), rtol=1e-9)
-    assert (loaded.mean, loaded.deviation) == (dataset.mean, dataset.deviation)
+    np.testing.assert_allclose(loaded.moments[0], pixels.mean((0, 1, 2)), rtol=1e-12)
+    np.testing.assert_allclose(loaded.moments[1], pixels.std((0, 1, 2)), rtol=1e-9)
+    assert loaded.moments == dataset.moments
 
 
 def change_record(folder: Path, **lines) -> None:
@@ -185,7 +185,7 @@ def test_real_cifar_is_read_whole(cifar, tmp_path, name, classes):
     save(dataset, tmp_path)
     assert load(tmp_path).checksum == dataset.checksum
     if name == "cifar10":  # the mean that everyone types in, to its four digits
-        assert np.round(dataset.mean, 4).tolist() == [0.4914, 0.4822, 0.4465]
+        assert np.round(dataset.moments[0], 4).tolist() == [0.4914, 0.4822, 0.4465]
         assert dataset.checksum.startswith("795f1793d7b8f888")
 
 
@@ -538,7 +538,9 @@ def test_minibatches_of_any_shape(policy, channels):
     dataset = Dataset("x", "test", ["a", "b"], 20, images, labels)
     mean, deviation = (np.array(values) for values in moments("dataset", dataset))
     for strength in (1.0, 0.0):
-        batches = Minibatches(images, labels, 20, dataset.moments, policy, "cpu", strength)
+        options = {"augmentation": policy, "augmentation_strength": strength}
+        settings = Settings("vgg08", "x", **options)
+        batches = Minibatches(dataset, np.arange(20), 20, settings, augmented=True)
         batches.draw(0, 0)
         taken, _ = batches.take(torch.tensor(0), 20)
         assert taken.shape == (20, channels, 28, 28)

@@ -79,8 +79,8 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
 
 def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):
     images, labels = np.asarray(dataset.images[:50]), np.asarray(dataset.labels[:50])
-    half = moments("half", dataset)
-    batches = Minibatches(images, labels, 50, half, "crop-flip")
+    settings = replace(SMALL, normalisation="half", augmentation="crop-flip")
+    batches = Minibatches(dataset, np.arange(50), 50, settings, augmented=True)
     batches.draw(seed=3, epoch=1)
     taken, taken_labels = batches.take(torch.tensor(0), 50)
     padded = np.pad(images, [(0, 0), (4, 4), (4, 4), (0, 0)])
@@ -97,8 +97,7 @@ def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):
 
 def test_all_models_of_a_seed_see_the_same_minibatches_and_no_epoch_repeats(dataset):
     def order(seed, epoch):
-        half = moments("half", dataset)
-        batches = Minibatches(dataset.images[:99], dataset.labels[:99], 10, half)
+        batches = Minibatches(dataset, np.arange(99), 10, SMALL)
         batches.draw(seed, epoch)
         return batches.order.tolist()
 

@@ -1,4 +1,4 @@
-"""What images and labels of the user's own have to be, and a dataset from their parts."""
+"""Checks of images and labels of the user's own, and a dataset from their parts."""
 
 from pathlib import Path
 
@@ -6,9 +6,8 @@ import numpy as np
 
 from gradscape.base.errors import GradscapeError
 from gradscape.data.facts import Facts
-from gradscape.data.store import Dataset
+from gradscape.data.store import Dataset, Part, joined
 
-Part = tuple[np.ndarray, np.ndarray]  # images and labels
 HELD_OUT = 6  # one image in six is for testing, where nothing else is
 MAX_BYTES = 2**31  # of all pixels of a dataset, which a training keeps in memory
 
@@ -85,18 +84,9 @@ def assembled(
     train: Part,
     test: Part | None = None,
 ) -> Dataset:
-    """A dataset from its parts; without a test part, some images are set aside.
-
-    Labels take one byte each where that is enough.
-    """
+    """A dataset from its parts; without a test part, some images are set aside."""
     if test is None:
         images, labels = shuffled(*train)
         known = len(labels) - len(labels) // HELD_OUT
-    else:
-        # [n, h, w] may stand beside [n, h, w, 1].
-        parts = [pixels.reshape(*pixels.shape[:3], -1) for pixels, _ in (train, test)]
-        images, labels = np.concatenate(parts), np.concatenate([train[1], test[1]])
-        known = len(train[1])
-    images = images.reshape(*images.shape[:3], -1)
-    labels = labels.astype(np.min_scalar_type(len(classes) - 1))
-    return Dataset(name, source, classes, known, images, labels)
+        train, test = (images[:known], labels[:known]), (images[known:], labels[known:])
+    return joined(name, source, classes, train, test)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """How a dataset is read, and what comes of it.
+    """The reader of a dataset, and the facts of what it reads.
 
     `reader` is a `module:function` of this folder, named as text because checking a
     configuration loads no numpy. The function takes the dataset's name and the user's

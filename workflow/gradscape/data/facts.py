@@ -1,11 +1,11 @@
-"""What is known about a dataset before it is read; a module of its own, without numpy."""
+"""Facts of a dataset, in a module of their own that needs no numpy."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about a dataset without reading it."""
+    """Everything that is known about a dataset without reading it."""
 
     channels: int
     size: int

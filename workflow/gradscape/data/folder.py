@@ -47,8 +47,8 @@ def listing(folder: Path) -> tuple[list[str], Listed, Listed]:
 
 
 def visible(folder: Path, folders: bool = False) -> list[Path]:
-    """What is in a folder, by name, without hidden files and what systems leave there; or
-    only the folders in it."""
+    """Files and folders in a folder, or its folders only, by name, without those that are
+    hidden or left by operating systems."""
     inside = [
         path
         for path in folder.iterdir()
@@ -120,6 +120,6 @@ def read(name: str, folder: Path) -> Dataset:
 
 
 def facts(folder: Path) -> Facts:
-    """What there is, from names and the first image."""
+    """Facts from names and the first image."""
     classes, train, test = listing(folder)
     return counted(str(folder), *shape_of(train[0][0]), len(classes), len(train), len(test))

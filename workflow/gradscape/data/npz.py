@@ -42,7 +42,7 @@ def opened(path: Path) -> Iterator[NpzFile]:
 
 
 def facts(path: Path) -> Facts:
-    """What there is, from headers and labels."""
+    """Facts from headers and labels."""
     with opened(path) as arrays:
         return layout(path, arrays)[0]
 

@@ -10,12 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from gradscape.base.download import Failed, fetch
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say
-from gradscape.data.store import Dataset
+from gradscape.data.store import Dataset, joined
 
 ATTEMPTS = 3  # at a download
 
@@ -101,14 +99,8 @@ def cifar(name: str, folder: Path | None) -> Dataset:
 
 def read_cifar(name: str, kind, folder: Path, source: str) -> Dataset:
     train, test = (kind(str(folder), train=part) for part in (True, False))
-    return Dataset(
-        name=name,
-        source=source,
-        classes=train.classes,
-        train=len(train.data),
-        images=np.concatenate([train.data, test.data]),
-        labels=np.concatenate([train.targets, test.targets]).astype(np.uint8),
-    )
+    parts = [(part.data, part.targets) for part in (train, test)]
+    return joined(name, source, train.classes, *parts)
 
 
 def svhn(name: str, folder: Path | None) -> Dataset:
@@ -121,15 +113,8 @@ def svhn(name: str, folder: Path | None) -> Dataset:
     parts = [SVHN.split_list[part] for part in ("train", "test")]
     with files_of(name, {file: (url, md5) for url, file, md5 in parts}, folder) as checked:
         train, test = (SVHN(str(checked), split=part) for part in ("train", "test"))
-    images = np.concatenate([train.data, test.data]).transpose(0, 2, 3, 1)
-    return Dataset(
-        name=name,
-        source=origin(folder),
-        classes=[str(digit) for digit in range(10)],
-        train=len(train.labels),
-        images=np.ascontiguousarray(images),
-        labels=np.concatenate([train.labels, test.labels]).astype(np.uint8),
-    )
+    parts = [(part.data.transpose(0, 2, 3, 1), part.labels) for part in (train, test)]
+    return joined(name, origin(folder), [str(digit) for digit in range(10)], *parts)
 
 
 def fashion_mnist(name: str, folder: Path | None) -> Dataset:
@@ -154,11 +139,5 @@ def fashion_mnist(name: str, folder: Path | None) -> Dataset:
             (raw / file).symlink_to((checked / file).resolve())
         # Files with the right md5 are unpacked, not downloaded.
         train, test = (FashionMNIST(scratch, train=t, download=True) for t in (True, False))
-    return Dataset(
-        name=name,
-        source=origin(folder),
-        classes=list(train.classes),
-        train=len(train.targets),
-        images=np.concatenate([part.data.numpy() for part in (train, test)])[..., None],
-        labels=np.concatenate([part.targets for part in (train, test)]).astype(np.uint8),
-    )
+    parts = [(part.data.numpy(), part.targets) for part in (train, test)]
+    return joined(name, origin(folder), list(train.classes), *parts)

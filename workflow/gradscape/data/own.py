@@ -24,7 +24,7 @@ from gradscape.spec import registry
 
 
 def facts(name: str) -> Facts:
-    """What there is, by the cheapest look: headers and labels, or names and one image."""
+    """Facts by the cheapest look: at headers and labels, or at names and one image."""
     if registry.is_custom(name):
         return read(name).facts
     path = located(name)

@@ -1,4 +1,4 @@
-"""Which images train and which validate.
+"""Splits: the images that train and those that validate.
 
 | name                 | stored      | trains on                   | validates on        |
 |----------------------|-------------|-----------------------------|---------------------|
@@ -80,7 +80,7 @@ def split(
 
 @cache
 def count_training_images(dataset: str, name: str, train_items: int | None) -> int:
-    """How many images of a dataset a split trains on, without reading them."""
+    """The number of images that a split trains on, found without reading them."""
     known = facts(dataset)
     sizes = SimpleNamespace(train=known.train, labels=np.zeros(known.train + known.test))
     return len(split(sizes, name, train_items)["train"])

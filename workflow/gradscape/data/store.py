@@ -19,6 +19,7 @@ from gradscape.base.files import SEAL, atomic_write, is_as_written, write_record
 from gradscape.data.facts import Facts
 
 AT_ONCE = 4096  # images whose pixels are counted together
+Part = tuple[np.ndarray, np.ndarray]  # images and labels
 
 
 @dataclass(frozen=True)
@@ -68,24 +69,27 @@ class Dataset:
             deviations.append(math.sqrt(spread) / (255 * count) or 1.0)
         return means, deviations
 
-    @property
-    def mean(self) -> list[float]:
-        return self.moments[0]
 
-    @property
-    def deviation(self) -> list[float]:
-        return self.moments[1]
+def joined(name: str, source: str, classes: list[str], train: Part, test: Part) -> Dataset:
+    """A dataset from its images and labels to train and to test with, [n, s, s] or
+    [n, s, s, c]; labels take one byte each where that is enough."""
+    images = [part[0].reshape(*part[0].shape[:3], -1) for part in (train, test)]
+    pixels = np.ascontiguousarray(np.concatenate(images))
+    labels = np.concatenate([train[1], test[1]])
+    labels = labels.astype(np.min_scalar_type(len(classes) - 1))
+    return Dataset(name, source, classes, len(train[1]), pixels, labels)
 
 
 def save(dataset: Dataset, folder: Path) -> None:
     """Write a dataset so that every file appears whole or not at all."""
+    mean, deviation = dataset.moments
     record = {
         "name": dataset.name,
         "source": dataset.source,
         **asdict(dataset.facts),
         "classes": dataset.classes,
-        "mean": dataset.mean,
-        "deviation": dataset.deviation,
+        "mean": mean,
+        "deviation": deviation,
         "sha256": dataset.checksum,
     }
     for name, content in (("images", dataset.images), ("labels", dataset.labels)):

@@ -11,6 +11,7 @@ Only `build` imports torch; a configuration is checked without it.
 """
 
 import inspect
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, partial
 
@@ -41,7 +42,7 @@ def pretrained_file(name: str) -> str:
 
 @dataclass(frozen=True)
 class Takes:
-    """What a network takes: keywords (None: its source does not tell) and images."""
+    """The keywords (None if its source does not tell) and images that a network takes."""
 
     keywords: frozenset[str] | None
     smallest: int
@@ -62,9 +63,8 @@ def check_takes(name: str, settings: Settings, facts: Facts) -> None:
     """Raise `GradscapeError` if a network lacks a setting that is set, or does not take the
     images of the settings' dataset. Only reads source text."""
     known = takes(name)
-    for setting in chosen(settings):
-        if known.keywords is not None and setting not in known.keywords:
-            raise GradscapeError(f"model {name}: has no {setting!r} to set")
+    if known.keywords is not None:
+        check_keywords(name, settings, known.keywords)
     images = f"model {name}: takes images of"
     size, low, high = facts.size, known.smallest, known.largest
     if size < low or (high is not None and size > high):
@@ -79,8 +79,14 @@ def check_takes(name: str, settings: Settings, facts: Facts) -> None:
         )
 
 
+def check_keywords(name: str, settings: Settings | None, known: Collection[str]) -> None:
+    for setting in chosen(settings):
+        if setting not in known:
+            raise GradscapeError(f"model {name}: has no {setting!r} to set")
+
+
 def chosen(settings: Settings | None) -> dict:
-    """Those of the settings that change a network which are set."""
+    """The settings that change a network and are set."""
     values = {name: getattr(settings, name, None) for name in MODEL_SETTINGS}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -94,20 +100,17 @@ def build(
 ):
     """Construct the network `name` for `classes` classes, initialised by torch's RNG.
 
-    Those of `settings` that are the model's and are set change it. Raises `GradscapeError`
-    for one that this network does not have, or that its name already decides.
+    Settings of the model that are set change it. Raises `GradscapeError` for one that this
+    network does not have, or that its name already decides.
     """
     make = find("model", name)
-    wanted = chosen(settings)
     free = set(inspect.signature(make).parameters)
     if isinstance(make, partial):
         free -= set(make.keywords)
-    for setting in wanted:
-        if setting not in free:
-            raise GradscapeError(f"model {name}: has no {setting!r} to set")
+    check_keywords(name, settings, free)
     shape = {"channels": channels, "size": size}
-    wanted |= {key: value for key, value in shape.items() if key in free}
-    model = make(classes, **wanted)
+    shape = {key: value for key, value in shape.items() if key in free}
+    model = make(classes, **chosen(settings), **shape)
     perturbation = getattr(settings, "perturbation", None)
     if perturbation is not None:
         from gradscape.models.blocks import flip_last_bit

@@ -1,4 +1,4 @@
-"""What the networks share."""
+"""Layers and counts that the networks share."""
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +103,7 @@ def parameter_count(model: nn.Module) -> int:
 
 
 def layer_counts(model: nn.Module) -> dict[str, int]:
-    """How many convolutions, batch normalisations and linear layers a network has."""
+    """Numbers of convolutions, batch normalisations and linear layers."""
     kinds = {
         "convolutions": nn.Conv2d,
         "batch_normalisations": nn.BatchNorm2d,

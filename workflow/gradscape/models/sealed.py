@@ -57,9 +57,10 @@ def load(path: Path, unsealed: bool = False) -> dict:
 
 
 def tensors(content: bytes) -> dict:
-    """What `torch.save` wrote, of which nothing is run. Raises `Damaged` for anything else.
+    """Read what `torch.save` wrote, and run nothing in it; raises `Damaged` for the rest.
 
-    `torch.save` compresses nothing: what unpacks to more than its own size is a bomb.
+    `torch.save` compresses nothing, so a file that unpacks to more than its own size is a
+    decompression bomb.
     """
     try:
         file = io.BytesIO(content)

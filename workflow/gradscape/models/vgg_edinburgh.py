@@ -1,4 +1,4 @@
-"""VGG08 and VGG38 of the Edinburgh MLP coursework 2, their fixes, and what else was tried.
+"""VGG08 and VGG38 of the Edinburgh MLP coursework 2, their fixes, and further experiments.
 
 Plain 3×3 networks of 32 filters in three stages. With b processing blocks a stage there
 are 7 + 6b convolutions and a linear layer, which makes 8 in VGG08 and 38 in VGG38, b = 5.
@@ -131,21 +131,23 @@ class EdinburghVGG(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(width, classes)
         self.initialisation = initialisation
+        self.initialise(initialisation)
+
+    def initialise(self, initialisation: str) -> None:
+        convolutions = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
         if initialisation in ("he", "zero-last"):
-            for module in self.modules():
-                if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_normal_(module.weight, self.slope)
-                    if module.bias is not None:
-                        nn.init.zeros_(module.bias)
+            for convolution in convolutions:
+                nn.init.kaiming_normal_(convolution.weight, self.slope)
+                if convolution.bias is not None:
+                    nn.init.zeros_(convolution.bias)
         if initialisation == "delta-orthogonal":
             # Not of the entry: three channels cannot be kept apart and mixed by a square
             # matrix, and its normalisation undoes any scale.
             gain = nn.init.calculate_gain("leaky_relu", self.slope)
-            for module in self.stages.modules():
-                if isinstance(module, nn.Conv2d):
-                    delta_orthogonal(module, gain)
+            for convolution in convolutions[1:]:
+                delta_orthogonal(convolution, gain)
         if initialisation == "zero-last":
-            for block in stages:
+            for block in self.stages:
                 if isinstance(block, Block) and not block.reduces:
                     nn.init.zeros_(block.conv2.weight)
 

@@ -1,4 +1,4 @@
-"""What is measured on a trained network from its weights: one file per probe.
+"""Probes: measurements on a trained network from its weights, one file each.
 
 The file's function takes a finished run (`Trained`) and options, and returns the rows of
 a tidy table.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gradscape.base.errors import GradscapeError
-from gradscape.probes.trained import Trained, probabilities
+from gradscape.probes.trained import Trained, calls, probabilities
 from gradscape.spec.options import Range
 
 CANDIDATES = 1000  # test images to choose from
@@ -26,19 +26,12 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     of the last convolution's size: after its normalisation and activation, where those
     are modules.
     """
-    kept: list[Tensor] = []
-
-    def keep(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-        if isinstance(module, nn.Conv2d) or (kept and output.shape == kept[-1].shape):
-            kept.append(output)
-        return output.clone()  # activations in place must not reach what is kept
-
-    hooks = [module.register_forward_hook(keep) for module in model.modules()]
-    # The input asks for gradients because a frozen backbone's weights do not.
-    logits = model(images.clone().requires_grad_())
-    for hook in hooks:
-        hook.remove()
-    maps = kept[-1]
+    with calls(modules := dict(model.named_modules())) as seen:
+        # The input asks for gradients because a frozen backbone's weights do not.
+        logits = model(images.clone().requires_grad_())
+    is_convolution = [isinstance(modules[call.name], nn.Conv2d) for call in seen]
+    after = seen[len(seen) - 1 - is_convolution[::-1].index(True) :]
+    maps = [call.gave for call in after if call.gave.shape == after[0].gave.shape][-1]
     image = torch.arange(len(images), device=images.device)
     scores = logits[image, classes].sum()  # images do not mix in evaluation
     (gradients,) = torch.autograd.grad(scores, maps)

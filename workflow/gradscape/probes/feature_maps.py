@@ -1,4 +1,4 @@
-"""What convolutions at different depths make of one test image."""
+"""Feature maps: one test image as convolutions at different depths put it out."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
-from gradscape.probes.trained import Trained, convolutions
+from gradscape.probes.trained import Trained, calls, convolutions
 from gradscape.spec.options import Range
 
 LAYERS = 4  # convolutions shown, evenly from the first to the last
@@ -15,21 +15,12 @@ LAYERS = 4  # convolutions shown, evenly from the first to the last
 
 @torch.no_grad()
 def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """Outputs by name of up to `LAYERS` convolutions, [channels, s, s], for one image."""
+    """The outputs of up to `LAYERS` convolutions, [channels, s, s], for one image."""
     layers = list(convolutions(model).items())
     shown = np.linspace(0, len(layers) - 1, min(LAYERS, len(layers))).round().astype(int)
-    outputs: dict[str, Tensor] = {}
-    hooks = []
-    for name, layer in (layers[number] for number in shown):
-
-        def keep(module, inputs, output, name=name):
-            outputs[name] = output[0].clone()  # what follows may work in place
-
-        hooks.append(layer.register_forward_hook(keep))
-    model(image)
-    for hook in hooks:
-        hook.remove()
-    return outputs
+    with calls(dict(layers[number] for number in shown)) as seen:
+        model(image)
+    return {call.name: call.gave[0] for call in seen}
 
 
 def liveliest(maps: Tensor, count: int) -> list[int]:

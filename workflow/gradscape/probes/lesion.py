@@ -1,4 +1,4 @@
-"""What a trained network loses with one of its blocks.
+"""Lesions: how much accuracy a trained network loses with one of its blocks.
 
 Veit et al. 2016, section 4.1: one block at a time is replaced by the identity. A plain
 network falls to chance; one with residual connections hardly notices, as if it were an
@@ -13,7 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
-from gradscape.probes.trained import Trained, probabilities, with_statistics_of
+from gradscape.probes.trained import (
+    Trained,
+    calls,
+    convolutions,
+    probabilities,
+    with_statistics_of,
+)
 from gradscape.spec.options import Range
 
 
@@ -22,26 +28,16 @@ def removable(model: nn.Module, image: Tensor) -> list[str]:
 
     A block is a module in an `nn.Sequential` that holds at least two convolutions.
     """
-    found: list[str] = []
-    hooks = []
-
-    def look(name: str):
-        def keep(block: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-            if inputs[0].shape == output.shape:
-                found.append(name)
-
-        return keep
-
-    for parent, sequence in model.named_modules():
-        for name, child in sequence.named_children():
-            inner = sum(isinstance(m, nn.Conv2d) for m in child.modules())
-            if type(sequence) is nn.Sequential and inner > 1:
-                hooks.append(child.register_forward_hook(look(f"{parent}.{name}")))
-    with torch.no_grad():
+    blocks = {
+        f"{parent}.{name}": child
+        for parent, sequence in model.named_modules()
+        if type(sequence) is nn.Sequential
+        for name, child in sequence.named_children()
+        if len(convolutions(child)) > 1
+    }
+    with calls(blocks) as seen, torch.no_grad():
         model(image)
-    for hook in hooks:
-        hook.remove()
-    return found
+    return [call.name for call in seen if call.given.shape == call.gave.shape]
 
 
 def without(model: nn.Module, block: str) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What the network takes every official test image for, and how confident it is."""
+"""Predicted classes of the official test images, and the confidence in each."""
 
 from gradscape.probes.trained import Trained, probabilities
 

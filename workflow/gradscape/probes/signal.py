@@ -11,43 +11,18 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gradscape.models import laws
-from gradscape.probes.trained import Trained
+from gradscape.probes.trained import Call, Trained, calls
 from gradscape.spec.options import Range
 
 
-class Layer:
-    """A convolution or linear layer of a running network, and what it was given and made.
-
-    `law` is what `models/laws.py` has to know of it.
-    """
-
-    def __init__(self, name: str, module: nn.Module):
-        self.name, self.module = name, module
-        module.register_forward_hook(self.keep)
-
-    def keep(self, module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        size = inputs[0].shape[-1] if output.ndim == 4 else 1
-        fan_in, bias = module.weight[0].numel(), module.bias is not None
-        self.law = laws.Layer(size, fan_in, bias)
-        self.input_mean_square = mean_square(inputs[0])
-        self.output = output
-        if output.requires_grad:
-            output.retain_grad()
-        return output.clone()  # activations in place must not reach what is kept
-
-
-def layers(model: nn.Module) -> list[Layer]:
-    """All convolutions and linear layers, hooked, in the order of the network's list."""
-    return [
-        Layer(name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    ]
+def law_of(module: nn.Module, call: Call) -> laws.Layer:
+    size = call.given.shape[-1] if call.given.ndim == 4 else 1
+    return laws.Layer(size, module.weight[0].numel(), module.bias is not None)
 
 
 def is_plain(model: nn.Module) -> bool:
-    """Does the law apply: only convolutions and leaky rectifiers, normalised at the entry
-    and with PyTorch's default weights?"""
+    """Whether the law applies: only convolutions and leaky rectifiers, normalised at the
+    entry and with PyTorch's default weights."""
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     residual = any(getattr(module, "residual", False) for module in model.modules())
     default = getattr(model, "initialisation", None) == "default"
@@ -80,24 +55,34 @@ def signal(
     ((pixels, labels),) = run.minibatches(images, images)
     for moment in ("initialisation", "best", "last"):
         model = run.network(moment).train()
-        chain = layers(model)
-        cross_entropy(model(pixels), labels).backward()
+        layers = {
+            name: module
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Conv2d | nn.Linear)
+        }
+        with calls(layers) as seen:
+            loss = cross_entropy(model(pixels), labels)
+        for call in seen:
+            if call.gave.requires_grad:
+                call.gave.retain_grad()
+        loss.backward()
+        by_name = {call.name: call for call in seen}
+        chain = [by_name[name] for name in layers]  # in the network's own order
         activations = gradients = [math.nan] * len(chain)
         if moment == "initialisation" and is_plain(model):
-            plain = [layer.law for layer in chain]
+            plain = [law_of(layers[call.name], call) for call in chain]
             activations = laws.activation_mean_squares(plain, model.slope)
             gradients = laws.gradient_mean_squares(
                 plain, model.slope, run.classes, len(labels)
             )
-        for depth, layer in enumerate(chain):
-            z = layer.output
+        for depth, (name, given, z) in enumerate(chain):
             rows.append(
                 {
                     "moment": moment,
-                    "layer": layer.name,
+                    "layer": name,
                     "depth": depth,
                     "size": z.shape[-1] if z.ndim == 4 else 1,
-                    "input_mean_square": layer.input_mean_square,
+                    "input_mean_square": mean_square(given),
                     "activation_mean_square": mean_square(z),
                     "activation_variance": float(z.detach().double().var(dim=0).mean()),
                     "gradient_mean_square": mean_square(z.grad),

@@ -1,4 +1,4 @@
-"""What theory says decides whether a network trains: its gradients, features and moves.
+"""Trainability: gradients, features and moves, which theory says decide whether it trains.
 
 - `gradient_cosine`: of the gradients of a logit with respect to the image, at neighbouring
   points of the line between two images (Balduzzi et al. 2017, section 2): near 1 where the
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from gradscape.models.blocks import output_layer, weights
-from gradscape.probes.trained import Trained, with_statistics_of
+from gradscape.probes.trained import Trained, calls, with_statistics_of
 from gradscape.spec.options import Range
 from gradscape.training.gradient_flow import mean_absolute_gradients
 
@@ -47,13 +47,10 @@ def effective_rank(features: Tensor) -> float:
 
 
 def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
-    """What the output layer is given, [images, features]."""
-    kept: list[Tensor] = []
-    hook = output_layer(model).register_forward_pre_hook(lambda _, x: kept.append(x[0]))
-    with torch.no_grad():
+    """The features that the output layer is given, [images, features]."""
+    with calls({"head": output_layer(model)}) as seen, torch.no_grad():
         model(images)
-    hook.remove()
-    return kept[0]
+    return seen[0].given
 
 
 def gradients(model: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, float]:
@@ -63,7 +60,7 @@ def gradients(model: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, flo
 
 
 def moves(start: nn.Module, end: nn.Module) -> tuple[dict[str, float], dict[str, float]]:
-    """Of each weight tensor the share that changed, and its distance over its norm."""
+    """Each weight tensor's share of changed weights, and its distance over its norm."""
     after = weights(end)
     changed, distance = {}, {}
     for layer, before in weights(start).items():

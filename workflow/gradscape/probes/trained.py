@@ -1,8 +1,10 @@
 """A finished run's network, and the images to measure it on."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gradscape.base.errors import GradscapeError
-from gradscape.data.normalisation import moments
 from gradscape.data.splits import split
 from gradscape.data.store import load
 from gradscape.models import build
@@ -118,15 +119,10 @@ class Trained:
         return np.broadcast_to(colours, (*colours.shape[:3], 3))
 
     def cut(self, indices: np.ndarray, size: int) -> Minibatches:
-        return Minibatches(
-            np.asarray(self.dataset.images[indices]),
-            np.asarray(self.dataset.labels[indices]),
-            size,
-            moments(self.settings.normalisation, self.dataset),
-            device=self.backend.device,
-        )
+        device = self.backend.device
+        return Minibatches(self.dataset, indices, size, self.settings, device)
 
-    def losses(self, model: nn.Module, count: int):
+    def losses(self, model: nn.Module, count: int) -> list[Callable[[], Tensor]]:
         """For each of `minibatches(count)`, a function that returns its share of the loss.
 
         The shares add up to the mean cross entropy over all `count` images.
@@ -174,6 +170,37 @@ def one_at_a_time(run: Trained) -> tuple[float, int, float]:
             for image, label in zip(images, labels.tolist(), strict=True)
         )
     return right / len(labels), len(labels), time.perf_counter() - start
+
+
+class Call(NamedTuple):
+    """A module's name, and what it was `given`, if by position, and `gave`."""
+
+    name: str
+    given: Tensor | None
+    gave: Tensor
+
+
+@contextmanager
+def calls(modules: dict[str, nn.Module]) -> Iterator[list[Call]]:
+    """The calls of these modules, in order, in the forward passes of the block.
+
+    The network goes on with a copy: activations in place must not reach what is kept.
+    """
+    seen: list[Call] = []
+
+    def record(name: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+            seen.append(Call(name, inputs[0] if inputs else None, output))
+            return output.clone()
+
+        return hook
+
+    hooks = [m.register_forward_hook(record(name)) for name, m in modules.items()]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:

@@ -1,1 +1,1 @@
-"""How a run is trained, resumed and recorded."""
+"""Training: a run from its settings to its directory, or from where it stopped."""

@@ -23,9 +23,9 @@ def fingerprint(settings: Settings, *checksums: str | None) -> str:
 
 
 class Checkpoint:
-    """How far one run has come, kept at `path`; for runs with this `fingerprint` only.
+    """The state of one run, kept at `path` and loaded only for this `fingerprint`.
 
-    The `settings` are for the sentence about another run's.
+    The `settings` name what differs when the checkpoint is another run's.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which device, which precision, how exact: chosen once and written to the record.
+"""Device, precision and determinism of a run: chosen once and written to the record.
 
 bf16 has fp32's range, so vanished gradients stay visible; fp16 is not offered because
 VGG38's (1e-12) would fall below its range, and the gradient-flow plot would be wrong.
@@ -24,14 +24,14 @@ CPU_BF16 = {
 
 
 class Backend(record.Backend):
-    """What is recorded of the device, and how to work with it."""
+    """The recorded backend of a run, and how to work with it."""
 
     @property
     def is_cuda(self) -> bool:
         return self.device == "cuda"
 
     def key(self) -> dict:
-        """What has to agree for results to be equal bit for bit."""
+        """Everything that has to agree for results to be equal bit for bit."""
         return asdict(self)
 
     def synchronise(self) -> None:
@@ -76,7 +76,7 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
         raise GradscapeError("precision tf32: CPUs have none; use fp32 or bf16")
     if precision == "bf16" and not has_bf16(device):
         raise GradscapeError(f"precision bf16: not supported by this {device}; use fp32")
-    # The same switch as use_deterministic_algorithms, which loads a compiler first: 4 s.
+    # use_deterministic_algorithms sets the same switch, but loads a compiler first: 4 s.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
     # Filling every new tensor is for finding bugs; here nothing reads before writing.
     torch.utils.deterministic.fill_uninitialized_memory = False
@@ -98,11 +98,11 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
 
 
 def allow_tf32(allowed: bool) -> None:
-    """In matrix products and convolutions.
+    """Allow TF32 in matrix products and convolutions, or forbid it.
 
-    torch has two sets of switches for it. The older, deprecated one also sets the newer
-    one; if only the newer one is set, the two differ, and whatever reads the older one,
-    such as inductor, gets an error.
+    torch has two sets of switches. The older, deprecated one also sets the newer one; if
+    only the newer is set, the two differ, and whatever reads the older, such as inductor,
+    gets an error.
     """
     with warnings.catch_warnings(action="ignore"):
         torch.backends.cuda.matmul.allow_tf32 = allowed
@@ -131,9 +131,8 @@ def keep_freed_memory() -> None:
 def device_kind(device: str) -> str:
     """The GPU's name, or a CPU's widest vector instructions and the kind of its bf16.
 
-    Each of these has kernels of its own, so runs agree to the bit, and compare in speed,
-    only within one kind. Records made before the bf16 was named say `CPU AVX512` or
-    `CPU AVX2` for all of them.
+    Each kind has kernels of its own, so runs agree to the bit, and compare in speed, only
+    within one. Records from before the bf16 was named say `CPU AVX512` or `CPU AVX2`.
     """
     if device == "cuda":
         return torch.cuda.get_device_name()

@@ -1,4 +1,4 @@
-"""How much the output layer's gradient changes as training proceeds: the proxy.
+"""The proxy: how far the output layer's gradient moves as training proceeds.
 
 Fudan project 2, section 2.4: the l2 distance between the loss gradient at step i and at
 step i - k of the same run, at the weight of the last linear layer; divided by the distance
@@ -9,11 +9,11 @@ gradients are of different minibatches, which `landscape.py` avoids.
 import torch
 from torch import Tensor
 
-LAGS = (1, 5, 20)  # measured as well, unless one is the run's own
+LAGS = (1, 5, 20)  # in steps, measured besides the run's own
 
 
 class GradientChange:
-    """Measured at every step, on the device, before the update: `names`.
+    """The `names`, measured at every step, on the device, before the update.
 
     The gradient's and the weight's distance over the run's own lag, the gradient's norm,
     and its distance over the other lags. `memory` holds the gradients and weights of the
@@ -38,7 +38,7 @@ class GradientChange:
 
     @torch.no_grad()
     def measure(self) -> list[Tensor]:
-        """The values of `names`, 0-d; a distance is NaN until there is that long a past."""
+        """The values of `names`, 0-d; a distance is NaN until the past is that long."""
         gradient = self.weight.grad
         distances = [self.distance("gradient", gradient, self.lag)]
         distances.append(self.distance("weight", self.weight, self.lag))
@@ -52,7 +52,7 @@ class GradientChange:
         return distances
 
     def slot(self, lag: int) -> Tensor:
-        """Where the value from that many steps before is: a mask, readable by a graph."""
+        """A mask of the value from `lag` steps ago, which a CUDA graph can read."""
         return self.slots == (self.memory["steps_done"] - lag) % self.depth
 
     def distance(self, name: str, value: Tensor, lag: int) -> Tensor:

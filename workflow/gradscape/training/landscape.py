@@ -50,7 +50,7 @@ class Landscape:
         self.step, self.settings, self.history = step, settings, history
 
     def due(self, done: int) -> bool:
-        """Is the step after `done` others one to measure at?"""
+        """Whether the step after `done` others is measured."""
         return done % self.settings.landscape_every == 0
 
     @contextmanager

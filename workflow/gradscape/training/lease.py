@@ -1,9 +1,8 @@
-"""Which GPU: the first that no other run on this machine holds.
+"""Leases of GPUs: a run gets the first that no other run on this machine has.
 
 Snakemake counts GPUs but does not assign them, so every job would land on device 0. Each
-run holds a GPU's lock file for as long as it lives; the kernel releases it with the
-process, however that ends. A scheduler that assigns GPUs itself (Slurm) has the last word:
-there nothing is locked.
+run locks a file of its GPU for as long as it lives; the kernel unlocks it with the process,
+however that ends. Where a scheduler assigns GPUs itself (Slurm), nothing is locked.
 """
 
 import fcntl
@@ -22,7 +21,7 @@ def lease(names: list[str], folder: Path | None = None) -> int:
     """Index of the first of `names` (GPUs) with a free slot; waits until there is one.
 
     A GPU has as many slots as GRADSCAPE_RUNS_PER_GPU in the environment says, one by
-    default. The lock is held until the process ends; if asked again, it gets the same GPU.
+    default. The lock lasts until the process ends; asked again, it answers the same GPU.
     """
     if "SLURM_JOB_ID" in os.environ:
         return 0
@@ -33,12 +32,12 @@ def lease(names: list[str], folder: Path | None = None) -> int:
         (folder / f"{n}.{slot}.lock", i) for slot in slots for i, n in enumerate(names)
     ]
     for path, index in files:
-        if path in HELD:  # the kernel would have this process wait for itself
+        if path in LOCKED:  # locking it again would deadlock
             return index
     told = False
     while True:
         for path, index in files:
-            if hold(path):
+            if try_lock(path):
                 return index
         if not told:
             say("every GPU is taken by another run; waiting for one")
@@ -46,15 +45,15 @@ def lease(names: list[str], folder: Path | None = None) -> int:
         time.sleep(RETRY_SECONDS)
 
 
-HELD = {}  # open lock files by path: closing one would release its GPU
+LOCKED = {}  # open files by path: closing one would unlock it
 
 
-def hold(path: Path) -> bool:
+def try_lock(path: Path) -> bool:
     file = path.open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         return False
-    HELD[path] = file
+    LOCKED[path] = file
     return True

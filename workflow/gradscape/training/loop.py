@@ -21,7 +21,7 @@ from gradscape.training.gradient_change import GradientChange
 from gradscape.training.gradient_flow import mean_absolute_gradients
 from gradscape.training.history import History
 from gradscape.training.landscape import Landscape
-from gradscape.training.minibatches import Minibatches, minibatches
+from gradscape.training.minibatches import Minibatches
 from gradscape.training.optimisers import build_optimiser, set_learning_rate
 from gradscape.training.schedules import learning_rate
 from gradscape.training.step import TrainingStep, evaluate
@@ -48,9 +48,8 @@ class Training:
         items = settings.train_items, settings.validation_items
         parts = split(dataset, settings.split, *items)
         at_once = EVALUATION_BATCH[backend.device]
-        cut = partial(minibatches, dataset, settings=settings, device=backend.device)
-        augmentation = settings.augmentation
-        self.train = cut(parts["train"], settings.batch_size, augmentation=augmentation)
+        cut = partial(Minibatches, dataset, settings=settings, device=backend.device)
+        self.train = cut(parts["train"], settings.batch_size, augmented=True)
         self.validation = cut(parts["validation"], at_once)
         self.test = partial(cut, parts["test"], at_once)  # needed once, at the end
         self.clean = {}  # training images to score without augmentation

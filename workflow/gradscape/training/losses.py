@@ -1,4 +1,4 @@
-"""What training minimises, by name. Validation and test losses are always cross entropy.
+"""Training losses by name. Validation and test losses are always cross entropy.
 
 A loss of your own, `path/file.py:function`, is a function like these: it takes logits
 [b, classes] in fp32, labels [b] and the run's settings, and returns the minibatch's mean,
@@ -17,19 +17,19 @@ FOCUS = 2.0  # gamma of the focal loss, Lin et al. 2017, section 3.2
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
-    """Smoothed by `label_smoothing` (Szegedy et al. 2016, section 7)."""
+    """Cross entropy, smoothed by `label_smoothing` (Szegedy et al. 2016, section 7)."""
     smoothing = settings.label_smoothing
     return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
 def squared_error(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
-    """Of the logits against one-hot labels, summed over classes."""
+    """Squared distance of the logits from one-hot labels, summed over classes."""
     wanted = one_hot(labels, logits).to(logits.dtype)
     return (logits - wanted).square().sum(dim=1).mean()
 
 
 def focal(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
-    """Lin et al. 2017: weights down what is already right."""
+    """Cross entropy that weights down what is already right (Lin et al. 2017)."""
     log_probabilities = log_softmax(logits, dim=1)
     log_right = torch.where(one_hot(labels, logits), log_probabilities, 0).sum(dim=1)
     return -((1 - log_right.exp()) ** FOCUS * log_right).mean()
@@ -43,7 +43,7 @@ LOSSES = {
 
 
 def one_hot(labels: Tensor, logits: Tensor) -> Tensor:
-    """A mask [b, classes], instead of indices, whose backward on CUDA would have to sort
+    """A mask [b, classes]. With indices, the backward pass on CUDA would have to sort them
     to be exact."""
     return labels[:, None] == torch.arange(logits.shape[1], device=labels.device)
 

@@ -5,8 +5,6 @@ alone: any epoch can be drawn again after a kill, and every model and learning r
 seed sees the same minibatches, on every device.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -20,26 +18,27 @@ PADDING = 4  # pixels on each side before a random crop, He et al. 2016, section
 
 
 class Minibatches:
-    """A split on the device: images uint8 [n, s, s, channels], labels int64 [n].
+    """Images of a dataset on the device, uint8 [n, s, s, channels], and labels int64 [n].
 
-    `draw` lays out an epoch; `take` cuts one minibatch from it, augmented and normalised,
-    as float32 [b, channels, s, s] in channels-last memory. `moments` are the mean and the
-    deviation to normalise by, one number per channel, of pixels scaled to [0, 1].
+    `draw` lays out an epoch; `take` cuts one minibatch from it, normalised as the settings
+    say and, if `augmented`, augmented: float32 [b, channels, s, s] in channels-last memory.
     """
 
     def __init__(
         self,
-        images: np.ndarray,
-        labels: np.ndarray,
+        dataset: Dataset,
+        chosen: np.ndarray,
         batch_size: int,
-        moments: tuple[Sequence[float], Sequence[float]],
-        augmentation: str = "none",
+        settings: Settings,
         device: str = "cpu",
-        strength: float = 1.0,
+        augmented: bool = False,
     ):
+        images = np.asarray(dataset.images[chosen])
+        labels = np.asarray(dataset.labels[chosen], np.int64)
         self.count, size = len(labels), images.shape[1]
         self.batch_size = batch_size
-        policy = POLICIES[augmentation]
+        policy = POLICIES[settings.augmentation if augmented else "none"]
+        strength = settings.augmentation_strength
         self.cropped, self.flipped = "crop" in policy, "flip" in policy
         self.changes: list[Colour | Geometric] = []
         if "colour" in policy:
@@ -50,9 +49,12 @@ class Minibatches:
         pad = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
         pixels = np.pad(images, pad)  # black, as the course pads before normalising
         self.images = torch.from_numpy(pixels).to(device)
-        self.labels = torch.from_numpy(labels.astype(np.int64)).to(device)
-        mean, std = (torch.tensor(values, device=device) for values in moments)
-        self.shift, self.scale = 255 * mean, 1 / (255 * std)
+        self.labels = torch.from_numpy(labels).to(device)
+        mean, deviation = (
+            torch.tensor(values, device=device)
+            for values in moments(settings.normalisation, dataset)
+        )
+        self.shift, self.scale = 255 * mean, 1 / (255 * deviation)
         self.order = torch.arange(self.count, device=device)
         self.offsets = torch.zeros(2, self.count, dtype=torch.int64, device=device)
         self.flips = torch.zeros(self.count, dtype=torch.bool, device=device)
@@ -97,23 +99,3 @@ class Minibatches:
             pixels = changed.permute(0, 2, 3, 1).contiguous()
         pixels = (pixels - self.shift) * self.scale
         return pixels.permute(0, 3, 1, 2), self.labels[chosen]
-
-
-def minibatches(
-    dataset: Dataset,
-    chosen: np.ndarray,
-    batch_size: int,
-    settings: Settings,
-    device: str,
-    augmentation: str = "none",
-) -> Minibatches:
-    """The `chosen` images of a dataset, normalised as a run's settings say."""
-    return Minibatches(
-        np.asarray(dataset.images[chosen]),
-        np.asarray(dataset.labels[chosen]),
-        batch_size,
-        moments(settings.normalisation, dataset),
-        augmentation,
-        device,
-        settings.augmentation_strength,
-    )

@@ -19,18 +19,16 @@ from gradscape.training.muon import Muon
 
 
 def adam(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    options = {"fused": True, "capturable": capturable}
-    return light(Adam)(parameters, **shared(settings), **options)
+    return light(Adam)(parameters, fused=True, capturable=capturable, **shared(settings))
 
 
 def adamw(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    options = {"fused": True, "capturable": capturable}
-    return light(AdamW)(parameters, **shared(settings), **options)
+    return light(AdamW)(parameters, fused=True, capturable=capturable, **shared(settings))
 
 
 def rmsprop(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    options = {"foreach": True, "capturable": capturable}
-    return light(RMSprop)(parameters, **shared(settings), **options)
+    options = shared(settings) | {"foreach": True, "capturable": capturable}
+    return light(RMSprop)(parameters, **options)
 
 
 def muon(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
@@ -52,10 +50,10 @@ OPTIMISERS = {
 
 
 def light(kind: type[Optimizer]) -> type[Optimizer]:
-    """The same optimiser without torch's compiler.
+    """An optimiser's class without torch's compiler.
 
-    torch wraps these methods for the compiler's sake and so loads it, for a second or
-    more, also where nothing is compiled.
+    torch wraps these methods for the compiler and so loads it, which takes a second or
+    more, even where nothing is compiled.
     """
     names = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}

@@ -1,7 +1,6 @@
-"""How a training reports its progress: a bar on a terminal, one line per epoch in a log."""
+"""Progress of a training: a bar on a terminal, one line an epoch in a log."""
 
 import shutil
-import sys
 from pathlib import Path
 
 from torch import Tensor
@@ -17,30 +16,26 @@ class Progress:
     """
 
     def __init__(self, epochs: int, images: int):
-        self.epochs = epochs
-        self.on_terminal = sys.stderr.isatty()
-        self.images = images
-        self.bar: tqdm | None = None
+        self.epochs, self.images = epochs, images
+        self.bar = tqdm(disable=True)
         self.events = None
 
     def start_epoch(self, epoch: int, done: int) -> None:
-        if self.on_terminal:
-            self.bar = tqdm(
-                total=self.images,
-                initial=done,
-                desc=f"epoch {epoch}/{self.epochs}",
-                unit=" images",
-                leave=False,
-                smoothing=0.05,
-            )
+        self.bar = tqdm(
+            total=self.images,
+            initial=done,
+            desc=f"epoch {epoch}/{self.epochs}",
+            unit=" images",
+            leave=False,
+            smoothing=0.05,
+            disable=None,  # but on a terminal
+        )
 
     def step(self, images: int) -> None:
-        if self.bar is not None:
-            self.bar.update(images)
+        self.bar.update(images)
 
     def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()
 
     def epoch(
         self,
@@ -48,8 +43,8 @@ class Progress:
         images_per_second: float,
         gradients: dict[str, Tensor] | None = None,
     ) -> None:
-        """Show an epoch: its row of metrics.csv, and by layer, in order of depth, the
-        gradients that its last minibatch left."""
+        """Show an epoch: its row of metrics.csv and, as events, the gradients that its last
+        minibatch left, by layer in order of depth."""
         self.close()
         left = (self.epochs - row["epoch"]) * self.images / images_per_second
         print(
@@ -71,8 +66,8 @@ class Progress:
 
 
 def open_events(folder: Path, epochs: int):
-    """TensorBoard's event files of a run that has come through so many epochs; what the
-    folder holds of others is removed or, by TensorBoard, not shown."""
+    """TensorBoard's event files of a run that has completed this many epochs; older events
+    in the folder are removed or, by TensorBoard, not shown."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

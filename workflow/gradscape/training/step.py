@@ -61,7 +61,7 @@ class TrainingStep:
         for measure in measures:
             self.memory |= measure.memory
         self.graphs: dict[tuple[str, int], Callable] = {}
-        # Whether gradients are new tensors each time, not set to zero and added to.
+        # Gradients are new tensors each time, rather than set to zero and added to.
         self.anew = True
 
     def __call__(self, size: int, around: Sequence[AbstractContextManager] = ()) -> None:
