@@ -1,14 +1,22 @@
 """Verdicts follow the runs and their scatter, and every sentence follows the verdicts."""
 
+import html
 import re
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import ROOT, claims, reseal, write_document, write_run
 from gradscape.claims import verdicts
+from gradscape.claims.files import as_lines, decide_studies, read_studies
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
 from gradscape.config.experiment import Experiment
+from gradscape.report.build import write_tex
+from gradscape.report.document import view_studies
+from gradscape.report.page import write_page
 from gradscape.report.sentences import latex
 from gradscape.runs.run import best_setting
 from gradscape.spec.sentences import TELLINGS, choose
@@ -231,41 +239,102 @@ SLIPS += [
 ]
 
 
+@pytest.fixture(scope="module")
+def viewed(tmp_path_factory):
+    """The full configuration, each study with about half of one seed's runs."""
+    folder = tmp_path_factory.mktemp("viewed")
+    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", folder)
+    for study in SECTIONS:
+        runs = experiment.studies[study].runs
+        first = [run for run in runs if run.settings.seed == runs[0].settings.seed]
+        finished(experiment, study, first[: len(first) // 2 + 1], folder, losses=(4.0,),
+                 accuracies=(0.3,))  # fmt: skip
+    decide_studies(experiment)
+    return experiment, view_studies(experiment)
+
+
 @pytest.mark.parametrize("verdict", [HOLDS, FAILS, "reversed", UNDECIDED, UNMEASURED])
-@pytest.mark.parametrize("study", SECTIONS)
-def test_a_section_reads_well_whatever_the_verdicts(study, verdict, tmp_path, monkeypatch):
+@pytest.mark.parametrize("document", [*SECTIONS, "report"])
+def test_a_document_reads_well_whatever_the_verdicts(document, verdict, viewed):
     """With every verdict on all of its claims, with runs missing, of one seed and epoch."""
-    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    runs = experiment.studies[study].runs
-    first = [run for run in runs if run.settings.seed == runs[0].settings.seed]
-    finished(experiment, study, first[: len(first) // 2 + 1], tmp_path, losses=(4.0,),
-             accuracies=(0.3,))  # fmt: skip
-    decide_all = verdicts.decide_all
-    is_reversed = verdict == "reversed"
-    verdict = FAILS if is_reversed else verdict
+    experiment, views = viewed
+    verdict, is_reversed = (FAILS, True) if verdict == "reversed" else (verdict, False)
+    sides = {} if verdict == UNMEASURED else {"left": [0.3], "right": [0.2]}
+    doctored = {}
+    for name in SECTIONS if document == "report" else [document]:
+        view = copy(views[name])
+        vars(view).pop("rows", None)  # which know the view that they are of
+        changed = {"verdict": verdict, "reversed": is_reversed} | sides
+        claims = {n: replace(v, **changed) for n, v in view.claims.items()}
+        view.decided = view.decided._replace(claims=claims)
+        doctored[name] = view
+    write_tex(experiment, document, views | doctored)
+    text = experiment.results.tex(document).read_text()
+    body = text[text.index(r"\begin{document}") :]
+    prose = re.sub(r"\\begin\{(equation|align|gather|table)\*?\}.*?\\end\{\1\*?\}", "",
+                   body, flags=re.S)  # fmt: skip
+    for slip in SLIPS:
+        found = re.search(slip, prose)
+        assert not found, prose[max(found.start() - 80, 0) : found.end() + 40]
+    assert verdict in text
 
-    def doctored(claims, runs):
-        return {
-            name: verdicts.Verdict(
-                **vars(v) | {"verdict": verdict, "reversed": is_reversed}
-                | ({} if verdict == UNMEASURED else {"left": [0.3], "right": [0.2]})
-            )
-            for name, v in decide_all(claims, runs).items()
-        }  # fmt: skip
 
-    monkeypatch.setattr(verdicts, "decide_all", doctored)
-    texts = set()
-    for document in (study, "report"):
-        write_document(experiment, document)
-        text = (tmp_path / "report" / f"{document}.tex").read_text()
-        body = text[text.index(r"\begin{document}") :]
-        prose = re.sub(r"\\begin\{(equation|align|gather|table)\*?\}.*?\\end\{\1\*?\}", "",
-                       body, flags=re.S)  # fmt: skip
-        for slip in SLIPS:
-            found = re.search(slip, prose)
-            assert not found, prose[max(found.start() - 80, 0) : found.end() + 40]
-        texts.add(text)
-    assert all(verdict in text for text in texts)
+MINE = r"""
+it-learns:
+  statement: It learns 50 % & more_of it. Its accuracy is above a tenth.
+  source: me
+  style: accuracy
+  left: {metric: test_accuracy, where: {model: vgg08}}
+  is: above
+  right: 0.1
+  holds: 'In [epochs] it learns 50 % & more_of it, $\eta=10^{-3}$, [left] \citep{he2016}.'
+  fails: It does not ((= 6 * 7 =)) {{ 6 * 7 }} learn ([left], \$, \[left]).
+it-is-best:
+  statement: In the end, it is better than the deep one. Its accuracy is higher.
+  source: me
+  style: accuracy
+  left: {metric: test_accuracy, where: {model: vgg08}}
+  is: above
+  right: {metric: test_accuracy, where: {model: vgg38}}
+  holds: It is better.
+  fails: It is worse.
+"""
+
+
+@pytest.mark.parametrize(
+    "accuracy, latex, plain",
+    [
+        (
+            0.3,
+            r"In 200 epochs it learns 50 \% \& more\_of it, $\eta=10^{-3}$, "
+            r"30.0\,\% \citep{he2016}.",
+            "In 200 epochs it learns 50 % & more_of it, η = 10⁻³, 30.0 % (He et al. 2016).",
+        ),
+        (
+            0.05,
+            r"It does not ((= 6 {*} 7 =)) \{\{ 6 {*} 7 \}\} learn (5.0\,\%, \$, {[}left]).",
+            "It does not ((= 6 * 7 =)) {{ 6 * 7 }} learn (5.0 %, $, [left]).",
+        ),
+    ],
+)
+def test_a_claim_is_added_in_one_place(accuracy, latex, plain, tmp_path, capsys):
+    """With its sentences, in a file of the user's; found wherever claims are shown."""
+    (tmp_path / "mine.yaml").write_text(MINE)
+    study = {"title": "Mine", "dataset": "cifar100", "claims": str(tmp_path / "mine.yaml")}
+    study |= {"grid": {"model": ["vgg08", "vgg38"]}, "epochs": 200, "schedule": "cosine"}
+    config = {"title": "T", "results": str(tmp_path), "studies": {"mine": study}}
+    experiment = Experiment(config)
+    runs = experiment.studies["mine"].runs
+    finished(experiment, "mine", runs, tmp_path, losses=(4.0,), accuracies=(accuracy,))
+    assert latex in write_document(experiment)
+    openly = "It is open whether, in the end, it is better than the deep one ("
+    assert openly in write_document(experiment, "mine")
+    write_page(experiment)
+    page = html.unescape(experiment.results.page.read_text())
+    table = pd.read_csv(experiment.results.claims_csv)
+    print(*as_lines(read_studies(experiment)), sep="\n")
+    for text in (page, "\n".join(table["sentence"]), capsys.readouterr().out):
+        assert plain in text and openly in text
 
 
 def test_a_course_has_a_document_with_its_own_questions(tmp_path):

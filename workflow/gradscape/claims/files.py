@@ -9,7 +9,7 @@ accuracy against that of the unchanged network. All have the fields of a `Verdic
 import hashlib
 import json
 import math
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +19,13 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write
 from gradscape.base.paths import REPORT, Results
 from gradscape.claims import verdicts
+from gradscape.claims.sentences import said
 from gradscape.claims.tables import write_table
 from gradscape.claims.verdicts import UNMEASURED, Verdict, decide
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import MAX_RECORD, Damaged, reading
 from gradscape.runs.run import FinishedRun, by_setting, finished_runs
 from gradscape.spec.labels import variant_label
-from gradscape.spec.sentences import untold
 from gradscape.spec.study import Study
 
 MAX_BYTES = 16 * MAX_RECORD
@@ -38,7 +38,7 @@ KNOWN = {
 }
 # A row a claim: these columns, after the study's and the claim's names.
 COLUMNS = ["statement", "source", "threshold", "asked", "verdict", "reversed", "style"]
-COLUMNS += ["left", "right", "effect", "low", "high", "basis"]
+COLUMNS += ["left", "right", "effect", "low", "high", "basis", "sentence"]
 
 
 class Decided(NamedTuple):
@@ -50,9 +50,11 @@ class Decided(NamedTuple):
 
 def decide_study(study: Study, finished: list[FinishedRun], results: Results) -> Decided:
     """Decide a study's claims; write the verdicts, and the table of its finished runs."""
-    decided = Decided(
-        verdicts.decide_all(study.claims, finished), compare_variants(study, finished)
-    )
+    claims = {
+        name: replace(v, sentence=said(study.claims[name], v, study, finished))
+        for name, v in verdicts.decide_all(study.claims, finished).items()
+    }
+    decided = Decided(claims, compare_variants(study, finished))
     content = {"study": study.name, "decides": fingerprint(study, finished)}
     content |= as_json({study.name: decided})[study.name]
     with atomic_write(results.claims(study.name)) as partial:
@@ -90,7 +92,7 @@ def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Ver
 
 def fingerprint(study: Study, finished: list[FinishedRun]) -> dict:
     """What a study's verdicts follow from: the claims as they are written, and the runs."""
-    claims = json.dumps(untold(study.claims), sort_keys=True).encode()
+    claims = json.dumps(study.claims, sort_keys=True).encode()
     digest = hashlib.sha256(claims).hexdigest()
     return {"claims_sha256": digest, "runs": [run.path.name for run in finished]}
 
@@ -142,7 +144,9 @@ def restored(item: dict) -> Verdict:
     values = {field.name: item[field.name] for field in fields(Verdict)}
     values |= {side: [number(value) for value in item[side]] for side in ("left", "right")}
     values |= {bound: number(item[bound]) for bound in ("low", "high")}
-    values |= {key: str(item[key]) for key in ("name", "statement", "source", "basis")}
+    values |= {
+        key: str(item[key]) for key in ("name", "statement", "source", "basis", "sentence")
+    }
     return Verdict(**values)
 
 
@@ -189,8 +193,9 @@ def write_csv(results: Results, decided: dict[str, Decided]) -> Path:
 
 
 def as_lines(decided: dict[str, Decided]) -> list[str]:
-    """The verdicts as lines for a terminal, a line a claim."""
+    """The verdicts as lines for a terminal: of each claim the numbers, then the words."""
     rows = [["claim", "left", "right", "difference, 95 %", "rests on", "verdict"]]
+    sentences = [""]
     for study, found in decided.items():
         for name, verdict in found.claims.items():
             sides = [
@@ -201,6 +206,9 @@ def as_lines(decided: dict[str, Decided]) -> list[str]:
             rows.append(
                 [f"{study}/{name}", *sides, interval, verdict.basis, verdict.verdict]
             )
+            sentences.append(verdict.sentence)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (map(str.ljust, row, widths) for row in rows)
-    return ["  ".join(row).rstrip() for row in padded]
+    lines = ["  ".join(row).rstrip() for row in padded]
+    both = zip(lines, sentences, strict=True)
+    return [part for line, words in both for part in (line, f"  {words}") if part.strip()]

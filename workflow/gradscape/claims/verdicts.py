@@ -58,7 +58,8 @@ class Verdict:
     what that interval rests on. `reversed`: the difference is beyond zero on the other side
     than claimed. `threshold` says whose the deciding number is (`ours`, `theirs`, or empty
     where two measurements decide), `asked` whether the claim was made `before` its runs
-    were seen or `after`, and `question` is the comparison as the claim has it.
+    were seen or `after`, and `question` is the comparison as the claim has it. `sentence`
+    says it all in words, where the claim has some.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Verdict:
     left_runs: list[list[str]] = field(default_factory=list)
     right_runs: list[list[str]] = field(default_factory=list)
     question: dict = field(default_factory=dict)
+    sentence: str = ""
 
     @property
     def effect(self) -> float:
@@ -86,6 +88,16 @@ class Verdict:
     @property
     def interval(self) -> Interval:
         return Interval(self.low, self.high, self.style)
+
+    @property
+    def size(self) -> Quantity:
+        """How large the effect is, whichever way it goes."""
+        return Quantity.of([abs(self.effect)], self.style)
+
+    @property
+    def bounds(self) -> Interval:
+        """The interval of the difference in the direction that it has."""
+        return self.interval.turned() if self.effect < 0 else self.interval
 
     def side(self, side: str) -> Quantity:
         """The `left` or the `right` number."""

@@ -24,7 +24,6 @@ from gradscape.config.expand import NAMED
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.spec.registry import is_custom, names, short, source
-from gradscape.spec.sentences import untold
 from gradscape.spec.study import Figure, Probe, Run, Study
 
 MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
@@ -252,7 +251,7 @@ class Dag:
 
     def claims_asked(self, wildcards) -> str:
         study = self.experiment.studies[wildcards.study]
-        return json.dumps([untold(study.claims), [run.name for run in study.runs]])
+        return json.dumps([study.claims, [run.name for run in study.runs]])
 
     def claims_code(self, wildcards) -> list[str]:
         claims = self.experiment.studies[wildcards.study].claims.values()

@@ -10,6 +10,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
 from gradscape.claims.files import Decided, read_verdicts
+from gradscape.claims.sentences import sentence
 from gradscape.claims.verdicts import (
     FAILS,
     HOLDS,
@@ -22,11 +23,10 @@ from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.literature import read_published
 from gradscape.report.rows import Rows, style_of
-from gradscape.report.sentences import filled, kinds, latex
+from gradscape.report.sentences import filled, latex
 from gradscape.runs.run import FinishedRun, best_setting, finished_runs, scores
 from gradscape.spec.labels import model_label, setting_label, variant_label
 from gradscape.spec.quantity import Quantity, rate
-from gradscape.spec.sentences import choose
 from gradscape.spec.study import Figure, Run, Study, matches
 
 
@@ -88,10 +88,9 @@ class StudyView:
                 f"section {self.study.section}: tells the claim {claim!r}, which has no "
                 f"sentence{telling and f' under {telling!r}'}"
             )
-        about = next((s for s in (spec["left"], spec["right"]) if isinstance(s, dict)), {})
-        where = about.get("where", {})
-        sentence = choose(told, kinds(verdict), spec["statement"])
-        return latex(sentence, lambda name: filled(self, name, verdict, where))
+        return latex(
+            sentence(spec, verdict, telling), lambda name: filled(self, name, claim)
+        )
 
     @property
     def key_numbers(self) -> dict[str, str]:
@@ -221,12 +220,6 @@ class StudyView:
         rates = {run.settings.learning_rate for run in self.study.runs}
         noun = words.noun(len(rates), "learning rate")
         return Tex(f"{noun} {self.setting('learning_rate')}")
-
-    @property
-    def many_rates(self) -> str:
-        """`four rates`."""
-        rates = len({run.settings.learning_rate for run in self.study.runs})
-        return f"{words.in_words(rates)} {words.noun(rates, 'rate')}"
 
     def schedule(self, **where) -> Tex:
         return words.schedule(self.runs(**where)[0].settings)

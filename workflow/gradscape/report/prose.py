@@ -6,7 +6,7 @@ import pandas as pd
 
 from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
 from gradscape.report.escape import Tex, escape, listing
-from gradscape.spec.labels import dataset_label
+from gradscape.spec.labels import dataset_label, in_words, noun
 from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.registry import short
 from gradscape.spec.settings import Settings
@@ -24,7 +24,6 @@ SCHEDULES = {
     "cosine_per_iteration": "a learning rate that swings along a cosine every few steps",
     "staircase": "a learning rate that falls in steps",
 }
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def points(difference: float) -> Tex:
@@ -35,11 +34,10 @@ def points(difference: float) -> Tex:
 def difference(verdict: Verdict) -> Tex:
     """The size of a claim's difference as it stands in a sentence, with its interval if it
     has one."""
-    size = Quantity.of([abs(verdict.effect)], verdict.style).latex()
     unit = " points" if verdict.style == "accuracy" else ""
-    bounds = verdict.interval.turned() if verdict.effect < 0 else verdict.interval
+    bounds = verdict.bounds
     around = rf" (95\,\% interval {bounds.latex()})" if bounds.is_known else ""
-    return Tex(f"{size}{unit}{around}")
+    return Tex(f"{verdict.size.latex()}{unit}{around}")
 
 
 def dataset(name: str) -> Tex:
@@ -54,17 +52,9 @@ def cited_dataset(name: str, synthetic: bool) -> Tex:
     return Tex(f"{dataset(name)}{more}")
 
 
-def noun(number: int, one: str) -> str:
-    return one if number == 1 else f"{one}s"
-
-
 def count(number: int, one: str) -> Tex:
     """`1 epoch`, `12 epochs`, `1,200 images`."""
     return Tex(f"{number:,} {noun(number, one)}")
-
-
-def in_words(number: int) -> str:
-    return NUMBERS[number] if number < len(NUMBERS) else f"{number:,}"
 
 
 def optimiser(settings: Settings) -> Tex:

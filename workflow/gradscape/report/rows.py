@@ -6,13 +6,12 @@ typesets. A cell that is not Tex is escaped there; a row of one cell spans colum
 
 import math
 import re
-from functools import cache, cached_property
+from functools import cached_property
 from statistics import mean
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from gradscape.base.paths import TEMPLATES
 from gradscape.claims.tables import smoothness_table
 from gradscape.claims.verdicts import Verdict
 from gradscape.report import prose as words
@@ -22,6 +21,7 @@ from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
 from gradscape.spec.labels import setting_label, variant_label
 from gradscape.spec.quantity import Quantity
 from gradscape.spec.quantity import rate as printed_rate
+from gradscape.spec.references import papers
 from gradscape.spec.study import matches, varied_label
 
 if TYPE_CHECKING:
@@ -216,17 +216,10 @@ class Rows:
         return tables
 
 
-@cache
-def known_references() -> set[str]:
-    return set(
-        re.findall(r"^@\w+\{(\w+),", (TEMPLATES / "references.bib").read_text(), re.M)
-    )
-
-
 def listed(source: str) -> str:
     """What puts the papers that a claim names, `He et al. 2016b`, into the references."""
     found = re.findall(r"(\w+)(?: et al\.| and \w+)? (\d{4}[a-z]?)", source)
-    keys = {f"{name.lower()}{year}" for name, year in found} & known_references()
+    keys = {f"{name.lower()}{year}" for name, year in found} & papers().keys()
     return "".join(rf"\nocite{{{key}}}" for key in sorted(keys))
 
 

@@ -1,27 +1,17 @@
 """A claim's sentence as LaTeX, its placeholders filled from the runs."""
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, meta, nodes
 
-from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from gradscape.claims.sentences import MISSING, about
 from gradscape.report import prose as words
-from gradscape.report.escape import Tex, escape, listing
-from gradscape.spec.registry import options
-from gradscape.spec.sentences import tokens
+from gradscape.report.escape import Tex, escape
+from gradscape.spec.sentences import tokens, within
 
 if TYPE_CHECKING:
     from gradscape.report.document import StudyView
-
-KINDS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", UNMEASURED: "unmeasured"}
-
-
-def kinds(verdict: Verdict) -> tuple[str, ...]:
-    """The kinds of sentence that suit a verdict, best first."""
-    kind = KINDS[verdict.verdict]
-    return ("reversed", kind) if verdict.verdict == FAILS and verdict.reversed else (kind,)
 
 
 def unnamed(environment: Environment, view: "StudyView") -> list[str]:
@@ -50,7 +40,7 @@ def latex(sentence: str, fill: Callable[[str], str]) -> Tex:
         if kind == "placeholder":
             written.append(fill(text))
         elif kind in ("formula", "command"):
-            written.append(re.sub(r"\[([a-z_]+)\]", lambda found: fill(found[1]), text))
+            written.append(within(text, fill))
         elif kind == "escaped":
             written.append(text if text in (r"\,", r"\ ") else escape(text[1]))
         else:
@@ -58,32 +48,19 @@ def latex(sentence: str, fill: Callable[[str], str]) -> Tex:
     return Tex("".join(written))
 
 
-def filled(view: "StudyView", name: str, verdict: Verdict, where: dict) -> Tex:
-    """What a placeholder stands for in the sentence of a claim about the runs `where`."""
-    if name in ("left", "right", "difference", "points"):
-        if not verdict.left:
-            return Tex("(not measured)")
-        if name == "difference":
-            return words.difference(verdict)
-        if name == "points":
-            return Tex(f"{verdict.side('left').latex()} points")
+def filled(view: "StudyView", name: str, claim: str) -> Tex:
+    """What a placeholder stands for in a sentence of a study's claim."""
+    verdict = view.claim(claim)
+    if name in ("left", "right") and verdict.left:
         return Tex(verdict.side(name).latex(unit=True))
-    word, _, rest = name.partition(" ")
-    if word == "figure":
-        return view.reference(rest)
-    if rest:  # a probe's option
-        probe = view.study.probes[word]
-        default = (options("probe", probe.measure) or {})[rest].default
-        return Tex(f"{probe.options.get(rest, default):,}")
+    if name == "points" and verdict.left:
+        return Tex(f"{verdict.side('left').latex()} points")
+    if name == "difference" and verdict.left:
+        return words.difference(verdict)
+    if name in ("left", "right", "points", "difference"):
+        return Tex(MISSING)
+    if name.startswith("figure "):
+        return view.reference(name.removeprefix("figure "))
     if name == "table":
         return Tex(rf"Table~\ref{{tab:{view.name}}}")
-    if name == "rates":
-        return Tex(view.many_rates)
-    if name == "classes":
-        return view.recorded("data", "classes")
-    if name == "epochs":
-        return view.count("epochs", "epoch", **where)
-    if name == "images":
-        return view.images(**where)
-    values = dict.fromkeys(getattr(run.settings, name) for run in view.runs(**where))
-    return listing([str(value) for value in values])
+    return escape(about(name, view.study.claims[claim], view.study, view.finished))

@@ -54,3 +54,16 @@ def variant_label(model: str, variant: str, models: set[str]) -> str:
 def setting_label(model: str, variant: str) -> str:
     """`VGG38 BN`, `ConvNet, width 16`."""
     return ", ".join(filter(None, [model_label(model), printed_variant(variant)]))
+
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def in_words(number: int) -> str:
+    """`three`, but `12`."""
+    return NUMBERS[number] if number < len(NUMBERS) else f"{number:,}"
+
+
+def noun(number: int, one: str) -> str:
+    """`epoch` or `epochs`."""
+    return one if number == 1 else f"{one}s"

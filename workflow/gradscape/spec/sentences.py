@@ -10,10 +10,14 @@ itself, and one after a backslash always does.
 """
 
 import re
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Callable, Iterator
 
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.spec.labels import SPELT
+from gradscape.spec.quantity import SUPERSCRIPT
+from gradscape.spec.references import papers
+from gradscape.spec.registry import names, options
 from gradscape.spec.settings import SETTINGS
 
 KINDS = ("holds", "fails", "reversed", "equal", "undecided", "unmeasured", "seen")
@@ -25,6 +29,8 @@ OPENING = re.compile(
     r"(?:after|along|at|before|from|in|of|over|relative|under|where|with|[\w-]+ed)"
     r"(?: [^ ,]+){1,7},"
 )
+SYMBOLS = {"gg": "≫", "ll": "≪", "leq": "≤", "geq": "≥", "approx": "≈", "times": "×"}
+SYMBOLS |= {"to": "→", "pm": "±", "infty": "∞", "lambda": "λ"}
 TOKEN = re.compile(
     r"(?P<escaped>\\[^a-zA-Z])"
     r"|(?P<formula>\$[^$]+\$)"
@@ -42,14 +48,6 @@ def choose(told: dict, kinds: tuple[str, ...], statement: str) -> str:
     if not written and "undecided" in kinds:
         return open_question(statement)
     return written[0] if written else ""
-
-
-def untold(claims: dict[str, dict]) -> dict[str, dict]:
-    """The claims without their sentences: what decides them, and what is kept of that."""
-    return {
-        name: {k: v for k, v in claim.items() if k not in (*KINDS, *TELLINGS)}
-        for name, claim in claims.items()
-    }
 
 
 def open_question(statement: str) -> str:
@@ -77,6 +75,54 @@ def tokens(sentence: str) -> Iterator[tuple[str, str]]:
     yield "text", sentence[end:]
 
 
+def plain(sentence: str, fill: Callable[[str], str]) -> str:
+    r"""A sentence as plain text; `fill` gives what a placeholder stands for.
+
+    >>> plain(r"\citet{li2018} find $|g|\gg10^{-8}$: [left]\,\% \emph{more}.", str.upper)
+    'Li et al. 2018 find |g| ≫ 10⁻⁸: LEFT % more.'
+    """
+    written = []
+    for kind, text in tokens(sentence):
+        if kind == "placeholder":
+            text = fill(text)
+        elif kind == "escaped":
+            text = " " if text[1] == "," else text[1]
+        elif kind in ("formula", "command"):
+            text = within(text, fill)
+            text = plain_formula(text[1:-1]) if kind == "formula" else plain_command(text)
+        written.append(text)
+    return "".join(written)
+
+
+def within(part: str, fill: Callable[[str], str]) -> str:
+    """A formula or a command with its placeholders filled."""
+    return re.sub(r"\[([a-z_]+)\]", lambda found: fill(found[1]), part)
+
+
+def plain_formula(text: str) -> str:
+    text = re.sub(r"\^\{?(-?\d+)\}?", lambda f: f[1].translate(SUPERSCRIPT), text)
+    text = re.sub(r"\\([A-Za-z]+) ?", lambda found: symbol(found[1]), text)
+    text = re.sub(r" *([=≫≪≤≥≈]) *", r" \1 ", re.sub(r"[\\{}]", "", text)).strip()
+    return re.sub(r"(?<!\w)-(?=[\d.])", "−", text)
+
+
+def symbol(name: str) -> str:
+    """A command of a formula as one character, or its name: `\\eta` → η, `\\ln` → ln."""
+    try:
+        return SYMBOLS.get(name) or unicodedata.lookup(f"GREEK SMALL LETTER {name}")
+    except KeyError:
+        return f"{name} "
+
+
+def plain_command(text: str) -> str:
+    """What a command is about: the papers that it cites, or the text in its braces."""
+    words = text.partition("{")[2].rstrip("}")
+    if not text.startswith("\\cite"):
+        return words
+    cited = ", ".join(papers().get(key, key) for key in words.split(","))
+    return cited if text.startswith("\\citet") else f"({cited})"
+
+
 def check_sentences(claim: dict, at: str) -> None:
     """Raise `GradscapeError` for half a telling, or for a placeholder that stands for
     nothing."""
@@ -89,8 +135,16 @@ def check_sentences(claim: dict, at: str) -> None:
             raise GradscapeError(f"{place}: the key {missing[0]!r} is missing")
         for kind, sentence in written.items():
             for group, name in tokens(sentence):
-                if group == "placeholder" and " " not in name and name not in PLACEHOLDERS:
+                if group == "placeholder" and not is_known(name):
                     raise GradscapeError(
                         f"{place}.{kind}: [{name}] stands for nothing"
                         f"{suggest(name, PLACEHOLDERS)}; to print it, write \\[{name}]"
                     )
+
+
+def is_known(placeholder: str) -> bool:
+    """Is it a word of `PLACEHOLDERS`, a figure of any name, or an option of a probe?"""
+    word, _, rest = placeholder.partition(" ")
+    if not rest or word == "figure":
+        return rest != "" or word in PLACEHOLDERS
+    return word in names("probe") and rest in (options("probe", word) or {})

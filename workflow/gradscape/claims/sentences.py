@@ -1,0 +1,75 @@
+"""What a claim's verdict says in words: which of its sentences, with which numbers."""
+
+from gradscape.claims.verdicts import AFTER, FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.labels import in_words, noun
+from gradscape.spec.registry import options
+from gradscape.spec.sentences import choose, plain
+from gradscape.spec.study import Study, matches
+
+KINDS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", UNMEASURED: "unmeasured"}
+MISSING = "(not measured)"
+
+
+def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
+    """The sentence that suits a verdict, as it is written; empty where there is none."""
+    told = claim.get(telling, {}) if telling else claim
+    if "holds" not in told:
+        return ""
+    suited = ["seen"] if verdict.asked == AFTER else []
+    suited += ["reversed"] if verdict.verdict == FAILS and verdict.reversed else []
+    return choose(told, (*suited, KINDS[verdict.verdict]), claim["statement"])
+
+
+def said(claim: dict, verdict: Verdict, study: Study, finished: list[FinishedRun]) -> str:
+    """The sentence as plain text with its numbers."""
+
+    def fill(name: str) -> str:
+        if name in ("left", "right", "difference", "points"):
+            return compared(name, verdict)
+        if name.startswith("figure "):
+            return f"figure “{name.removeprefix('figure ')}”"
+        return "the table" if name == "table" else about(name, claim, study, finished)
+
+    return plain(sentence(claim, verdict), fill)
+
+
+def compared(name: str, verdict: Verdict) -> str:
+    if not verdict.left:
+        return MISSING
+    if name in ("left", "right"):
+        return verdict.side(name).text(unit=True)
+    if name == "points":
+        return f"{verdict.side('left').text()} points"
+    bounds = f" (95 % interval {verdict.bounds.text()})" if verdict.bounds.is_known else ""
+    return verdict.size.text() + " points" * (verdict.style == "accuracy") + bounds
+
+
+def about(name: str, claim: dict, study: Study, finished: list[FinishedRun]) -> str:
+    """What a placeholder stands for that is about a claim's first runs, or its study's."""
+    sides = [side for side in (claim["left"], claim["right"]) if isinstance(side, dict)]
+    where = sides[0]["where"] if sides else {}
+    probe, _, option = name.partition(" ")
+    if option:
+        given = [p.options for p in study.probes.values() if p.measure == probe]
+        default = (options("probe", probe) or {})[option].default
+        return f"{given[0].get(option, default):,}" if given else MISSING
+    if name == "rates":
+        many = len({run.settings.learning_rate for run in study.runs})
+        return f"{in_words(many)} {noun(many, 'rate')}"
+    if name == "classes":
+        return printed({run.record.data.classes for run in finished})
+    if name == "images":
+        chosen = [run for run in finished if matches(run.traits, where)]
+        return f"{printed({run.record.data.train for run in chosen})} images"
+    planned = [run.settings for run in study.runs if matches(run.traits, where)]
+    values = {getattr(settings, name) for settings in planned}
+    if name == "epochs":
+        return f"{printed(values)} {noun(max(values), 'epoch')}"
+    return printed(values)
+
+
+def printed(values: set) -> str:
+    """One value as it is, several as a list."""
+    written = [f"{v:,}" if isinstance(v, int) else str(v) for v in sorted(values)]
+    return ", ".join(written) or MISSING
