@@ -72,6 +72,9 @@ class Architecture:
     """Steps after which the Edinburgh networks' batch normalisation stops: the next
     minibatch's statistics stay as constants; `0` is initialisation from the first
     minibatch."""
+    freeze: Annotated[Literal["weights", "backbone"] | None, Unset("nothing")] = None
+    """The pretrained part that does not train: its `weights`, or the whole `backbone` with
+    its running statistics."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,6 @@ class Start:
 
     pretrained: bool = False
     """Start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)."""
-    freeze: Annotated[Literal["weights", "backbone"] | None, Unset("nothing")] = None
-    """The pretrained part that does not train: its `weights`, or the whole `backbone` with
-    its running statistics."""
     perturbation: Annotated[int | None, Range(0), Unset("off"), LATER] = None
     """Before training, flip the last bit of this weight, counted from 0, of the first
     layer: which runs does rounding decide?"""
@@ -259,7 +259,7 @@ def options_of_settings() -> Iterator[Option]:
         yield replace(made, unset="the model's") if is_models else made
 
 
-MODEL_SETTINGS = [*(field.name for field in fields(Architecture)), "freeze"]
+MODEL_SETTINGS = [field.name for field in fields(Architecture)]
 SETTINGS = {option.name: option for option in options_of_settings()}
 DEFAULTS = {name: o.default for name, o in SETTINGS.items() if not o.required}
 
