@@ -1,4 +1,4 @@
-"""What each course wants handed in, and how it marks: one file a course.
+"""Hand-ins, one file a course: what the course wants, and how it marks.
 
 The file says in plain constants what the course asks for: `TITLE` and `YEARS` of its
 document, the `STUDIES` that it is about, and which of them are `NEEDED`, if not all;

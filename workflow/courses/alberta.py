@@ -34,7 +34,7 @@ ARCHIVE = "Assignment6-{}"
 NOTHING, FULL = 0.65, 0.80  # test accuracies, with marks in proportion in between
 IMAGES, MAX_SECONDS, LONG = 10_000, 100, 60  # of testing, by section E; what is warned of
 TIMED = 100  # images, of which the time for all is inferred
-# What a6.py can train, on the images that the marks are for; the optimiser is free.
+# The recipe of a6.py, on the images that the marks are for; the optimiser is free.
 WRITTEN = {"dataset": "cifar10", "model": "resnet-small", "normalisation": "cifar10"}
 WRITTEN |= {"loss": "cross_entropy", "augmentation": "crop-flip", "l1": 0.0}
 WRITTEN |= {"schedule": "cosine", "final_learning_rate": 0.0}
@@ -81,8 +81,8 @@ def chosen(runs: list[FinishedRun]) -> FinishedRun:
 
 
 def refused(settings: dict) -> list[str]:
-    """What keeps a run from being handed in; a setting that is None is the network's own,
-    which meets the requirements."""
+    """The reasons not to hand a run in. A setting that is None is the network's own, which
+    meets the requirements."""
     other = [f"{k} {settings[k]}" for k in WRITTEN if settings[k] != WRITTEN[k]]
     return other + [f"no {REQUIRED[k]}" for k in REQUIRED if settings[k] in (False, 0)]
 
@@ -99,7 +99,7 @@ def oral_notes(run: FinishedRun, seconds: float) -> str:
 
 
 def network_options(settings: dict) -> dict:
-    """What `a6.py` gives the network: the settings, else the network's own values."""
+    """Keywords that `a6.py` gives the network: the settings, else the network's own."""
     own = inspect.signature(ResNetSmall).parameters
     names = ("width", "activation", "dropout")
     return {n: own[n].default if settings[n] is None else settings[n] for n in names}
@@ -117,16 +117,10 @@ def script(settings: dict, student: str) -> str:
     recipe["options"] = options
     text = (COURSES / "alberta" / "a6.py").read_text().replace("YOURIDNUMBER", student)
     for constant, values in (("NETWORK", network_options(settings)), ("RECIPE", recipe)):
-        lines = [
-            f'    "{key}": {value!r},'.replace("'", '"') for key, value in values.items()
-        ]
-        written = "\n".join([f"{constant} = {{", *lines, "}"])
-        text = re.sub(rf"(?ms)^{constant} = \{{.*?\}}$", written, text)
-    for imports in reversed(re.findall(r"(?m)^from gradscape.*\n", text)):
-        part = "# 3. Training\n" if ".training." in imports else "# 2. The network\n"
-        head, tail = text.replace(imports, "").split(part)
-        text = f"{head}{part}\n{source(imports)}\n{tail}"
-    return text.replace("CIFAR10\n\n", "CIFAR10\n", 1)
+        lines = [f'    "{k}": {v!r},'.replace("'", '"') for k, v in values.items()]
+        written = "\n".join(["{", *lines, "}"])
+        text = re.sub(rf"(?ms)^{constant} = \{{.*?\}}$", f"{constant} = {written}", text)
+    return re.sub(r"(?m)^from gradscape.*\n", lambda found: source(found[0]), text)
 
 
 def source(imports: str) -> str:
@@ -139,7 +133,7 @@ def source(imports: str) -> str:
         if {getattr(t, "name", getattr(t, "id", None)) for t in targets} & set(wanted):
             gap = "" if isinstance(node, ast.Assign) else "\n\n"
             found.append(gap + ast.get_source_segment(text, node))
-    return "\n".join(found).strip() + "\n\n"
+    return "\n".join(found).strip() + "\n"
 
 
 def weights(run: FinishedRun) -> bytes:

@@ -101,7 +101,7 @@ def printed(values, style: str = "loss") -> str:
 
 
 def measured(runs: list[FinishedRun]) -> dict[str, str]:
-    """What the answers quote, as LaTeX; means over the seeds."""
+    """The numbers that the answers quote, as LaTeX; means over the seeds."""
     rows, values = [], defaultdict(lambda: "(not measured)")
     for (model, at), group in results_table(runs).groupby(["model", "learning_rate"]):
         cells = [model_label(model), rate(at).latex()]

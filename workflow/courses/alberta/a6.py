@@ -6,8 +6,8 @@
 `load_dataset`, the network, `train` and `test` follow in this order.
 """
 
-# Help: I talked to nobody about this assignment but: (names). The network, its training and
-# the optimiser Muon come from gradscape, a public program, which also wrote this file.
+# Help: (name here whom you talked to, and about what). The network, its training and the
+# optimiser Muon come from gradscape, a public program, which also wrote this file.
 
 import argparse
 import math
@@ -21,10 +21,6 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
-
-from gradscape.models.blocks import ACTIVATIONS, conv3x3
-from gradscape.models.resnet_small import STAGES, Convolution, ResidualBlock, ResNetSmall
-from gradscape.training.muon import ITERATIONS, QUINTIC, TINY, Muon, orthogonalised
 
 MODEL = Path(__file__).with_name("model_YOURIDNUMBER.pt")
 NETWORK = {"width": 56, "activation": "relu", "dropout": 0.1}
@@ -61,10 +57,15 @@ def load_dataset(root="data", batch_size=RECIPE["batch_size"]):
 
 # 2. The network
 
+from gradscape.models.blocks import ACTIVATIONS, conv3x3
+
 
 def norm(channels: int, batch_norm: bool) -> nn.Module:
     """Batch normalisation, or nothing in its place."""
     return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
+
+
+from gradscape.models.resnet_small import STAGES, Convolution, ResidualBlock, ResNetSmall
 
 
 def network():
@@ -74,8 +75,7 @@ def network():
 
 # 3. Training
 
-OPTIMISERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
-OPTIMISERS |= {"rmsprop": RMSprop, "muon": Muon}
+from gradscape.training.muon import ITERATIONS, QUINTIC, TINY, Muon, orthogonalised
 
 
 def learning_rate(epoch, step, steps):
@@ -84,6 +84,10 @@ def learning_rate(epoch, step, steps):
     if epoch < warmup:
         return (epoch * steps + step + 1) / (warmup * steps)
     return (1 + math.cos(math.pi * (epoch - warmup) / (epochs - warmup))) / 2
+
+
+OPTIMISERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+OPTIMISERS |= {"rmsprop": RMSprop, "muon": Muon}
 
 
 def train(train_loader, validation_loader, steps=None):

@@ -26,77 +26,59 @@ class ConvolutionalProcessingBlock(nn.Module):
 
     def build_module(self):
         channels, width = self.input_shape[1], self.num_filters
-        self.layer_dict = nn.ModuleDict(
-            {
-                "conv_0": nn.Conv2d(channels, width, **self.options),
-                "conv_1": nn.Conv2d(width, width, **self.options),
-            }
-        )
+        self.layer_dict = nn.ModuleDict()
+        for number, inputs in enumerate((channels, width)):
+            self.layer_dict[f"conv_{number}"] = nn.Conv2d(inputs, width, **self.options)
+            self.layer_dict[f"bn_{number}"] = self.build_norm()
+
+    def build_norm(self):
+        return nn.Identity()
+
+    def layer(self, number, x):
+        return self.layer_dict[f"bn_{number}"](self.layer_dict[f"conv_{number}"](x))
 
     def forward(self, x):
-        out = F.leaky_relu(self.layer_dict["conv_0"](x))
-        return F.leaky_relu(self.layer_dict["conv_1"](out))
+        return F.leaky_relu(self.layer(1, F.leaky_relu(self.layer(0, x))))
 
 
 class ConvolutionalDimensionalityReductionBlock(ConvolutionalProcessingBlock):
-    """The same with average pooling in the middle, which divides height and width."""
+    """A processing block with average pooling in the middle, which divides the size."""
 
     def __init__(self, *arguments, reduction_factor=2, bias=True, **options):
         self.reduction_factor = reduction_factor
         super().__init__(*arguments, bias=bias, **options)
 
     def forward(self, x):
-        out = F.leaky_relu(self.layer_dict["conv_0"](x))
-        out = F.avg_pool2d(out, self.reduction_factor)
-        return F.leaky_relu(self.layer_dict["conv_1"](out))
-
-
-class BNConvolutionalProcessingBlock(ConvolutionalProcessingBlock):
-    """A processing block with batch normalisation."""
-
-    def build_module(self):
-        super().build_module()
-        for name in ("bn_0", "bn_1"):
-            self.layer_dict[name] = nn.BatchNorm2d(self.num_filters)
-
-    def forward(self, x):
-        layers = self.layer_dict
-        out = F.leaky_relu(layers["bn_0"](layers["conv_0"](x)))
-        return F.leaky_relu(layers["bn_1"](layers["conv_1"](out)))
-
-
-class BNRCConvolutionalProcessingBlock(BNConvolutionalProcessingBlock):
-    """A processing block with batch normalisation and a residual connection."""
-
-    def forward(self, x):
-        layers = self.layer_dict
-        out = F.leaky_relu(layers["bn_0"](layers["conv_0"](x)))
-        return F.leaky_relu(layers["bn_1"](layers["conv_1"](out)) + x)
+        out = F.avg_pool2d(F.leaky_relu(self.layer(0, x)), self.reduction_factor)
+        return F.leaky_relu(self.layer(1, out))
 
 
 class RCConvolutionalProcessingBlock(ConvolutionalProcessingBlock):
     """A processing block with a residual connection."""
 
     def forward(self, x):
-        out = F.leaky_relu(self.layer_dict["conv_0"](x))
-        return F.leaky_relu(self.layer_dict["conv_1"](out) + x)
+        return F.leaky_relu(self.layer(1, F.leaky_relu(self.layer(0, x))) + x)
+
+
+class BatchNormalised:
+    """Puts batch normalisation after each convolution of a block."""
+
+    def build_norm(self):
+        return nn.BatchNorm2d(self.num_filters)
+
+
+class BNConvolutionalProcessingBlock(BatchNormalised, ConvolutionalProcessingBlock):
+    """A processing block with batch normalisation."""
+
+
+class BNRCConvolutionalProcessingBlock(BatchNormalised, RCConvolutionalProcessingBlock):
+    """A processing block with batch normalisation and a residual connection."""
 
 
 class BNConvolutionalDimensionalityReductionBlock(
-    ConvolutionalDimensionalityReductionBlock
+    BatchNormalised, ConvolutionalDimensionalityReductionBlock
 ):
     """A reduction block with batch normalisation."""
-
-    def build_module(self):
-        super().build_module()
-        for name in ("bn_0", "bn_1"):
-            self.layer_dict[name] = nn.BatchNorm2d(self.num_filters)
-
-    def forward(self, x):
-        layers = self.layer_dict
-        out = F.leaky_relu(layers["bn_0"](layers["conv_0"](x)))
-        out = F.avg_pool2d(out, self.reduction_factor)
-        return F.leaky_relu(layers["bn_1"](layers["conv_1"](out)))
 
 
 class ConvolutionalNetwork(nn.Module):

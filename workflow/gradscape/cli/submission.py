@@ -16,7 +16,7 @@ from gradscape.base.paths import (
     PACKAGE,
     PROBES,
     RECORD,
-    SEALED,
+    SCHEMA,
     TEMPLATES,
     Results,
 )
@@ -30,13 +30,12 @@ from gradscape.spec.registry import declared, find
 from gradscape.spec.study import Study
 
 Files = dict[str, bytes]
-MAX_BYTES = 100 * 10**6  # no brief names a limit; upload forms have one
 
 
 @dataclass(frozen=True)
 class HandIn:
-    """What a course's function packs: the student, as given, and the studies of the course
-    that the configuration has. `beside` is what it leaves beside the archive."""
+    """A course's material: the student, as given, and the studies of the course that the
+    configuration has. `beside` is what its function leaves beside the archive."""
 
     experiment: Experiment
     course: str
@@ -46,7 +45,7 @@ class HandIn:
 
     @cached_property
     def finished(self) -> list[FinishedRun]:
-        """Those runs of the studies that are finished and sound."""
+        """The finished and sound runs of the studies."""
         results = self.experiment.results
         return [run for study in self.studies for run in finished_runs(study, results)]
 
@@ -98,12 +97,11 @@ class HandIn:
         `study/run/name`."""
         files = {}
         for run in self.runs:
-            folder = f"{run.record.study}/{run.path.name}"
-            for name in names or (*SEALED, RECORD):
-                if (run.path / name).exists():  # younger files are not in older runs
-                    files[f"{folder}/{name}"] = (run.path / name).read_bytes()
-            for probe in sorted(run.path.glob(f"{PROBES}/[!.]*.csv") if not names else []):
-                files[f"{folder}/{PROBES}/{probe.name}"] = probe.read_bytes()
+            probes = run.path.glob(f"{PROBES}/[!.]*.csv")
+            every = (*run.record.sha256, RECORD, *(f"{PROBES}/{p.name}" for p in probes))
+            for name in sorted(names or every):
+                path = f"{run.record.study}/{run.path.name}/{name}"
+                files[path] = (run.path / name).read_bytes()
         return files
 
     def package(self, *found: str) -> Files:
@@ -120,7 +118,7 @@ class HandIn:
             starts += [
                 registry.source(*one) for one in used if not registry.is_custom(one[1])
             ]
-        needed = set(dependencies.closure(starts, is_custom_file))
+        needed = set(dependencies.closure(starts, lambda path: False))
         needed |= {path.with_name("__init__.py") for path in needed}
         return {
             f"gradscape/{path.relative_to(PACKAGE)}": path.read_bytes()
@@ -128,26 +126,17 @@ class HandIn:
         }
 
     def templates(self) -> Files:
-        """What the report is written from, where the packed gradscape looks for it."""
-        names = {study.section for study in self.studies} | {"study"}
-        rooms = ("sections", "conclusions")
-        chosen = [TEMPLATES / f"{room}/{name}.tex.j2" for room in rooms for name in names]
-        chosen += [*TEMPLATES.glob("*.*"), *(TEMPLATES / "parts").glob("*.*")]
+        """The report's templates and claims, where the packed gradscape looks for them."""
+        chosen = {*TEMPLATES.glob("*.*"), *TEMPLATES.glob("parts/*.*")}
         for study in self.studies:
-            given = self.experiment.config["studies"][study.name]
-            named = (given[key] for key in ("claims", "literature") if key in given)
-            chosen += [HOME / path for path in named]
-        chosen += [HOME / "workflow/schemas/config.schema.yaml"]
-        chosen += [registry.source("course", self.course)]
+            chosen |= {TEMPLATES / f"conclusions/{study.section}.tex.j2"}
+            chosen |= {Path(file).absolute() for file in study.files}
+        chosen |= {SCHEMA, registry.source("course", self.course)}
         return {
             f"gradscape/share/{path.relative_to(HOME)}": path.read_bytes()
             for path in sorted(chosen)
-            if path.is_file()
+            if path.is_file() and path.is_relative_to(HOME)
         }
-
-
-def is_custom_file(path: Path) -> bool:
-    return not path.is_relative_to(PACKAGE)
 
 
 def signed(results: Results, document: str, author: str) -> bytes:
@@ -157,7 +146,7 @@ def signed(results: Results, document: str, author: str) -> bytes:
     text, found = re.subn(r"(?m)^\\author\{.*\}$", lambda _: line, text, count=1)
     if not found:
         raise GradscapeError(f"{results.tex(document)}: has no line \\author{{…}}")
-    text = re.sub(r"\\href\{(?:runs|tables)/[^{}]*\}", "", text)
+    text = re.sub(r"\\href\{(?!\w+:)[^{}]*\}", "", text)
     with working_folder() as temporary:
         copy = Results(Path(temporary))
         shutil.copytree(results.sources, copy.sources, symlinks=True)
@@ -190,8 +179,6 @@ def write_submission(experiment: Experiment, course: str, student: str) -> Path:
     root, name = experiment.results.root, declared("course", course, "ARCHIVE")
     name = name.format(student)
     files = {name: packed(content)} if name.endswith(".zip") else below(name, content)
-    if (size := sum(map(len, files.values()))) > MAX_BYTES:
-        raise GradscapeError(f"{name}: has {size:,} bytes, above {MAX_BYTES:,}")
     for path, data in (files | work.beside).items():
         with atomic_write(root / path) as partial:
             partial.write_bytes(data)
