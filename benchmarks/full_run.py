@@ -21,8 +21,8 @@ from pathlib import Path
 from gradscape.base.paths import CONFIGS, HOME, Results
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.jobs import Dag
-from gradscape.pipeline.rates import records
 from gradscape.report.publish import copy_run, publish
+from gradscape.runs.record import read, sound_runs
 from gradscape.spec.study import matches
 from gradscape.training.lease import RUNS_PER_GPU
 
@@ -87,7 +87,7 @@ def main() -> None:
         if files and left > 0:
             make(files, options, left)
     count = publish(experiment, out)
-    seconds = sum(record["seconds_training"] for record in records([options.out]))
+    seconds = sum(record.seconds_training for record in sound_runs(options.out, read))
     print(f"{count} runs are in {options.out}, {seconds / 60:.1f} minutes of training")
     rest = sum(len(missing(dag, study, {})) for study in experiment.studies)
     sys.exit(f"{rest} runs and probes are missing: call again" if rest else 0)

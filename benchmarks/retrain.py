@@ -7,7 +7,6 @@ folder. They agree on the same kind of device, with the same torch and threads.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gradscape.base.paths import DATA, RECORD
-from gradscape.spec.settings import DEFAULTS, SETTINGS, Settings, flags
+from gradscape.base.paths import DATA
+from gradscape.runs.run import FinishedRun
+from gradscape.spec.settings import flags
 
 TABLES = ["metrics.csv", "test.csv"]
 ARRAYS = ["steps.npz", "gradients.npz"]
@@ -45,12 +45,11 @@ def main() -> None:
     wrong = 0
     for run in arguments.runs:
         theirs = arguments.results / "runs" / run
-        record = json.loads((theirs / RECORD).read_text())
-        known = {k: v for k, v in record["settings"].items() if k in SETTINGS}
-        settings = Settings(**(DEFAULTS | known))
+        finished = FinishedRun(theirs)
+        settings = finished.rerun().settings
         command = [sys.executable, "-m", "gradscape", "train", *flags(settings)]
         command += ["--data", str(arguments.data)]
-        command += ["--threads", str(record["backend"]["threads"])]
+        command += ["--threads", str(finished.record.backend.threads)]
         with tempfile.TemporaryDirectory() as folder:
             start = time.monotonic()
             subprocess.run([*command, "--out", folder], check=True, capture_output=True)

@@ -71,7 +71,8 @@ def save(picture: Picture, path: Path) -> None:
     dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     kind, drawn = path.suffix[1:], io.BytesIO()  # matplotlib hides that a disk is full
     picture.savefig(drawn, format=kind, metadata=dates.get(path.suffix), dpi=150)
-    picture.set_layout_engine("none")  # in its next format it is laid out already
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        picture.set_layout_engine(None)  # in its next format it is laid out already
     with atomic_write(path) as partial:
         partial.write_bytes(drawn.getvalue())
 

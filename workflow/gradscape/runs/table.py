@@ -7,31 +7,11 @@ import pandas as pd
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import SETTINGS
 
-COLUMNS = [
-    "study",
-    "run",
-    "model",
-    "learning_rate",
-    "variant",
-    "seed",
-    "parameters",
-    "flops",
-    "epochs",
-    "best_epoch",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "final_train_loss",
-    "final_train_accuracy",
-    "final_val_accuracy",
-    "final_test_accuracy",
-    "diverged",
-    "seconds_training",
-    "images_per_second",
-]
+COLUMNS = ["study", "run", "model", "learning_rate", "variant", "seed", "parameters"]
+COLUMNS += ["flops", "epochs", "best_epoch", "train_loss", "train_accuracy", "val_loss"]
+COLUMNS += ["val_accuracy", "test_loss", "test_accuracy", "final_train_loss"]
+COLUMNS += ["final_train_accuracy", "final_val_accuracy", "final_test_accuracy", "diverged"]
+COLUMNS += ["seconds_training", "images_per_second"]
 FURTHER = [name for name in SETTINGS if name not in COLUMNS]
 
 

@@ -33,7 +33,7 @@ def read_table(path: Path, numbers: list[str], words: Collection[str] = ()) -> p
         for column in numbers:
             if table[column].dtype.kind not in "iuf":
                 raise ValueError(f"the column {column} does not hold numbers alone")
-        return table.astype(dict.fromkeys(words, str))
+        return table.astype(dict.fromkeys(words, str)) if words else table
 
 
 def is_count(epochs: pd.Series) -> bool:
