@@ -176,6 +176,14 @@ def test_vgg38s_gradient_falls_as_the_law_predicts(generated, tmp_path):
         assert fall > 1e30
 
 
+def test_the_law_takes_the_rectifiers_slope(generated, tmp_path):
+    """Over 19 convolutions that of the courses' slope is off by more than a decade."""
+    settings = replace(SMALL, model="vgg20", slope=0.5)
+    table = at_initialisation(settings, generated, tmp_path)[1:]
+    measured, law = (table[f"{p}gradient_mean_square"] for p in ("", "predicted_"))
+    assert np.abs(np.log10(measured / law)).max() < 0.5
+
+
 def test_the_law_is_said_of_plain_networks_only(generated, tmp_path):
     for model in ("vgg38-bn", "vgg38-rc"):
         table = at_initialisation(replace(SMALL, model=model), generated, tmp_path)

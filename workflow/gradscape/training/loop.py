@@ -52,10 +52,10 @@ class Training:
         self.train = cut(parts["train"], settings.batch_size, augmented=True)
         self.validation = cut(parts["validation"], at_once)
         self.test = partial(cut, parts["test"], at_once)  # needed once, at the end
-        self.clean = {}  # training images to score without augmentation
+        self.scored = {}  # more images, by the names of their columns
         if settings.score_training is not None:
             clean = parts["train"][: settings.score_training]
-            self.clean = {"clean_train": cut(clean, at_once)}
+            self.scored = {"clean_train": cut(clean, at_once)}
 
         torch.manual_seed(settings.seed)
         facts = dataset.facts
@@ -137,7 +137,7 @@ class Training:
             **self.scores("val", self.validation),
             "learning_rate": rate,
         }
-        for name, images in self.clean.items():
+        for name, images in self.scored.items():
             row |= self.scores(name, images)
         history.metrics.append(row)
         rates = {
