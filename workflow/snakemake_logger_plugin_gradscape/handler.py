@@ -24,6 +24,9 @@ ECHOES += ("At least one job did not complete successfully",)
 class LogHandler(LogHandlerBase):
     """Writes to stderr: the bar if that is a terminal, the lines always."""
 
+    writes_to_stream = True
+    writes_to_file = has_filter = has_formatter = needs_rulegraph = False
+
     def __post_init__(self) -> None:
         self.jobs: dict[int, LogRecord] = {}  # that run, by their numbers
         self.failed: set[int] = set()
@@ -132,44 +135,17 @@ class LogHandler(LogHandlerBase):
             f"{self.logs or '.snakemake/log'}{more}"
         )
 
-    @property
-    def writes_to_stream(self) -> bool:
-        return True
-
-    @property
-    def writes_to_file(self) -> bool:
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        return False
-
-    @property
-    def has_formatter(self) -> bool:
-        return False
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        return False
-
 
 def say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
 def summary(job: LogRecord) -> str:
-    from gradscape.base.errors import GradscapeError
-    from gradscape.runs import existing as finished
+    from gradscape.runs.existing import summary as of_run
 
     try:
-        return finished.summary(Path(job.output[0]).parent)
-    except (
-        GradscapeError,
-        OSError,
-        ValueError,
-        KeyError,
-        StopIteration,
-    ):  # its disk is slow
+        return of_run(Path(job.output[0]).parent)
+    except Exception:  # its disk is slow, or has lost the run again
         return f"{job.rule_msg}: done"
 
 
