@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, claims, reseal, write_document, write_run
 from gradscape.claims import verdicts
 from gradscape.claims.files import as_lines, decide_studies, read_studies
+from gradscape.claims.sentences import sentence as chosen
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
 from gradscape.config.experiment import Experiment
 from gradscape.report.build import write_tex
@@ -287,7 +288,7 @@ it-learns:
   left: {metric: test_accuracy, where: {model: vgg08}}
   is: above
   right: 0.1
-  holds: 'In [epochs] it learns 50 % & more_of it, $\eta=10^{-3}$, [left] \citep{he2016}.'
+  holds: 'In [epochs]: 50 % & more_of it, $\eta=10^{-3}$, [left] \citep[p. 3]{he2016}.'
   fails: It does not ((= 6 * 7 =)) {{ 6 * 7 }} learn ([left], \$, \[left]).
 it-is-best:
   statement: In the end, it is better than the deep one. Its accuracy is higher.
@@ -306,9 +307,9 @@ it-is-best:
     [
         (
             0.3,
-            r"In 200 epochs it learns 50 \% \& more\_of it, $\eta=10^{-3}$, "
-            r"30.0\,\% \citep{he2016}.",
-            "In 200 epochs it learns 50 % & more_of it, η = 10⁻³, 30.0 % (He et al. 2016).",
+            r"In 200 epochs: 50 \% \& more\_of it, $\eta=10^{-3}$, "
+            r"30.0\,\% \citep[p. 3]{he2016}.",
+            "In 200 epochs: 50 % & more_of it, η = 10⁻³, 30.0 % (He et al. 2016).",
         ),
         (
             0.05,
@@ -366,6 +367,24 @@ def test_a_course_that_cannot_be_is_named():
         config = {"extends": str(ROOT / "config" / "config.yaml"), "courses": courses}
         with pytest.raises(Exception, match=sentence):
             Experiment(config)
+
+
+def test_a_sentence_that_is_not_written_falls_back(tmp_path):
+    claim = {"statement": "It learns.", "holds": "Yes.", "fails": "No.", "equal": "Both."}
+    claim |= {"left": {"metric": "test_accuracy", "where": {"model": "vgg08"}}}
+    claim |= {"is": "above", "right": 0.1, "source": "s"}
+    verdict = decide("c", claim, [write_run(tmp_path, "vgg08", accuracies=(0.0, 0.9))])
+    worse = replace(verdict, verdict=FAILS, reversed=True)
+    assert (chosen(claim, verdict), chosen(claim, worse)) == ("Yes.", "No.")
+    assert chosen(claim | {"reversed": "Worse."}, worse) == "Worse."
+    late = replace(verdict, asked="after")
+    assert chosen(claim, late) == "Yes."
+    assert chosen(claim | {"seen": "It did."}, late) == "It did."
+    assert chosen(claim, replace(verdict, verdict=UNMEASURED)) == ""
+    openly = "It is open whether it learns ([left] against [right])."
+    assert chosen(claim, replace(verdict, verdict=UNDECIDED)) == openly
+    assert choose(claim, ("equal", "undecided"), "s") == "Both."
+    assert chosen(claim, verdict, "abstract") == ""
 
 
 TOLD = [

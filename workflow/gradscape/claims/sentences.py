@@ -1,10 +1,12 @@
 """What a claim's verdict says in words: which of its sentences, with which numbers."""
 
+from collections.abc import Iterable
+
 from gradscape.claims.verdicts import AFTER, FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import in_words, noun
 from gradscape.spec.registry import options
-from gradscape.spec.sentences import choose, plain
+from gradscape.spec.sentences import COMPARED, choose, plain
 from gradscape.spec.study import Study, matches
 
 KINDS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", UNMEASURED: "unmeasured"}
@@ -25,7 +27,7 @@ def said(claim: dict, verdict: Verdict, study: Study, finished: list[FinishedRun
     """The sentence as plain text with its numbers."""
 
     def fill(name: str) -> str:
-        if name in ("left", "right", "difference", "points"):
+        if name in COMPARED:
             return compared(name, verdict)
         if name.startswith("figure "):
             return f"figure “{name.removeprefix('figure ')}”"
@@ -51,25 +53,25 @@ def about(name: str, claim: dict, study: Study, finished: list[FinishedRun]) -> 
     where = sides[0]["where"] if sides else {}
     probe, _, option = name.partition(" ")
     if option:
-        given = [p.options for p in study.probes.values() if p.measure == probe]
         default = (options("probe", probe) or {})[option].default
-        return f"{given[0].get(option, default):,}" if given else MISSING
+        measured = (p for p in study.probes.values() if p.measure == probe)
+        return printed(probe.options.get(option, default) for probe in measured)
     if name == "rates":
         many = len({run.settings.learning_rate for run in study.runs})
         return f"{in_words(many)} {noun(many, 'rate')}"
     if name == "classes":
-        return printed({run.record.data.classes for run in finished})
+        return printed(run.record.data.classes for run in finished)
     if name == "images":
-        chosen = [run for run in finished if matches(run.traits, where)]
-        return f"{printed({run.record.data.train for run in chosen})} images"
+        chosen = (run for run in finished if matches(run.traits, where))
+        return f"{printed(run.record.data.train for run in chosen)} images"
     planned = [run.settings for run in study.runs if matches(run.traits, where)]
-    values = {getattr(settings, name) for settings in planned}
+    values = printed(getattr(settings, name) for settings in planned)
     if name == "epochs":
-        return f"{printed(values)} {noun(max(values), 'epoch')}"
-    return printed(values)
+        return f"{values} epoch{'s' * (values != '1')}"
+    return values
 
 
-def printed(values: set) -> str:
-    """One value as it is, several as a list."""
-    written = [f"{v:,}" if isinstance(v, int) else str(v) for v in sorted(values)]
+def printed(values: Iterable) -> str:
+    """One value as it is, several as a list, each once."""
+    written = [f"{v:,}" if isinstance(v, int) else str(v) for v in dict.fromkeys(values)]
     return ", ".join(written) or MISSING

@@ -22,15 +22,14 @@ from gradscape.spec.settings import SETTINGS
 
 KINDS = ("holds", "fails", "reversed", "equal", "undecided", "unmeasured", "seen")
 TELLINGS = ("clause", "abstract", "ending")  # beside the one in the claim's section
-PLACEHOLDERS = ("left", "right", "difference", "points", "classes", "epochs", "images")
-PLACEHOLDERS += ("rates", "table", *SETTINGS)
+COMPARED = ("left", "right", "difference", "points")
+PLACEHOLDERS = (*COMPARED, "classes", "epochs", "images", "rates", "table", *SETTINGS)
 # A few words that a statement may open with, up to a comma before its subject.
 OPENING = re.compile(
     r"(?:after|along|at|before|from|in|of|over|relative|under|where|with|[\w-]+ed)"
     r"(?: [^ ,]+){1,7},"
 )
-SYMBOLS = {"gg": "≫", "ll": "≪", "leq": "≤", "geq": "≥", "approx": "≈", "times": "×"}
-SYMBOLS |= {"to": "→", "pm": "±", "infty": "∞", "lambda": "λ"}
+SYMBOLS = {"gg": "≫", "leq": "≤", "geq": "≥", "approx": "≈", "times": "×", "lambda": "λ"}
 TOKEN = re.compile(
     r"(?P<escaped>\\[^a-zA-Z])"
     r"|(?P<formula>\$[^$]+\$)"
@@ -95,14 +94,14 @@ def plain(sentence: str, fill: Callable[[str], str]) -> str:
 
 
 def within(part: str, fill: Callable[[str], str]) -> str:
-    """A formula or a command with its placeholders filled."""
-    return re.sub(r"\[([a-z_]+)\]", lambda found: fill(found[1]), part)
+    """A formula or a command with its placeholders filled; other brackets are LaTeX's."""
+    return re.sub(rf"\[({'|'.join(PLACEHOLDERS)})\]", lambda found: fill(found[1]), part)
 
 
 def plain_formula(text: str) -> str:
     text = re.sub(r"\^\{?(-?\d+)\}?", lambda f: f[1].translate(SUPERSCRIPT), text)
     text = re.sub(r"\\([A-Za-z]+) ?", lambda found: symbol(found[1]), text)
-    text = re.sub(r" *([=≫≪≤≥≈]) *", r" \1 ", re.sub(r"[\\{}]", "", text)).strip()
+    text = re.sub(r" *([=≫≤≥≈]) *", r" \1 ", re.sub(r"[\\{}]", "", text)).strip()
     return re.sub(r"(?<!\w)-(?=[\d.])", "−", text)
 
 
