@@ -246,7 +246,7 @@ def mutate(path: str, value):
         (
             "studies.tiny.figures",
             {"x": {"draw": "curves", "where": {"model": "vgg38"}}},
-            "studies.tiny.figures.x: no run of the study matches",
+            "studies.tiny.figures.x.where.model: no run of the study has 'vgg38' (did you ",
         ),
         (
             "studies.tiny.figures",
@@ -256,7 +256,7 @@ def mutate(path: str, value):
         (
             "studies.tiny.probes",
             {"hessian": {"where": {"seed": 5}}},
-            "studies.tiny.probes.hessian: no run of the study matches",
+            "studies.tiny.probes.hessian.where.seed: no run of the study has 5 (known: 0)",
         ),
         (
             "studies.tiny.probes",

@@ -1,13 +1,13 @@
-"""Does each claim speak of runs that somebody plans?"""
+"""Claims about runs that nobody plans are refused."""
 
 from collections.abc import Iterator
 
-from gradscape.base.errors import GradscapeError, suggest
+from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import TEMPLATES, locate
-from gradscape.config.expand import expand_runs
+from gradscape.config.expand import expand_runs, missing
 from gradscape.config.experiment import Experiment, resolve
 from gradscape.config.yaml import read_yaml
-from gradscape.spec.study import Run, Study, matches
+from gradscape.spec.study import Study
 
 
 def check_claimed(experiment: Experiment, config: dict) -> None:
@@ -41,17 +41,3 @@ def uncut(config: dict) -> Iterator[dict]:
     while "extends" in config:
         config = read_yaml(locate(config["extends"]))
         yield resolve(config)
-
-
-def missing(where: dict, runs: list[Run]) -> str:
-    """The end of a sentence about a value that no run has, or that none has all of them;
-    empty if some run does."""
-    for key, wanted in where.items():
-        known = {run.traits[key] for run in runs}
-        for value in wanted if isinstance(wanted, list) else [wanted]:
-            if value not in known:
-                hint = suggest(value, map(str, known - {""}))
-                return f".{key}: no run of the study has {value!r}{hint}"
-    if any(matches(run.traits, where) for run in runs):
-        return ""
-    return f": no run of the study has all of {where}"

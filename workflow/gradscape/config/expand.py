@@ -5,7 +5,6 @@ Whatever is misspelt, missing or does not fit together is reported here, before 
 
 import csv
 import itertools
-import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -290,5 +289,20 @@ def expand_figures(
 
 
 def require_match(runs: list[Run], where: dict, at: str) -> None:
-    if not any(matches(run.traits, where) for run in runs):
-        raise GradscapeError(f"{at}: no run of the study matches {json.dumps(where)}")
+    if sentence := missing(where, runs):
+        raise GradscapeError(f"{at}.where{sentence}")
+
+
+def missing(where: dict, runs: list[Run]) -> str:
+    """The end of a sentence about a value that no run has, or that none has all of them;
+    empty if some run does."""
+    found = [run.traits for run in runs]
+    for key, wanted in where.items():
+        known = {traits[key] for traits in found}
+        for value in wanted if isinstance(wanted, list) else [wanted]:
+            if value not in known:
+                hint = suggest(value, map(str, known - {""}))
+                return f".{key}: no run of the study has {value!r}{hint}"
+    if any(matches(traits, where) for traits in found):
+        return ""
+    return f": no run of the study has all of {where}"

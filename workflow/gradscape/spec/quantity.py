@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 LARGE = 1e4  # from here on a loss is printed with a power of ten
 DIVERGED = "diverged"
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -69,6 +67,8 @@ class Quantity:
     def of(cls, values, style: str = "loss") -> "Quantity":
         """The mean of `values` and their spread; of powers of ten, which span decades, the
         geometric mean, as in the figures."""
+        import numpy as np  # which a configuration is checked without
+
         values = np.asarray(values, dtype=float)
         if not np.isfinite(values).all():
             return cls(math.nan, None, style)

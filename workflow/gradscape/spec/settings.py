@@ -23,8 +23,11 @@ from gradscape.spec.options import (
     option,
 )
 
+# Settings alone is made and compared, so the groups need no methods.
+group = dataclass(frozen=True, init=False, repr=False, eq=False)
 
-@dataclass(frozen=True)
+
+@group
 class Task:
     """The network, and the images that it learns."""
 
@@ -36,7 +39,7 @@ class Task:
     `path/file.py:function`."""
 
 
-@dataclass(frozen=True)
+@group
 class Architecture:
     """Keywords of the model's constructor, which a model may take or lack."""
 
@@ -77,7 +80,7 @@ class Architecture:
     its running statistics."""
 
 
-@dataclass(frozen=True)
+@group
 class Start:
     """The weights that training starts from."""
 
@@ -88,7 +91,7 @@ class Start:
     layer: which runs does rounding decide?"""
 
 
-@dataclass(frozen=True)
+@group
 class Loss:
     """The function that training minimises."""
 
@@ -101,7 +104,7 @@ class Loss:
     """Factor of the sum of absolute weights added to the loss."""
 
 
-@dataclass(frozen=True)
+@group
 class Training:
     """How fast and how long."""
 
@@ -126,7 +129,7 @@ SPLITS = {
 }
 
 
-@dataclass(frozen=True)
+@group
 class Data:
     """The images that train and validate, and how they are changed."""
 
@@ -150,7 +153,7 @@ class Data:
     `cifar10` or `imagenet`, or 0.5 and 0.5 (`half`)."""
 
 
-@dataclass(frozen=True)
+@group
 class Optimiser:
     """How a gradient becomes a step."""
 
@@ -167,7 +170,7 @@ class Optimiser:
     weights' norm; not of the output layer."""
 
 
-@dataclass(frozen=True)
+@group
 class Schedule:
     """How the learning rate changes."""
 
@@ -185,7 +188,7 @@ class Schedule:
     """Epochs in which the rate first rises linearly."""
 
 
-@dataclass(frozen=True)
+@group
 class Device:
     """Where it is computed, and how exactly."""
 
@@ -198,7 +201,7 @@ class Device:
     """Use only algorithms that give the same bits every time."""
 
 
-@dataclass(frozen=True)
+@group
 class Measures:
     """Measures taken while the network trains, besides losses and accuracies."""
 
