@@ -100,8 +100,9 @@ def steps_of(experiment: Experiment) -> dict[str, Step]:
         made = [results.figure("s", figure.name, kind) for kind in FIGURE_KINDS]
         words = ["figure", "--spec", json.dumps(vars(figure)), "--out", *map(str, made)]
         steps[f"figure {figure.name}"] = Step([*words, *runs], made)
-    made = [results.table("s", "results")]
-    steps["table"] = Step(["table", "results", "--out", str(made[0]), *runs], made)
+    made = [results.claims("s"), results.claims_csv]
+    made += [results.table("s", "results", kind) for kind in ("csv", "html")]
+    steps["claims"] = Step(["claims", "--config", "config.json"], made)
     steps["tex"] = Step(["tex", "--config", "config.json"], [results.tex("report")])
     if shutil.which("latexmk"):
         made = [results.pdf("report"), results.archive("report")]
@@ -357,8 +358,8 @@ def workflows(chance: random.Random, folder: Path) -> None:
         break_in(chance, place, sum(size(whole, step) for step in chosen))
         said(place)
         finish(place)
-        table = "results/faults/tables/s/results.csv"  # holds seconds
-        shutil.copy(whole / table, place / table)
+        for path in steps["claims"].makes:  # hold seconds, and hashes of records that do
+            shutil.copy(whole / path, place / path)
         compare(place, whole)
 
 
