@@ -160,7 +160,7 @@ def test_a_foreign_directory_and_a_deployed_module_plan_the_same(elsewhere):
     (elsewhere / "config" / "config.yaml").write_text(TINY)
     names = ["-n", "--cores", "2", "--configfile", "config/config.yaml"]
     directly = planned(succeed("snakemake", "-s", SNAKEFILE, *names, cwd=elsewhere))
-    assert directly["train"] == 2 and directly["pdf"] == 1
+    assert directly["train"] == 2 and directly["pdf"] == 2
     moved = ["-n", "--cores", "2", "-s", SNAKEFILE, "-d", elsewhere]
     moved += ["--configfile", elsewhere / "config" / "config.yaml"]
     assert planned(succeed("snakemake", *moved, cwd="/")) == directly
