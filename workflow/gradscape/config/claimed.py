@@ -17,7 +17,9 @@ def check_claimed(experiment: Experiment, config: dict) -> None:
     claims, which are written for its full studies, serve any cut of them."""
     for study in experiment.studies.values():
         file = experiment.config["studies"][study.name].get("claims")
-        if isinstance(file, str) and locate(file).resolve().is_relative_to(TEMPLATES):
+        if isinstance(file, str) and locate(file).resolve().is_relative_to(
+            TEMPLATES.resolve()
+        ):
             continue
         runs, others = [*study.runs], uncut(config)
         for at, where in wanted(study):
@@ -26,6 +28,11 @@ def check_claimed(experiment: Experiment, config: dict) -> None:
                     runs += expand_runs(study.name, given, whole.get("defaults", {}))
             if sentence:
                 raise GradscapeError(f"config: studies.{study.name}.claims.{at}{sentence}")
+
+
+def is_own(file: str) -> bool:
+    """Tell whether a file of claims is gradscape's own."""
+    return locate(file).resolve().is_relative_to(TEMPLATES.resolve())
 
 
 def wanted(study: Study) -> Iterator[tuple[str, dict]]:

@@ -30,6 +30,10 @@ SECONDS_PER_STEP, SECONDS_PER_LAYER, SECONDS_PER_NORM = 240e-6, 48e-6, 37e-6
 FLOPS_PER_SECOND, FLOPS_PER_SECOND_BF16 = 20e12, 270e12
 SECONDS_TO_START = 10.0
 PASSES = 3  # forward, and backward twice as much
+BASIS_ON_CPU = "what they took on other CPUs, or the mean of the other runs"
+BASIS_ON_GPU = (
+    "estimates for an H200 that each run has to itself, and may be off by a quarter"
+)
 
 
 @cache
@@ -102,16 +106,10 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
             "figure, tex, pdf; more devices do not shorten it",
         ]
     if guesses:
-        basis = (
-            "what they took on other CPUs, or the mean of the other runs"
-            if on_cpu
-            else "estimates for an H200 that each run has to itself, and may be off by a "
-            "quarter"
-        )
-        runs, were = ("run", "was") if len(guesses) == 1 else ("runs", "were")
+        runs = "run was" if len(guesses) == 1 else "runs were"
+        basis = BASIS_ON_CPU if on_cpu else BASIS_ON_GPU
         lines.append(
-            f"{len(guesses)} {runs} {were} never measured on {kind}: "
-            f"their times are {basis}"
+            f"{len(guesses)} {runs} never measured on {kind}: their times are {basis}"
         )
     return "\n".join(lines)
 

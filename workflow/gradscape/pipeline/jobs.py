@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -154,26 +155,30 @@ class Dag:
 
     def dataset(self, wildcards) -> list[str]:
         """The dataset's files, unless it is the user's own."""
-        return [] if self._is_own(wildcards) else self._store(wildcards)
+        return self._store(wildcards, is_own=False)
 
     def own_dataset(self, wildcards) -> list[str]:
-        return self._store(wildcards) if self._is_own(wildcards) else []
+        return self._store(wildcards, is_own=True)
 
-    def _is_own(self, wildcards) -> bool:
-        return self._run(wildcards).settings.dataset not in names("dataset")
-
-    def _store(self, wildcards) -> list[str]:
-        folder = DATA / short(self._run(wildcards).settings.dataset)
-        return [f"{folder}/{file}" for file in DATA_FILES]
+    def _store(self, wildcards, is_own: bool) -> list[str]:
+        name = self._run(wildcards).settings.dataset
+        wanted = DATA_FILES if is_own == (name not in names("dataset")) else []
+        return [f"{DATA / short(name)}/{file}" for file in wanted]
 
     def training_code(self, wildcards) -> list[str]:
         return dependencies.of("training/train", *called(self._run(wildcards), CALLED))
 
     def begin(self) -> None:
-        """Before the first job. Stops a configuration that asks for a GPU, finds none,
-        and is too much for a CPU, unless that is what it says."""
-        self._say_what_is_left_out()
+        """Before the first job, say which runs are left out, and stop a configuration that
+        asks for a GPU, finds none and is too much for a CPU, unless it says `allow_cpu`."""
         config, runs = self.experiment.config, self.experiment.runs
+        left_out = Counter(r.settings.model for r in runs if self.experiment.left_out(r))
+        for model, count in left_out.items():
+            say(
+                f"{count} runs of {model} are left out: their pretrained weights are "
+                f"missing; get them with `gradscape weights {model}`, or name their file "
+                "as weights in the config"
+            )
         on_cpu = {run.settings.device for run in runs} == {"cpu"}
         if on_cpu or not self.is_local or config.get("allow_cpu"):
             return
@@ -186,15 +191,6 @@ class Dag:
                 f"{hours:,.0f} CPU-hours (`gradscape plan` says it for yours); use "
                 "--configfile config/cpu.yaml, which is cut down, or, if you mean it, "
                 "--config allow_cpu=true"
-            )
-
-    def _say_what_is_left_out(self) -> None:
-        runs = [run for run in self.experiment.runs if self.experiment.left_out(run)]
-        for model in dict.fromkeys(run.settings.model for run in runs):
-            say(
-                f"{sum(run.settings.model == model for run in runs)} runs of {model} are "
-                f"left out: their pretrained weights are missing; get them with `gradscape "
-                f"weights {model}`, or name their file as weights in the config"
             )
 
     def gpus(self, wildcards) -> int:
