@@ -129,7 +129,7 @@ def overridden(settings: Settings, varied: dict, study: dict) -> Settings:
 def check_runs(runs: list[Run], at: str) -> None:
     """Raise `GradscapeError` unless there are runs, under names of their own."""
     if not runs:
-        raise GradscapeError(f"{at}: no runs are left: it excludes them all")
+        raise GradscapeError(f"{at}: no runs are left: `exclude` matches them all")
     twice, count = Counter(run.name for run in runs).most_common(1)[0]
     if count > 1:
         raise GradscapeError(
