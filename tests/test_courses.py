@@ -331,6 +331,7 @@ def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
     foreign = {name.split(".")[0] for name in imported} - sys.stdlib_module_names
     assert foreign == {"numpy", "torch", "torchvision"}
     succeed("ruff", "check", "--isolated", "--select", "F", folder / "a6.py")
+    assert "\n# Help: (name here whom you talked to" in text
     assert '"width": 4,' in text and '"model_1234567.pt"' in text
     places = [
         text.index(word) for word in ("load_dataset(", "class ResNetSmall", "class Muon")

@@ -8,12 +8,12 @@ Beside the archive lie the answers for the student's own copy of the course's te
 """
 
 import json
-import re
-from collections import defaultdict
-from string import Template
+
+import jinja2
 
 from gradscape.base.paths import COURSES
 from gradscape.cli.submission import Files, HandIn, below
+from gradscape.report.template import MARKS
 from gradscape.runs.run import FinishedRun, best_setting
 from gradscape.runs.table import results_table
 from gradscape.spec.labels import model_label
@@ -21,19 +21,12 @@ from gradscape.spec.quantity import Quantity, rate
 
 TITLE = "Why VGG38 does not train, and what makes it train"
 STUDIES = ["degradation"]
-NEEDED = ["degradation"]
 YEARS = [2021, 2024]
 STUDENT = r"s\d{7}"
 EXAMPLE = "s1234567"
 ARCHIVE = "{}.zip"
 
 PRIVATE = ["author", "data_dir", "weights"]  # of the configuration
-# The answers to the questions of each year's template, in their order.
-QUESTIONS = {
-    2021: ["problem", "normalisation", "residuals", "results", "conclusion"],
-    2024: ["problem", "depth", "reduction", "results", "conclusion"],
-}
-NUMBERS = ("One", "Two", "Three", "Four", "Five")
 FIGURES = ["flow-vgg38", "best", "flow-best"]
 
 
@@ -73,27 +66,22 @@ def statistics(run: FinishedRun) -> Files:
 def answers(work: HandIn) -> Files:
     """`mlp-cw2-questions.tex` for the template of each year, and the figures it shows."""
     text = (COURSES / "edinburgh" / "answers.tex").read_text()
-    _, *parts = re.split(r"(?m)^%% (\w+)\n", text)
-    texts = dict(zip(parts[::2], parts[1::2], strict=True))
-    runs = [run for run in work.runs if run.record.study == STUDIES[0]]
-    values = measured(runs) | {"student": work.student}
+    page = jinja2.Template(text, **MARKS, undefined=NotMeasured)
     files: Files = {}
     for name in FIGURES:
         picture = work.experiment.results.figure(STUDIES[0], name)
         if picture.exists():
             files[f"figures/{name}.pdf"] = picture.read_bytes()
-    for year, names in QUESTIONS.items():
-        chosen = [texts["preamble"]]
-        for number, name in zip(NUMBERS, names, strict=True):
-            answer = f"\\youranswer{{{texts[name].strip()}}}"
-            chosen.append(f"\\newcommand{{\\question{number}}}{{\n{answer}\n}}\n")
-        page = Answers("\n".join([*chosen, texts["figures"]])).substitute(values)
-        files[f"mlp-cw2-questions-{year}.tex"] = page.encode()
+    values = measured(work.runs) | {"student": work.student}
+    for year in YEARS:
+        written = page.render(values, year=year)
+        files[f"mlp-cw2-questions-{year}.tex"] = written.encode()
     return files
 
 
-class Answers(Template):
-    delimiter = "@"
+class NotMeasured(jinja2.Undefined):
+    def __str__(self) -> str:
+        return "(not measured)"
 
 
 def printed(values, style: str = "loss") -> str:
@@ -102,7 +90,7 @@ def printed(values, style: str = "loss") -> str:
 
 def measured(runs: list[FinishedRun]) -> dict[str, str]:
     """The numbers that the answers quote, as LaTeX; means over the seeds."""
-    rows, values = [], defaultdict(lambda: "(not measured)")
+    rows, values = [], {}
     for (model, at), group in results_table(runs).groupby(["model", "learning_rate"]):
         cells = [model_label(model), rate(at).latex()]
         cells.append(printed(group["parameters"], "count"))

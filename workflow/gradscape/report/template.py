@@ -19,6 +19,12 @@ from gradscape.report.sentences import unnamed
 from gradscape.spec.labels import model_label
 from gradscape.spec.registry import declared
 
+# What marks blocks, values and comments in a template, and is no LaTeX.
+MARKS = {"block_start_string": "((*", "block_end_string": "*))"}
+MARKS |= {"variable_start_string": "((=", "variable_end_string": "=))"}
+MARKS |= {"comment_start_string": "((#", "comment_end_string": "#))"}
+MARKS |= {"trim_blocks": True, "keep_trailing_newline": True}
+
 # A word in letters that LaTeX lacks, as `letters.escape` writes it.
 DRAWN = re.compile(r"\{letters/((?:[0-9A-F]{4,5}-?)+)\.pdf\}")
 
@@ -78,17 +84,10 @@ def write_tex(
     refuse_linked(results)
     environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
-        block_start_string="((*",
-        block_end_string="*))",
-        variable_start_string="((=",
-        variable_end_string="=))",
-        comment_start_string="((#",
-        comment_end_string="#))",
+        **MARKS,
         undefined=jinja2.StrictUndefined,
         finalize=escape,
-        trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
     )
     environment.filters["tex"] = latex
     environment.filters["model_label"] = model_label
