@@ -90,7 +90,7 @@ class HandIn:
     def own(self) -> Files:
         """The files in the course's folder."""
         files = sorted((COURSES / self.course).glob("[!._]*"))
-        return {path.name: path.read_bytes() for path in files}
+        return {path.name: path.read_bytes() for path in files if path.is_file()}
 
     def results(self, *names: str) -> Files:
         """The named files of every run, by default all but its weights, keyed by
