@@ -17,9 +17,7 @@ def check_claimed(experiment: Experiment, config: dict) -> None:
     claims, which are written for its full studies, serve any cut of them."""
     for study in experiment.studies.values():
         file = experiment.config["studies"][study.name].get("claims")
-        if isinstance(file, str) and locate(file).resolve().is_relative_to(
-            TEMPLATES.resolve()
-        ):
+        if isinstance(file, str) and is_own(file):
             continue
         runs, others = [*study.runs], uncut(config)
         for at, where in wanted(study):
