@@ -45,6 +45,8 @@ class Training:
         weights: Path | None = None,
     ):
         self.settings, self.backend, self.history = settings, backend, History()
+
+        # Data
         items = settings.train_items, settings.validation_items
         parts = split(dataset, settings.split, *items)
         at_once = EVALUATION_BATCH[backend.device]
@@ -57,6 +59,7 @@ class Training:
             clean = parts["train"][: settings.score_training]
             self.scored = {"clean_train": cut(clean, at_once)}
 
+        # Network
         torch.manual_seed(settings.seed)
         facts = dataset.facts
         shape = (facts.channels, facts.size)
@@ -66,6 +69,7 @@ class Training:
         self.flops = dry.flops
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
 
+        # Optimiser, step and what is measured in and around it
         parameters = trainable(self.model)
         self.optimiser = build_optimiser(parameters, settings, backend.device)
         self.learning_rate = learning_rate(settings)
