@@ -1,7 +1,7 @@
 """A document's LaTeX: the templates in `report/`, filled from the studies' views."""
 
 import re
-from functools import partial
+from functools import cache, partial
 
 import jinja2
 
@@ -63,12 +63,28 @@ class OwnSections(jinja2.BaseLoader):
         path = locate(template)
         if not path.is_file():
             raise jinja2.TemplateNotFound(template)
-        return path.read_text(), str(path), None
+        text = path.read_text()
+        return text, str(path), lambda: path.is_file() and path.read_text() == text
 
 
 def latex(text: str) -> Tex:
     """A template's own text, such as what a macro returns: LaTeX that needs no escaping."""
     return Tex(text.strip())
+
+
+@cache
+def templates() -> jinja2.Environment:
+    """Where templates are found and how they are written; each is compiled once."""
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
+        **MARKS,
+        undefined=jinja2.StrictUndefined,
+        finalize=escape,
+        lstrip_blocks=True,
+    )
+    made.filters["tex"] = latex
+    made.filters["model_label"] = model_label
+    return made
 
 
 def write_tex(
@@ -82,15 +98,7 @@ def write_tex(
     """
     results, chosen = experiment.results, experiment.documents(document)
     refuse_linked(results)
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
-        **MARKS,
-        undefined=jinja2.StrictUndefined,
-        finalize=escape,
-        lstrip_blocks=True,
-    )
-    environment.filters["tex"] = latex
-    environment.filters["model_label"] = model_label
+    environment = templates()
     views = views or view_studies(experiment, document)
     studies = {study.name: views[study.name] for study in chosen}
     runs = [run for view in studies.values() for run in view.finished]
