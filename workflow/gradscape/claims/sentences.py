@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from gradscape.claims.verdicts import AFTER, FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import in_words, noun
+from gradscape.spec.quantity import TEXT, Notation, Quantity
 from gradscape.spec.registry import options
 from gradscape.spec.sentences import COMPARED, choose, plain
 from gradscape.spec.study import Study, matches
@@ -36,15 +37,19 @@ def said(claim: dict, verdict: Verdict, study: Study, finished: list[FinishedRun
     return plain(sentence(claim, verdict), fill)
 
 
-def compared(name: str, verdict: Verdict) -> str:
+def compared(name: str, verdict: Verdict, notation: Notation = TEXT) -> str:
+    """A number of the comparison as it stands in a sentence."""
     if not verdict.left:
         return MISSING
     if name in ("left", "right"):
-        return verdict.side(name).text(unit=True)
+        return verdict.side(name).written(notation, unit=True)
     if name == "points":
-        return f"{verdict.side('left').text()} points"
-    bounds = f" (95 % interval {verdict.bounds.text()})" if verdict.bounds.is_known else ""
-    return verdict.size.text() + " points" * (verdict.style == "accuracy") + bounds
+        return f"{verdict.side('left').written(notation)} points"
+    size = Quantity.of([abs(verdict.effect)], verdict.style).written(notation)
+    unit = " points" if verdict.style == "accuracy" else ""
+    bounds = verdict.interval.turned() if verdict.effect < 0 else verdict.interval
+    interval = f" (95{notation.percent} interval {bounds.written(notation)})"
+    return size + unit + interval * bounds.is_known
 
 
 def about(name: str, claim: dict, study: Study, finished: list[FinishedRun]) -> str:

@@ -89,16 +89,6 @@ class Verdict:
     def interval(self) -> Interval:
         return Interval(self.low, self.high, self.style)
 
-    @property
-    def size(self) -> Quantity:
-        """How large the effect is, whichever way it goes."""
-        return Quantity.of([abs(self.effect)], self.style)
-
-    @property
-    def bounds(self) -> Interval:
-        """The interval of the difference in the direction that it has."""
-        return self.interval.turned() if self.effect < 0 else self.interval
-
     def side(self, side: str) -> Quantity:
         """The `left` or the `right` number."""
         return Quantity.of(getattr(self, side), self.style)

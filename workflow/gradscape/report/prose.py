@@ -31,15 +31,6 @@ def points(difference: float) -> Tex:
     return Tex(Quantity(round(difference, 3) + 0.0, style="accuracy").signed(LATEX))
 
 
-def difference(verdict: Verdict) -> Tex:
-    """The size of a claim's difference as it stands in a sentence, with its interval if it
-    has one."""
-    unit = " points" if verdict.style == "accuracy" else ""
-    bounds = verdict.bounds
-    around = rf" (95\,\% interval {bounds.latex()})" if bounds.is_known else ""
-    return Tex(f"{verdict.size.latex()}{unit}{around}")
-
-
 def dataset(name: str) -> Tex:
     return escape(dataset_label(short(name)))
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment
 
-from gradscape.claims.sentences import MISSING, about
-from gradscape.report import prose as words
+from gradscape.claims.sentences import about, compared
 from gradscape.report.escape import Tex, escape
+from gradscape.spec.quantity import LATEX
 from gradscape.spec.sentences import COMPARED, tokens, within
 
 if TYPE_CHECKING:
@@ -41,17 +41,10 @@ def latex(sentence: str, fill: Callable[[str], str]) -> Tex:
 
 def filled(view: "StudyView", name: str, claim: str) -> Tex:
     """What a placeholder stands for in a sentence of a study's claim."""
-    verdict = view.claim(claim)
     if name.startswith("figure "):
         return view.reference(name.removeprefix("figure "))
     if name == "table":
         return Tex(rf"Table~\ref{{tab:{view.name}}}")
-    if name not in COMPARED:
-        return escape(about(name, view.study.claims[claim], view.study, view.finished))
-    if not verdict.left:
-        return Tex(MISSING)
-    if name == "difference":
-        return words.difference(verdict)
-    if name == "points":
-        return Tex(f"{verdict.side('left').latex()} points")
-    return Tex(verdict.side(name).latex(unit=True))
+    if name in COMPARED:
+        return Tex(compared(name, view.claim(claim), LATEX))
+    return escape(about(name, view.study.claims[claim], view.study, view.finished))

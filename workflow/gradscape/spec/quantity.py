@@ -81,24 +81,24 @@ class Quantity:
         return cls(mean, spread, style)
 
     def latex(self, unit: bool = False) -> str:
-        return self._written(LATEX, unit)
+        return self.written(LATEX, unit)
 
     def text(self, unit: bool = False) -> str:
-        return self._written(TEXT, unit)
+        return self.written(TEXT, unit)
 
     def html(self, unit: bool = False) -> str:
-        return self._written(HTML, unit)
+        return self.written(HTML, unit)
 
     def signed(self, notation: Notation = LATEX) -> str:
         """With its sign, in points if it is a difference of accuracies."""
         if self.style not in ("accuracy", "loss"):
-            return self._written(notation, False)
+            return self.written(notation)
         factor, decimals = (100, 1) if self.style == "accuracy" else (1, 2)
         minus = notation.minus.strip(notation.math)
         digits = f"{factor * self.value:+.{decimals}f}".replace("-", minus)
         return around(digits, notation)
 
-    def _written(self, notation: Notation, unit: bool) -> str:
+    def written(self, notation: Notation, unit: bool = False) -> str:
         """`unit`: an accuracy with its percent sign, as in a sentence."""
         if not math.isfinite(self.value):
             return DIVERGED
@@ -177,10 +177,10 @@ class Interval:
 
     def latex(self) -> str:
         r"""`$+1.1$ to `$+3.7$`; a dash where there is none."""
-        return self._written(LATEX)
+        return self.written(LATEX)
 
     def text(self) -> str:
-        return self._written(TEXT)
+        return self.written(TEXT)
 
     html = text
 
@@ -188,7 +188,7 @@ class Interval:
         """Of right minus left."""
         return Interval(-self.high, -self.low, self.style)
 
-    def _written(self, notation: Notation) -> str:
+    def written(self, notation: Notation) -> str:
         if not self.is_known:
             return notation.none
         style = self.style if self.style in ("accuracy", "loss") else "significant"
