@@ -15,11 +15,12 @@ import pytest
 
 from gradscape.base.paths import RECORD, RUN_FILES
 from gradscape.claims.files import decide_studies
+from gradscape.claims.tables import write_tables
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.report.template import write_tex
 from gradscape.runs.record import Backend, Data, Revision, RunRecord, read, write
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.run import FinishedRun, finished_runs
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import run_name
 
@@ -106,9 +107,16 @@ def run(*command, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
     )
 
 
+def decide_and_tabulate(experiment: Experiment) -> None:
+    """What a document is written from, but for its figures."""
+    decide_studies(experiment)
+    for study in experiment.studies.values():
+        write_tables(study, finished_runs(study, experiment.results), experiment.results)
+
+
 def write_document(experiment: Experiment, document: str = "report") -> str:
     """A document's LaTeX, from what the finished runs decide now."""
-    decide_studies(experiment)
+    decide_and_tabulate(experiment)
     write_tex(experiment, document)
     return experiment.results.tex(document).read_text()
 

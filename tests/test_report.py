@@ -8,6 +8,7 @@ import pytest
 
 from conftest import ROOT, reseal, write_document, write_run
 from gradscape.base.errors import GradscapeError
+from gradscape.claims.files import decide_studies
 from gradscape.claims.smoothness import band, smooth
 from gradscape.claims.verdicts import HOLDS, Verdict
 from gradscape.config.experiment import Experiment
@@ -142,6 +143,7 @@ def test_the_best_setting_is_the_best_mean_over_seeds(tmp_path):
 
 def test_published_numbers_stand_beside_ours(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    decide_studies(experiment, "degradation")
     view = StudyView(experiment.studies["degradation"], experiment.results)
     (row,) = (r for r in view.rows.results() if r[:2] == ["VGG38 RC", rate(1e-3)])
     assert row[2:7] == ["--", "--", r"\emph{1.33}", "--", r"\emph{61.52}"]

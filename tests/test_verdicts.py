@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, claims, reseal, write_document, write_run
+from conftest import ROOT, claims, decide_and_tabulate, reseal, write_document, write_run
 from gradscape.claims import verdicts
-from gradscape.claims.files import as_lines, decide_studies, read_studies
+from gradscape.claims.files import as_lines, read_studies
 from gradscape.claims.sentences import sentence as chosen
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
 from gradscape.config.experiment import Experiment
@@ -250,7 +250,7 @@ def viewed(tmp_path_factory):
         first = [run for run in runs if run.settings.seed == runs[0].settings.seed]
         finished(experiment, study, first[: len(first) // 2 + 1], folder, losses=(4.0,),
                  accuracies=(0.3,))  # fmt: skip
-    decide_studies(experiment)
+    decide_and_tabulate(experiment)
     return experiment, view_studies(experiment)
 
 

@@ -24,7 +24,15 @@ from gradscape.claims.tables import write_table
 from gradscape.claims.verdicts import UNMEASURED, Verdict, decide
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import MAX_RECORD, Damaged, reading
-from gradscape.runs.run import FinishedRun, by_setting, finished_runs
+from gradscape.runs.run import (
+    FinishedRun,
+    by_setting,
+    finished_runs,
+    measures_of,
+    opened,
+    recorded,
+    stamp,
+)
 from gradscape.spec.labels import variant_label
 from gradscape.spec.study import Study
 
@@ -42,20 +50,30 @@ COLUMNS += ["left", "right", "effect", "low", "high", "basis", "sentence"]
 
 
 class Decided(NamedTuple):
-    """What is decided of one study, by the claims' and the settings' names."""
+    """What is decided of one study, by claims' and variants' names; from which runs,
+    and without which damaged ones."""
 
     claims: dict[str, Verdict]
     comparisons: dict[str, Verdict]
+    runs: list[str]
+    damaged: list[str]
 
 
-def decide_study(study: Study, finished: list[FinishedRun], results: Results) -> Decided:
+def decide_study(study: Study, results: Results) -> Decided:
     """Decide a study's claims; write the verdicts, and the table of its finished runs."""
+    finished = finished_runs(study, results)
+    names = [run.path.name for run in finished]
     claims = {
         name: replace(v, sentence=said(study.claims[name], v, study, finished))
         for name, v in verdicts.decide_all(study.claims, finished).items()
     }
-    decided = Decided(claims, compare_variants(study, finished))
-    content = {"study": study.name, "decides": fingerprint(study, finished)}
+    decided = Decided(
+        claims=claims,
+        comparisons=compare_variants(study, finished),
+        runs=names,
+        damaged=[name for name in recorded(study, results) if name not in names],
+    )
+    content = {"study": study.name, "claims_sha256": digest(study.claims)}
     content |= as_json({study.name: decided})[study.name]
     with atomic_write(results.claims(study.name)) as partial:
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
@@ -90,22 +108,26 @@ def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Ver
     return found
 
 
-def fingerprint(study: Study, finished: list[FinishedRun]) -> dict:
-    """What a study's verdicts follow from: the claims as they are written, and the runs."""
-    claims = json.dumps(study.claims, sort_keys=True).encode()
-    digest = hashlib.sha256(claims).hexdigest()
-    return {"claims_sha256": digest, "runs": [run.path.name for run in finished]}
+def digest(claims: dict[str, dict]) -> str:
+    """Changes with what the claims ask, and with how their verdicts are told."""
+    return hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()
 
 
 def as_json(decided: dict[str, Decided]) -> dict[str, dict]:
-    """Of each study, its `claims` and `comparisons` as lists of mappings."""
+    """What is decided of each study, each verdict a mapping."""
     return {
         study: {
-            part: [finite(asdict(v) | {"effect": v.effect}) for v in verdicts.values()]
-            for part, verdicts in found._asdict().items()
+            "runs": found.runs,
+            "damaged": found.damaged,
+            "claims": list(map(mapping, found.claims.values())),
+            "comparisons": list(map(mapping, found.comparisons.values())),
         }
         for study, found in decided.items()
     }
+
+
+def mapping(verdict: Verdict) -> dict:
+    return finite(asdict(verdict) | {"effect": verdict.effect})
 
 
 def finite(value: Any) -> Any:
@@ -117,7 +139,7 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_verdicts(study: Study, finished: list[FinishedRun], results: Results) -> Decided:
+def read_verdicts(study: Study, results: Results) -> Decided:
     """What was decided of a study. Raises `GradscapeError` if that is missing, damaged, or
     was decided of other claims or runs than there are now."""
     path = results.claims(study.name)
@@ -126,14 +148,31 @@ def read_verdicts(study: Study, finished: list[FinishedRun], results: Results) -
         raise GradscapeError(f"{path}: missing; {again}")
     with reading(path, MAX_BYTES):
         content = json.loads(path.read_text())
-        decides = content["decides"]
-        parts = {
-            part: {item["name"]: restored(item) for item in content[part]}
-            for part in Decided._fields
-        }
-    if decides != fingerprint(study, finished):
+        asked = content["claims_sha256"]
+        decided = Decided(
+            claims={item["name"]: restored(item) for item in content["claims"]},
+            comparisons={item["name"]: restored(item) for item in content["comparisons"]},
+            runs=[str(name) for name in content["runs"]],
+            damaged=[str(name) for name in content["damaged"]],
+        )
+    now = sorted(recorded(study, results))
+    if asked != digest(study.claims) or now != sorted(decided.runs + decided.damaged):
         raise Damaged(f"{path}: was decided of other claims or runs; {again} anew")
-    return Decided(**parts)
+    return decided
+
+
+def decided_runs(study: Study, results: Results, decided: Decided) -> list[FinishedRun]:
+    """The runs that a study's verdicts rest on, with their scores from the table that was
+    written with these: of the runs themselves only the records are read."""
+    path, runs = results.table(study.name, "results"), []
+    with reading(path):
+        rows = pd.read_csv(path).to_dict("records")
+        for name, row in zip(decided.runs, rows, strict=True):
+            folder = results.run(study.name, name)
+            run = opened(folder, stamp(folder), measures_of(study))
+            run.scores = row
+            runs.append(run)
+    return runs
 
 
 def restored(item: dict) -> Verdict:
@@ -167,7 +206,7 @@ def read_studies(experiment: Experiment, document: str = REPORT) -> dict[str, De
 def each_study(experiment: Experiment, document: str, decided_of) -> dict[str, Decided]:
     results, decided = experiment.results, {}
     for study in experiment.documents(document):
-        decided[study.name] = decided_of(study, finished_runs(study, results), results)
+        decided[study.name] = decided_of(study, results)
     if document == REPORT:
         write_csv(results, decided)
     return decided

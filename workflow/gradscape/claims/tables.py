@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from gradscape.base.files import atomic_write
+from gradscape.base.paths import Results
 from gradscape.claims.smoothness import MEASURES, Band, definition, proxy, width
 from gradscape.runs.run import FinishedRun
 from gradscape.runs.table import results_table
 from gradscape.spec.registry import find
+from gradscape.spec.study import Study
 
 LOOK = "<style>body{font:14px sans-serif}table{border-collapse:collapse}</style>"
 
@@ -72,6 +74,13 @@ def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
     with atomic_write(path.with_suffix(".html")) as partial:
         shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
         partial.write_text(f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n')
+
+
+def write_tables(study: Study, finished: list[FinishedRun], results: Results) -> None:
+    """Write what a study names beside `results`, which is written with its verdicts."""
+    for table in study.tables:
+        if table != "results":
+            write_table(table, finished, results.table(study.name, table))
 
 
 TABLES = {"results": results_table, "smoothness": smoothness_table}

@@ -8,7 +8,7 @@ its sources: a number links to the run or the table that it comes from.
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import FIGURE_KINDS, REPORT
 from gradscape.claims.files import decide_studies
-from gradscape.claims.tables import write_table
+from gradscape.claims.tables import write_tables
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw_or_leave_out, drawable
 from gradscape.report.document import StudyView, view_studies
@@ -39,9 +39,7 @@ def prepare(experiment: Experiment, document: str = REPORT) -> dict[str, StudyVi
     decide_studies(experiment, document)
     views, results = view_studies(experiment, document), experiment.results
     for study, finished in ((v.study, v.finished) for v in views.values() if v.finished):
-        for table in study.tables:
-            if table != "results":  # which is written with the verdicts
-                write_table(table, finished, results.table(study.name, table))
+        write_tables(study, finished, results)
         for figure in study.figures:
             chosen = [r for r in finished if matches(r.traits, figure.where)]
             if drawable(figure, chosen):

@@ -9,7 +9,7 @@ import pandas as pd
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
-from gradscape.claims.files import Decided, read_verdicts
+from gradscape.claims.files import decided_runs, read_verdicts
 from gradscape.claims.sentences import sentence
 from gradscape.claims.verdicts import (
     FAILS,
@@ -24,7 +24,7 @@ from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.literature import read_published
 from gradscape.report.rows import Rows, style_of
 from gradscape.report.sentences import filled, latex
-from gradscape.runs.run import FinishedRun, best_setting, finished_runs, scores
+from gradscape.runs.run import FinishedRun, best_setting, scores
 from gradscape.spec.labels import model_label, setting_label, variant_label
 from gradscape.spec.quantity import Quantity, rate
 from gradscape.spec.study import Figure, Run, Study, matches
@@ -38,12 +38,10 @@ class StudyView:
         self.results = results
         self.name = study.name
         self.title = study.title
-        self.finished = finished_runs(study, results)
-        done = {run.path.name for run in self.finished}
-        unfinished = [run for run in study.runs if run.name not in done]
-        self.damaged = [
-            run.id for run in unfinished if results.record(study.name, run.name).exists()
-        ]
+        self.decided = read_verdicts(study, results)
+        self.finished = decided_runs(study, results, self.decided)
+        self.damaged = [f"{study.name}/{name}" for name in self.decided.damaged]
+        unfinished = [run for run in study.runs if run.name not in self.decided.runs]
         self.without_weights = [run for run in unfinished if run.settings.pretrained]
         self.missing = len(unfinished) - len(self.without_weights)
 
@@ -56,10 +54,6 @@ class StudyView:
     @property
     def own_section(self) -> bool:
         return self.study.section.endswith(".j2")
-
-    @cached_property
-    def decided(self) -> Decided:
-        return read_verdicts(self.study, self.finished, self.results)
 
     @property
     def claims(self) -> dict[str, Verdict]:

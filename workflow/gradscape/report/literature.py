@@ -75,7 +75,7 @@ def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Compar
 
 def differences(row: dict, run: FinishedRun) -> list[str]:
     """How long and on how much the run trained, if the published one did otherwise."""
-    epochs, images = len(run.metrics), run.record.data.train
+    epochs, images = run.scores["epochs"], run.record.data.train
     if (epochs, images) == (row["epochs"], row["train_images"]):
         return []
     theirs = f"theirs {row['epochs']} of {row['train_images']:,}"

@@ -27,8 +27,8 @@ from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, grid, numbers
 from gradscape.report.colophon import colophon
 from gradscape.report.document import StudyView, view_studies
+from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting
-from gradscape.spec.registry import find
 
 MAX_BYTES = 15_000_000  # of the page
 RESERVED = 1_000_000  # for everything that is not counted
@@ -139,7 +139,9 @@ def figures(view: StudyView, room: Room):
 
 def table(name: str, view: StudyView, room: Room) -> dict:
     """Without the columns that tell nothing: the study, and those that are empty."""
-    content = find("table", name)(view.finished).dropna(axis="columns", how="all")
+    path = view.results.table(view.name, name)
+    with reading(path):
+        content = pd.read_csv(path).dropna(axis="columns", how="all")
     content = content.drop(columns="study", errors="ignore")
     shown = content[:MAX_ROWS].itertuples(index=False)
     rows = [[cell(value) for value in row] for row in shown]

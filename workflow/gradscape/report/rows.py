@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from gradscape.claims.tables import smoothness_table
+from gradscape.base.errors import GradscapeError
 from gradscape.claims.verdicts import Verdict
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.literature import compare
+from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
 from gradscape.spec.labels import setting_label, variant_label
 from gradscape.spec.quantity import Quantity
@@ -166,9 +167,14 @@ class Rows:
     def smoothness(self, *models: str) -> list[Row]:
         """Kind, measure and rate; for each model the mean in the first epoch, the later
         epochs and the last, then median and 5th and 95th percentile of the later ones."""
-        table = smoothness_table(self.finished)
-        if table.empty:
-            return []
+        if "smoothness" not in self.study.tables:
+            raise GradscapeError(
+                f"section {self.study.section}: shows the table smoothness, which "
+                f"studies.{self.name}.tables does not name"
+            )
+        path = self.view.results.table(self.name, "smoothness")
+        with reading(path):
+            table = pd.read_csv(path)
         keys = ["kind", "measure", "learning_rate"]
         rows = []
         for (kind, measure, rate), group in table.groupby(keys, dropna=False, sort=False):

@@ -206,11 +206,19 @@ class FinishedRun:
 def finished_runs(study: Study, results: Results) -> list[FinishedRun]:
     """The study's runs that have come to their end, in the order of its grid, without the
     damaged ones, each of which is said once."""
-    measures = tuple((probe.name, probe.measure) for probe in study.probes.values())
-    folders = [results.run(run.study, run.name) for run in study.runs]
-    finished = [folder for folder in folders if (folder / RECORD).exists()]
-    runs = (opened(folder, stamp(folder), measures) for folder in finished)
+    folders = [results.run(study.name, name) for name in recorded(study, results)]
+    runs = (sound(folder, stamp(folder), measures_of(study)) for folder in folders)
     return [run for run in runs if run is not None]
+
+
+def recorded(study: Study, results: Results) -> list[str]:
+    """The names of the study's runs that have come to their end, sound or not."""
+    names = [run.name for run in study.runs]
+    return [name for name in names if results.record(study.name, name).exists()]
+
+
+def measures_of(study: Study) -> tuple[tuple[str, str], ...]:
+    return tuple((probe.name, probe.measure) for probe in study.probes.values())
 
 
 def stamp(folder: Path) -> tuple:
@@ -222,10 +230,18 @@ def stamp(folder: Path) -> tuple:
 @cache
 def opened(
     folder: Path, stamp: tuple, measures: tuple[tuple[str, str], ...]
+) -> FinishedRun:
+    """A run, opened once a process; of its files only the record is read."""
+    return FinishedRun(folder, dict(measures))
+
+
+@cache
+def sound(
+    folder: Path, stamp: tuple, measures: tuple[tuple[str, str], ...]
 ) -> FinishedRun | None:
-    """A run, opened and checked once a process; None, and a sentence, if it is damaged."""
+    """A run, checked once a process; None, and a sentence, if it is damaged."""
     try:
-        run = FinishedRun(folder, dict(measures))
+        run = opened(folder, stamp, measures)
         run.check()
     except stored.Damaged as error:
         say(f"{error}; the run is left out")
