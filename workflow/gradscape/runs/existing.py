@@ -1,4 +1,4 @@
-"""What lies in a run's folder, before a training writes there and after."""
+"""A run's folder before a training writes there and after."""
 
 import csv
 import shutil

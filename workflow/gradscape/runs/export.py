@@ -25,7 +25,7 @@ class Runs(list[FinishedRun]):
         return results_table(self)
 
     def where(self, **wanted) -> "Runs":
-        """Those with these settings, `study` or `variant`; each one value or a list.
+        """The runs with these settings, `study` or `variant`; each one value or a list.
 
         Raises `GradscapeError` for a name that no run has.
         """

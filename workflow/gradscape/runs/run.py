@@ -53,12 +53,12 @@ class FinishedRun:
 
     @property
     def variant(self) -> str:
-        """What the study varies besides model, rate and seed; empty if nothing."""
+        """The settings that the study varies besides model, rate and seed, as one text."""
         return varied_label(self.varied)
 
     @property
     def traits(self) -> dict:
-        """What a `where` chooses runs by: the settings, and `variant`."""
+        """The settings and `variant`, by which a `where` chooses runs."""
         return traits(self.settings, self.varied)
 
     @property
@@ -128,7 +128,7 @@ class FinishedRun:
 
     @property
     def steps(self) -> dict[str, np.ndarray]:
-        """What was kept of every step; explained in config/README.md."""
+        """The arrays that hold a value a step; config/README.md explains the names."""
         return self.read("steps.npz", tables.read_steps)
 
     @property
@@ -150,8 +150,8 @@ class FinishedRun:
 
     @property
     def predictions(self) -> pd.DataFrame | None:
-        """What the best epoch's network takes each test image for; None where that was not
-        recorded."""
+        """The class that the best epoch's network takes each test image for, and with what
+        confidence; None where that was not recorded."""
         if "predictions.npz" not in self.record.sha256:
             return None
         classes = self.record.data.classes
@@ -161,8 +161,8 @@ class FinishedRun:
 
     @property
     def correct(self) -> np.ndarray | None:
-        """Which test images the best epoch's network gets right, [images]; None where that
-        was not recorded."""
+        """Whether the best epoch's network gets each test image right, [images]; None where
+        that was not recorded."""
         table = self.predictions
         return None if table is None else table["right"].to_numpy()
 
@@ -188,7 +188,7 @@ class FinishedRun:
         return CACHE.get((self, name), lambda: reader(path))
 
     def rerun(self, **changes) -> Run:
-        """The same training once more, but for these settings."""
+        """This training once more, but for these settings."""
         settings = {name: self.settings[name] for name in SETTINGS} | changes
         return Run(self.record.study, self.path.name, Settings(**settings), self.varied)
 

@@ -72,7 +72,7 @@ def read_arrays(path: Path, *needed: str) -> dict[str, np.ndarray]:
 
 
 def read_steps(path: Path) -> dict[str, np.ndarray]:
-    """What was kept of every step; config/README.md explains the names."""
+    """The arrays that hold a value a step; config/README.md explains the names."""
     arrays = read_arrays(path, "loss", "steps_per_epoch")
     with reading(path):
         shapes = {name: array.shape for name, array in arrays.items()}

@@ -1,4 +1,4 @@
-"""What a run has been through so far, apart from the tensors of its network."""
+"""A run's history so far, apart from the tensors of its network."""
 
 import math
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class History:
 
     @property
     def diverged(self) -> bool:
-        """Is the last epoch's loss infinite or not a number?"""
+        """Whether the last epoch's loss is infinite or not a number."""
         return bool(self.metrics) and not math.isfinite(self.metrics[-1]["train_loss"])
 
     def out_of_patience(self, patience: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""What a finished run leaves in its directory: tables, arrays, weights and `run.json`."""
+"""A finished run's files: tables, arrays, weights and `run.json`."""
 
 import sys
 from dataclasses import asdict
@@ -23,7 +23,7 @@ CLEAN = ("clean_train_loss", "clean_train_accuracy")  # columns, with `score_tra
 
 
 def step_arrays(history: History) -> dict[str, np.ndarray]:
-    """What was kept of every step; config/README.md explains the names."""
+    """The arrays that hold a value a step; config/README.md explains the names."""
     kept = [name for name in history.steps[0] if name != "accuracy"]
     arrays = {
         name: torch.cat([epoch[name] for epoch in history.steps]).numpy() for name in kept
