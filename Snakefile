@@ -36,6 +36,8 @@ rule all:
     default_target: True
     input:
         dag.documents(),
+        # Else a retraining that failed would not be tried again while the report stands.
+        dag.files(experiment.runs),
     localrule: True
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 
 from gradscape.base.paths import DATA as DATASETS
-from gradscape.base.paths import RUN_FILES
+from gradscape.base.paths import DONE
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.jobs import DATA_FILES, Dag
 from gradscape.runs.record import read, write
@@ -50,7 +50,7 @@ COLOURS = {"dry run": "C0", "nothing to do": "C1", "table, figures, PDF": "C2"}
 # What Snakemake itself takes: as many jobs, inputs and outputs, and nothing of gradscape.
 # It looks at the same files.
 SNAKEFILE = """
-RUNS = expand("{results}/runs/scale/{{run}}/run.json", run={runs})
+RUNS = expand("{results}/runs/scale/{{run}}/.done", run={runs})
 FIGURES = expand("{results}/figures/scale/{{name}}.pdf", name=["curves", "gradient-flow"])
 
 rule all:
@@ -113,7 +113,7 @@ def finish(experiment: Experiment, folder: Path) -> None:
         named = {"study": run.study, "run": run.name}
         named["settings"] = record.settings | changed
         write(out / "run.json", replace(record, **named))
-        (out / "model.pt").touch()
+        (out / "model.pt").write_bytes(b"none")
 
 
 def measure(command: str, folder: Path) -> tuple[float, float]:
@@ -153,7 +153,7 @@ def benchmark(sizes: list[int], repository: Path) -> list[dict]:
             results=experiment.results,
             runs=[run.name for run in experiment.runs],
             inputs=[*data, *Dag(experiment).training_code(wildcards)],
-            outputs=[f"{folder}/{file}" for file in RUN_FILES],
+            outputs=[f"{folder}/{DONE}"],
         )
         (bare / f"{count}.smk").write_text(text)
         for step, command in STEPS.items():

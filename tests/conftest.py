@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -125,6 +126,18 @@ def succeed(*command, **options) -> str:
     done = run(*command, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def planned(repository: Path, *arguments) -> set[str]:
+    """The rules that a call would run, by a dry run."""
+    output = succeed(
+        *("snakemake", "-n", "--cores", "2", "--configfile", "config/tiny.yaml"),
+        *arguments,
+        cwd=repository,
+    )
+    counts = re.search(r"Job stats:\n(.*?)\ntotal", output, re.S)
+    lines = counts.group(1).splitlines()[2:] if counts else []
+    return {line.split()[0] for line in lines} - {"all"}
 
 
 def copy_repository(folder: Path) -> Path:

@@ -16,23 +16,21 @@ import pytest
 import yaml
 from pypdf import PdfReader
 
-from conftest import BIN, ROOT, TINY, copy_repository, made_once, needs_tex, run, succeed
+from conftest import (
+    BIN,
+    ROOT,
+    TINY,
+    copy_repository,
+    made_once,
+    needs_tex,
+    planned,
+    run,
+    succeed,
+)
 from gradscape.cli import parser as cli
 from gradscape.pipeline import jobs
 
 LITERAL = "snakemake --cores 1 --resources gpu=1 all"
-
-
-def planned(repository: Path, *arguments) -> set[str]:
-    """The rules that a call would run, by a dry run."""
-    output = succeed(
-        *("snakemake", "-n", "--cores", "2", "--configfile", "config/tiny.yaml"),
-        *arguments,
-        cwd=repository,
-    )
-    counts = re.search(r"Job stats:\n(.*?)\ntotal", output, re.S)
-    lines = counts.group(1).splitlines()[2:] if counts else []
-    return {line.split()[0] for line in lines} - {"all"}
 
 
 @pytest.fixture(scope="session")

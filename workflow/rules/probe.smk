@@ -7,10 +7,10 @@ rule probe:
     input:
         data=ancient(dag.dataset),
         own=dag.own_dataset,
-        weights=f"{RUN}/model.pt",
+        trained=results.trained("{study}", "{run}"),
         code=dag.probe_code,
     output:
-        results.probe("{study}", "{run}", "{probe}"),
+        results.probed("{study}", "{run}", "{probe}"),
     log:
         results.log("probe", "{study}", "{run}_{probe}.log"),
     conda:
@@ -23,14 +23,16 @@ rule probe:
         options=dag.probe_options,
         own=dag.own_programs,
         data=jobs.data_folder,
+        run=jobs.probed_folder,
     message:
         "Probing {wildcards.study}: {wildcards.probe} of {wildcards.run}"
     shell:
         "python -m gradscape probe {params.measure:q}"
-        ' --run "$(dirname {input.weights:q})"'
+        " --run {params.run:q}"
         " --options {params.options:q}"
         " {params.own:q}"
         " --data {params.data:q}"
-        " --out {output:q}"
+        " --out {params.run:q}/probes/{wildcards.probe:q}.csv"
         " --threads {threads}"
         " > {log:q} 2>&1"
+        " && touch {output:q}"

@@ -3,11 +3,10 @@
 #   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
 #
 # Dataset and weights are ancient(): checked by checksum, not by date. A dataset of the
-# user's own is not, because it may change. The checkpoint in the run's folder is not an
-# output, because Snakemake would delete it after a failed attempt; the training itself
-# removes it at the end.
-
-RUN = results.run("{study}", "{run}")
+# user's own is not, because it may change. Snakemake deletes a job's outputs before the job
+# starts and after it fails, so all that it is told of is an empty file, `.done`. What was
+# trained, and a checkpoint, it never touches: a finished run stands until the training has
+# put a new one in its place.
 
 
 onstart:
@@ -21,14 +20,7 @@ rule train:
         weights=ancient(dag.weights),
         code=dag.training_code,
     output:
-        f"{RUN}/metrics.csv",
-        f"{RUN}/timing.csv",
-        f"{RUN}/test.csv",
-        f"{RUN}/steps.npz",
-        f"{RUN}/gradients.npz",
-        f"{RUN}/predictions.npz",
-        f"{RUN}/model.pt",
-        f"{RUN}/run.json",
+        results.trained("{study}", "{run}"),
     log:
         results.log("train", "{study}", "{run}.log"),
     benchmark:
@@ -52,4 +44,6 @@ rule train:
         " --data {params.data:q}"
         " --out {params.out:q}"
         " --threads {threads}"
+        " --update"
         " > {log:q} 2>&1"
+        " && touch {output:q}"

@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from gradscape.data.datasets import prepared
-from gradscape.runs.existing import is_finished, summary
+from gradscape.runs.existing import place_to_train, summary
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.train import train
@@ -45,7 +45,7 @@ def main():
     )
     out = Path(known.experiment_name or depth)
     dataset = prepared(known.dataset_name, known.data)
-    if not is_finished(out, settings, dataset.checksum, overwrite=False):
+    if place_to_train(out, settings, dataset.checksum):
         train(Run("command-line", out.name, settings), dataset, out)
     print(f"{summary(out)}, in {out}")
 

@@ -19,7 +19,7 @@ from gradscape.data.datasets import prepared
 from gradscape.figures.filters import montage
 from gradscape.models.convnet import ConvNet
 from gradscape.probes.trained import Trained
-from gradscape.runs.existing import is_finished
+from gradscape.runs.existing import place_to_train
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.registry import short
 from gradscape.spec.settings import Settings
@@ -78,7 +78,7 @@ def train_and_report(known, weights=None, **settings):
     shared = {name: getattr(known, name) for name in names} | {"split": "sapienza"}
     run = Run("command-line", known.out.name, Settings(**shared, **settings))
     dataset = prepared(known.dataset, known.data)
-    if not is_finished(known.out, run.settings, dataset.checksum, overwrite=False):
+    if place_to_train(known.out, run.settings, dataset.checksum):
         train(run, dataset, known.out, pretrained=weights)
     done = FinishedRun(known.out)
     rows = (("best", done.best, done.test), ("last", done.metrics.iloc[-1], done.last_test))

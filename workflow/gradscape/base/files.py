@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, records under a seal, and folders that one process
 at a time writes."""
 
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -87,6 +88,27 @@ def locked(path: Path) -> Iterator[None]:
             if is_at(file, path):  # and not moved by the process that held it
                 yield
                 return
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put a folder in the place of another in one step, and delete what was there."""
+    flush(new)
+    if not exchanged(new, old):  # then a kill in between leaves both, under other names
+        aside = old.with_name(f".{old.name}.old")
+        shutil.rmtree(aside, ignore_errors=True)
+        old.rename(aside)
+        new.rename(old)
+        new = aside
+    flush(old.parent)
+    shutil.rmtree(new)
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Exchange two paths; False where the C library or the file system cannot."""
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)  # Linux
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    paths = os.fsencode(one), os.fsencode(other)
+    return exchange is not None and exchange(here, paths[0], here, paths[1], both) == 0
 
 
 def is_full(error: BaseException, folder: Path) -> bool:

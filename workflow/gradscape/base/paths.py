@@ -2,7 +2,9 @@
 
     results/data/<dataset>/                     images, labels, class names, checksums
     results/<config>/config.json                the configuration as it ran
-                     runs/<study>/<run>/        a training's files, probes/<probe>.csv
+                     runs/<study>/<run>/        a training's files, probes/<probe>.csv;
+                                                .done and .<probe>.done for Snakemake,
+                                                which deletes what it makes anew
                      figures/<study>/           <figure>.pdf, .svg and .txt, its facts
                      tables/<study>/            <table>.csv and .html
                      claims/<study>.json        verdicts, and claims.csv of all studies
@@ -35,6 +37,8 @@ DATA_LOGS = "logs"  # beside the datasets
 WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
 
 RECORD = "run.json"  # what a run writes last
+DONE = ".done"  # empty; all that Snakemake knows of a finished training, and may delete
+CODE = ".code"  # a digest of the code that the run was trained with
 CHECKPOINT = ".checkpoint.pt"  # beside it, until then
 PROBES = "probes"
 TENSORBOARD = "GRADSCAPE_TENSORBOARD"  # in the environment: every training wants
@@ -66,8 +70,14 @@ class Results:
     def record(self, study: str, run: str) -> Path:
         return self.run(study, run) / RECORD
 
+    def trained(self, study: str, run: str) -> Path:
+        return self.run(study, run) / DONE
+
     def probe(self, study: str, run: str, probe: str) -> Path:
         return probe_file(self.run(study, run), probe)
+
+    def probed(self, study: str, run: str, probe: str) -> Path:
+        return self.run(study, run) / PROBES / f".{probe}{DONE}"
 
     def figure(self, study: str, figure: str, kind: str = "pdf") -> Path:
         return self.root / "figures" / study / f"{figure}.{kind}"

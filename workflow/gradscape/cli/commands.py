@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import DATA, REPORT, TENSORBOARD, Results
+from gradscape.base.paths import DATA, RECORD, REPORT, TENSORBOARD, Results
 from gradscape.cli.arguments import Count
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
@@ -80,34 +80,47 @@ def train(
     threads: Threads = 1,
     checkpoint_seconds: A[float, "between two checkpoints"] = 20.0,
     tensorboard: A[bool, "event files, in the run's directory"] = False,
-    overwrite: A[bool, "replace another run, and all that was measured on it"] = False,
+    overwrite: A[bool, "replace a finished run, and all that was measured on it"] = False,
+    update: A[bool, "replace it if its settings, images or code have changed"] = False,
     weights: A[Path | None, Unset("downloaded"), "pretrained"] = None,
     **settings,
 ) -> None:
     """train one run, or resume it where it stopped"""
     run = run_from(spec or {}, {"study": study, "name": name, "varied": varied}, settings)
 
-    from gradscape.base.files import folder_lock, say
+    from gradscape.base.files import folder_lock, replace_folder, say
     from gradscape.data.store import load
-    from gradscape.runs.existing import is_finished, summary
-    from gradscape.training.train import train as train_run
+    from gradscape.pipeline import dependencies
+    from gradscape.runs.existing import keep_code, place_to_train, summary
 
     if run.settings.pretrained and weights is None:
         weights = downloaded_weights(run.settings.model)
-    images = load(data / short(run.settings.dataset), run.settings.dataset)
+    try:
+        images = load(data / short(run.settings.dataset), run.settings.dataset)
+    except GradscapeError as error:
+        stands = (out / RECORD).exists()
+        raise GradscapeError(f"{error}{f'; the run in {out} stands' * stands}") from None
+    code = dependencies.digest(dependencies.of_training(run))
     with folder_lock(out):
-        if is_finished(out, run.settings, images.checksum, overwrite):
+        about = (run.settings, images.checksum, code)
+        place = place_to_train(out, *about, overwrite=overwrite, update=update)
+        if place is None:
             say(f"{out}: already finished; --overwrite trains it again")
         else:
+            from gradscape.training.train import train as train_run
+
             train_run(
                 run,
                 images,
-                out,
+                place,
                 threads=threads,
                 checkpoint_seconds=checkpoint_seconds,
                 tensorboard=tensorboard or TENSORBOARD in os.environ,
                 pretrained=weights,
             )
+            keep_code(place, code)
+            if place != out:
+                replace_folder(place, out)
     print(f"{summary(out)}, in {out}")
 
 

@@ -6,13 +6,16 @@ text, because importing takes seconds. Whatever cannot change a result is left o
 better progress bar would cost weeks of training.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from gradscape.base.paths import PACKAGE, nearby
+from gradscape.config.expand import NAMED
 from gradscape.spec import registry
+from gradscape.spec.study import Run
 
 # Modules that a result does not depend on, or only through what is an input by itself.
 WITHOUT_EFFECT = {
@@ -84,3 +87,22 @@ def of(*parts: str | tuple[str, str]) -> list[str]:
         for part in parts
     ]
     return [nearby(path) for path in closure(starts, has_no_effect)]
+
+
+# Settings whose functions a training calls; all others are plain values.
+CALLED = ["model", "loss", "optimiser", "schedule", "split"]
+
+
+def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
+    """What these settings of a run name, as kinds and names of the registry."""
+    return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
+
+
+def of_training(run: Run) -> list[str]:
+    return of("training/train", *called(run, CALLED))
+
+
+def digest(files: list[str]) -> str:
+    """A digest of what files say, wherever they lie."""
+    parts = sorted(hashlib.sha256(Path(file).read_bytes()).digest() for file in files)
+    return hashlib.sha256(b"".join(parts)).hexdigest()

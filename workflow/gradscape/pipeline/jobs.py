@@ -12,18 +12,17 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say
 from gradscape.base.paths import (
     DATA,
+    DONE,
     PACKAGE,
     PAGE,
-    RECORD,
     REPORT,
     TEMPLATES,
     TENSORBOARD,
     nearby,
 )
 from gradscape.config.claimed import check_claimed
-from gradscape.config.expand import NAMED
 from gradscape.config.experiment import Experiment
-from gradscape.pipeline import dependencies
+from gradscape.pipeline import dependencies, upkeep
 from gradscape.spec.registry import is_custom, names, short, source
 from gradscape.spec.study import Figure, Probe, Run, Study
 
@@ -33,8 +32,6 @@ DRIVERS = ["/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/kfd"]
 SWITCHES = ("allow_cpu", "tensorboard")
 SPELT = {"true": True, "false": False}  # text to Snakemake: `--config allow_cpu=true`
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
-# Settings whose functions a training calls; all others are plain values.
-CALLED = ["model", "loss", "optimiser", "schedule", "split"]
 
 chosen: Experiment | None = None  # the last that a Snakefile has read, for the bar
 
@@ -49,6 +46,7 @@ def experiment(config: dict) -> Experiment:
         check_claimed(chosen, config)
     except GradscapeError as error:
         stop(str(error))
+    upkeep.bring_in_line(chosen)
     # Not a parameter of the rule: adding event files is no reason to train again.
     if chosen.config.get("tensorboard"):
         os.environ[TENSORBOARD] = "1"
@@ -78,6 +76,10 @@ def folder(wildcards, output) -> str:
     return str(Path(output[0]).parent)
 
 
+def probed_folder(wildcards, input) -> str:
+    return str(Path(input.trained).parent)
+
+
 def results(wildcards, input) -> str:
     """The results folder, likewise from the configuration that is kept in it."""
     return str(Path(input.config).parent)
@@ -92,7 +94,7 @@ def weights_option(wildcards, input) -> list[str]:
 
 
 def run_folders(wildcards, input) -> list[str]:
-    return [str(Path(path).parent) for path in input.runs if Path(path).name == RECORD]
+    return [str(Path(path).parent) for path in input.runs if Path(path).name == DONE]
 
 
 @cache
@@ -166,7 +168,7 @@ class Dag:
         return [f"{DATA / short(name)}/{file}" for file in wanted]
 
     def training_code(self, wildcards) -> list[str]:
-        return dependencies.of("training/train", *called(self._run(wildcards), CALLED))
+        return dependencies.of_training(self._run(wildcards))
 
     def begin(self) -> None:
         """Before the first job, say which runs are left out, and stop a configuration that
@@ -217,7 +219,7 @@ class Dag:
 
     def probe_code(self, wildcards) -> list[str]:
         measure = ("probe", self._probe(wildcards).measure)
-        run = called(self._run(wildcards), ["model", "split"])
+        run = dependencies.called(self._run(wildcards), ["model", "split"])
         return dependencies.of("probes/trained", measure, *run)
 
     def _probe(self, wildcards) -> Probe:
@@ -329,15 +331,10 @@ class Dag:
         return [run for run in runs if not self.experiment.left_out(run)]
 
     def _records(self, runs: list[Run]) -> list[str]:
-        """The file that each run writes last, for all of them: a fifth of the DAG."""
+        """What says that each run is finished, in place of all that it writes."""
         possible = self._possible(runs)
-        return [str(self.results.record(run.study, run.name)) for run in possible]
+        return [str(self.results.trained(run.study, run.name)) for run in possible]
 
     def _probe_files(self, runs: list[Run], names=None) -> list[str]:
         probed = self.experiment.probed(self._possible(runs), names)
-        return [str(self.results.probe(run.study, run.name, name)) for run, name in probed]
-
-
-def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
-    """The functions that these settings of a run name, as the registry's kind and name."""
-    return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
+        return [str(self.results.probed(run.study, run.name, name)) for run, name in probed]

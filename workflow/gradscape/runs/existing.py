@@ -1,41 +1,82 @@
 """A run's folder before a training writes there and after."""
 
 import csv
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import EVENTS, PROBES, RECORD, RUN_FILES
-from gradscape.runs.record import Damaged, read
+from gradscape.base.files import atomic_write, plain_file, say, sha256
+from gradscape.base.paths import CODE, RECORD, RUN_FILES
+from gradscape.runs.record import Damaged, RunRecord, read
 from gradscape.spec.settings import Settings, differences
 
 
-def is_finished(out: Path, settings: Settings, checksum: str, overwrite: bool) -> bool:
-    """Does `out` hold this very run, of images with this checksum, finished?
+def place_to_train(
+    out: Path,
+    settings: Settings,
+    checksum: str,
+    code: str | None = None,
+    overwrite: bool = False,
+    update: bool = False,
+) -> Path | None:
+    """Where to train a run that shall end in `out`; None if it lies there finished.
 
-    With `overwrite`, a finished run is removed first, with all that was measured on it; a
-    checkpoint is not: it may be that of the run that overwrites. Raises `GradscapeError`
-    for another run.
+    That is `out` itself, or a hidden folder beside it where a finished run stands: that one
+    stands until the new one is whole. `checksum` is the images', `code` a digest of the
+    code. A run of other settings, images or code is replaced with `update`, any with
+    `overwrite`; a damaged one always. Raises `GradscapeError` for one that may not be.
     """
-    if overwrite and (out / RECORD).exists():
-        for folder in (PROBES, EVENTS):
-            shutil.rmtree(out / folder, ignore_errors=True)
-        for name in reversed(RUN_FILES):  # the record first: what is left is no run
-            (out / name).unlink(missing_ok=True)
     try:
         record = read(out / RECORD)
     except Damaged:
-        return False
-    other = differences(record.settings, asdict(settings))
-    if not other and record.data.sha256 != checksum:
-        other = "its images are others"
-    if other:
+        return out
+    changed = damage = ""
+    if other := differences(record.settings, asdict(settings)):
+        changed = other
+    elif record.data.sha256 != checksum:
+        changed = "its images are others"
+    elif update and code and trained_with(out, code) != code:
+        changed = "its code has changed"
+    else:
+        damage = damaged(out, record)
+    if overwrite or damage or (changed and update):
+        reason = damage or changed or "--overwrite"
+        say(f"{out}: holds a finished run ({reason}); it stands until the new one is whole")
+        return out.with_name(f".{out.name}.new")
+    if changed:
         raise GradscapeError(
-            f"{out}: holds a finished run ({other}); name another folder with --out, or "
+            f"{out}: holds a finished run ({changed}); name another folder with --out, or "
             "replace that run with --overwrite"
         )
-    return True
+    return None
+
+
+def damaged(out: Path, record: RunRecord) -> str:
+    """Which file of a finished run is not as its record says; empty if all are."""
+    digests = record.sha256
+    for name in RUN_FILES:
+        try:
+            whole = plain_file(out / name).stat().st_size > 0
+        except GradscapeError:
+            whole = False
+        if not whole or (name in digests and sha256(out / name) != digests[name]):
+            return f"{name} is damaged"
+    return ""
+
+
+def trained_with(out: Path, code: str) -> str:
+    """The digest of the code that a finished run was trained with. One from before it was
+    kept is taken to be of today's."""
+    try:
+        return plain_file(out / CODE).read_text().strip()
+    except GradscapeError:
+        keep_code(out, code)
+        return code
+
+
+def keep_code(folder: Path, code: str) -> None:
+    with atomic_write(folder / CODE) as partial:
+        partial.write_text(f"{code}\n")
 
 
 def summary(out: Path) -> str:

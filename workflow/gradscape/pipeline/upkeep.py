@@ -1,0 +1,58 @@
+"""What lies in a results folder, brought in line with what Snakemake believes of it.
+
+Snakemake goes by dates, and by `.done` for a training: an empty file with a date is fine to
+it. So before it looks, what a power cut has emptied counts as not made; and runs from
+before there was a `.done` get theirs, since nothing has to be trained again.
+"""
+
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from gradscape.base.files import say
+from gradscape.base.paths import CODE, DONE, PROBES, RUN_FILES
+from gradscape.config.experiment import Experiment
+from gradscape.pipeline import dependencies
+from gradscape.runs.existing import keep_code
+
+
+def bring_in_line(experiment: Experiment) -> None:
+    """Look at every run of a configuration and every document; does nothing in a folder
+    that cannot be written."""
+    digest = cache(lambda *files: dependencies.digest(list(files)))
+    for run in experiment.runs:
+        folder = experiment.directory(run)
+        if not experiment.is_finished(run):
+            if (folder / DONE).exists():
+                again(folder, folder / DONE, "its record is missing")
+        elif empty := [name for name in RUN_FILES if is_empty(folder / name)]:
+            again(folder, folder / DONE, f"{empty[0]} is empty")
+        elif not (folder / CODE).exists() and not (folder / DONE).exists():
+            adopt(folder, digest(*dependencies.of_training(run)))
+        for _, probe in experiment.probed([run]):
+            table = experiment.results.probe(run.study, run.name, probe)
+            done = experiment.results.probed(run.study, run.name, probe)
+            if done.exists() and (is_empty(table) or not table.exists()):
+                again(table, done, "it is missing or empty")
+    for document in experiment.results.root.glob("*.pdf"):
+        if is_empty(document):
+            again(document, document, "it is empty")
+
+
+def is_empty(path: Path) -> bool:
+    return path.is_file() and not path.stat().st_size
+
+
+def adopt(folder: Path, code: str) -> None:
+    with suppress(OSError):
+        keep_code(folder, code)
+        (folder / DONE).touch()
+        for table in sorted((folder / PROBES).glob("[!.]*.csv")):
+            table.with_name(f".{table.stem}{DONE}").touch()
+
+
+def again(path: Path, made: Path, reason: str) -> None:
+    """Have Snakemake make something again, and say so."""
+    with suppress(OSError):
+        made.unlink(missing_ok=True)
+        say(f"{path}: {reason}, so it is made again")
