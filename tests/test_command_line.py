@@ -2,9 +2,11 @@
 
 import json
 import logging
+import os
 import shlex
 import signal
 import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -70,6 +72,21 @@ def test_a_reader_that_leaves_early_ends_a_command_without_a_word(words):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as left:
         left.stdout.close()
         assert left.wait() in (0, 128 + signal.SIGPIPE) and left.stderr.read() == b""
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_output_that_cannot_be_written_is_one_sentence(buffered):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            ["gradscape", "completion", "bash"],
+            env=os.environ | {"PYTHONUNBUFFERED": buffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    (line,) = done.stderr.splitlines()
+    assert "results or standard output: No space left on device" in line
+    assert done.returncode == 2
 
 
 # `gradscape train`

@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> None:
             top.print_help()
         else:
             COMMANDS[name](**given)
+        print(end="", flush=True)
 
 
 @contextmanager
@@ -74,7 +75,8 @@ def one_sentence() -> Iterator[None]:
         if error.filename is None and not full:
             raise
         advice = "; make room and call again, what is finished is kept" if full else ""
-        sys.exit(fail(f"{error.filename or 'results'}: {error.strerror}{advice}"))
+        file = error.filename or "results or standard output"
+        sys.exit(fail(f"{file}: {error.strerror}{advice}"))
     except (MemoryError, RuntimeError) as error:
         if is_short_of_memory(error):
             sys.exit(fail("the machine's memory is too small: close other programs"))
@@ -86,14 +88,19 @@ def one_sentence() -> Iterator[None]:
 @contextmanager
 def unread_output() -> Iterator[None]:
     """End quietly if nobody reads standard output any more, as after `| head -1`."""
+    code = 0
     try:
-        try:
-            yield
-        finally:
-            print(end="", flush=True)  # or what is left fails when Python exits
+        yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+        code = 128 + signal.SIGPIPE
+    finally:
+        try:
+            print(end="", flush=True)
+        except OSError as error:
+            code = 128 + signal.SIGPIPE if isinstance(error, BrokenPipeError) else 2
+        if code:  # Python would write it once more when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(code)
 
 
 @contextmanager
