@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT, reseal, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.files import decide_studies
+from gradscape.claims.sentences import compared
 from gradscape.claims.smoothness import band, smooth
 from gradscape.claims.verdicts import HOLDS, Verdict
 from gradscape.config.experiment import Experiment
@@ -16,12 +17,11 @@ from gradscape.figures.drawing import draw
 from gradscape.report.document import StudyView
 from gradscape.report.escape import escape
 from gradscape.report.literature import compare, read_published
-from gradscape.report.prose import difference
 from gradscape.runs.record import Revision
 from gradscape.runs.run import FinishedRun, best_setting
 from gradscape.runs.table import results_table
 from gradscape.spec.labels import model_label, variant_label
-from gradscape.spec.quantity import Quantity, rate
+from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.study import Figure
 
 
@@ -204,7 +204,10 @@ def test_a_difference_and_its_interval_have_one_sign(sign, bounds):
     low, high = sorted((sign * 0.031, sign * 0.058))
     sides = {"left": [0.5 + sign * 0.045], "right": [0.5], "low": low, "high": high}
     verdict = Verdict("n", "s", "s", "accuracy", HOLDS, **sides, basis="")
-    assert difference(verdict) == r"4.5 points (95\,\% interval $+3.1$ to $+5.8$)"
+    latex = compared("difference", verdict, LATEX)
+    assert latex == r"4.5 points (95\,\% interval $+3.1$ to $+5.8$)"
+    text = "4.5 points (95 % interval +3.1 to +5.8)"
+    assert compared("difference", verdict) == text
     assert verdict.interval.latex() == bounds
 
 
