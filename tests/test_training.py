@@ -217,21 +217,12 @@ def test_gradient_flow_is_the_mean_absolute_gradient_of_each_weight():
 
 
 def test_real_cifar_is_learned_by_vgg08(cifar, tmp_path):
-    succeed(
-        "gradscape",
-        "data",
-        "cifar100",
-        "--data-dir",
-        cifar,
-        "--out",
-        tmp_path / "d/cifar100",
-    )
-    settings = replace(
-        SMALL, dataset="cifar100", batch_size=100, train_items=4_000, precision="auto"
-    )
-    settings = replace(settings, epochs=3, validation_items=500)
+    folder = tmp_path / "d" / "cifar100"
+    cli.main(["data", "cifar100", "--data-dir", str(cifar), "--out", str(folder)])
+    settings = replace(SMALL, dataset="cifar100", batch_size=50, precision="auto")
+    settings = replace(settings, epochs=3, train_items=2_000, validation_items=500)
     out = tmp_path / "run"
-    train(Run("real", "run", settings), load(tmp_path / "d" / "cifar100"), out)
+    train(Run("real", "run", settings), load(folder), out)
     metrics = pd.read_csv(out / "metrics.csv")
     assert metrics["train_loss"].iloc[-1] < math.log(100) - 0.1
     assert metrics["val_accuracy"].iloc[-1] > 0.015
