@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn, get_args, get_origin
 
 from gradscape.base.errors import GradscapeError, suggest
+from gradscape.config.experiment import Experiment
 from gradscape.config.schema import schema
 from gradscape.config.yaml import read_yaml
 from gradscape.spec.options import REQUIRED, Option, option
@@ -108,8 +109,14 @@ class Count(int):
 
 def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
     """A command's parameters as arguments: those after a `*` as options, others by place,
-    `**settings` as an option a setting. What is not given keeps the function's default."""
+    `**settings` as an option a setting, an experiment as the file and folder that `call`
+    reads it from. What is not given keeps the function's default."""
     for name, parameter in signature(function).parameters.items():
+        if parameter.annotation is Experiment:
+            parser.add_argument("--config", type=Path, required=True, help="YAML file")
+            text = "folder to use (default: the config's results)"
+            parser.add_argument("--results", type=Path, default=None, help=text)
+            continue
         if parameter.kind is Parameter.VAR_KEYWORD:
             for setting in SETTINGS.values():  # what is required may stand in `--spec`
                 add(parser, setting, required=False)
@@ -121,6 +128,14 @@ def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
         known = option(name, Annotated[(kind, *about)], default)
         by_place = parameter.kind is Parameter.POSITIONAL_OR_KEYWORD
         add(parser, known, known.required, by_place, many)
+
+
+def call(function: Callable, given: dict) -> None:
+    """Run a command on its parsed arguments."""
+    if "config" in given:
+        place = given.pop("config"), given.pop("results")
+        given["experiment"] = Experiment.from_file(*place)
+    function(**given)
 
 
 def add(

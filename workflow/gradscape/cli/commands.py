@@ -21,8 +21,6 @@ from gradscape.spec.registry import check, find, names, short
 from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Figure, Run, run_name
 
-Config = A[Path, "what to run and report, as YAML"]
-ResultsFolder = A[Path | None, Unset("the config's results"), "folder of what is made"]
 DataFolder = A[Path, "folder of the datasets"]
 RunFolder = A[Path, "the run's directory"]
 RunFolders = A[list[Path], "run directories"]
@@ -214,8 +212,7 @@ def table(
 
 def claims(
     *,
-    config: Config,
-    results: ResultsFolder = None,
+    experiment: Experiment,
     study: A[str, "decide this one alone"] = REPORT,
     read: A[bool, "decide nothing: print what is decided already"] = False,
     json: A[bool, "print all that is known of each, as JSON"] = False,
@@ -223,7 +220,6 @@ def claims(
     """decide what is claimed from the finished runs, write the verdicts and print them"""
     from gradscape.claims import files
 
-    experiment = Experiment.from_file(config, results)
     found = files.read_studies if read else files.decide_studies
     decided = found(experiment, study)
     if json:
@@ -232,27 +228,25 @@ def claims(
         print(*files.as_lines(decided), sep="\n")
 
 
-def report(*, config: Config, results: ResultsFolder = None) -> None:
+def report(*, experiment: Experiment) -> None:
     """decide, draw, write and compile the report from the finished runs; write its page"""
     from gradscape.report.build import build
 
-    build(Experiment.from_file(config, results))
+    build(experiment)
 
 
-def page(*, config: Config, results: ResultsFolder = None) -> None:
+def page(*, experiment: Experiment) -> None:
     """write the report as one HTML page to explore, from figures and verdicts"""
     from gradscape.report.page import write_page
 
-    write_page(Experiment.from_file(config, results))
+    write_page(experiment)
 
 
-def tex(
-    document: Document = REPORT, *, config: Config, results: ResultsFolder = None
-) -> None:
+def tex(document: Document = REPORT, *, experiment: Experiment) -> None:
     """write a document's LaTeX from figures and verdicts"""
     from gradscape.report.template import write_tex
 
-    write_tex(Experiment.from_file(config, results), document)
+    write_tex(experiment, document)
 
 
 def pdf(document: Document = REPORT, *, results: A[Path, "as for tex"]) -> None:
@@ -272,13 +266,10 @@ def diff(
     print(write_diff(old, new))
 
 
-def publish(
-    *, config: Config, results: ResultsFolder = None, out: A[Path, "folder for the tables"]
-) -> None:
+def publish(*, experiment: Experiment, out: A[Path, "folder for the tables"]) -> None:
     """save the finished runs as tables, without weights, for reports to use"""
     from gradscape.report.publish import publish as publish_runs
 
-    experiment = Experiment.from_file(config, results)
     count = publish_runs(experiment, Results(out))
     print(f"{count} of {len(experiment.runs)} runs are in {out}")
 
@@ -287,15 +278,14 @@ def submission(
     course: A[str, Named("course")],
     *,
     student: A[str, "number, or as asked"],
-    config: Config,
-    results: ResultsFolder = None,
+    experiment: Experiment,
 ) -> None:
     """pack what a course wants handed in"""
     check("course", course)
 
     from gradscape.cli.submission import write_submission
 
-    print(write_submission(Experiment.from_file(config, results), course, student))
+    print(write_submission(experiment, course, student))
 
 
 def models(*, json: A[bool, "as JSON"] = False) -> None:
@@ -324,12 +314,10 @@ def models(*, json: A[bool, "as JSON"] = False) -> None:
 
 def runs(
     *,
-    config: Config,
-    results: ResultsFolder = None,
+    experiment: Experiment,
     commands: A[bool, "as commands that train"] = False,
 ) -> None:
     """list the runs of a configuration, or the commands that train them"""
-    experiment = Experiment.from_file(config, results)
     for run in experiment.runs:
         words = [*flags(run.settings), "--study", run.study, "--name", run.name]
         words += ["--varied", dumps(run.varied)] if run.varied else []
@@ -339,14 +327,13 @@ def runs(
 
 def plan(
     *,
-    config: Config,
-    results: ResultsFolder = None,
+    experiment: Experiment,
     on: A[str | None, Unset("this one's"), "kind of device"] = None,
 ) -> None:
     """estimate what a configuration will cost: device-hours, disk, the longest chain"""
     from gradscape.pipeline.cost import plan as plan_costs
 
-    print(plan_costs(Experiment.from_file(config, results), on))
+    print(plan_costs(experiment, on))
 
 
 def new(folder: A[Path, "a new or empty folder"]) -> None:

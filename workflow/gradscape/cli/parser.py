@@ -13,7 +13,7 @@ from typing import Literal
 from gradscape import __version__
 from gradscape.base.errors import GradscapeError, is_short_of_memory
 from gradscape.cli import commands
-from gradscape.cli.arguments import FILES, Parser, add_arguments, fail
+from gradscape.cli.arguments import FILES, Parser, add_arguments, call, fail
 
 
 def completion(
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         if name is None:
             top.print_help()
         else:
-            COMMANDS[name](**given)
+            call(COMMANDS[name], given)
         print(end="", flush=True)
 
 
