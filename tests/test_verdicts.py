@@ -1,7 +1,9 @@
 """Verdicts follow the runs and their scatter, and every sentence follows the verdicts."""
 
 import html
+import json
 import re
+import shutil
 from copy import copy
 from dataclasses import replace
 
@@ -10,15 +12,16 @@ import pandas as pd
 import pytest
 
 from conftest import ROOT, claims, decide_and_tabulate, reseal, write_document, write_run
+from gradscape.base.errors import GradscapeError
 from gradscape.claims import verdicts
-from gradscape.claims.files import as_lines, read_studies
+from gradscape.claims.files import as_lines, decide_studies, read_studies, read_verdicts
 from gradscape.claims.sentences import sentence as chosen
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, compare, decide
 from gradscape.config.experiment import Experiment
-from gradscape.report.build import write_tex
 from gradscape.report.document import view_studies
 from gradscape.report.page import write_page
 from gradscape.report.sentences import latex
+from gradscape.report.template import write_tex
 from gradscape.runs.run import best_setting
 from gradscape.spec.sentences import TELLINGS, choose
 
@@ -419,3 +422,58 @@ def test_no_sentence_leaves_a_placeholder_or_a_slip(kind):
         assert not re.search(r"\[|\]|\$\$|(?<!\\)[%&#_](?![^{]*\})", text), text
         if text and telling != "clause":
             assert text[-1] in ".;,", (study, name, text)
+
+
+@pytest.fixture
+def two_networks(tmp_path) -> Experiment:
+    """VGG08 unchanged and widened, of which one claim asks which is better."""
+    side = {"metric": "test_accuracy", "where": {"variant": "wide"}}
+    right = {"metric": "test_accuracy", "where": {"variant": ""}}
+    claim = {"statement": "Width wins.", "source": "us, after the fact", "is": "above"}
+    claim |= {"left": side, "right": right, "style": "accuracy"}
+    study = {"title": "Width", "dataset": "cifar100", "model": "resnet-small", "epochs": 2}
+    study |= {"variants": {"wide": {"width": 64}}, "claims": {"width-wins": claim}}
+    config = {"title": "T", "results": "results/x", "studies": {"s": study}}
+    experiment = Experiment(config, tmp_path)
+    for run, accuracy in zip(experiment.runs, (0.3, 0.5), strict=True):
+        finished(experiment, "s", [run], tmp_path, accuracies=(0.1, accuracy))
+    return experiment
+
+
+def test_a_verdict_is_a_file_that_anyone_reads(two_networks):
+    study, results = two_networks.studies["s"], two_networks.results
+    decided = decide_studies(two_networks)["s"]
+    content = json.loads(results.claims("s").read_text())
+    (claim,) = content["claims"]
+    assert (claim["verdict"], claim["asked"], claim["threshold"]) == (HOLDS, "after", "")
+    assert (claim["left"], claim["right"]) == ([0.5], [0.3])
+    assert claim["effect"] == pytest.approx(0.2) and claim["low"] < 0.2 < claim["high"]
+    wide, unchanged = (run.name for run in reversed(study.runs))
+    assert (claim["left_runs"], claim["right_runs"]) == ([[wide]], [[unchanged]])
+    assert claim["question"]["left"]["metric"] == "test_accuracy"
+    assert claim["basis"] == "10,000 images"
+    (comparison,) = content["comparisons"]
+    assert (comparison["name"], comparison["verdict"]) == ("wide", HOLDS)
+    assert read_verdicts(study, results) == decided
+    (row,) = pd.read_csv(results.claims_csv).to_dict("records")
+    assert (row["study"], row["claim"], row["left"]) == ("s", "width-wins", 0.5)
+
+
+def test_documents_decide_nothing_and_take_no_verdict_of_another_time(two_networks):
+    study, results = two_networks.studies["s"], two_networks.results
+    with pytest.raises(GradscapeError, match=r"claims/s.json: missing; `gradscape claims`"):
+        write_tex(two_networks)
+    decide_studies(two_networks)
+    write_tex(two_networks)
+    study.claims["width-wins"]["margin"] = 0.3
+    with pytest.raises(GradscapeError, match="was decided of other claims or runs"):
+        write_tex(two_networks)
+    del study.claims["width-wins"]["margin"]
+    shutil.rmtree(two_networks.directory(study.runs[0]))
+    with pytest.raises(GradscapeError, match="was decided of other claims or runs"):
+        write_tex(two_networks)
+    text = results.claims("s").read_text()
+    for spoilt in (text[:-9], text.replace(HOLDS, "may hold"), "[]"):
+        results.claims("s").write_text(spoilt)
+        with pytest.raises(GradscapeError, match=r"claims/s.json: damaged"):
+            read_verdicts(study, results)

@@ -10,7 +10,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
 from gradscape.claims.files import decided_runs, read_verdicts
-from gradscape.claims.sentences import sentence
+from gradscape.claims.sentences import about, compared, sentence
 from gradscape.claims.verdicts import (
     FAILS,
     HOLDS,
@@ -21,12 +21,12 @@ from gradscape.claims.verdicts import (
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, listing
-from gradscape.report.literature import read_published
-from gradscape.report.rows import Rows, style_of
-from gradscape.report.sentences import filled, latex
+from gradscape.report.rows import Rows, link, style_of
+from gradscape.report.sentences import latex
 from gradscape.runs.run import FinishedRun, best_setting, scores
 from gradscape.spec.labels import model_label, setting_label, variant_label
-from gradscape.spec.quantity import Quantity, rate
+from gradscape.spec.quantity import LATEX, Quantity, rate
+from gradscape.spec.sentences import COMPARED
 from gradscape.spec.study import Figure, Run, Study, matches
 
 
@@ -83,7 +83,7 @@ class StudyView:
                 f"sentence{telling and f' under {telling!r}'}"
             )
         return latex(
-            sentence(spec, verdict, telling), lambda name: filled(self, name, claim)
+            sentence(spec, verdict, telling), lambda name: self._filled(name, claim)
         )
 
     @property
@@ -91,6 +91,16 @@ class StudyView:
         """What both sides of a claim are, for those that the whole report counts up."""
         claims = self.study.claims.items()
         return {name: claim["key"] for name, claim in claims if "key" in claim}
+
+    def _filled(self, name: str, claim: str) -> Tex:
+        """What a placeholder stands for in a sentence of a claim."""
+        if name.startswith("figure "):
+            return self.reference(name.removeprefix("figure "))
+        if name == "table":
+            return Tex(rf"Table~\ref{{tab:{self.name}}}")
+        if name in COMPARED:
+            return Tex(compared(name, self.claim(claim), LATEX))
+        return escape(about(name, self.study.claims[claim], self.study, self.finished))
 
     @property
     def holding(self) -> list[str]:
@@ -251,14 +261,7 @@ class StudyView:
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
         number = Quantity.of(scores(runs, metric), style or style_of(metric))
-        return self.link(runs, Tex(number.latex(unit=True)))
-
-    def link(self, runs: list[FinishedRun], text: Tex | Quantity) -> Tex:
-        """A text that links to the run's metrics, or with several runs to the table."""
-        target = f"tables/{self.name}/results.csv"
-        if len(runs) == 1:
-            target = f"runs/{self.name}/{runs[0].path.name}/metrics.csv"
-        return Tex(rf"\href{{{escape(target)}}}{{{escape(text)}}}")
+        return link(self.name, runs, Tex(number.latex(unit=True)))
 
     @property
     def best(self) -> str:
@@ -307,14 +310,13 @@ class StudyView:
     def all_figures(self) -> Tex:
         return Tex("\n".join(self._figure(spec) for spec in self.study.figures))
 
-    @cached_property
+    @property
     def published(self) -> pd.DataFrame | None:
-        path = self.study.literature
-        return read_published(path) if path else None
+        return self.rows.published
 
     @cached_property
     def rows(self) -> Rows:
-        return Rows(self)
+        return Rows(self.study, self.finished, self.decided, self.results)
 
 
 def view_studies(experiment: Experiment, document: str = REPORT) -> dict[str, StudyView]:

@@ -8,25 +8,23 @@ import math
 import re
 from functools import cached_property
 from statistics import mean
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from gradscape.base.errors import GradscapeError
-from gradscape.claims.verdicts import Verdict
+from gradscape.base.paths import Results
+from gradscape.claims.files import Decided
+from gradscape.claims.verdicts import UNMEASURED, Verdict
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, listing
-from gradscape.report.literature import compare
+from gradscape.report.literature import compare, read_published
 from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
 from gradscape.spec.labels import setting_label, variant_label
 from gradscape.spec.quantity import Quantity
 from gradscape.spec.quantity import rate as printed_rate
 from gradscape.spec.references import papers
-from gradscape.spec.study import matches, varied_label
-
-if TYPE_CHECKING:
-    from gradscape.report.document import StudyView
+from gradscape.spec.study import Study, matches, varied_label
 
 # Of a page of claims: its lines, the letters of a line, and the space between two claims.
 LINES, LETTERS, GAP = 58, 60, 0.5
@@ -40,10 +38,15 @@ Row = list[str]
 class Rows:
     """The rows of each table, from one study's finished runs."""
 
-    def __init__(self, view: "StudyView"):
-        self.view = view
-        self.study, self.finished, self.name = view.study, view.finished, view.name
-        self.link, self.published = view.link, view.published
+    def __init__(
+        self, study: Study, finished: list[FinishedRun], decided: Decided, results: Results
+    ):
+        self.study, self.finished, self.name = study, finished, study.name
+        self.decided, self.results_folder = decided, results
+
+    @cached_property
+    def published(self) -> pd.DataFrame | None:
+        return read_published(self.study.literature) if self.study.literature else None
 
     def results(self, beside: bool = True, beside_test: bool = False) -> list[Row]:
         """Model, rate, size, then losses and accuracies, published numbers beside them."""
@@ -65,7 +68,7 @@ class Rows:
             row = [name, printed_rate(rate), size]
             for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
                 ours = Quantity.of(scores(runs, metric), style_of(metric)) if runs else DASH
-                row.append(self.link(runs, ours) if runs else DASH)
+                row.append(link(self.name, runs, ours) if runs else DASH)
                 if beside:
                     row.append(self._published_cell(model, rate, metric))
             tested = scores(runs, "test_accuracy")
@@ -105,7 +108,7 @@ class Rows:
                 pair.schedule.replace("_", " "),
                 pair.metric,
                 Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
-                self.link(pair.runs, Quantity.of(pair.ours, "accuracy")),
+                link(self.name, pair.runs, Quantity.of(pair.ours, "accuracy")),
                 words.points(sum(pair.ours) / len(pair.ours) - pair.published),
                 "; ".join([pair.source, *pair.differs]),
             ]
@@ -126,7 +129,9 @@ class Rows:
             row.append(DASH if flops is None else f"{flops / 1e6:,.0f}")
             row.append(f"{mean(scores(runs, 'seconds_training')):,.0f}")
             for metric in ACCURACIES:
-                row.append(self.link(runs, Quantity.of(scores(runs, metric), "accuracy")))
+                row.append(
+                    link(self.name, runs, Quantity.of(scores(runs, metric), "accuracy"))
+                )
             if changes:
                 row.append(against[name].interval if name in against else DASH)
             rows.append(row)
@@ -134,7 +139,7 @@ class Rows:
 
     def against(self, where: dict) -> dict[str, Verdict]:
         """The matching settings' comparisons with the unchanged network, by name."""
-        comparisons = self.view.decided.comparisons
+        comparisons = self.decided.comparisons
         names = [name for name, _ in self._settings(where)]
         return {name: comparisons[name] for name in names if name in comparisons}
 
@@ -172,7 +177,7 @@ class Rows:
                 f"section {self.study.section}: shows the table smoothness, which "
                 f"studies.{self.name}.tables does not name"
             )
-        path = self.view.results.table(self.name, "smoothness")
+        path = self.results_folder.table(self.name, "smoothness")
         with reading(path):
             table = pd.read_csv(path)
         keys = ["kind", "measure", "learning_rate"]
@@ -207,8 +212,9 @@ class Rows:
         difference and what its interval rests on, the verdict. As many tables as pages."""
         tables: list[list[Row]] = []
         room = 0.0
-        for name in self.view.measured:
-            claim = self.view.claims[name]
+        for claim in self.decided.claims.values():
+            if claim.verdict == UNMEASURED:
+                continue
             source = rf"\emph{{{escape(claim.cited)}}}{listed(claim.source)}"
             row = [Tex(f"{escape(claim.statement)} {source}")]
             for side in ("left", "right"):
@@ -231,3 +237,11 @@ def listed(source: str) -> str:
 
 def style_of(metric: str) -> str:
     return "accuracy" if metric.endswith("accuracy") else "loss"
+
+
+def link(study: str, runs: list[FinishedRun], text: Tex | Quantity) -> Tex:
+    """A text that links to the run's metrics, or with several runs to the table."""
+    target = f"tables/{study}/results.csv"
+    if len(runs) == 1:
+        target = f"runs/{study}/{runs[0].path.name}/metrics.csv"
+    return Tex(rf"\href{{{escape(target)}}}{{{escape(text)}}}")

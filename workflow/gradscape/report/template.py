@@ -15,7 +15,6 @@ from gradscape.report.colophon import colophon, revisions
 from gradscape.report.document import StudyView, view_studies
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.latex import refuse_linked
-from gradscape.report.sentences import unnamed
 from gradscape.spec.labels import model_label
 from gradscape.spec.registry import declared
 
@@ -65,6 +64,15 @@ class OwnSections(jinja2.BaseLoader):
             raise jinja2.TemplateNotFound(template)
         text = path.read_text()
         return text, str(path), lambda: path.is_file() and path.read_text() == text
+
+
+def unnamed(environment: jinja2.Environment, view: StudyView) -> list[str]:
+    """The claims with a sentence that neither the section nor the conclusion names."""
+    templates = filter(None, (view.template, view.conclusion))
+    sources = [environment.loader.get_source(environment, name)[0] for name in templates]
+    named = re.findall(r"""["']([\w-]+)["']""", "".join(sources))
+    claims = view.study.claims.items()
+    return [name for name, claim in claims if "holds" in claim and name not in named]
 
 
 def latex(text: str) -> Tex:
