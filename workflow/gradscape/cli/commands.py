@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import DATA, RECORD, REPORT, TENSORBOARD, Results
+from gradscape.base.paths import DATA, REPORT, TENSORBOARD, Results
 from gradscape.cli.arguments import Count
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
@@ -86,39 +86,22 @@ def train(
     """train one run, or resume it where it stopped"""
     run = run_from(spec or {}, {"study": study, "name": name, "varied": varied}, settings)
 
-    from gradscape.base.files import folder_lock, replace_folder, say
-    from gradscape.data.store import load
-    from gradscape.pipeline import dependencies
-    from gradscape.runs.existing import keep_code, place_to_train, summary
+    from gradscape.pipeline import replace
+    from gradscape.runs.existing import summary
 
     if run.settings.pretrained and weights is None:
         weights = downloaded_weights(run.settings.model)
-    try:
-        images = load(data / short(run.settings.dataset), run.settings.dataset)
-    except GradscapeError as error:
-        stands = (out / RECORD).exists()
-        raise GradscapeError(f"{error}{f'; the run in {out} stands' * stands}") from None
-    code = dependencies.digest(dependencies.of_training(run))
-    with folder_lock(out):
-        about = (run.settings, images.checksum, code)
-        place = place_to_train(out, *about, overwrite=overwrite, update=update)
-        if place is None:
-            say(f"{out}: already finished; --overwrite trains it again")
-        else:
-            from gradscape.training.train import train as train_run
-
-            train_run(
-                run,
-                images,
-                place,
-                threads=threads,
-                checkpoint_seconds=checkpoint_seconds,
-                tensorboard=tensorboard or TENSORBOARD in os.environ,
-                pretrained=weights,
-            )
-            keep_code(place, code)
-            if place != out:
-                replace_folder(place, out)
+    replace.train(
+        run,
+        data,
+        out,
+        overwrite,
+        update,
+        threads=threads,
+        checkpoint_seconds=checkpoint_seconds,
+        tensorboard=tensorboard or TENSORBOARD in os.environ,
+        pretrained=weights,
+    )
     print(f"{summary(out)}, in {out}")
 
 
