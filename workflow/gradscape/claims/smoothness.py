@@ -53,7 +53,7 @@ def proxy(runs: list[FinishedRun], lag: int | None = None) -> dict[str, Band]:
     """
     low, high = band([run.step_losses for run in runs])
     measures = {"loss": (np.arange(1, len(low) + 1), low, high)}
-    lags = {run.settings.get("gradient_lag") for run in runs}
+    lags = {run.settings["gradient_lag"] for run in runs}
     if len(lags) != 1 or None in lags:
         return measures
     (own,) = lags
@@ -65,7 +65,7 @@ def proxy(runs: list[FinishedRun], lag: int | None = None) -> dict[str, Band]:
         divisors["beta"] = "weight_distance"
     for measure, divisor in divisors.items():
         if any(wanted and wanted not in a for a in arrays for wanted in (name, divisor)):
-            continue  # younger than the run
+            continue  # not recorded
         # The first steps have nothing to compare with.
         values = [divided(a[name], a[divisor] if divisor else 1)[lag:] for a in arrays]
         low, high = band(values)

@@ -87,7 +87,7 @@ def residual_deviation(run: FinishedRun) -> float | None:
     measured = first[first["layer"].str.endswith("conv1")]["input_mean_square"].to_numpy()
     if not len(measured):
         return None
-    slope = run.settings.get("slope")
+    slope = run.settings["slope"]
     predicted = residual_mean_squares(len(measured), SLOPE if slope is None else slope)
     return float(np.abs(measured / np.array(predicted) - 1).max())
 

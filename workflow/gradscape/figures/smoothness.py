@@ -84,7 +84,7 @@ def smoothness(
     style.legend_below(picture, handles, len(handles))
     if rows == 2:
         rates = style.listing(style.rate_order(runs), " and ")
-        lag = min(run.settings.get("gradient_lag") or 0 for run in runs)
+        lag = min(run.settings["gradient_lag"] or 0 for run in runs)
         facts.append(
             f"Above, over learning rates {rates}: gradients of the output layer, "
             f"{lag} {'step' if lag == 1 else 'steps'} apart; running medians of {window} "

@@ -64,7 +64,7 @@ class Measured:
 
 def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
     """The properties that decide how long an image takes on one kind of device."""
-    network = (settings["model"], settings.get("width"))
+    network = (settings["model"], settings["width"])
     return (*network, known.channels, known.size, settings["precision"], threads)
 
 
