@@ -5,9 +5,12 @@ import socket
 
 import pytest
 
+from conftest import write_run
 from gradscape.base import files
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, folder_lock
+from gradscape.base.paths import RECORD, SEALED
+from gradscape.runs.publish import copy_run
 
 
 @pytest.mark.parametrize(
@@ -80,3 +83,28 @@ def test_file_and_folder_are_on_the_disk_before_the_file_has_its_name(
     with atomic_write(path) as partial:
         partial.write_text("{}")
     assert done == [("flush", partial), ("rename", path), ("flush", tmp_path)]
+
+
+def test_what_is_published_is_the_runs_own_and_appears_at_once(tmp_path):
+    """A link could lead to a secret; a run is there with all its tables or not at all."""
+    secret = tmp_path / "secret"
+    secret.write_text("key")
+    run = write_run(tmp_path / "mine", "vgg08").path
+    (run / "model.pt").write_bytes(b"weights")
+    (run / "probes").mkdir(exist_ok=True)
+    (run / "probes" / "signal.csv").write_text("moment\n")
+    (run / "notes.txt").symlink_to(secret)
+    out = tmp_path / "out" / "runs" / "study" / "run"
+    copy_run(run, out)
+    copied = {path.name for path in out.rglob("*") if path.is_file()}
+    assert copied == {*SEALED, RECORD, "signal.csv"} & {p.name for p in run.rglob("*")}
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    (run / "probes" / "leak.csv").symlink_to(secret)
+    with pytest.raises(GradscapeError, match=r"leak\.csv: is a link or no file"):
+        copy_run(run, out)
+    assert {path: path.read_bytes() for path in before} == before
+    (run / "probes" / "leak.csv").unlink()
+    (run / "probes" / "signal.csv").unlink()
+    copy_run(run, out)
+    assert not (out / "probes" / "signal.csv").exists()
+    assert not list(out.parent.glob(".*"))

@@ -251,7 +251,7 @@ def diff(
 
 def publish(*, experiment: Experiment, out: A[Path, "folder for the tables"]) -> None:
     """save the finished runs as tables, without weights, for reports to use"""
-    from gradscape.report.publish import publish as publish_runs
+    from gradscape.runs.publish import publish as publish_runs
 
     count = publish_runs(experiment, Results(out))
     print(f"{count} of {len(experiment.runs)} runs are in {out}")

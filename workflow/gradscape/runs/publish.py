@@ -1,0 +1,42 @@
+"""Finished runs kept as tables: what the report needs, without weights."""
+
+import json
+import shutil
+from pathlib import Path
+
+from gradscape.base.files import atomic_write, copy, plain_file, replace_folder
+from gradscape.base.paths import PROBES, RECORD, SEALED, Results
+from gradscape.config.experiment import Experiment
+
+
+def publish(experiment: Experiment, out: Results) -> int:
+    """Copy the tables of the finished runs to `out`, and the configuration.
+
+    `gradscape report --config OUT/config.json --results OUT` writes the report from them.
+    Returns how many of the configuration's runs are in `out`. Raises `GradscapeError` for a
+    table that is a link: it could lead to anything, and what is copied here is published.
+    """
+    for run in experiment.runs:
+        if experiment.is_finished(run):
+            copy_run(experiment.directory(run), out.run(run.study, run.name))
+    with atomic_write(out.config) as partial:
+        partial.write_text(json.dumps(experiment.config) + "\n")
+    return sum(out.record(run.study, run.name).exists() for run in experiment.runs)
+
+
+def copy_run(source: Path, target: Path) -> None:
+    """Copy a finished run's tables, which appear all at once.
+
+    The copies get new dates, or Snakemake would train the run again.
+    """
+    names = [name for name in (*SEALED, RECORD) if (source / name).exists()]
+    probes = (source / PROBES).glob("[!.]*.csv")
+    names += [f"{PROBES}/{path.name}" for path in sorted(probes)]
+    beside = target.with_name(f".{target.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    for name in names:
+        copy(plain_file(source / name), beside / name)
+    if target.exists():
+        replace_folder(beside, target)
+    else:
+        beside.rename(target)
