@@ -20,7 +20,7 @@ from gradscape.base.files import atomic_write
 from gradscape.base.paths import REPORT, Results
 from gradscape.claims import verdicts
 from gradscape.claims.sentences import said
-from gradscape.claims.tables import write_table
+from gradscape.claims.tables import for_spreadsheets, write_table
 from gradscape.claims.verdicts import UNMEASURED, Verdict, decide
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import MAX_RECORD, Damaged, reading
@@ -225,9 +225,8 @@ def write_csv(results: Results, decided: dict[str, Decided]) -> Path:
             rows.append({"study": study, "claim": name, **chosen})
     path = results.claims_csv
     with atomic_write(path) as partial:
-        pd.DataFrame(rows, columns=["study", "claim", *COLUMNS]).to_csv(
-            partial, index=False
-        )
+        table = pd.DataFrame(rows, columns=["study", "claim", *COLUMNS])
+        for_spreadsheets(table).to_csv(partial, index=False)
     return path
 
 

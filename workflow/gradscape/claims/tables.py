@@ -66,11 +66,23 @@ def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[
     return rows
 
 
+def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with no text that a spreadsheet would take for a formula: names may come
+    from somebody else's runs."""
+
+    def plain(cell):
+        is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@"))
+        return f"'{cell}" if is_formula else cell
+
+    texts = table.select_dtypes(["object", "string"]).columns
+    return table.assign(**{column: table[column].map(plain) for column in texts})
+
+
 def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
     """Write the table `name` of these runs as CSV, and beside it as HTML to look at."""
     table = find("table", name)(runs)
     with atomic_write(path) as partial:
-        table.to_csv(partial, index=False)
+        for_spreadsheets(table).to_csv(partial, index=False)
     with atomic_write(path.with_suffix(".html")) as partial:
         shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
         partial.write_text(f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n')

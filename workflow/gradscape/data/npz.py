@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from gradscape.base import arrays as arrays_of
 from gradscape.base.errors import GradscapeError, is_short_of_memory
 from gradscape.base.files import bounded_file
 from gradscape.data.checks import (
@@ -52,18 +53,11 @@ def header(path: Path, arrays: NpzFile, key: str) -> tuple[tuple, np.dtype]:
     if key not in arrays.files:
         known = ", ".join(arrays.files) or "nothing"
         raise GradscapeError(f"{path}: has no `{key}` (it has: {known})")
-    numpy_format = np.lib.format
-    with arrays.zip.open(f"{key}.npy") as file:
-        if numpy_format.read_magic(file) == (1, 0):
-            shape, _, dtype = numpy_format.read_array_header_1_0(file)
-        else:
-            shape, _, dtype = numpy_format.read_array_header_2_0(file)
-    if dtype.hasobject:
-        raise GradscapeError(f"{path}: {key}: Python objects, which are not read")
-    declared = math.prod(shape) * dtype.itemsize
-    check_size(f"{path}: {key}", declared)
-    if declared > arrays.zip.getinfo(f"{key}.npy").file_size:
-        raise GradscapeError(f"{path}: {key}: {list(shape)}, of which a part is missing")
+    try:
+        shape, dtype = arrays_of.header(arrays, key)
+    except ValueError as error:
+        raise GradscapeError(f"{path}: {error}") from None
+    check_size(f"{path}: {key}", math.prod(shape) * dtype.itemsize)
     return shape, dtype
 
 

@@ -22,6 +22,7 @@ from gradscape.spec.settings import DEFAULTS, SETTINGS
 
 MAX_BYTES = 2**31  # of a table; guards against decompression bombs
 MAX_RECORD = 2**20
+MAX_TEXT = 1000  # letters of a name or a path in a record
 CHANGED = "it is not as it was written"
 MIGRATION = "migration"
 
@@ -187,9 +188,15 @@ def check_kind(at: str, value: Any, kinds: tuple[type, ...]) -> None:
         right = bool in kinds or object in kinds
     elif isinstance(value, int | float):
         right = float in kinds or isinstance(value, kinds)
-        right &= math.isfinite(value) and abs(value) < 2**63
+        right &= math.isfinite(value) and (isinstance(value, float) or abs(value) < 2**63)
         right &= at not in POSITIVE or value > 0
     else:
         right = isinstance(value, kinds)
+        right &= not isinstance(value, str) or is_printable_text(value)
     if not right:
         raise ValueError(f"{at} is {str(value)[:60]!r}")
+
+
+def is_printable_text(value: str) -> bool:
+    """Can every report print it? Half a surrogate pair is no letter of any."""
+    return len(value) <= MAX_TEXT and not any("\ud800" <= c <= "\udfff" for c in value)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gradscape.base.arrays import header
 from gradscape.runs.record import MAX_BYTES, reading
 from gradscape.spec import registry
 
@@ -64,6 +65,8 @@ def read_arrays(path: Path, *needed: str) -> dict[str, np.ndarray]:
         if size > MAX_BYTES:
             raise ValueError(f"it unpacks to {size:,} bytes")
         with np.load(path, allow_pickle=False) as packed:
+            for key in packed.files:
+                header(packed, key)
             arrays = {key: packed[key] for key in packed.files}
         for name in needed:
             if name not in arrays:

@@ -1,0 +1,25 @@
+"""What an `.npz` file says of its arrays before they are read."""
+
+import math
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+
+def header(arrays: NpzFile, key: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array, of which nothing else is read.
+
+    Raises `ValueError` if it is of Python objects, or if the header declares more than the
+    file holds: memory for all of it would be taken before that is noticed.
+    """
+    numpy_format = np.lib.format
+    with arrays.zip.open(f"{key}.npy") as file:
+        if numpy_format.read_magic(file) == (1, 0):
+            shape, _, dtype = numpy_format.read_array_header_1_0(file)
+        else:
+            shape, _, dtype = numpy_format.read_array_header_2_0(file)
+    if dtype.hasobject:
+        raise ValueError(f"{key}: Python objects, which are not read")
+    if math.prod(shape) * dtype.itemsize > arrays.zip.getinfo(f"{key}.npy").file_size:
+        raise ValueError(f"{key}: {list(shape)}, of which a part is missing")
+    return shape, dtype
