@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from html import unescape
 from pathlib import Path
 
 import pytest
 import yaml
+from docutils.core import publish_parts
 from pypdf import PdfReader
 
 from conftest import (
@@ -29,6 +31,7 @@ from conftest import (
 )
 from gradscape.cli import parser as cli
 from gradscape.pipeline import jobs
+from gradscape.pipeline.jobs import restructured
 
 LITERAL = "snakemake --cores 1 --resources gpu=1 all"
 
@@ -305,3 +308,19 @@ def test_a_full_run_goes_on_in_pieces_and_on_another_machine(untrained, tmp_path
     assert "2 runs are in" in succeed(*command, **place)
     (trained,) = results.rglob("model.pt")  # the other was not trained again
     assert trained.parent.name == "vgg08_lr1e-2_seed0"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ".. raw:: html\n\n   <script>alert(1)</script>",
+        ".. include:: /etc/hostname",
+        "`a <javascript:alert(1)>`_ *b* |c|",
+    ],
+)
+def test_a_caption_is_text_to_snakemakes_report(text):
+    """As docutils, which Snakemake's report uses, makes HTML of it."""
+    html = publish_parts(restructured(text), writer="html")["body"]
+    printed = unescape(re.sub(r"<[^>]*>", "", html)).strip()
+    assert "<script" not in html and "href" not in html
+    assert printed == " ".join(text.split())

@@ -1,4 +1,4 @@
-"""A run that somebody else sent is data, or is named and left out; it costs no other run."""
+"""A run that somebody else sent is data, or is named and left out; it costs no other."""
 
 import dataclasses
 import io

@@ -499,6 +499,38 @@ def test_each_run_leases_a_gpu_of_its_own(tmp_path):
         os.environ["SLURM_JOB_ID"] = environment
 
 
+def test_another_users_folder_of_locks_is_not_entered(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "a.0.lock").write_text("mine")
+    (tmp_path / "linked").symlink_to(victim)
+    with pytest.raises(GradscapeError, match="linked: belongs to somebody else"):
+        lease(["a"], tmp_path / "linked")
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    with pytest.raises(GradscapeError, match="victim: belongs to somebody else"):
+        lease(["a"], victim)
+    assert (victim / "a.0.lock").read_text() == "mine"
+
+
+def test_a_gpus_lock_empties_no_file_and_follows_no_link(tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "a.0.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(GradscapeError, match=r"a\.0\.lock: is a link"):
+        lease(["a"], tmp_path / "locks")
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+@pytest.mark.parametrize("wanted", ["abc", "0", "-1", "1.5", "", "9999"])
+def test_a_number_of_runs_per_gpu_that_is_none_is_named(wanted, tmp_path, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.setenv("GRADSCAPE_RUNS_PER_GPU", wanted)
+    with pytest.raises(GradscapeError, match=f"GRADSCAPE_RUNS_PER_GPU={wanted}: must be"):
+        lease(["a"], tmp_path)
+
+
 def test_slurm_hands_out_gpus_itself(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "1")
     assert lease(["a"], tmp_path) == lease(["a"], tmp_path) == 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections import Counter
 from functools import cache
@@ -95,6 +96,12 @@ def weights_option(wildcards, input) -> list[str]:
 
 def run_folders(wildcards, input) -> list[str]:
     return [str(Path(path).parent) for path in input.runs if Path(path).name == DONE]
+
+
+def restructured(text: str) -> str:
+    """A text as reStructuredText that prints it, for Snakemake's report: directives of that
+    language put HTML into the page and files of this machine beside it."""
+    return re.sub(r"([^\w\s])", r"\\\1", " ".join(text.split()))
 
 
 @cache
@@ -236,7 +243,7 @@ class Dag:
         return json.dumps(vars(self._figure(wildcards)))
 
     def figure_caption(self, wildcards) -> str:
-        return self._figure(wildcards).caption
+        return restructured(self._figure(wildcards).caption)
 
     def figure_code(self, wildcards) -> list[str]:
         return dependencies.of("figures/drawing", ("figure", self._figure(wildcards).draw))
@@ -269,7 +276,7 @@ class Dag:
         return json.dumps(self.experiment.config)
 
     def title(self, wildcards) -> str:
-        return self.experiment.title
+        return restructured(self.experiment.title)
 
     def category(self, wildcards) -> str:
         """A study's place and title, for Snakemake's report, which sorts by the alphabet

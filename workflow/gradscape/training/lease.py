@@ -11,10 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from gradscape.base.files import say
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import open_lock, say
 
 RETRY_SECONDS = 1.0
 RUNS_PER_GPU = "GRADSCAPE_RUNS_PER_GPU"
+MAX_RUNS_PER_GPU = 64
 
 
 def lease(names: list[str], folder: Path | None = None) -> int:
@@ -22,12 +24,18 @@ def lease(names: list[str], folder: Path | None = None) -> int:
 
     A GPU has as many slots as GRADSCAPE_RUNS_PER_GPU in the environment says, one by
     default. The lock lasts until the process ends; asked again, it answers the same GPU.
+    Raises `GradscapeError` for another number, and where the folder of the locks, in the
+    machine's folder for temporary files, is another user's.
     """
     if "SLURM_JOB_ID" in os.environ:
         return 0
     folder = folder or Path(tempfile.gettempdir()) / f"gradscape-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    slots = range(int(os.environ.get(RUNS_PER_GPU, "1")))
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise GradscapeError(
+            f"{folder}: belongs to somebody else; set TMPDIR to a folder of yours"
+        )
+    slots = range(runs_per_gpu())
     files = [
         (folder / f"{n}.{slot}.lock", i) for slot in slots for i, n in enumerate(names)
     ]
@@ -45,11 +53,21 @@ def lease(names: list[str], folder: Path | None = None) -> int:
         time.sleep(RETRY_SECONDS)
 
 
+def runs_per_gpu() -> int:
+    """How many runs may share a GPU. Raises `GradscapeError` for what is no such number."""
+    wanted = os.environ.get(RUNS_PER_GPU, "1")
+    if not wanted.isdecimal() or not 1 <= int(wanted) <= MAX_RUNS_PER_GPU:
+        raise GradscapeError(
+            f"{RUNS_PER_GPU}={wanted}: must be a whole number from 1 to {MAX_RUNS_PER_GPU}"
+        )
+    return int(wanted)
+
+
 LOCKED = {}  # open files by path: closing one would unlock it
 
 
 def try_lock(path: Path) -> bool:
-    file = path.open("w")
+    file = os.fdopen(open_lock(path))
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
