@@ -118,5 +118,5 @@ def optional(spec: dict, setting: str = "") -> dict:
 
 
 if __name__ == "__main__":
-    FILE.write_text(current(FILE.read_text()))
-    EDITORS.write_text(for_editors())
+    FILE.write_text(current(FILE.read_text("utf-8")), "utf-8")
+    EDITORS.write_text(for_editors(), "utf-8")

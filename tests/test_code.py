@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from conftest import TINY
+from conftest import ROOT, TINY, run, succeed
 from gradscape.base.paths import PACKAGE
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
@@ -136,3 +136,34 @@ def test_only_training_probing_and_networks_import_torch():
 def test_no_test_module_imports_another():
     for path in Path(__file__).parent.rglob("test_*.py"):
         assert "\nfrom test_" not in path.read_text(), path.name
+
+
+BINARY = ("os", "Image", "tarfile", "zipfile", "zip")  # whose `open` opens no text
+
+
+def test_texts_are_utf8_whatever_the_locale():
+    """No file is opened as text, and no program's output read, without its encoding."""
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            name, keywords = node.func.attr, {word.arg for word in node.keywords}
+            owner = ast.unparse(node.func.value).split(".")[-1]
+            modes = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            told = {
+                "read_text": bool(node.args),
+                "write_text": len(node.args) > 1,
+                "open": owner in BINARY or any("b" in str(mode) for mode in modes),
+            }.get(name, "text" not in keywords)
+            assert told or "encoding" in keywords, (module, node.lineno)
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_words_reach_a_terminal_that_lacks_letters(locale):
+    """They are spelt as codes; nothing ends in a traceback."""
+    plain = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    folder = ROOT / "results" / "published" / "engine"
+    said = succeed("gradscape", "runs", "--config", folder / "config.json", **plain)
+    assert "reference/" in said
+    failed = run("gradscape", "runs", "--config", "µ—×.yaml", **plain)
+    assert failed.returncode == 2 and "Traceback" not in failed.stderr

@@ -95,7 +95,7 @@ def oral_notes(run: FinishedRun, seconds: float) -> str:
     values |= {"last_train": last["train_accuracy"], "last_val": last["val_accuracy"]}
     values |= {"train_images": record.data.train, "parameters": record.parameters}
     values |= {"test_accuracy": accuracy, "marks": score(accuracy), "seconds": seconds}
-    return (COURSES / "alberta" / "notes.md").read_text().format_map(values)
+    return (COURSES / "alberta" / "notes.md").read_text("utf-8").format_map(values)
 
 
 def network_options(settings: dict) -> dict:
@@ -115,7 +115,9 @@ def script(settings: dict, student: str) -> str:
     names = ("seed", "epochs", "batch_size", "optimiser", "warmup_epochs")
     recipe = {name: settings[name] for name in (*names, "label_smoothing")}
     recipe["options"] = options
-    text = (COURSES / "alberta" / "a6.py").read_text().replace("YOURIDNUMBER", student)
+    text = (
+        (COURSES / "alberta" / "a6.py").read_text("utf-8").replace("YOURIDNUMBER", student)
+    )
     for constant, values in (("NETWORK", network_options(settings)), ("RECIPE", recipe)):
         lines = [f'    "{k}": {v!r},'.replace("'", '"') for k, v in values.items()]
         written = "\n".join(["{", *lines, "}"])

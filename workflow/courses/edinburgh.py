@@ -65,7 +65,7 @@ def statistics(run: FinishedRun) -> Files:
 
 def answers(work: HandIn) -> Files:
     """`mlp-cw2-questions.tex` for the template of each year, and the figures it shows."""
-    text = (COURSES / "edinburgh" / "answers.tex").read_text()
+    text = (COURSES / "edinburgh" / "answers.tex").read_text("utf-8")
     page = jinja2.Template(text, **MARKS, undefined=NotMeasured)
     files: Files = {}
     for name in FIGURES:

@@ -76,7 +76,7 @@ def tails(paths: Iterable[str]) -> str:
     ends = []
     for path in map(Path, paths):
         if path.is_file():
-            ends.append(path.read_text(errors="replace")[-TAIL:])
+            ends.append(path.read_text("utf-8", "replace")[-TAIL:])
         if path.parent.is_dir() and shutil.disk_usage(path.parent).free < LITTLE:
             ends.append(FULL)
     return "\n".join(ends)

@@ -47,7 +47,7 @@ def names_gradscape(arguments: list[str]) -> bool:
         if option in ("-s", "--snakefile"):
             chosen = [value or following]
     found = next((path for path in map(Path, chosen) if path.is_file()), None)
-    return found is not None and "gradscape" in found.read_text(errors="replace")
+    return found is not None and "gradscape" in found.read_text("utf-8", "replace")
 
 
 def mend(words: list[str]) -> None:

@@ -124,7 +124,8 @@ def is_full(error: BaseException, folder: Path) -> bool:
 def write_record(path: Path, record: dict) -> None:
     """Write JSON with the checksum of what it says."""
     with atomic_write(path) as partial:
-        partial.write_text(json.dumps(record | {SEAL: seal(record)}, indent=2) + "\n")
+        text = json.dumps(record | {SEAL: seal(record)}, indent=2)
+        partial.write_text(f"{text}\n", "utf-8")
 
 
 def is_as_written(record: dict) -> bool:

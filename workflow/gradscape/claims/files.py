@@ -76,7 +76,8 @@ def decide_study(study: Study, results: Results) -> Decided:
     content = {"study": study.name, "claims_sha256": digest(study.claims)}
     content |= as_json({study.name: decided})[study.name]
     with atomic_write(results.claims(study.name)) as partial:
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        partial.write_text(f"{text}\n", "utf-8")
     write_table("results", finished, results.table(study.name, "results"))
     return decided
 
@@ -147,7 +148,7 @@ def read_verdicts(study: Study, results: Results) -> Decided:
     if not path.exists():
         raise GradscapeError(f"{path}: missing; {again}")
     with reading(path, MAX_BYTES):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         asked = content["claims_sha256"]
         decided = Decided(
             claims={item["name"]: restored(item) for item in content["claims"]},

@@ -85,7 +85,8 @@ def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
         for_spreadsheets(table).to_csv(partial, index=False)
     with atomic_write(path.with_suffix(".html")) as partial:
         shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
-        partial.write_text(f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n')
+        page = f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n'
+        partial.write_text(page, "utf-8")
 
 
 def write_tables(study: Study, finished: list[FinishedRun], results: Results) -> None:

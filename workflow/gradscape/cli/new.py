@@ -18,7 +18,7 @@ def lay_out(folder: Path) -> str:
     shutil.copytree(HOME / "profiles" / "default", folder / "profiles" / "default")
     config = folder / "config.yaml"
     line = f"# yaml-language-server: $schema={CONFIGS / 'schema.json'}\n"  # for editors
-    config.write_text(line + config.read_text())
+    config.write_text(line + config.read_text("utf-8"), "utf-8")
     return (
         f"{folder}/ holds a configuration, a network, a claim and a Snakefile.\n"
         f"cd {folder} && snakemake --cores 2    # ends in results/mine/report.pdf"

@@ -1,6 +1,7 @@
 """The command line: gradscape data|train|probe|figure|table|report|…"""
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -49,6 +50,9 @@ def parser(command: str | None = None) -> Parser:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; bad input ends in one sentence on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # letters that a terminal lacks
+            stream.reconfigure(errors="backslashreplace")
     with interruptible(), unread_output(), one_sentence():
         words = sys.argv[1:] if argv is None else argv
         top = parser(next(iter(words), None))  # what is not called costs no start

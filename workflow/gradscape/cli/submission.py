@@ -141,7 +141,7 @@ class HandIn:
 
 def signed(results: Results, document: str, author: str) -> bytes:
     """A document compiled with another author, without links to files it lies beside."""
-    text = results.tex(document).read_text()
+    text = results.tex(document).read_text("utf-8")
     line = rf"\author{{{escape(author)}}}"
     text, found = re.subn(r"(?m)^\\author\{.*\}$", lambda _: line, text, count=1)
     if not found:
@@ -150,7 +150,7 @@ def signed(results: Results, document: str, author: str) -> bytes:
     with working_folder() as temporary:
         copy = Results(Path(temporary))
         shutil.copytree(results.sources, copy.sources, symlinks=True)
-        copy.tex(document).write_text(text)
+        copy.tex(document).write_text(text, "utf-8")
         compile_pdf(copy, document)
         return copy.pdf(document).read_bytes()
 

@@ -214,7 +214,7 @@ def check_literature(path: Path) -> None:
     """Raise `GradscapeError` if a file of published numbers lacks a column or a value."""
     at = f"literature: {path}"
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
             rows, columns = list(table), table.fieldnames or []
     except (ValueError, csv.Error) as error:

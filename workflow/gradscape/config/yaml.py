@@ -52,7 +52,7 @@ def check_size(text: str) -> None:
 def read_yaml(path: Path) -> dict:
     """The mapping in a file. Raises `GradscapeError` if there is none."""
     try:
-        text = bounded_file(path, MAX_BYTES).read_text()
+        text = bounded_file(path, MAX_BYTES).read_text("utf-8")
         # JSON by its own reader: to YAML, the 1e-05 that JSON writes is text.
         content = json.loads(text) if path.suffix == ".json" else parse_yaml(text)
     except OSError as error:

@@ -106,7 +106,7 @@ def load(folder: Path, name: str | None = None) -> Dataset:
     is taken if it can be true.
     """
     try:
-        record = json.loads((folder / "dataset.json").read_text())
+        record = json.loads((folder / "dataset.json").read_text("utf-8"))
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(folder / "labels.npy", mmap_mode="r", allow_pickle=False)
         keys = ("name", "source", "classes", "train")

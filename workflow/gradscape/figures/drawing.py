@@ -32,7 +32,7 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
         for output in outputs:
             if output.suffix == ".txt":
                 with atomic_write(output) as partial:
-                    partial.write_text(facts + "\n")
+                    partial.write_text(facts + "\n", "utf-8")
             else:
                 style.save(picture, output)
     plt.close("all")  # a report draws dozens

@@ -50,7 +50,7 @@ IMPORT = re.compile(
 def imports(path: Path) -> frozenset[Path]:
     """The package's modules that a file imports, also inside its functions."""
     found = set()
-    for whole, module, several, some in IMPORT.findall(path.read_text()):
+    for whole, module, several, some in IMPORT.findall(path.read_text("utf-8")):
         names = re.findall(r"\w+", several or some)
         for name in [whole or module, *(f"{module}.{name}" for name in names)]:
             below = PACKAGE.joinpath(*name.split(".")[1:])

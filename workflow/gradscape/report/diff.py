@@ -25,12 +25,12 @@ def write_diff(old: Path, new: Path) -> Path:
     for chosen in experiments:
         write_tex(chosen, views=prepare(chosen))
     sources = [chosen.results.tex(REPORT).resolve() for chosen in experiments]
-    done = subprocess.run([*LATEXDIFF, *sources], capture_output=True, text=True)
+    done = subprocess.run([*LATEXDIFF, *sources], capture_output=True, encoding="utf-8")
     if done.returncode != 0:
         raise GradscapeError(f"latexdiff stopped: {' '.join(done.stderr.split())}")
     results = experiments[1].results
     with atomic_write(results.tex(DIFF)) as partial:
-        partial.write_text(done.stdout)
+        partial.write_text(done.stdout, "utf-8")
     compile_pdf(results, DIFF, strict=False)
     return results.pdf(DIFF)
 

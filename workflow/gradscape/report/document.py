@@ -294,7 +294,7 @@ class StudyView:
         source, copied = self.results.figure(self.name, spec.name), self.picture(spec.name)
         if not copied:
             return Tex(rf"\par\emph{{Figure {escape(spec.name)}: not measured.}}\par")
-        facts = plain_file(source.with_suffix(".txt")).read_text().strip()
+        facts = plain_file(source.with_suffix(".txt")).read_text("utf-8").strip()
         caption = escape(" ".join(f"{spec.caption} {facts}".split()))
         picture = rf"\includegraphics[width=\linewidth]{{{copied}}}"
         words = rf"\caption{{{caption}}}\label{{fig:{self.name}-{spec.name}}}"

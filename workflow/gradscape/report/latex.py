@@ -55,7 +55,7 @@ def compile_pdf(results: Results, document: str = REPORT, strict: bool = True) -
     if shutil.which("latexmk") is None:
         raise GradscapeError(f"latexmk is missing, so there is no PDF; {APT}")
     refuse_linked(results)
-    text = plain_file(results.tex(document)).read_text()
+    text = plain_file(results.tex(document)).read_text("utf-8")
     names = [f"{document}.tex", *sorted(set(PICTURE.findall(text)))]
     with working_folder() as temporary:
         folder = Path(temporary)
@@ -93,7 +93,7 @@ def run_latex(folder: Path, source: Path, strict: bool) -> None:
         env=environment(folder),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         errors="replace",
     )
     if done.returncode != 0:
@@ -105,7 +105,7 @@ def run_latex(folder: Path, source: Path, strict: bool) -> None:
         wrong = [line for line in lines if re.search(r"\.tex:|^! | of file ", line)]
         first = [*wrong, *lines[-1:], f"exit status {done.returncode}"][0]
         raise GradscapeError(f"{source}: LaTeX stopped: {first}")
-    log = (folder / source.with_suffix(".log").name).read_text(errors="replace")
+    log = (folder / source.with_suffix(".log").name).read_text("utf-8", "replace")
     for found in WRONG.finditer(log if strict else ""):
         if float(found["points"] or TOO_WIDE + 1) > TOO_WIDE:
             raise GradscapeError(f"{source}: LaTeX warns: {found[0]}")
@@ -127,7 +127,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def ask(*command: str) -> str:
     """The one line that a program of TeX answers."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     return done.stdout.strip()
 
 

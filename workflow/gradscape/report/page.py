@@ -70,7 +70,7 @@ def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = Non
     data, left_out = explored(views, room)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"allowed": allowed, "quote": quote}
-    text = environment.from_string(PAGE.read_text()).render(
+    text = environment.from_string(PAGE.read_text("utf-8")).render(
         title=experiment.title,
         author=experiment.author,
         numbers=list(key_numbers(views)),
@@ -86,7 +86,7 @@ def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = Non
         plotly=plotly,
     )
     with atomic_write(results.page) as partial:
-        partial.write_text(text)
+        partial.write_text(text, "utf-8")
 
 
 def allowed(script: str) -> str:
@@ -129,7 +129,7 @@ def figures(view: StudyView, room: Room):
         if not view.results.is_drawn(view.name, figure.name):
             continue
         path = view.results.figure(view.name, figure.name, "svg")
-        facts = plain_file(path.with_suffix(".txt")).read_text(errors="replace").strip()
+        facts = plain_file(path.with_suffix(".txt")).read_text("utf-8", "replace").strip()
         source = base64.b64encode(plain_file(path).read_bytes()).decode()
         name = figure.heading(facts)
         rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")

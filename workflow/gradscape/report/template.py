@@ -62,8 +62,8 @@ class OwnSections(jinja2.BaseLoader):
         path = locate(template)
         if not path.is_file():
             raise jinja2.TemplateNotFound(template)
-        text = path.read_text()
-        return text, str(path), lambda: path.is_file() and path.read_text() == text
+        text = path.read_text("utf-8")
+        return text, str(path), lambda: path.is_file() and path.read_text("utf-8") == text
 
 
 def unnamed(environment: jinja2.Environment, view: StudyView) -> list[str]:
@@ -140,5 +140,5 @@ def write_tex(
         letters = "".join(chr(int(code, 16)) for code in word.split("-"))
         draw_word(letters, results.sources / "letters" / f"{word}.pdf")
     with atomic_write(results.tex(document)) as unfinished:
-        unfinished.write_text(text)
+        unfinished.write_text(text, "utf-8")
     copy(TEMPLATES / "references.bib", results.sources / "references.bib")

@@ -68,7 +68,7 @@ def trained_with(out: Path, code: str) -> str:
     """The digest of the code that a finished run was trained with. One from before it was
     kept is taken to be of today's."""
     try:
-        return plain_file(out / CODE).read_text().strip()
+        return plain_file(out / CODE).read_text("utf-8").strip()
     except GradscapeError:
         keep_code(out, code)
         return code
@@ -76,13 +76,13 @@ def trained_with(out: Path, code: str) -> str:
 
 def keep_code(folder: Path, code: str) -> None:
     with atomic_write(folder / CODE) as partial:
-        partial.write_text(f"{code}\n")
+        partial.write_text(f"{code}\n", "utf-8")
 
 
 def summary(out: Path) -> str:
     """A finished run in a line: `study/run: test accuracy 9.85 % after 81 s`."""
     record = read(out / RECORD)
-    with (out / "test.csv").open(newline="") as file:
+    with (out / "test.csv").open(newline="", encoding="utf-8") as file:
         accuracy = float(next(csv.DictReader(file))["test_accuracy"])
     line = f"{record.study}/{record.run}: test accuracy {100 * accuracy:.2f} %"
     line += f" after {record.seconds_training:.0f} s"

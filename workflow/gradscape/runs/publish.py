@@ -20,7 +20,7 @@ def publish(experiment: Experiment, out: Results) -> int:
         if experiment.is_finished(run):
             copy_run(experiment.directory(run), out.run(run.study, run.name))
     with atomic_write(out.config) as partial:
-        partial.write_text(json.dumps(experiment.config) + "\n")
+        partial.write_text(json.dumps(experiment.config) + "\n", "utf-8")
     return sum(out.record(run.study, run.name).exists() for run in experiment.runs)
 
 

@@ -125,7 +125,7 @@ def read(path: Path) -> RunRecord:
     A setting that is younger than the run had its default. Raises `Damaged`.
     """
     with reading(path, MAX_RECORD):
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         record = decoded(RunRecord, content)
         check_choices(record)
         if content.get(SEAL) != seal(content):

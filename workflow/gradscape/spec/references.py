@@ -17,7 +17,7 @@ def papers() -> dict[str, str]:
     ('Ioffe and Szegedy 2015', 'He et al. 2016')
     """
     named = {}
-    for key, entry in ENTRY.findall((TEMPLATES / "references.bib").read_text()):
+    for key, entry in ENTRY.findall((TEMPLATES / "references.bib").read_text("utf-8")):
         found = AUTHORS.search(entry)
         authors = found[1].split(" and ") if found else [key]
         names = [author.split(", ")[0].split()[-1].strip("{}") for author in authors]

@@ -48,7 +48,7 @@ TABLES = {
 
 @cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+    return ast.parse(path.read_text("utf-8"))
 
 
 def constants(path: Path) -> dict[str, ast.expr]:
@@ -74,7 +74,7 @@ def names(kind: str) -> dict[str, Path]:
     found: dict[str, Path] = {}
     folder, _, files = pattern.rpartition("/")
     for path in sorted((PACKAGE / folder).glob(files)):
-        text = path.read_text()
+        text = path.read_text("utf-8")
         if table is None:
             if f"\ndef {path.stem}(" in text:
                 found[path.stem] = path

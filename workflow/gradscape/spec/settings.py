@@ -244,7 +244,7 @@ class Settings(
 def sentences() -> dict[str, str]:
     """The sentence below each field, from the source text: Python does not keep it."""
     found = {}
-    for group in ast.parse(Path(__file__).read_text()).body:
+    for group in ast.parse(Path(__file__).read_text("utf-8")).body:
         lines = group.body if isinstance(group, ast.ClassDef) else []
         for field, below in pairwise(lines):
             match field, below:

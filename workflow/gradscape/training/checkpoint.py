@@ -17,7 +17,7 @@ def fingerprint(settings: Settings, *checksums: str | None) -> str:
     """A hash of everything that decides a run: settings, data, pretrained weights, and the
     user's own files that the settings name."""
     own = {key: value for key, value in vars(settings).items() if is_custom(str(value))}
-    code = [source(key, name).read_text() for key, name in own.items()]
+    code = [source(key, name).read_text("utf-8") for key, name in own.items()]
     content = json.dumps([decisive(settings), *checksums, *code], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 

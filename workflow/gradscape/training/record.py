@@ -17,7 +17,10 @@ from gradscape.training.device import Backend
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
-    with atomic_write(path) as partial, partial.open("w", newline="") as file:
+    with (
+        atomic_write(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -51,7 +54,7 @@ def revision(here: Path = Path(__file__).parent) -> Revision:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", *arguments], cwd=here, capture_output=True, text=True, check=True
+            ["git", *arguments], cwd=here, capture_output=True, encoding="utf-8", check=True
         ).stdout.strip()
 
     try:
