@@ -41,6 +41,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
 from gradscape.models.pretrained import load_backbone
 from gradscape.probes.trained import Trained
+from gradscape.report import latex
 from gradscape.report.latex import compile_pdf
 from gradscape.runs.run import FinishedRun
 from gradscape.spec import registry
@@ -111,6 +112,19 @@ def test_what_a_reader_would_stumble_over_is_said_in_place_of_a_pdf(
     with pytest.raises(GradscapeError, match=rf"report\.tex: LaTeX warns: .*{warning}"):
         compile_pdf(results)
     assert not results.pdf("report").exists()
+
+
+@needs_tex
+@pytest.mark.limit(60)
+def test_a_macro_that_calls_itself_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(latex, "MAX_SECONDS", 2)
+    results = written(tmp_path / "results", r"\def\x{\x}\x")
+    with pytest.raises(GradscapeError, match=r"report\.tex: LaTeX did not end within 2 s"):
+        compile_pdf(results)
+    lines = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    assert not [
+        line for line in lines.splitlines() if "pdflatex" in line and "report" in line
+    ]
 
 
 @needs_tex
@@ -534,6 +548,9 @@ def test_four_gibibytes_are_enough(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["probe", "surface", "--run", "r", "--out", "."], "argument --out: '.' is a folder"),
+        (["table", "results", "--out", "/"], "argument --out: '/' is a folder"),
+        (["table", "results", "--out", ""], "argument --out: '' is a folder"),
         (["probe", "surface", "--run", "r", "--out", "o", "--options", "{"], "--options: "),
         (
             ["probe", "surface", "--run", "r", "--out", "o", "--options", "[]"],

@@ -107,6 +107,18 @@ class Count(int):
         return super().__new__(cls, text)
 
 
+class File:
+    """The path of a file to write, refused before any work if it cannot be one."""
+
+    def __new__(cls, text: str) -> Path:
+        path = Path(text)
+        if not path.name or path.is_dir():
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is a folder, where a file is needed"
+            )
+        return path
+
+
 def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
     """A command's parameters as arguments: those after a `*` as options, others by place,
     `**settings` as an option a setting, an experiment as the file and folder that `call`

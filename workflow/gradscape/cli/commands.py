@@ -11,7 +11,7 @@ from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import DATA, REPORT, TENSORBOARD, Results
-from gradscape.cli.arguments import Count
+from gradscape.cli.arguments import Count, File
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
 from gradscape.config.schema import check_options, validate
@@ -125,7 +125,7 @@ def probe(
     run: RunFolder,
     own: Own = (),
     data: DataFolder = DATA,
-    out: A[Path, "CSV file to write"],
+    out: A[File, "CSV file to write"],
     options: A[dict | None, "as in the config"] = None,
     threads: Threads = 1,
 ) -> None:
@@ -165,7 +165,7 @@ def read(run: Path, own, data: Path, threads: int, device: str = ""):
 def figure(
     *,
     spec: A[dict, 'as in the config, such as {"draw": "curves", "where": {"seed": 0}}'],
-    out: A[list[Path], "files to write"],
+    out: A[list[File], "files to write"],
     runs: RunFolders = (),
 ) -> None:
     """draw one figure from the tables of finished runs"""
@@ -181,7 +181,7 @@ def figure(
 def table(
     table: A[str, Named("table")],
     *,
-    out: A[Path, "CSV file to write"],
+    out: A[File, "CSV file to write"],
     runs: RunFolders = (),
 ) -> None:
     """gather a study's finished runs into a table"""

@@ -77,7 +77,7 @@ NUMBERS = "alpha beta loss"
 def surface(
     run: Trained,
     images: Annotated[int, Range(2), "training images to measure on"] = 1000,
-    points: Annotated[int, Range(3), "along each side of the plane"] = 21,
+    points: Annotated[int, Range(3, 1001), "along each side of the plane"] = 21,
     span: Annotated[float, Range(above=0), "from the middle to a side"] = 1.0,
     along_path: Annotated[bool, "alpha leads back to the first weights, at 1"] = False,
 ) -> list[dict]:

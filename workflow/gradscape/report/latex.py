@@ -10,10 +10,13 @@ import gzip
 import io
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
@@ -37,6 +40,7 @@ WRONG = re.compile(
     r"|Overfull \\hbox \((?P<points>[\d.]+)pt too wide\).*)$",
     re.MULTILINE,
 )
+MAX_SECONDS = 300  # of one document; the longest takes 3
 TOO_WIDE = 2.0  # points that nobody sees
 # Figures by their names in `report/`, which lead neither out of it nor to a hidden file.
 PICTURE = re.compile(
@@ -87,28 +91,45 @@ def working_folder() -> tempfile.TemporaryDirectory:
 
 
 def run_latex(folder: Path, source: Path, strict: bool) -> None:
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*LATEXMK, source.name],
         cwd=folder,
         env=environment(folder),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
+        start_new_session=True,  # latexmk's own children are stopped with it
+        preexec_fn=limited,  # also where this process is killed
     )
-    if done.returncode != 0:
+    try:
+        said, _ = process.communicate(timeout=MAX_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise GradscapeError(
+            f"{source}: LaTeX did not end within {MAX_SECONDS} s; a macro may call itself"
+        ) from None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode != 0:
         if shutil.disk_usage(folder).free < LITTLE:
             raise GradscapeError(
                 f"{folder.parent}: no room for LaTeX's files; make some, or set TMPDIR"
             )
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        lines = [line for line in said.splitlines() if line.strip()]
         wrong = [line for line in lines if re.search(r"\.tex:|^! | of file ", line)]
-        first = [*wrong, *lines[-1:], f"exit status {done.returncode}"][0]
+        first = [*wrong, *lines[-1:], f"exit status {process.returncode}"][0]
         raise GradscapeError(f"{source}: LaTeX stopped: {first}")
     log = (folder / source.with_suffix(".log").name).read_text("utf-8", "replace")
     for found in WRONG.finditer(log if strict else ""):
         if float(found["points"] or TOO_WIDE + 1) > TOO_WIDE:
             raise GradscapeError(f"{source}: LaTeX warns: {found[0]}")
+
+
+def limited() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))
 
 
 def environment(folder: Path) -> dict[str, str]:
