@@ -5,7 +5,6 @@ import re
 import sys
 
 sys.path.insert(0, f"{workflow.current_basedir}/workflow")
-
 from gradscape.pipeline import jobs
 
 jobs.set_job_environment()
