@@ -548,7 +548,10 @@ def test_four_gibibytes_are_enough(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["probe", "surface", "--run", "r", "--out", "."], "argument --out: '.' is a folder"),
+        (
+            ["probe", "surface", "--run", "r", "--out", "."],
+            "argument --out: '.' is a folder",
+        ),
         (["table", "results", "--out", "/"], "argument --out: '/' is a folder"),
         (["table", "results", "--out", ""], "argument --out: '' is a folder"),
         (["probe", "surface", "--run", "r", "--out", "o", "--options", "{"], "--options: "),
