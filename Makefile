@@ -49,6 +49,7 @@ test-faults: setup tex
 published: setup tex
 	for folder in results/published/*/; do \
 	  $(BIN)/gradscape report --config $$folder/config.json --results $$folder || exit; \
+	  for pdf in $$folder/*.pdf; do cp $$folder/report/$$(basename $$pdf .pdf).tex $$folder; done; \
 	done
 	cp results/published/cpu/figures/degradation/surface.svg docs/  # the README's
 

@@ -35,8 +35,7 @@ rule all:
     default_target: True
     input:
         dag.documents(),
-        # Else a retraining that failed would not be tried again while the report stands.
-        dag.files(experiment.runs),
+        dag.files(experiment.runs),  # or a retraining that failed is not tried again
     localrule: True
 
 

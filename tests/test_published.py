@@ -71,6 +71,9 @@ def test_the_documents_are_written_again_to_the_letter(folder, tmp_path, monkeyp
     assert {*written} == published == names_of_documents(folder)
     for path in folder.glob("*.tex"):
         assert (copy / "report" / path.name).read_text() == path.read_text(), path.name
+    ours, theirs = (pd.read_csv(f / "claims" / "claims.csv") for f in (copy, folder))
+    asked = ["study", "claim", "verdict", "sentence"]
+    assert ours[asked].equals(theirs[asked])
     picture = ROOT / "docs" / "surface.svg"  # the README's
     if folder.name == "cpu":
         drawn = copy / "figures" / "degradation" / picture.name
