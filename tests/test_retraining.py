@@ -185,6 +185,10 @@ def test_what_a_power_cut_has_emptied_is_named_and_made_again(name, project):
 
 
 def test_runs_from_before_there_was_a_mark_are_not_trained_again(project):
+    """Also where Snakemake remembers nothing, and the code is younger than the runs."""
+    shutil.rmtree(project / ".snakemake")
+    for path in (project / "workflow").rglob("*.py"):
+        path.touch()
     for mark in (project / RUN).rglob(".*"):
         mark.unlink()
     assert to_do(project) == set()

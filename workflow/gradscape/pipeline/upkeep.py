@@ -28,7 +28,8 @@ def bring_in_line(experiment: Experiment) -> None:
         elif empty := [name for name in RUN_FILES if is_empty(folder / name)]:
             again(folder, folder / DONE, f"{empty[0]} is empty")
         elif not (folder / CODE).exists() and not (folder / DONE).exists():
-            adopt(folder, digest(*dependencies.of_training(run)))
+            timed = experiment.results.log("train", run.study, f"{run.name}.benchmark.tsv")
+            adopt(folder, timed, digest(*dependencies.of_training(run)))
         for _, probe in experiment.probed([run]):
             table = experiment.results.probe(run.study, run.name, probe)
             done = experiment.results.probed(run.study, run.name, probe)
@@ -43,9 +44,12 @@ def is_empty(path: Path) -> bool:
     return path.is_file() and not path.stat().st_size
 
 
-def adopt(folder: Path, code: str) -> None:
+def adopt(folder: Path, timed: Path, code: str) -> None:
+    """Date a finished run today; `timed`, its benchmark, counts as made by the same job."""
     with suppress(OSError):
         keep_code(folder, code)
+        if timed.exists():
+            timed.touch()
         (folder / DONE).touch()
         for table in sorted((folder / PROBES).glob("[!.]*.csv")):
             table.with_name(f".{table.stem}{DONE}").touch()
