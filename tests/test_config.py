@@ -457,3 +457,12 @@ def test_conda_files_have_the_locked_versions():
 
 def test_lock_names_no_host():
     assert "http" not in (ROOT / "requirements.lock").read_text()
+
+
+def test_a_figure_of_runs_that_are_partly_cut_away_is_drawn_of_the_rest():
+    config = yaml.safe_load(TINY)
+    config["studies"]["tiny"]["figures"] = {
+        "both": {"draw": "curves", "where": {"model": ["vgg08", "vgg38"]}}
+    }
+    figure = Experiment(config).figure("tiny", "both")
+    assert figure.where == {"model": ["vgg08", "vgg38"]}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import TEMPLATES, locate
-from gradscape.config.expand import expand_runs, missing
+from gradscape.config.expand import expand_runs, missing, unknown
 from gradscape.config.experiment import Experiment, resolve
 from gradscape.config.yaml import read_yaml
 from gradscape.spec.study import Study
@@ -21,7 +21,9 @@ def check_claimed(experiment: Experiment, config: dict) -> None:
             continue
         runs, others = [*study.runs], uncut(config)
         for at, where in wanted(study):
-            while (sentence := missing(where, runs)) and (whole := next(others, None)):
+            while sentence := unknown(where, runs) or missing(where, runs):
+                if not (whole := next(others, None)):
+                    break
                 if given := whole.get("studies", {}).get(study.name):
                     runs += expand_runs(study.name, given, whole.get("defaults", {}))
             if sentence:

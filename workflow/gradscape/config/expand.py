@@ -294,15 +294,19 @@ def require_match(runs: list[Run], where: dict, at: str) -> None:
 
 
 def missing(where: dict, runs: list[Run]) -> str:
-    """The end of a sentence about a value that no run has, or that none has all of them;
-    empty if some run does."""
-    found = [run.traits for run in runs]
+    """The end of a sentence about a `where` that no run meets; empty if one does. Another
+    value of a list may then be of runs that are cut away."""
+    if any(matches(run.traits, where) for run in runs):
+        return ""
+    return unknown(where, runs) or f": no run of the study has all of {where}"
+
+
+def unknown(where: dict, runs: list[Run]) -> str:
+    """The end of a sentence about a value that no run has; empty if there is none."""
     for key, wanted in where.items():
-        known = {traits[key] for traits in found}
+        known = {run.traits[key] for run in runs}
         for value in wanted if isinstance(wanted, list) else [wanted]:
             if value not in known:
                 hint = suggest(value, map(str, known - {""}))
                 return f".{key}: no run of the study has {value!r}{hint}"
-    if any(matches(traits, where) for traits in found):
-        return ""
-    return f": no run of the study has all of {where}"
+    return ""
