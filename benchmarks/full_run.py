@@ -21,7 +21,7 @@ from pathlib import Path
 from gradscape.base.paths import CONFIGS, HOME, Results
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.jobs import Dag
-from gradscape.report.publish import copy_run, publish
+from gradscape.runs.publish import copy_run, publish
 from gradscape.runs.record import read, sound_runs
 from gradscape.spec.study import matches
 from gradscape.training.lease import RUNS_PER_GPU

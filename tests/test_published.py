@@ -67,8 +67,9 @@ def test_the_documents_are_written_again_to_the_letter(folder, tmp_path, monkeyp
     monkeypatch.setattr(build, "compile_pdf", compile_report)
     monkeypatch.setattr(build, "write_page", lambda *_: None)
     build.build(Experiment.from_file(copy / "config.json", copy))
-    published = {path.stem for path in folder.glob("*.pdf")}
-    assert {*written} == published == names_of_documents(folder)
+    for kind in ("pdf", "tex"):
+        published = {path.stem for path in folder.glob(f"*.{kind}")}
+        assert {*written} == published == names_of_documents(folder)
     for path in folder.glob("*.tex"):
         assert (copy / "report" / path.name).read_text() == path.read_text(), path.name
     ours, theirs = (pd.read_csv(f / "claims" / "claims.csv") for f in (copy, folder))

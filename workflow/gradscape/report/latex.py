@@ -90,7 +90,8 @@ def working_folder() -> tempfile.TemporaryDirectory:
         ) from None
 
 
-def run_latex(folder: Path, source: Path, strict: bool) -> None:
+def latexmk(folder: Path, source: Path) -> tuple[int, str]:
+    """Have LaTeX run as often as it must: the exit status, and what is said."""
     process = subprocess.Popen(
         [*LATEXMK, source.name],
         cwd=folder,
@@ -113,14 +114,21 @@ def run_latex(folder: Path, source: Path, strict: bool) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    if process.returncode != 0:
+    return process.returncode, said
+
+
+def run_latex(folder: Path, source: Path, strict: bool) -> None:
+    status, said = latexmk(folder, source)
+    if status == 0:  # once more: it overlooks what two quick passes change within a second
+        status, said = latexmk(folder, source)
+    if status != 0:
         if shutil.disk_usage(folder).free < LITTLE:
             raise GradscapeError(
                 f"{folder.parent}: no room for LaTeX's files; make some, or set TMPDIR"
             )
         lines = [line for line in said.splitlines() if line.strip()]
         wrong = [line for line in lines if re.search(r"\.tex:|^! | of file ", line)]
-        first = [*wrong, *lines[-1:], f"exit status {process.returncode}"][0]
+        first = [*wrong, *lines[-1:], f"exit status {status}"][0]
         raise GradscapeError(f"{source}: LaTeX stopped: {first}")
     log = (folder / source.with_suffix(".log").name).read_text("utf-8", "replace")
     for found in WRONG.finditer(log if strict else ""):
