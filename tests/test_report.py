@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, reseal, write_document, write_run
+from conftest import ROOT, reseal, succeed, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.files import decide_studies
 from gradscape.claims.sentences import compared
@@ -99,6 +99,28 @@ def test_a_single_rate_has_no_band_and_says_so(tmp_path):
     facts = tmp_path / "facts.txt"
     draw(Figure("s", "band", "loss_band"), runs, [facts, tmp_path / "band.pdf"])
     assert "ran at only one learning rate and has no band" in facts.read_text()
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+        {"MATPLOTLIBRC": "text.usetex: True\nsavefig.transparent: True\nfont.size: 30\n"},
+    ],
+    ids=["notebook", "matplotlibrc"],
+)
+def test_figures_are_the_same_in_anyones_surroundings(surroundings, tmp_path):
+    run = write_run(tmp_path, "vgg08").path
+    if settings := surroundings.get("MATPLOTLIBRC"):
+        (tmp_path / "matplotlibrc").write_text(settings)
+        surroundings = {"MATPLOTLIBRC": str(tmp_path)}
+    drawn = []
+    for name, around in (("usual.pdf", {}), ("other.pdf", surroundings)):
+        out = tmp_path / name
+        command = ("figure", "--spec", '{"draw": "curves"}', "--out", out, "--runs", run)
+        succeed("gradscape", *command, **around)
+        drawn.append(out.read_bytes())
+    assert drawn[0] == drawn[1]
 
 
 def test_figures_repeat_to_the_byte(tmp_path):

@@ -4,3 +4,8 @@ The file's function takes a `Figure`, its finished runs and its options. It retu
 picture and a few sentences of facts about it (seeds, rates, smoothing), which the report
 adds to the caption. `PROBES` names the probes that it draws.
 """
+
+import os
+
+# A notebook's shell names a backend that is not installed here; importing matplotlib fails.
+os.environ["MPLBACKEND"] = "agg"

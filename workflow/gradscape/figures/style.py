@@ -1,14 +1,12 @@
 """The look of every figure: sizes of a two-column page, colours, and saving."""
 
 import io
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unicodedata import east_asian_width
 
 import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Picture
@@ -53,8 +51,13 @@ SETTINGS = {
 }
 
 
-def applied() -> AbstractContextManager:
-    return plt.rc_context(SETTINGS)
+@contextmanager
+def applied() -> Iterator[None]:
+    """These settings over matplotlib's defaults, whatever the user's own are."""
+    with plt.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(SETTINGS)
+        yield
 
 
 def width(wide: bool) -> float:
