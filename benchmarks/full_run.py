@@ -76,7 +76,8 @@ def main() -> None:
     experiment = Experiment.from_file(options.config)
     out = Results(options.out)
     for run in experiment.runs:
-        if not experiment.is_finished(run):
+        is_kept = out.record(run.study, run.name).exists()
+        if is_kept and not experiment.is_finished(run):
             copy_run(out.run(run.study, run.name), experiment.directory(run))
     dag = Dag(experiment)
     order = [*ORDER, *((study, {}) for study in experiment.studies)]

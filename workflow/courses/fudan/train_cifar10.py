@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loaders import HERE, NAME, get_dataset
 
-from gradscape.runs.existing import is_finished
+from gradscape.runs.existing import place_to_train
 from gradscape.runs.run import FinishedRun
 from gradscape.training.train import train
 
@@ -34,7 +34,7 @@ def train_again(run, known):
     changes = {"dataset": known.dataset, "device": "auto", "landscape_every": None}
     again = run.rerun(**changes, epochs=known.epochs or run.settings["epochs"])
     out = known.out / "trained" / run.path.name
-    if not is_finished(out, again.settings, images.checksum, overwrite=False):
+    if place_to_train(out, again.settings, images.checksum):
         train(again, images, out)
 
 
