@@ -89,6 +89,38 @@ def test_output_that_cannot_be_written_is_one_sentence(buffered):
     assert done.returncode == 2
 
 
+def test_a_results_folder_says_which_configuration_ran_in_it(tmp_path, capsys, monkeypatch):
+    """A student who ran with fewer seeds names it, and no configuration."""
+    config = {"extends": str(ROOT / "config/demo.yaml"), "max_seeds": 1}
+    (tmp_path / "config.json").write_text(json.dumps(Experiment(config).config))
+    cli.main(["runs", "--results", str(tmp_path), "--commands"])
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == len(Experiment(config).runs)
+    assert all(f"--out {tmp_path}/runs/" in line for line in printed)
+    for words, sentence in {
+        "": "required: --results results/<config>, where something ran, or --config FILE",
+        "--results nowhere": "nowhere/config.json: missing; name the configuration with --",
+    }.items():
+        with pytest.raises(SystemExit):
+            cli.main(["claims", *words.split()])
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"gradscape: {sentence}")
+
+
+def test_a_message_prints_the_whole_command(tmp_path):
+    """As one may type it, for the configuration and the folder that were given."""
+    demo = Experiment.from_file(ROOT / "config/demo.yaml")
+    made = "snakemake results/demo/report.pdf --cores 2 --configfile"
+    assert demo.snakemake("results/demo/report.pdf") == f"{made} {ROOT}/config/demo.yaml"
+    assert demo.gradscape("report") == f"gradscape report --config {ROOT}/config/demo.yaml"
+    kept = tmp_path / "config.json"
+    kept.write_text(json.dumps(demo.config))
+    moved = Experiment.from_file(kept, tmp_path)
+    assert moved.gradscape("report") == f"gradscape report --results {tmp_path}"
+    words = f"--cores 2 --configfile {kept} --config results={tmp_path}"
+    assert moved.snakemake("all") == f"snakemake all {words}"
+
+
 # `gradscape train`
 
 

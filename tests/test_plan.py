@@ -1,6 +1,7 @@
 """What a configuration will cost, from what was measured and from nothing else."""
 
 import copy
+import json
 import re
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, TINY
+from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.cost import SECONDS_TO_START, disk_bytes, estimated_seconds, plan
 from gradscape.pipeline.rates import measure, steps, training_images
@@ -90,6 +92,23 @@ def test_estimates_for_a_gpu_are_said_to_be_estimates(results):
         off = 0.3 if (row.network, row.precision) == ("vgg38", "fp32") else 0.1
         expected = pytest.approx(row.microseconds, rel=off)
         assert 1e6 * seconds / steps(run) == expected, row.network
+
+
+def test_a_kind_of_device_is_one_that_is_known(results, capsys):
+    """By its name or a word of it; others are refused with the list."""
+    (results / "config.json").write_text(json.dumps(yaml.safe_load(TINY)))
+    said = []
+    for kind in ("H200", "NVIDIA H200", "nvidia h200", "GPU of a test", "CPU"):
+        cli.main(["plan", "--results", str(results), "--on", kind])
+        said.append(capsys.readouterr().out)
+    assert "on NVIDIA H200" in said[0] and said[0] == said[1] == said[2]
+    assert f"on {KIND}" in said[3] and "estimates" not in said[3] and "on CPU" in said[4]
+    for kind in ("banana", "x86", ""):
+        with pytest.raises(SystemExit):
+            cli.main(["plan", "--results", str(results), "--on", kind])
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"--on: {kind!r}" in line
+        assert "CPU AVX2; " in line and "GPU of a test; NVIDIA H200)" in line
 
 
 def test_sizes_are_those_of_the_datasets_and_files():

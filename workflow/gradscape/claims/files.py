@@ -144,7 +144,7 @@ def read_verdicts(study: Study, results: Results) -> Decided:
     """What was decided of a study. Raises `GradscapeError` if that is missing, damaged, or
     was decided of other claims or runs than there are now."""
     path = results.claims(study.name)
-    again = "`gradscape claims` with this configuration decides"
+    again = f"`gradscape claims --results {results}` decides"
     if not path.exists():
         raise GradscapeError(f"{path}: missing; {again}")
     with reading(path, MAX_BYTES):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn, get_args, get_origin
 
 from gradscape.base.errors import GradscapeError, suggest
+from gradscape.base.paths import Results
 from gradscape.config.experiment import Experiment
 from gradscape.config.schema import schema
 from gradscape.config.yaml import read_yaml
@@ -21,6 +22,9 @@ from gradscape.spec.settings import SETTINGS
 # How shtab has a shell complete file names; importing it for this would cost every start.
 FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
 FILES |= {"fish": "(__fish_complete_path (commandline -ct))"}
+# A command's experiment; one of the two is enough.
+PLACE = {"--config": "YAML file (default: the configuration kept in --results)"}
+PLACE |= {"--results": "folder to use (default: the config's results)"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -125,9 +129,8 @@ def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
     reads it from. What is not given keeps the function's default."""
     for name, parameter in signature(function).parameters.items():
         if parameter.annotation is Experiment:
-            parser.add_argument("--config", type=Path, required=True, help="YAML file")
-            text = "folder to use (default: the config's results)"
-            parser.add_argument("--results", type=Path, default=None, help=text)
+            for flag, text in PLACE.items():
+                parser.add_argument(flag, type=Path, default=None, help=text)
             continue
         if parameter.kind is Parameter.VAR_KEYWORD:
             for setting in SETTINGS.values():  # what is required may stand in `--spec`
@@ -145,9 +148,20 @@ def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
 def call(function: Callable, given: dict) -> None:
     """Run a command on its parsed arguments."""
     if "config" in given:
-        place = given.pop("config"), given.pop("results")
-        given["experiment"] = Experiment.from_file(*place)
+        given["experiment"] = experiment(given.pop("config"), given.pop("results"))
     function(**given)
+
+
+def experiment(config: Path | None, results: Path | None) -> Experiment:
+    """A configuration file's experiment, else the one that a results folder holds."""
+    if config is None and results is None:
+        raise GradscapeError(
+            "required: --results results/<config>, where something ran, or --config FILE"
+        )
+    kept = Results(results).config if results else None
+    if config is None and not kept.exists():
+        raise GradscapeError(f"{kept}: missing; name the configuration with --config")
+    return Experiment.from_file(config or kept, results)
 
 
 def add(

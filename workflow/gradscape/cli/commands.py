@@ -313,12 +313,16 @@ def runs(
 def plan(
     *,
     experiment: Experiment,
-    on: A[str | None, Unset("this one's"), "kind of device"] = None,
+    on: A[str | None, Unset("this one's"), "kind of device, such as CPU or H200"] = None,
 ) -> None:
     """estimate what a configuration will cost: device-hours, disk, the longest chain"""
+    from gradscape.pipeline.rates import known_kind
+
+    kind = known_kind(experiment, on) if on is not None else None
+
     from gradscape.pipeline.cost import plan as plan_costs
 
-    print(plan_costs(experiment, on))
+    print(plan_costs(experiment, kind))
 
 
 def new(folder: A[Path, "a new or empty folder"]) -> None:

@@ -6,6 +6,7 @@ outcome is in its `Settings`; everything else (titles, captions, threads) is not
 
 import math
 import re
+import shlex
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError, suggest
@@ -41,6 +42,7 @@ class Experiment:
         self.date = self.config.get("date", "")
         self.results = Results(results or Path(self.config["results"]))
         validate(str(self.results), "results", "path")
+        self.file = self.results.config  # it was read from, or is kept in
         self.data_dir = self.config.get("data_dir")
         self.threads = int(self.config.get("threads", 1))
         defaults = self.config.get("defaults", {})
@@ -61,7 +63,23 @@ class Experiment:
 
     @classmethod
     def from_file(cls, path: str | Path, results: Path | None = None) -> "Experiment":
-        return cls({"extends": str(path)}, results)
+        made = cls({"extends": str(path)}, results)
+        made.file = Path(path)
+        return made
+
+    def snakemake(self, target: str | Path) -> str:
+        """The whole command that makes a target of this configuration."""
+        words = ["snakemake", str(target), "--cores", "2", "--configfile", str(self.file)]
+        if str(self.results) != str(Path(self.config["results"])):
+            words += ["--config", f"results={self.results}"]
+        return shlex.join(words)
+
+    def gradscape(self, command: str) -> str:
+        """The whole command of gradscape's own on this configuration."""
+        words = [] if self.file == self.results.config else ["--config", str(self.file)]
+        if not words or str(self.results) != str(Path(self.config["results"])):
+            words += ["--results", str(self.results)]
+        return f"gradscape {command} {shlex.join(words)}"
 
     def run(self, study: str, name: str) -> Run:
         return self.run_by_id[f"{study}/{name}"]

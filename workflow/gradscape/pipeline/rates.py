@@ -19,6 +19,8 @@ from gradscape.data.splits import count_training_images
 from gradscape.runs.record import read, sound_runs
 from gradscape.spec.settings import Settings
 
+ESTIMATED = "NVIDIA H200"  # the kind for which there are estimates besides
+
 
 def training_images(settings: Settings) -> int:
     """How many images an epoch trains on."""
@@ -92,10 +94,30 @@ def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> M
     return Measured(kind, quickest, median(overheads or [0]))
 
 
+def known_folders(experiment: Experiment) -> list[Path]:
+    """The configuration's own results and the published ones."""
+    return [experiment.results.root, *PUBLISHED.glob("*")]
+
+
+def known_kind(experiment: Experiment, word: str) -> str:
+    """The kind of device that a word names: `h200` is `NVIDIA H200`, `CPU` any that was
+    measured. Raises `GradscapeError`, with the known ones, unless there is just one."""
+    records = (sound_runs(folder, read) for folder in known_folders(experiment))
+    measured = {record.backend.kind for record in chain.from_iterable(records)}
+    kinds = sorted({"CPU", ESTIMATED, *measured})
+    named = [kind for kind in kinds if word.lower() == kind.lower()]
+    named = named or [kind for kind in kinds if word.lower() in kind.lower().split()]
+    if len(named) != 1:
+        raise GradscapeError(
+            f"--on: {word!r} is no kind of device whose times are known "
+            f"(known: {'; '.join(kinds)})"
+        )
+    return named[0]
+
+
 def of(experiment: Experiment, kind: str) -> Measured:
-    """The time that the configuration's own finished runs and the published ones took."""
-    folders = [experiment.results.root, *PUBLISHED.glob("*")]
-    return measure(kind, folders, experiment.datasets.values())
+    """The time that runs took which are known."""
+    return measure(kind, known_folders(experiment), experiment.datasets.values())
 
 
 def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None], set[str]]:
