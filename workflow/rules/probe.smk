@@ -34,5 +34,5 @@ rule probe:
         " --data {params.data:q}"
         " --out {params.run:q}/probes/{wildcards.probe:q}.csv"
         " --threads {threads}"
+        " --done {output:q}"
         " > {log:q} 2>&1"
-        " && touch {output:q}"

@@ -6,7 +6,8 @@
 # user's own is not, because it may change. Snakemake deletes a job's outputs before the job
 # starts and after it fails, so all that it is told of is an empty file, `.done`. What was
 # trained, and a checkpoint, it never touches: a finished run stands until the training has
-# put a new one in its place.
+# put a new one in its place. The training makes `.done` itself: a second command would keep
+# the shell between it and the signals that stop it.
 
 
 onstart:
@@ -44,6 +45,5 @@ rule train:
         " --data {params.data:q}"
         " --out {params.out:q}"
         " --threads {threads}"
-        " --update"
+        " --update --done {output:q}"
         " > {log:q} 2>&1"
-        " && touch {output:q}"

@@ -22,6 +22,7 @@ from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Figure, Run, run_name
 
 DataFolder = A[Path, "folder of the datasets"]
+Done = A[Path | None, Unset("none"), "an empty file to leave at the end"]
 RunFolder = A[Path, "the run's directory"]
 RunFolders = A[list[Path], "run directories"]
 Own = A[list[str], "path/file.py:name of yours that the run's settings name"]
@@ -81,6 +82,7 @@ def train(
     overwrite: A[bool, "replace a finished run, and all that was measured on it"] = False,
     update: A[bool, "replace it if its settings, images or code have changed"] = False,
     weights: A[Path | None, Unset("downloaded"), "pretrained"] = None,
+    done: Done = None,
     **settings,
 ) -> None:
     """train one run, or resume it where it stopped"""
@@ -102,7 +104,14 @@ def train(
         tensorboard=tensorboard or TENSORBOARD in os.environ,
         pretrained=weights,
     )
+    mark(done)
     print(f"{summary(out)}, in {out}")
+
+
+def mark(done: Path | None) -> None:
+    """Tell Snakemake that all of a job has been done."""
+    if done is not None:
+        done.touch()
 
 
 def run_from(spec: dict, told: dict, settings: dict) -> Run:
@@ -128,6 +137,7 @@ def probe(
     out: A[File, "CSV file to write"],
     options: A[dict | None, "as in the config"] = None,
     threads: Threads = 1,
+    done: Done = None,
 ) -> None:
     """measure a trained network from its weights and its training images"""
     from gradscape.training.record import write_csv
@@ -137,6 +147,7 @@ def probe(
     trained = read(run, own, data, threads)
     rows = measure(trained, **given)
     write_csv(out, rows)
+    mark(done)
     print(f"{probe}: {len(rows):,} rows, in {out}")
 
 
