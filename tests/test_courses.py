@@ -26,6 +26,7 @@ from conftest import ROOT, needs_tex, reseal, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import COURSES
 from gradscape.cli import parser as cli
+from gradscape.cli import submission
 from gradscape.cli.submission import HandIn, write_submission
 from gradscape.config.experiment import Experiment
 from gradscape.models import build, sealed
@@ -37,7 +38,9 @@ from gradscape.spec.settings import Settings
 
 ALBERTA = own_module(COURSES / "alberta.py")
 PUBLISHED = ROOT / "results" / "published" / "cpu"
-STUDENTS = {"edinburgh": "s1234567", "fudan": "20300180001_name"}
+NAME = "Ada Lovelace"
+SIGNED = submission.signed
+STUDENTS = {"edinburgh": "s1234567", "fudan": "20300180001"}
 STUDENTS |= {"alberta": "1234567", "sapienza": "7654321"}
 # Every file of the archive but gradscape's own and what training recorded.
 TREES = {
@@ -50,13 +53,13 @@ TREES = {
         s1234567/mlp/pytorch_experiment_scripts/train_evaluate_image_classification_system.py
     """,
     "fudan": """
-        Project2-20300180001_name/README.md
-        Project2-20300180001_name/VGG.py
-        Project2-20300180001_name/VGG_Loss_Landscape.py
-        Project2-20300180001_name/loaders.py
-        Project2-20300180001_name/report.pdf
-        Project2-20300180001_name/requirements.txt
-        Project2-20300180001_name/train_cifar10.py
+        Project2-20300180001_Ada_Lovelace/README.md
+        Project2-20300180001_Ada_Lovelace/VGG.py
+        Project2-20300180001_Ada_Lovelace/VGG_Loss_Landscape.py
+        Project2-20300180001_Ada_Lovelace/loaders.py
+        Project2-20300180001_Ada_Lovelace/report.pdf
+        Project2-20300180001_Ada_Lovelace/requirements.txt
+        Project2-20300180001_Ada_Lovelace/train_cifar10.py
     """,
     "alberta": "a6.py model_1234567.pt",
     "sapienza": """
@@ -77,7 +80,16 @@ def results(tmp_path_factory) -> Path:
     model = build("resnet-small", 10, Settings("resnet-small", "cifar10", width=4))
     sealed.save(long / "model.pt", {"best": model.state_dict()})
     reseal(long, settings=read(long / "run.json").settings | {"width": 4})
+    (folder / "report").mkdir()
+    for course in TREES:
+        (folder / f"report/{course}.tex").touch()
     return folder
+
+
+@pytest.fixture(autouse=True)
+def signature(monkeypatch):
+    """In place of a compiled document, whom it names."""
+    monkeypatch.setattr(submission, "signed", lambda *words: f"{words[1:]}".encode())
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +106,7 @@ def part(experiment: Experiment, study: str, **changes) -> Experiment:
 
 
 def unpacked(experiment: Experiment, course: str, folder: Path) -> Path:
-    made = write_submission(experiment, course, STUDENTS[course])
+    made = write_submission(experiment, course, STUDENTS[course], NAME)
     if made.is_dir():
         return Path(shutil.copytree(made, folder / made.name))
     with zipfile.ZipFile(made) as archive:
@@ -139,13 +151,16 @@ def bare(*words, cwd: Path) -> str:
 @pytest.mark.parametrize("course", TREES)
 def test_an_archive_has_the_briefs_files_and_no_others(course, experiment, tmp_path):
     before = {p for p in experiment.results.root.rglob("*") if p.is_file()}
-    made = write_submission(experiment, course, STUDENTS[course])
+    made = write_submission(experiment, course, STUDENTS[course], NAME)
     packed = made.read_bytes() if made.is_file() else None
     folder = unpacked(experiment, course, tmp_path)
     top = folder if course == "alberta" else tmp_path
     files = {p.relative_to(top).as_posix(): p for p in top.rglob("*") if p.is_file()}
     bodies = {name for name in files if re.search("/(gradscape|results|recorded)/", name)}
     assert files.keys() - bodies == set(TREES[course].split())
+    signed = f"{(course, f'{NAME}, {STUDENTS[course]}')}".encode()
+    documents = [path.read_bytes() for name, path in files.items() if name.endswith(".pdf")]
+    assert documents == [signed] * (course != "alberta")
     if course == "edinburgh":
         statistics = [name for name in bodies if "/mlp/results/" in name]
         assert {Path(name).name for name in statistics} == {
@@ -225,8 +240,12 @@ def test_edinburghs_scripts_run_from_the_archive(experiment, tmp_path):
 
 
 @needs_tex
-def test_edinburghs_report_is_written_again_from_the_archive(experiment, tmp_path):
-    """Page by page the text of what is handed in, from runs sealed and older than seals."""
+def test_edinburghs_report_is_written_again_from_the_archive(
+    experiment, tmp_path, monkeypatch
+):
+    """Page by page the text of what is handed in, from runs sealed and older than seals;
+    each page says whose it is."""
+    monkeypatch.setattr(submission, "signed", SIGNED)
     results = tmp_path / "results"
     runs = "runs/degradation"
     shutil.copytree(experiment.results.root / runs, results / runs)
@@ -241,7 +260,9 @@ def test_edinburghs_report_is_written_again_from_the_archive(experiment, tmp_pat
     again = PdfReader(scripts / "recorded/edinburgh.pdf").pages
     text = [page.extract_text() for page in handed_in]
     assert text == [page.extract_text() for page in again]
-    assert "s1234567" in text[0] and "VGG38 does not train" in text[0]
+    assert "VGG38 does not train" in text[0]
+    assert all(f"{NAME}, s1234567" in re.sub(r"\s+", " ", page) for page in text)
+    assert text[0].count(NAME) == 2  # below the title as well
     # Links to files that lie beside the document in the archive, but not where it is read.
     beside = re.compile("'(runs|tables|claims)/")
     assert beside.search(links(again)) and not beside.search(links(handed_in))
@@ -332,6 +353,7 @@ def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
     assert foreign == {"numpy", "torch", "torchvision"}
     succeed("ruff", "check", "--isolated", "--select", "F", folder / "a6.py")
     assert "\n# Help: (name here whom you talked to" in text
+    assert text.splitlines()[0].endswith(f"CIFAR-10. {NAME}, 1234567.")
     assert '"width": 4,' in text and '"model_1234567.pt"' in text
     places = [
         text.index(word) for word in ("load_dataset(", "class ResNetSmall", "class Muon")
@@ -348,7 +370,7 @@ def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
 
 
 def test_albertas_notes_answer_five_questions_from_the_run(experiment):
-    write_submission(experiment, "alberta", STUDENTS["alberta"])
+    write_submission(experiment, "alberta", STUDENTS["alberta"], NAME)
     notes = (experiment.results.root / "Assignment6-1234567-notes.md").read_text()
     assert notes.count("\n## ") == 5 and "{" not in notes
     for part in (
@@ -385,7 +407,7 @@ def test_alberta_takes_what_meets_the_requirements_on_cifar10(experiment):
 
 def alberta(experiment: Experiment) -> HandIn:
     studies = [experiment.studies["accuracy"]]
-    return HandIn(experiment, "alberta", STUDENTS["alberta"], studies)
+    return HandIn(experiment, "alberta", STUDENTS["alberta"], NAME, studies)
 
 
 # Sapienza
@@ -442,7 +464,7 @@ def test_sapienzas_scripts_run_from_the_archive(experiment, tmp_path):
     [
         ("edinburgh", "1234567"),
         ("fudan", "../../x_y"),
-        ("fudan", "20300180001"),
+        ("fudan", "20300180001_name"),
         ("alberta", ""),
         ("sapienza", "x" * 300),
     ],
@@ -450,24 +472,72 @@ def test_sapienzas_scripts_run_from_the_archive(experiment, tmp_path):
 def test_a_student_of_the_wrong_form_is_one_sentence(course, student, experiment, capsys):
     words = ["--config", PUBLISHED / "config.json", "--results", experiment.results.root]
     with pytest.raises(SystemExit):
-        cli.main(["submission", course, "--student", student, *map(str, words)])
+        cli.main(
+            ["submission", course, "--student", student, "--name", NAME, *map(str, words)]
+        )
     said = capsys.readouterr().err
     assert said.startswith(f"gradscape: --student: {student[:60]!r} is not what {course}")
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        (None, "required: --name; see `gradscape submission --help`"),
+        ("", "--name: '' is no name, such as 'Ada Lovelace'"),
+        ("s1234567/../..", "--name: 's1234567/../..' is no name"),
+        ("12", "--name: '12' is no name"),
+        ("x" * 61, f"--name: {'x' * 60!r} is no name"),
+    ],
+)
+def test_nothing_is_handed_in_without_a_name(name, sentence, experiment, capsys):
+    words = ["submission", "edinburgh", "--student", "s1234567"]
+    words += ["--name", name] if name is not None else []
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--results", str(experiment.results.root)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("gradscape: ") and sentence in line
+
+
+def test_a_student_with_fewer_seeds_hands_in_what_ran(
+    experiment, tmp_path, capsys, monkeypatch
+):
+    """By the folder alone; by the longer configuration, one is told what would help."""
+    monkeypatch.chdir(tmp_path)
+    results = Path("results/cpu")
+    config = experiment.config | {"results": "results/cpu"}
+    studies = Experiment(config | {"max_seeds": 1}).studies, Experiment(config).studies
+    fewer, all_runs = ([r.name for r in s["degradation"].runs] for s in studies)
+    for run in fewer:
+        folder = f"runs/degradation/{run}"
+        shutil.copytree(experiment.results.root / folder, results / folder)
+    (results / "report").mkdir()
+    (results / "report/edinburgh.tex").touch()
+    (results / "config.json").write_text(json.dumps(config | {"max_seeds": 1}))
+    Path("cpu.json").write_text(json.dumps(config))
+    words = ["submission", "edinburgh", "--student", "s1234567", "--name", NAME]
+    cli.main([*words, "--results", "results/cpu"])
+    assert capsys.readouterr().out == "results/cpu/s1234567.zip\n"
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--config", "cpu.json"])
+    said = capsys.readouterr().err
+    assert f"{len(all_runs) - len(fewer)} runs are not finished" in said
+    command = "snakemake results/cpu/edinburgh.pdf --cores 2 --configfile cpu.json"
+    assert f"; `{command}` trains them; or name results/cpu alone, with --results" in said
 
 
 def test_what_is_missing_is_one_sentence(experiment, tmp_path):
     demo = copy.deepcopy(experiment.config)
     del demo["studies"]["accuracy"]
     with pytest.raises(GradscapeError, match="no study 'accuracy'"):
-        write_submission(Experiment(demo, tmp_path), "fudan", STUDENTS["fudan"])
+        write_submission(Experiment(demo, tmp_path), "fudan", STUDENTS["fudan"], NAME)
     empty = Experiment(experiment.config, tmp_path)
     asked = len(experiment.studies["degradation"].runs)
-    with pytest.raises(GradscapeError, match=rf"{asked} runs are not finished.*snakemake"):
-        write_submission(empty, "edinburgh", STUDENTS["edinburgh"])
+    with pytest.raises(GradscapeError, match=rf"{asked} runs .*`snakemake .*--configfile"):
+        write_submission(empty, "edinburgh", STUDENTS["edinburgh"], NAME)
     shutil.copytree(PUBLISHED / "runs", tmp_path / "runs")
-    with pytest.raises(GradscapeError, match=r"fudan\.pdf: missing.*gradscape report"):
-        write_submission(empty, "fudan", STUDENTS["fudan"])
+    with pytest.raises(GradscapeError, match=r"fudan\.tex: missing.*`gradscape report -"):
+        write_submission(empty, "fudan", STUDENTS["fudan"], NAME)
     with pytest.raises(GradscapeError, match=r"long/model\.pt: missing"):
-        write_submission(empty, "alberta", STUDENTS["alberta"])
+        write_submission(empty, "alberta", STUDENTS["alberta"], NAME)
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}

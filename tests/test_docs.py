@@ -13,7 +13,9 @@ from conftest import ROOT, succeed
 from gradscape.base.paths import CONFIGS, HOME, PACKAGE, SCHEMA
 from gradscape.claims.metrics import METRICS
 from gradscape.cli import parser as cli
+from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
+from gradscape.pipeline.rates import expected
 from gradscape.spec.registry import TABLES, names, own_module
 from gradscape.spec.settings import SETTINGS
 
@@ -132,6 +134,23 @@ def test_the_notebook_runs_and_draws_its_pictures(monkeypatch):
             assert cell["outputs"] or "=" in cell["source"], "execute and save it"
     # Three networks in three seeds and a guess; three networks.
     assert [len(lines) for lines in drawn] == [10, 3]
+
+
+def test_the_readme_says_what_a_students_document_takes():
+    """In its first 60 lines; trainings as planned, hours as `gradscape plan` has them."""
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 150
+    text = "\n".join(lines[:60])
+    config = {"extends": "config/cpu.yaml", "max_seeds": 1, "results": "results/nowhere"}
+    student = Experiment(config)
+    assert "--cores 2 --configfile config/cpu.yaml --config max_seeds=1" in text
+    hours, _ = expected(student, "CPU AVX512")
+    for course in names("course"):
+        (row,) = re.findall(rf"results/cpu/{course}\.pdf` \| (\d+) \| ([\d.]+) \|", text)
+        studies = [study.name for study in student.of_course(course)]
+        runs = [run for run in hours if run.split("/")[0] in studies]
+        assert int(row[0]) == len(runs), course
+        assert float(row[1]) == pytest.approx(sum(map(hours.get, runs)) / 7200, abs=0.1)
 
 
 def test_links_lead_somewhere():

@@ -29,7 +29,7 @@ TITLE = "A small residual network for CIFAR-10"
 STUDIES = ["accuracy"]
 STUDENT = r"\d{5,10}"
 EXAMPLE = "1234567"
-ARCHIVE = "Assignment6-{}"
+ARCHIVE = "Assignment6-{student}"
 
 NOTHING, FULL = 0.65, 0.80  # test accuracies, with marks in proportion in between
 IMAGES, MAX_SECONDS, LONG = 10_000, 100, 60  # of testing, by section E; what is warned of
@@ -46,7 +46,7 @@ REQUIRED |= {"skip": "skip connection (g)"}
 def alberta(work: HandIn) -> Files:
     """`a6.py` and the model that it loads. Says the marks and the time to expect."""
     run = chosen(work.finished)
-    text = script(run.settings, work.student)
+    text = script(run.settings, work)
     content = {"a6.py": text.encode(), f"model_{work.student}.pt": weights(run)}
     accuracy, seconds = run.test["test_accuracy"], seconds_of_testing(content)
     say(
@@ -58,7 +58,7 @@ def alberta(work: HandIn) -> Files:
         say(f"the limit is {MAX_SECONDS} s on another CPU: choose a narrower network")
     say("a6.py: name in its first comment whom you talked to, as the assignment asks")
     notes = oral_notes(run, seconds).encode()
-    work.beside[f"{ARCHIVE.format(work.student)}-notes.md"] = notes
+    work.beside[f"{work.archive}-notes.md"] = notes
     return content
 
 
@@ -105,7 +105,7 @@ def network_options(settings: dict) -> dict:
     return {n: own[n].default if settings[n] is None else settings[n] for n in names}
 
 
-def script(settings: dict, student: str) -> str:
+def script(settings: dict, work: HandIn) -> str:
     """`a6.py` for a run: its recipe, and the package's source where it is imported."""
     options = {"lr": settings["learning_rate"], "weight_decay": settings["weight_decay"]}
     if settings["optimiser"] in ("sgd", "muon"):
@@ -115,9 +115,8 @@ def script(settings: dict, student: str) -> str:
     names = ("seed", "epochs", "batch_size", "optimiser", "warmup_epochs")
     recipe = {name: settings[name] for name in (*names, "label_smoothing")}
     recipe["options"] = options
-    text = (
-        (COURSES / "alberta" / "a6.py").read_text("utf-8").replace("YOURIDNUMBER", student)
-    )
+    text = (COURSES / "alberta" / "a6.py").read_text("utf-8")
+    text = text.replace("YOURIDNUMBER", work.student).replace("YOURNAME", work.name)
     for constant, values in (("NETWORK", network_options(settings)), ("RECIPE", recipe)):
         lines = [f'    "{k}": {v!r},'.replace("'", '"') for k, v in values.items()]
         written = "\n".join(["{", *lines, "}"])

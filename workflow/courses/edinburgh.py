@@ -24,7 +24,7 @@ STUDIES = ["degradation"]
 YEARS = [2021, 2024]
 STUDENT = r"s\d{7}"
 EXAMPLE = "s1234567"
-ARCHIVE = "{}.zip"
+ARCHIVE = "{student}.zip"
 
 PRIVATE = ["author", "data_dir", "weights"]  # of the configuration
 FIGURES = ["flow-vgg38", "best", "flow-best"]
@@ -35,7 +35,9 @@ def edinburgh(work: HandIn) -> Files:
     config = {k: v for k, v in work.experiment.config.items() if k not in PRIVATE}
     config["studies"] = {s.name: config["studies"][s.name] for s in work.studies}
     year = config.get("courses", {}).get(work.course, {}).get("year", max(YEARS))
-    config["courses"] = {work.course: {"year": year, "number": work.student}}
+    config["courses"] = {
+        work.course: {"year": year, "number": work.student, "name": work.name}
+    }
     code = work.own() | work.package("claims/metrics")
     code |= work.templates() | below("recorded/runs", work.results())
     config["results"] = "recorded"
@@ -46,7 +48,7 @@ def edinburgh(work: HandIn) -> Files:
         folder = f"results/{run.record.study}/{run.path.name}/result_outputs"
         mlp |= below(folder, statistics(run))
     work.beside.update(below(f"{work.student}-template", answers(work)))
-    report = {f"{work.student}_report.pdf": work.report(work.student)}
+    report = {f"{work.student}_report.pdf": work.report()}
     return below(work.student, report | below("mlp", mlp))
 
 

@@ -9,14 +9,14 @@ from gradscape.cli.submission import Files, HandIn, below
 
 TITLE = "Convolutional networks: regularisation and transfer"
 STUDIES = ["regularisation", "transfer"]
-STUDENT = r"\d{5,10}(_\w[\w.-]{0,60})?"
-EXAMPLE = "1234567 or 1234567_name"
-ARCHIVE = "Exercise2-{}.zip"
+STUDENT = r"\d{5,10}"
+EXAMPLE = "1234567"
+ARCHIVE = "Exercise2-{student}.zip"
 
 
 def sapienza(work: HandIn) -> Files:
     """Everything in one folder."""
-    content = {"report.pdf": work.report(work.student.replace("_", " "))}
+    content = {"report.pdf": work.report()}
     content |= work.own() | work.package()
     content |= below("results", work.results("run.json", "metrics.csv", "test.csv"))
-    return below(f"Exercise2-{work.student}", content)
+    return below(work.archive.removesuffix(".zip"), content)

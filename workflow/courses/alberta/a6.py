@@ -1,4 +1,4 @@
-"""CMPUT 328, assignment 6: image classification on CIFAR-10.
+"""CMPUT 328, assignment 6: image classification on CIFAR-10. YOURNAME, YOURIDNUMBER.
 
     python a6.py train     until the last epoch; called again, it resumes
     python a6.py test      the saved model on the test images, one at a time on the CPU

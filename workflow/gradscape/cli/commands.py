@@ -271,7 +271,8 @@ def publish(*, experiment: Experiment, out: A[Path, "folder for the tables"]) ->
 def submission(
     course: A[str, Named("course")],
     *,
-    student: A[str, "number, or as asked"],
+    student: A[str, "your number"],
+    name: A[str, "yours; both stand on every page"],
     experiment: Experiment,
 ) -> None:
     """pack what a course wants handed in"""
@@ -279,7 +280,7 @@ def submission(
 
     from gradscape.cli.submission import write_submission
 
-    print(write_submission(experiment, course, student))
+    print(write_submission(experiment, course, student, name))
 
 
 def models(*, json: A[bool, "as JSON"] = False) -> None:

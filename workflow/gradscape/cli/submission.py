@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write, say
+from gradscape.base.files import atomic_write
 from gradscape.base.paths import (
     COURSES,
     HOME,
@@ -30,18 +30,26 @@ from gradscape.spec.registry import declared, find
 from gradscape.spec.study import Study
 
 Files = dict[str, bytes]
+NAME = r'(?=.*[^\W\d_])[^"\\/\x00-\x1f\x7f]{1,60}'  # of a person; names a file too
 
 
 @dataclass(frozen=True)
 class HandIn:
-    """A course's material: the student, as given, and the studies of the course that the
+    """A course's material: the student's number and name, and the course's studies that the
     configuration has. `beside` is what its function leaves beside the archive."""
 
     experiment: Experiment
     course: str
     student: str
+    name: str
     studies: list[Study]
     beside: Files = field(default_factory=dict)
+
+    @property
+    def archive(self) -> str:
+        """The name of what is handed in, which may hold the student's number and name."""
+        form = declared("course", self.course, "ARCHIVE")
+        return form.format(student=self.student, name=self.name.replace(" ", "_"))
 
     @cached_property
     def finished(self) -> list[FinishedRun]:
@@ -61,31 +69,30 @@ class HandIn:
             and not self.experiment.left_out(run)
         ]
         if missing:
+            experiment = self.experiment
+            made = experiment.snakemake(experiment.results.pdf(self.course))
+            kept = experiment.results.config
+            fewer = f"; or name {kept.parent} alone, with --results, for what ran there"
             raise GradscapeError(
                 f"{self.course}: {len(missing)} runs are not finished, the first is "
-                f"{missing[0]}; train them with `snakemake all`"
+                f"{missing[0]}; `{made}` trains them"
+                f"{fewer if kept.exists() and experiment.file != kept else ''}"
             )
         return self.finished
 
-    def report(self, author: str) -> bytes:
-        """The course's document as a PDF, with the author below its title.
+    def report(self) -> bytes:
+        """The course's document as a PDF, with the student on each page.
 
-        It is compiled again from its LaTeX. Raises `GradscapeError` if it is missing.
+        It is compiled again from its LaTeX. Raises `GradscapeError` if that is missing.
         """
         results = self.experiment.results
         if results.tex(self.course).exists():
-            return signed(results, self.course, author)
-        pdf = results.pdf(self.course)
-        if not pdf.exists():
-            raise GradscapeError(
-                f"{pdf}: missing; `gradscape report` makes it, for a configuration that "
-                f"names {self.course} under `courses`"
-            )
-        say(
-            f"{pdf}: packed without {author!r} below its title, because its LaTeX is "
-            "missing; `gradscape report` makes both"
+            return signed(results, self.course, f"{self.name}, {self.student}")
+        raise GradscapeError(
+            f"{results.tex(self.course)}: missing, so nothing can be signed; "
+            f"`{self.experiment.gradscape('report')}` makes it, if the configuration "
+            f"names {self.course} under `courses`"
         )
-        return pdf.read_bytes()
 
     def own(self) -> Files:
         """The files in the course's folder."""
@@ -140,9 +147,11 @@ class HandIn:
 
 
 def signed(results: Results, document: str, author: str) -> bytes:
-    """A document compiled with another author, without links to files it lies beside."""
+    """A document compiled with an author, below the title and at the foot of each page,
+    without links to files it lies beside."""
     text = results.tex(document).read_text("utf-8")
     line = rf"\author{{{escape(author)}}}"
+    line += rf"\fancyfoot[R]{{\footnotesize {escape(author)}\quad\thepage}}"
     text, found = re.subn(r"(?m)^\\author\{.*\}$", lambda _: line, text, count=1)
     if not found:
         raise GradscapeError(f"{results.tex(document)}: has no line \\author{{…}}")
@@ -155,17 +164,20 @@ def signed(results: Results, document: str, author: str) -> bytes:
         return copy.pdf(document).read_bytes()
 
 
-def write_submission(experiment: Experiment, course: str, student: str) -> Path:
+def write_submission(experiment: Experiment, course: str, student: str, name: str) -> Path:
     """Write what `course` wants handed in into the results folder and return its path.
 
-    Raises `GradscapeError` for a student who cannot be one, and if a study of the course,
-    one of its runs or the report is missing.
+    Raises `GradscapeError` for a number or a name that cannot be one, and if a study of the
+    course, one of its runs or the report is missing.
     """
     form, example = (declared("course", course, name) for name in ("STUDENT", "EXAMPLE"))
     if not re.fullmatch(form, student):
         raise GradscapeError(
             f"--student: {student[:60]!r} is not what {course} asks for, such as {example}"
         )
+    name = " ".join(name.split())
+    if not re.fullmatch(NAME, name):
+        raise GradscapeError(f"--name: {name[:60]!r} is no name, such as 'Ada Lovelace'")
     names = declared("course", course, "STUDIES")
     needed = declared("course", course, "NEEDED", names)
     if missing := [name for name in needed if name not in experiment.studies]:
@@ -174,15 +186,14 @@ def write_submission(experiment: Experiment, course: str, student: str) -> Path:
             "such as config/config.yaml"
         )
     studies = [experiment.studies[n] for n in names if n in experiment.studies]
-    work = HandIn(experiment, course, student, studies)
+    work = HandIn(experiment, course, student, name, studies)
     content = find("course", course)(work)
-    root, name = experiment.results.root, declared("course", course, "ARCHIVE")
-    name = name.format(student)
-    files = {name: packed(content)} if name.endswith(".zip") else below(name, content)
+    root, made = experiment.results.root, work.archive
+    files = {made: packed(content)} if made.endswith(".zip") else below(made, content)
     for path, data in (files | work.beside).items():
         with atomic_write(root / path) as partial:
             partial.write_bytes(data)
-    return root / name
+    return root / made
 
 
 def packed(content: Files) -> bytes:
