@@ -200,6 +200,16 @@ def kill_after(epochs: int, monkeypatch) -> None:
     monkeypatch.setattr(engine.Training, "run_epoch", until)
 
 
+def test_a_command_that_was_stopped_resumes(generated, tmp_path, monkeypatch, capfd):
+    with monkeypatch.context() as patch:
+        kill_after(1, patch)
+        with pytest.raises(Killed):
+            train(generated, tmp_path, "--checkpoint-seconds", "0", "--threads", "1")
+    train(generated, tmp_path, "--threads", "1")
+    said = capfd.readouterr()
+    assert "resumed after 1 epochs" in said.out and "damaged" not in said.err
+
+
 def test_tensorboard_shows_a_resumed_run_once_and_changes_no_byte(
     generated, tmp_path, monkeypatch
 ):

@@ -101,14 +101,15 @@ def read_json(text: str, flag: str) -> dict:
     return content
 
 
-class Count(int):
-    """A number of threads, as many as the configuration's schema lets be."""
+class Count:
+    """A number of threads, as many as the configuration's schema lets be; a plain `int`,
+    since a checkpoint that holds a type of ours is not read again."""
 
-    def __new__(cls, text: str):
+    def __new__(cls, text: str) -> int:
         most = schema()["properties"]["threads"]["maximum"]
         if not 1 <= int(text) <= most:
             raise argparse.ArgumentTypeError(f"{text} is not between 1 and {most:,}")
-        return super().__new__(cls, text)
+        return int(text)
 
 
 class File:
