@@ -31,7 +31,7 @@ from gradscape.spec.settings import flags
 from hostile import Lost
 
 CONFIG = {
-    "title": "Faults",
+    "title": "Faults — µ, é",
     "results": "results/faults",
     "defaults": {"device": "cpu"},
     "studies": {
@@ -154,7 +154,13 @@ def start(folder: Path, words: list[str], memory: int = resource.RLIM_INFINITY) 
 
 
 def end(child: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    """Wait for a process; one that outlasts this trial goes with its group."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except TimeoutError:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
 
 
 def succeed(folder: Path, words: list[str]) -> None:
@@ -162,12 +168,23 @@ def succeed(folder: Path, words: list[str]) -> None:
         raise Lost(f"{words[0]} does not succeed: {said(folder)}")
 
 
-def said(folder: Path) -> str:
+def log_of(folder: Path) -> str:
     log = folder.parent / "said"
-    text = log.read_text(errors="replace") if log.exists() else ""
+    return log.read_text("utf-8", errors="replace") if log.exists() else ""
+
+
+def said(folder: Path) -> str:
+    text = log_of(folder)
     if "Traceback" in text:
         raise RuntimeError(text)
     return text[-500:]
+
+
+def check_end(what: str, code: int, text: str) -> None:
+    """Has a command ended well, or in one sentence?"""
+    last = text.strip().rpartition("\n")[2]
+    if code not in (0, 2) or (code and not last.startswith("gradscape: ")):
+        raise RuntimeError(f"{what}: exit code {code}: {text[-2000:]}")
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -284,9 +301,7 @@ def disks(chance: random.Random, folder: Path) -> None:
         else:
             fill(place, chance.uniform(0, 1.2) * size(whole, step))
         code = end(start(place, step.words))
-        lines = said(place).splitlines()
-        if code not in (0, 2) or (code and not lines[-1].startswith("gradscape: ")):
-            raise RuntimeError(f"{step.words[0]}: exit code {code}: {lines}")
+        check_end(step.words[0], code, said(place))
         remount(place, "rw")
         remove(place, [Path("ballast")])
         if before.items() - contents(place).items():
@@ -308,10 +323,10 @@ def repository() -> Path:
     return folder
 
 
-def snakemake(folder: Path, *words: str) -> subprocess.Popen:
-    """The whole workflow in `folder`, from a repository that cannot be written to."""
+def snakemake(folder: Path, *words: str, target: str = "all") -> subprocess.Popen:
+    """The workflow in `folder`, from a repository that cannot be written to."""
     home = repository()
-    command = ["snakemake", "all", "-s", f"{home}/Snakefile", "--cores", "2"]
+    command = ["snakemake", target, "-s", f"{home}/Snakefile", "--cores", "2"]
     command += ["--configfile", "config.json", "--logger", "gradscape", *words]
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
     paths = {"PATH": path, "PYTHONPATH": str(home / "workflow")}

@@ -5,9 +5,18 @@
 - configurations: demo's and a tiny one, with values, keys and bytes changed at random
 - files: those of finished runs, of a dataset and of weights, flipped, cut or replaced
 - folders: results from somebody who wants to run a program here, or to write elsewhere
+- strangers: records and tables with wild values under right seals
 - weights: the same with a run's `model.pt`, and with weights to start from
 - downloads: from servers that stall, cut short, never end or lie
 - kills: every step, killed at random moments or called twice at once, and called again
+- retrain: a finished run of one's own network trained again after something has changed,
+  which fails, is killed, finds no room or too little memory, or succeeds; some of them
+  through Snakemake
+- power: finished files cut or emptied with their dates kept, as a power cut leaves them
+- links: links, pipes and folders in place of results
+- pictures: one's own images in any format, mutated, or programs called pictures
+- locale: commands where letters are not UTF-8
+- stdout: commands whose output nobody reads, or that has no room
 - disks: every step on a full or a read-only disk (as root)
 - workflows: all steps through Snakemake, killed, called twice at once, on a full disk, with
   files of odd dates, from a read-only repository (as root)
@@ -15,13 +24,14 @@
 A trial survives if it ends in the wanted result or in one sentence. It is lost if a sound
 run is no longer reported, or a file is changed that should not be, or left behind. It is
 executed if a stranger's program ran. Whatever else is raised, or takes too long, is a
-traceback.
+traceback. `tests/check_results.py`, a process that shares no code with gradscape, tells
+whether finished runs stand after a retraining.
 """
 
 import argparse
 import atexit
 import copy
-import hashlib
+import csv
 import io
 import json
 import math
@@ -34,7 +44,8 @@ import sys
 import tempfile
 import time
 import traceback
-from contextlib import contextmanager, redirect_stderr
+import zipfile
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,17 +55,22 @@ import yaml
 
 from chains import can_mount, disks, kills, workflows
 from conftest import ROOT, TINY
-from gradscape.base.errors import GradscapeError
+from gradscape.base.files import seal
 from gradscape.claims.files import decide_studies
 from gradscape.claims.tables import write_table
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw, drawable
 from gradscape.report.build import build
 from gradscape.report.latex import compile_pdf
+from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
 from gradscape.runs.run import finished_runs
-from hostile import Executed, Lost, check_sentence, stand_in, write_broken
+from hostile import Executed, Lost, stand_in, write_broken
+from outside import links, pictures
+from retrainings import power, retrain
+from spoil import digests, mutate, sentences, spoil, spoil_record
 from strangers import Touch, downloads, weights
+from terminals import locale, stdout
 
 HANGS = {"configurations": 10, "workflows": 600}  # seconds; others 60
 SMALL = {
@@ -79,12 +95,6 @@ SMALL = {
         }
     },
 }
-EVIL = [
-    *(None, True, 0, -1, 1.0, 2.5, 10**9, 10**30, float("nan"), float("inf"), -0.0),
-    *("", "x", "1e-3", "../..", "$(touch CANARY)", "; touch CANARY", "a'b", "a{b}", "a\nb"),
-    *("\0", "\u202e", "🔥", "漢字", "é", "\udc80", "a" * 20_000, "/dev/zero", "~", "-x"),
-    *([], [[]], {}, {"x": 1}, {1: 2}, b"x", {"a"}, [float("nan")], list(range(1000))),
-]
 
 
 @dataclass
@@ -149,51 +159,6 @@ def parsed(text: str) -> dict:
     return yaml.safe_load(text)
 
 
-def mutate(chance: random.Random, value) -> None:
-    """Change one value, one key or one item, anywhere."""
-    holder = value
-    while isinstance(holder, dict | list) and holder:
-        keys = list(holder) if isinstance(holder, dict) else range(len(holder))
-        key = chance.choice(keys)
-        inner = holder[key]
-        if not isinstance(inner, dict | list) or not inner or chance.random() < 0.25:
-            break
-        holder = inner
-    if not isinstance(holder, dict | list) or not holder:
-        return
-    action = chance.random()
-    if action < 0.6:
-        holder[key] = copy.deepcopy(chance.choice(EVIL))
-    elif action < 0.75 or isinstance(holder, list):
-        del holder[key]
-    else:
-        new = chance.choice([1, None, "x\n", "a" * 300, "../x", "report", "Ä", True])
-        holder[new] = holder.pop(key)
-
-
-def spoil(chance: random.Random, content: bytes) -> bytes:
-    """Bytes as a disk, a cable or somebody may leave them."""
-    data = bytearray(content)
-    match chance.randrange(6):
-        case 0:
-            for _ in range(chance.randint(1, 8)):
-                data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        case 1:
-            del data[chance.randrange(len(data)) :]
-        case 2:
-            start = chance.randrange(len(data))
-            data[start : start + 512] = bytes(min(512, len(data) - start))
-        case 3:
-            data = bytearray(chance.choice([b"", b"\n", b"{}", b"[]", b"null", b"\xff"]))
-        case 4:
-            data[:0] = chance.randbytes(chance.randint(1, 99))
-        case 5:
-            lines = content.splitlines(keepends=True)
-            lines.insert(chance.randrange(len(lines)), chance.choice(lines))
-            data = bytearray(b"".join(lines))
-    return bytes(data)
-
-
 # Files
 
 
@@ -224,23 +189,6 @@ def files(chance: random.Random, folder: Path) -> None:
         raise Lost(f"{path}: a run's files were changed")
 
 
-@contextmanager
-def sentences():
-    """One sentence is what may become of something broken."""
-    try:
-        yield
-    except GradscapeError as error:
-        check_sentence(error)
-
-
-def spoil_record(chance: random.Random, path: Path) -> bytes:
-    if path.suffix == ".json" and chance.random() < 0.6:
-        record = json.loads(path.read_text())
-        mutate(chance, record)
-        return json.dumps(record, default=str, skipkeys=True).encode()
-    return spoil(chance, path.read_bytes())
-
-
 def stored_tensors(chance: random.Random, folder: Path) -> None:
     """A small dataset, or weights, with a byte changed: never taken for what they are."""
     import torch
@@ -268,10 +216,6 @@ def stored_tensors(chance: random.Random, folder: Path) -> None:
             right = bool((read_back == np.sort(images, axis=0)).all())
     if not right:
         raise Lost(f"{path}: other bytes were taken for what was written")
-
-
-def digests(paths: list[Path]) -> list[str]:
-    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
 
 # Folders from somebody else
@@ -335,12 +279,112 @@ def folders(chance: random.Random, folder: Path) -> None:
         raise Lost(f"written outside: {others}")
 
 
-KINDS = [configurations, files, folders, weights, downloads, kills]
+# Runs from somebody else, whose seals are right
+
+MARK = "<img src=x onerror=alert(1)>"
+WILD = [1e308, -1e308, 1e19, 2**63, 2**70, 10**400, 5e-324, -1, 0, True, None, [], {}]
+WILD += ["\ud800", "v" * 10_000, '=HYPERLINK("http://x")', "@x", "-1+2", MARK, "\u202e"]
+WILD += ["\\input{/etc/passwd}", "$(touch canary)", "../../x", "nan", "1e999", "a\nb", "\0"]
+
+
+def strangers(chance: random.Random, folder: Path) -> None:
+    """Records and tables of a run with wild values and right seals: the run is reported or
+    named, the others are reported, and its texts are no markup, formula or LaTeX."""
+    experiment = finished(folder)
+    study, results = experiment.studies["s"], experiment.results
+    run = experiment.directory(chance.choice(experiment.runs))
+    record = json.loads((run / "run.json").read_text())
+    if chance.random() < 0.5:
+        for _ in range(chance.randint(1, 3)):
+            make_wild(chance, record)
+    else:
+        tables = [*run.rglob("*.csv"), *run.rglob("*.npz")]
+        table = chance.choice(sorted(tables))
+        table.write_bytes(wild_table(chance, table))
+        if table.name in record["sha256"]:
+            record["sha256"][table.name] = digests([table])[0]
+    record["record_sha256"] = seal(record)
+    (run / "run.json").write_text(json.dumps(record))
+    sound = finished_runs(study, results)
+    if len(sound) < len(study.runs) - 1:
+        raise Lost(f"{len(sound)} of {len(study.runs)} runs are left")
+    with sentences():
+        decide_studies(experiment)
+    with sentences():
+        for table in study.tables:
+            write_table(table, sound, results.table("s", table))
+    for write in (write_tex, write_page):
+        with sentences():
+            write(experiment)
+    figure = chance.choice(study.figures)
+    with sentences():
+        if chance.random() < 0.2 and drawable(figure, sound):
+            draw(figure, sound, [results.figure("s", figure.name, "pdf")])
+    if (folder / "canary").exists():
+        raise Executed("a text in a record")
+    for path in results.root.rglob("*"):
+        if path.suffix in (".html", ".tex", ".csv") and "runs" not in path.parts:
+            check_harmless(path)
+
+
+def make_wild(chance: random.Random, record: dict) -> None:
+    """Put a wild value in place of any of a record's."""
+    holder = record
+    while True:
+        key = chance.choice([*holder])
+        if not isinstance(holder[key], dict) or not holder[key] or chance.random() < 0.1:
+            break
+        holder = holder[key]
+    if chance.random() < 0.2:
+        holder[str(chance.choice(WILD))] = holder.pop(key)
+    else:
+        holder[key] = copy.deepcopy(chance.choice(WILD))
+
+
+def wild_table(chance: random.Random, path: Path) -> bytes:
+    """A table with wild cells; or an array of another kind, or that declares terabytes."""
+    if path.suffix != ".npz":
+        lines = [line.split(",") for line in path.read_text().splitlines()]
+        cells = chance.choice(lines)
+        cells[chance.randrange(len(cells))] = str(chance.choice(WILD))
+        text = "\n".join(map(",".join, lines))
+        return text.encode("utf-8", "surrogatepass")
+    file, shape = io.BytesIO(), chance.choice([(10**12,), (2**40, 3), (0,), (), (2, 2, 2)])
+    header = {"descr": chance.choice(["<f8", "<i8", "|S9", "<U99", "|b1", "<c16"])}
+    header |= {"fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(path) as before, zipfile.ZipFile(packed, "w") as after:
+        torn = chance.choice(before.namelist())
+        for name in before.namelist():
+            after.writestr(name, file.getvalue() if name == torn else before.read(name))
+    return packed.getvalue()
+
+
+def check_harmless(path: Path) -> None:
+    text = path.read_text("utf-8")
+    cells = (
+        []
+        if path.suffix != ".csv"
+        else [c for row in csv.reader(io.StringIO(text)) for c in row]
+    )
+    if MARK in text and path.suffix == ".html":
+        raise Executed(f"{path.name}: markup of a stranger's")
+    if r"\input{/etc/passwd}" in text and path.suffix == ".tex":
+        raise Executed(f"{path.name}: LaTeX of a stranger's")
+    if formulas := [cell for cell in cells if cell[:1] in ("=", "@")]:
+        raise Executed(f"{path.name}: {formulas}")
+
+
+KINDS = [configurations, files, folders, strangers, weights, downloads, kills, retrain]
+KINDS += [power, links, pictures, locale, stdout]
 KINDS += [disks, workflows] * can_mount()
 KINDS = {kind.__name__: kind for kind in KINDS}
 
 
 # The campaign
+
+AGAIN = "python tests/faults.py --again"
 
 
 def hang(number: int, frame: object) -> None:
@@ -362,13 +406,13 @@ def attempt(kind: str, seed: str, tally: Tally) -> None:
         tally.survived += 1
     except Lost as lost:
         tally.lost += 1
-        print(f"{seed}: lost: {lost}", file=sys.stderr)
+        print(f"{AGAIN} {seed}: lost: {lost}", file=sys.stderr)
     except Executed as executed:
         tally.executed += 1
-        print(f"{seed}: executed: {executed}", file=sys.stderr)
+        print(f"{AGAIN} {seed}: executed: {executed}", file=sys.stderr)
     except Exception:
         tally.tracebacks += 1
-        print(f"{seed}:\n{traceback.format_exc()}", file=sys.stderr)
+        print(f"{AGAIN} {seed}:\n{traceback.format_exc()}", file=sys.stderr)
     finally:
         signal.alarm(0)
 

@@ -23,7 +23,7 @@ import torch
 import torchvision  # noqa: F401  takes longer than a server may
 from torch import nn
 
-from chains import chain, end, said, start
+from chains import chain, check_end, end, said, start
 from gradscape.base import download
 from gradscape.base.errors import GradscapeError
 from gradscape.data import official
@@ -149,9 +149,7 @@ def weights_of_run(chance: random.Random, folder: Path, canary: Path) -> None:
         content = packed(saved() | {"settings": saved()["settings"] | own})
     put(chance, place / words[words.index("--run") + 1] / "model.pt", content)
     code = end(start(place, words, LARGEST))
-    lines = said(place).splitlines()
-    if code not in (0, 2) or (code and not lines[-1].startswith("gradscape: ")):
-        raise RuntimeError(f"exit code {code}: {lines}")
+    check_end("probe", code, said(place))
 
 
 # Downloads

@@ -36,6 +36,19 @@ def test_nothing_is_written_through_a_linked_folder(link, written, tmp_path):
     assert not list(outside.iterdir())
 
 
+def test_no_folder_to_lock_is_made_through_a_link(tmp_path):
+    outside, runs = tmp_path / "outside", tmp_path / "results" / "cpu" / "runs"
+    outside.mkdir()
+    runs.parent.mkdir(parents=True)
+    runs.symlink_to(outside)
+    with (
+        pytest.raises(GradscapeError, match="runs: is a link to"),
+        folder_lock(runs / "study" / "run"),
+    ):
+        pass
+    assert not list(outside.iterdir())
+
+
 def test_the_results_folder_itself_may_lie_on_another_disk(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "results").symlink_to(tmp_path / "disk")
@@ -89,7 +102,7 @@ def test_what_is_published_is_the_runs_own_and_appears_at_once(tmp_path):
     """A link could lead to a secret; a run is there with all its tables or not at all."""
     secret = tmp_path / "secret"
     secret.write_text("key")
-    run = write_run(tmp_path / "mine", "vgg08").path
+    run = write_run(tmp_path / "mine" / "runs", "vgg08").path
     (run / "model.pt").write_bytes(b"weights")
     (run / "probes").mkdir(exist_ok=True)
     (run / "probes" / "signal.csv").write_text("moment\n")
@@ -105,6 +118,14 @@ def test_what_is_published_is_the_runs_own_and_appears_at_once(tmp_path):
     assert {path: path.read_bytes() for path in before} == before
     (run / "probes" / "leak.csv").unlink()
     (run / "probes" / "signal.csv").unlink()
+    (run / "probes").rmdir()
+    (tmp_path / "secrets").mkdir()
+    secret.rename(tmp_path / "secrets" / "key.csv")
+    (run / "probes").symlink_to(tmp_path / "secrets")
+    with pytest.raises(GradscapeError, match="probes: is a link to"):
+        copy_run(run, out)
+    assert {path: path.read_bytes() for path in before} == before
+    (run / "probes").unlink()
     copy_run(run, out)
     assert not (out / "probes" / "signal.csv").exists()
     assert not list(out.parent.glob(".*"))

@@ -178,15 +178,15 @@ PARTS = {"runs", "figures", "tables", "claims", "report", "logs"}
 
 def refuse_linked_results(path: Path) -> None:
     """Raise `GradscapeError` if a folder on the way from a results folder down to `path` is
-    a link: what is written there has to stay there."""
+    a link: what is written or published lies in the results folder itself."""
     parts = path.absolute().parts
     places = [place for place, part in enumerate(parts[:-1]) if part in PARTS]
     for end in range(places[-1] + 1 if places else len(parts), len(parts)):
         folder = Path(*parts[:end])
         if folder.is_symlink():
             raise GradscapeError(
-                f"{folder}: is a link to {folder.readlink()}; what is written here must "
-                "stay here, so remove the link"
+                f"{folder}: is a link to {folder.readlink()}; results are written and "
+                "published where they lie, so remove the link"
             )
 
 
@@ -199,8 +199,9 @@ def folder_lock(folder: Path) -> Iterator[bool]:
     message says so and nothing is locked. The package `filelock` would leave its file
     behind, and without `flock` takes a file that outlives a killed process for a lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path, waited = folder / ".lock", False
+    refuse_linked_results(path)
+    folder.mkdir(parents=True, exist_ok=True)
     while True:
         with os.fdopen(open_lock(path)) as file:
             try:

@@ -4,7 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-from gradscape.base.files import atomic_write, copy, plain_file, replace_folder
+from gradscape.base.files import (
+    atomic_write,
+    copy,
+    plain_file,
+    refuse_linked_results,
+    replace_folder,
+)
 from gradscape.base.paths import PROBES, RECORD, SEALED, Results
 from gradscape.config.experiment import Experiment
 
@@ -14,7 +20,7 @@ def publish(experiment: Experiment, out: Results) -> int:
 
     `gradscape report --config OUT/config.json --results OUT` writes the report from them.
     Returns how many of the configuration's runs are in `out`. Raises `GradscapeError` for a
-    table that is a link: it could lead to anything, and what is copied here is published.
+    table or folder that is a link: it could lead to anything, and this is published.
     """
     for run in experiment.runs:
         if experiment.is_finished(run):
@@ -35,6 +41,7 @@ def copy_run(source: Path, target: Path) -> None:
     beside = target.with_name(f".{target.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     for name in names:
+        refuse_linked_results(source / name)
         copy(plain_file(source / name), beside / name)
     if target.exists():
         replace_folder(beside, target)
