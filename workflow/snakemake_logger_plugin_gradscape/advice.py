@@ -12,7 +12,8 @@ FULL = "No space left on device"
 
 # Words of schedulers, kernels and Snakemake, and their meaning; the first match counts.
 ADVICE = {
-    r"No such file or directory: '(sacct(mgr)?|sinfo|sbatch)'|sbatch: (command )?not found": (
+    r"No such file or directory: '(sacct(mgr)?|sinfo|sbatch)'"
+    r"|sbatch: (command )?not found": (
         "there is no Slurm on this machine (no sbatch on PATH); "
         "call from the cluster's login node, or without --workflow-profile"
     ),
