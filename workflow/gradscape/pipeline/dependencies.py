@@ -78,10 +78,14 @@ def has_no_effect(path: Path) -> bool:
     return says_what_it_holds or name in WITHOUT_EFFECT
 
 
-@cache
 def of(*parts: str | tuple[str, str]) -> list[str]:
     """The code of modules (`"training/train"`), and of what names stand for (`("model",
-    "vgg08")`), as the input of a rule."""
+    "vgg08")`), as the input of a rule: paths from the working directory."""
+    return seen_from(Path.cwd(), *parts)
+
+
+@cache
+def seen_from(here: Path, *parts: str | tuple[str, str]) -> list[str]:
     starts = [
         PACKAGE / f"{part}.py" if isinstance(part, str) else registry.source(*part)
         for part in parts

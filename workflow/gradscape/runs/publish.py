@@ -23,18 +23,19 @@ def publish(experiment: Experiment, out: Results) -> int:
     table or folder that is a link: it could lead to anything, and this is published.
     """
     for run in experiment.runs:
-        if experiment.is_finished(run):
-            copy_run(experiment.directory(run), out.run(run.study, run.name))
+        copy_run(experiment.directory(run), out.run(run.study, run.name))
     with atomic_write(out.config) as partial:
         partial.write_text(json.dumps(experiment.config) + "\n", "utf-8")
     return sum(out.record(run.study, run.name).exists() for run in experiment.runs)
 
 
 def copy_run(source: Path, target: Path) -> None:
-    """Copy a finished run's tables, which appear all at once.
+    """Copy a finished run's tables, which appear all at once; leave an unfinished one.
 
     The copies get new dates, or Snakemake would train the run again.
     """
+    if not (source / RECORD).exists():
+        return
     names = [name for name in (*SEALED, RECORD) if (source / name).exists()]
     probes = (source / PROBES).glob("[!.]*.csv")
     names += [f"{PROBES}/{path.name}" for path in sorted(probes)]
