@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
+import conftest
 import gradscape
 from conftest import ROOT, SMALL, TINY, same, succeed
 from gradscape.base.errors import GradscapeError
@@ -21,6 +22,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.data.store import load
 from gradscape.pipeline import jobs as dag
+from gradscape.pipeline.targets import no_rule
 from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Run
 from gradscape.training import train as engine
@@ -357,6 +359,58 @@ def test_runs_end_with_their_accuracy_and_failures_with_their_log(
     assert second == f"Training job 2 failed: no space for it; see {log}"
     assert last.startswith("gradscape: 1 of 3 jobs done, 1 failed, ")
     assert f"logs: {log.parents[1]}; call again" in last
+
+
+@pytest.mark.parametrize(
+    "end", ["died with <Signals.SIGTERM: 15>.", "returned non-zero exit status 130."]
+)
+def test_a_job_that_was_interrupted_has_not_failed(end, capsys):
+    handler = LogHandler(SimpleNamespace(dryrun=False), None)
+    handler.emit(event(LogEvent.RUN_INFO, stats={"train": 2, "total": 2}))
+    for number, how in enumerate((end, "returned non-zero exit status 1.")):
+        handler.emit(job(number, "nowhere.log"))
+        words = f"RuleException:\nCalledProcessError in file x, line 1:\nCommand 'y' {how}"
+        error = {"levelno": logging.ERROR, "exception": "RuleException", "msg": words}
+        handler.emit(event(LogEvent.ERROR, **error))
+        fields = {"rule_name": "train", "rule_msg": None, "log": ["nowhere.log"]}
+        handler.emit(event(LogEvent.JOB_ERROR, jobid=number, **fields))
+    handler.close()
+    first, second, last = capsys.readouterr().err.splitlines()
+    assert first == "Training job 0 interrupted; the same command goes on from there"
+    assert second.startswith("Training job 1 failed: ")
+    assert last.startswith("gradscape: 0 of 2 jobs done, 1 failed, 1 interrupted, in ")
+
+
+def test_a_misspelt_target_and_a_locked_folder_are_one_sentence(tmp_path):
+    """By Snakemake's own logger and by ours."""
+    (tmp_path / "my config.yaml").write_text(TINY)
+    for lock in ("input", "output"):
+        path = tmp_path / f".snakemake/locks/0.{lock}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("results/tiny/report.pdf\n")
+    words = ["-s", str(ROOT / "Snakefile"), "--cores", "1", "--configfile"]
+    words += ["my config.yaml", "--", "results/tiny/repot.pdf"]
+    done = conftest.run("snakemake", *words, cwd=tmp_path)
+    said = (
+        "results/tiny/repot.pdf: nothing makes it (did you mean 'results/tiny/report.pdf'?)"
+    )
+    assert f"gradscape: {said}" in done.stderr.splitlines()
+    assert "MissingRule" not in done.stderr and done.returncode == 1
+    words = ["results/tiny/report.pdf", *words[:-2], "--logger", "gradscape"]
+    done = conftest.run("snakemake", *words, cwd=tmp_path)
+    command = shlex.join(["snakemake", *words, "--unlock"])
+    assert f"type `{command}` and then your command again" in done.stderr
+    assert "LockException" not in done.stderr and done.returncode == 1
+
+
+def test_a_target_of_another_configuration_names_that():
+    """Likely forgotten is `--configfile`; so `all` would train the full studies."""
+    full = Experiment.from_file(ROOT / "config/config.yaml")
+    said = no_rule(full, "results/cpu/edinburgh.pdf")
+    assert "results are in results/full" in said
+    assert said.endswith("--configfile, such as config/cpu.yaml")
+    assert no_rule(full, "results/x/a.pdf").endswith("such as results/x/config.json")
+    assert no_rule(full, "rnus") == "rnus: nothing makes it (did you mean 'runs'?)"
 
 
 def test_the_time_left_follows_the_plan_and_then_the_machine(monkeypatch):

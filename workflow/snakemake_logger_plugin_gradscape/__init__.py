@@ -4,8 +4,9 @@
 each training that ends, and one sentence and the log for each job that fails.
 
 Snakemake imports its logger plugins before it reads its arguments. This makes it possible
-to have `snakemake --cores 1 --configfile FILE all` work as written (see `arguments.py`).
-Nothing inside Snakemake is touched, nor the command line of any other Snakefile.
+to have `snakemake --cores 1 --configfile FILE all` work as written (see `arguments.py`),
+and to say a misspelt target or a locked folder in one sentence, whichever logger is chosen
+(see `advice.py`). Other Snakefiles than gradscape's are left alone.
 """
 
 import sys

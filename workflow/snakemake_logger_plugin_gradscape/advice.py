@@ -1,8 +1,11 @@
-"""One sentence about a job that failed on a cluster: why, and what to do."""
+"""One sentence about what failed, a job or Snakemake itself: why, and what to do."""
 
 import re
+import shlex
 import shutil
+import sys
 from collections.abc import Iterable
+from logging import LogRecord
 from pathlib import Path
 
 TAIL = 4000  # characters of a log that are looked at
@@ -81,3 +84,34 @@ def tails(paths: Iterable[str]) -> str:
         if path.parent.is_dir() and shutil.disk_usage(path.parent).free < LITTLE:
             ends.append(FULL)
     return "\n".join(ends)
+
+
+def clarify(record: LogRecord) -> bool:
+    """Put a sentence in place of an error that ends Snakemake before any job, whichever
+    logger prints it."""
+    sentence = CLEARER.get(getattr(record, "exception", ""), str)(str(record.msg))
+    record.msg = sentence or record.msg
+    return True
+
+
+def locked(text: str) -> str:
+    """Snakemake's own sentence on a locked folder does not say the configuration."""
+    command = shlex.join(["snakemake", *sys.argv[1:], "--unlock"])
+    return (
+        f"{OWN}another Snakemake works in {Path.cwd()}, or one was killed there; if none "
+        f"runs any more, type `{command}` and then your command again"
+    )
+
+
+def unmade(text: str) -> str | None:
+    """The likeliest name for a target that no rule makes."""
+    target = re.search(r"No rule to produce (.+?) \(if you use", text)
+    jobs = sys.modules.get("gradscape.pipeline.jobs")
+    if target is None or jobs is None or jobs.chosen is None:
+        return None
+    from gradscape.pipeline.targets import no_rule
+
+    return f"{OWN}{no_rule(jobs.chosen, target[1])}"
+
+
+CLEARER = {"LockException": locked, "MissingRuleException": unmade}

@@ -1,7 +1,10 @@
 """The command line that people write, where Snakemake would not take it as it is meant."""
 
+import logging
 import sys
 from pathlib import Path
+
+from snakemake_logger_plugin_gradscape.advice import clarify
 
 # Options of several values, which swallow the target after them, and how to tell a value.
 PAIRS = ("--resources", "--res", "--config", "-C")  # NAME=VALUE
@@ -54,6 +57,7 @@ def mend(words: list[str]) -> None:
     """Move swallowed targets to the front, in place; stop if a configuration is missing."""
     if not (is_snakemake(words[0]) and names_gradscape(words[1:])):
         return
+    logging.getLogger("snakemake.logging").addFilter(clarify)
     targets, kept, files = sorted_out(words[1:])
     for file in files:
         if not Path(file).is_file():

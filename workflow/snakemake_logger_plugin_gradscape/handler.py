@@ -1,6 +1,7 @@
 """Snakemake's events as a bar with the time left, and lines above it."""
 
 import logging
+import re
 import sys
 import threading
 import time
@@ -19,6 +20,8 @@ TRAIN = "train"
 # Snakemake adds these to a job's failure, which has its own line.
 ECHOES = ("CalledProcessError in file", "Exiting because a job execution failed")
 ECHOES += ("At least one job did not complete successfully",)
+# How a job ends that a person, or the system for one, has stopped.
+STOPPED = re.compile(r"died with <Signals\.SIG(INT|TERM)|exit status (130|143)\b")
 
 
 class LogHandler(LogHandlerBase):
@@ -30,6 +33,8 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         self.jobs: dict[int, LogRecord] = {}  # that run, by their numbers
         self.failed: set[int] = set()
+        self.interrupted: set[int] = set()
+        self.stopped = False  # the job that will be said to have failed
         self.logs: Path | None = None
         self.forecast = Forecast()
         self.bar = tqdm(
@@ -63,6 +68,7 @@ class LogHandler(LogHandlerBase):
             self.fail(record)
         elif record.levelno >= WARNING:
             text = self.format(record)
+            self.stopped = bool(STOPPED.search(text))
             if not any(echo in text for echo in ECHOES):
                 say(explain(text) or text)
         elif event is None and str(record.msg).startswith("Nothing to be done"):
@@ -79,6 +85,7 @@ class LogHandler(LogHandlerBase):
     def start(self, record: LogRecord) -> None:
         self.jobs[record.jobid] = record
         self.failed.discard(record.jobid)
+        self.interrupted.discard(record.jobid)
         self.forecast.start(record.jobid, record.rule_name, record.wildcards or {})
         folders = Path(record.log[0]).parents if record.log else []
         self.logs = next((path for path in folders if path.name == "logs"), self.logs)
@@ -97,6 +104,10 @@ class LogHandler(LogHandlerBase):
             started = self.jobs.pop(job["jobid"], None)
             name = (started and started.rule_msg) or job["rule_name"]
             self.forecast.finish(job["jobid"], failed=True)
+            if self.stopped:
+                self.interrupted.add(job["jobid"])
+                say(f"{name} interrupted; the same command goes on from there")
+                continue
             self.failed.add(job["jobid"])
             logs = [str(path) for path in [*job["log"], *getattr(record, "aux_logs", [])]]
             reason = explain(getattr(record, "rule_msg", "") or "", logs)
@@ -127,10 +138,11 @@ class LogHandler(LogHandlerBase):
         done, total = self.bar.n, self.forecast.total
         if not total:  # a dry run, or nothing to do
             return
-        failed = f", {len(self.failed)} failed" if self.failed else ""
+        ended = {"failed": self.failed, "interrupted": self.interrupted}
+        bad = "".join(f", {len(jobs)} {how}" for how, jobs in ended.items() if jobs)
         more = "" if done == total else "; call again to go on"
         say(
-            f"gradscape: {done} of {total} jobs done{failed}, in "
+            f"gradscape: {done} of {total} jobs done{bad}, in "
             f"{duration(time.monotonic() - self.forecast.began)}; logs: "
             f"{self.logs or '.snakemake/log'}{more}"
         )
