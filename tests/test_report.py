@@ -257,7 +257,10 @@ def test_an_unfinished_run_is_named(tmp_path):
 
 def test_a_study_without_finished_runs_is_said_so(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    with pytest.raises(GradscapeError, match="no finished run, so nothing to report"):
+    said = (
+        "no finished run, so nothing to report; `snakemake .*pdf .*--configfile .*` trains"
+    )
+    with pytest.raises(GradscapeError, match=said):
         write_document(experiment)
     runs = tmp_path / "runs" / "landscape"
     write_run(runs, "vgg-a").path.rename(runs / "vgg-a_lr1e-3_seed2020")

@@ -323,3 +323,10 @@ def view_studies(experiment: Experiment, document: str = REPORT) -> dict[str, St
     """The views of a document's studies, by name."""
     studies = experiment.documents(document)
     return {study.name: StudyView(study, experiment.results) for study in studies}
+
+
+def nothing_to_report(experiment: Experiment, document: str = REPORT) -> GradscapeError:
+    made = experiment.snakemake(experiment.results.pdf(document))
+    return GradscapeError(
+        f"{experiment.results}/runs: no finished run, so nothing to report; `{made}` trains"
+    )

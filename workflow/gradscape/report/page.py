@@ -18,7 +18,6 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, plain_file
 from gradscape.base.paths import PAGE
 from gradscape.claims.verdicts import Verdict
@@ -26,7 +25,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, grid, numbers
 from gradscape.report.colophon import colophon
-from gradscape.report.document import StudyView, view_studies
+from gradscape.report.document import StudyView, nothing_to_report, view_studies
 from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting
 
@@ -62,7 +61,7 @@ def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = Non
     views = list((viewed or view_studies(experiment)).values())
     runs = [run for view in views for run in view.finished]
     if not runs:
-        raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
+        raise nothing_to_report(experiment)
     documents = experiment.documents_of([view.name for view in views if view.finished])
     plotly = get_plotlyjs()
     room = Room(MAX_BYTES - RESERVED - len(plotly.encode()))

@@ -5,14 +5,13 @@ from functools import cache, partial
 
 import jinja2
 
-from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, copy
 from gradscape.base.paths import REPORT, TEMPLATES, locate
 from gradscape.config.experiment import Experiment
 from gradscape.figures.fonts import draw_word
 from gradscape.report import prose as words
 from gradscape.report.colophon import colophon, revisions
-from gradscape.report.document import StudyView, view_studies
+from gradscape.report.document import StudyView, nothing_to_report, view_studies
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.latex import refuse_linked
 from gradscape.spec.labels import model_label
@@ -111,7 +110,7 @@ def write_tex(
     studies = {study.name: views[study.name] for study in chosen}
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:
-        raise GradscapeError(f"{results}/runs: no finished run, so nothing to report")
+        raise nothing_to_report(experiment, document)
     commits = revisions(runs)
     course = experiment.courses.get(document, {})
     text = environment.get_template("main.tex.j2").render(
