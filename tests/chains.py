@@ -229,11 +229,11 @@ def kills(chance: random.Random, folder: Path) -> None:
     compare(place, whole)
 
 
-def hit(chance: random.Random, process: int) -> int:
-    """A signal, to one process or to all of its group."""
+def hit(chance: random.Random, process: int, group: float = 0.5) -> int:
+    """A signal, to one process or, with this probability, to all of its group."""
     number = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     with suppress(ProcessLookupError):  # it may have no group of its own yet
-        (os.killpg if chance.random() < 0.5 else os.kill)(process, number)
+        (os.killpg if chance.random() < group else os.kill)(process, number)
     return number
 
 

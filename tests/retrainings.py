@@ -123,9 +123,6 @@ def change_network(chance: random.Random, place: Path) -> list[str]:
     edits += [NETWORK.replace("classes))", "classes)"), NETWORK.replace("nn.", "mm.")]
     edits += [NETWORK.replace("mine", "yours"), "import nothing_of_this_name\n" + NETWORK]
     edits += ["", NETWORK.replace("return ", ""), NETWORK + "raise SystemExit(0)\n"]
-    edits.append(
-        NETWORK.replace("nn.Sequential(", "nn.Sequential(*[nn.Identity()] * 10**9, ")
-    )
     contents = [edit.encode() for edit in edits] + [spoil(chance, NETWORK.encode())]
     (place / "mine.py").write_bytes(chance.choice(contents))
     return []
@@ -170,7 +167,7 @@ def retrain(chance: random.Random, folder: Path) -> None:
         changed = change(chance, place)
         if fate == "disk":
             fill(place, chance.uniform(0, 1.2) * bytes_of(whole / RUN))
-        if chance.random() < 0.1:
+        if through_snakemake := chance.random() < 0.1:
             process, seconds = snakemake(place, target="runs").pid, 15
         else:
             most = memory(chance) if fate == "memory" else resource.RLIM_INFINITY
@@ -178,7 +175,7 @@ def retrain(chance: random.Random, folder: Path) -> None:
         stopped = fate == "kill" or str(ENDLESS) in changed
         if stopped:
             time.sleep(chance.uniform(0, 1.2) * seconds)
-            hit(chance, process)
+            hit(chance, process, group=1 if through_snakemake else 0.5)  # as Ctrl-C does
         end(process)
         kill_group(process)
         check_results(place, before)
