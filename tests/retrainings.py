@@ -176,24 +176,27 @@ def retrain(chance: random.Random, folder: Path) -> None:
         if stopped:
             time.sleep(chance.uniform(0, 1.2) * seconds)
             hit(chance, process, group=1 if through_snakemake else 0.5)  # as Ctrl-C does
-        end(process)
+        code = end(process)
         kill_group(process)
         check_results(place, before)
-        own = change is change_network or any(
-            word.startswith("loss.py") for word in changed
-        )
+        own = change is change_network or "loss.py" in "".join(changed)
         text = log_of(place) if own else said(place)
-        (place / "ballast").unlink(missing_ok=True)
-        (place / DATA).mkdir(
-            parents=True, exist_ok=True
-        )  # Snakemake may have begun it anew
-        for name in INPUTS:
-            shutil.copy(whole / name, place / name)
-        (folder / "said").unlink(missing_ok=True)
+        if not (own or stopped or through_snakemake):
+            check_end("train", code, text)
+        undo(place, whole)
         succeed(place, words)
         check_results(place, before)
         if not is_whole(place / RUN, whole / RUN):
             raise Lost(f"{RUN}: other bytes, after {text[-500:]}")
+
+
+def undo(place: Path, whole: Path) -> None:
+    """Make the inputs those of before, with room on the disk and nothing said."""
+    for path in (place / "ballast", place.parent / "said"):
+        path.unlink(missing_ok=True)
+    (place / DATA).mkdir(parents=True, exist_ok=True)  # Snakemake may have made it anew
+    for name in INPUTS:
+        shutil.copy(whole / name, place / name)
 
 
 def bytes_of(folder: Path) -> int:

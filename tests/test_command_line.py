@@ -76,11 +76,12 @@ def test_a_reader_that_leaves_early_ends_a_command_without_a_word(words):
         assert left.wait() in (0, 128 + signal.SIGPIPE) and left.stderr.read() == b""
 
 
+@pytest.mark.parametrize("words", ["completion bash", "--help", "train --help"])
 @pytest.mark.parametrize("buffered", ["", "1"])
-def test_output_that_cannot_be_written_is_one_sentence(buffered):
+def test_output_that_cannot_be_written_is_one_sentence(buffered, words):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            ["gradscape", "completion", "bash"],
+            ["gradscape", *words.split()],
             env=os.environ | {"PYTHONUNBUFFERED": buffered},
             stdout=full,
             stderr=subprocess.PIPE,

@@ -14,6 +14,7 @@ from gradscape.base.files import seal
 from gradscape.claims.tables import for_spreadsheets, write_table
 from gradscape.runs.record import Damaged, read, write
 from gradscape.runs.run import FinishedRun
+from gradscape.spec.quantity import DIVERGED, Quantity
 
 
 def resealed(run, **settings):
@@ -61,6 +62,11 @@ def test_an_array_that_declares_terabytes_is_refused_unread(file, tmp_path):
     write(run.path / "run.json", read(run.path / "run.json"))
     with pytest.raises(Damaged, match=rf"{file}: damaged .* of which a part is missing"):
         FinishedRun(run.path).check()
+
+
+@pytest.mark.parametrize("values", [[1e308], [1e308, -1e308]], ids=["mean", "spread"])
+def test_an_accuracy_too_large_for_a_percentage_is_printed_as_no_number(values):
+    assert Quantity.of(values, "accuracy").latex(unit=True) == DIVERGED
 
 
 def test_no_name_is_a_formula_to_a_spreadsheet(tmp_path):

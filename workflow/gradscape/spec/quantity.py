@@ -100,12 +100,13 @@ class Quantity:
 
     def written(self, notation: Notation, unit: bool = False) -> str:
         """`unit`: an accuracy with its percent sign, as in a sentence."""
-        if not math.isfinite(self.value):
+        shown = [self.value]
+        if self.spread is not None and self._is_shown(self.spread):
+            shown.append(self.spread)
+        if not all(math.isfinite(100 * number) for number in shown):  # in percent, too
             return DIVERGED
         after = notation.percent if unit and self.style == "accuracy" else ""
-        parts = [self._digits(self.value)]
-        if self.spread is not None and self._is_shown(self.spread):
-            parts.append(self._digits(self.spread, of_spread=True))
+        parts = [self._digits(number, of_spread=n > 0) for n, number in enumerate(shown)]
         return notation.plus_minus.join(write(part, notation) + after for part in parts)
 
     def _is_shown(self, spread: float) -> bool:
