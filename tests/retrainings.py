@@ -172,8 +172,7 @@ def retrain(chance: random.Random, folder: Path) -> None:
         else:
             most = memory(chance) if fate == "memory" else resource.RLIM_INFINITY
             process = start(place, [*words, *changed], most)
-        stopped = fate == "kill" or str(ENDLESS) in changed
-        if stopped:
+        if stopped := fate == "kill" or str(ENDLESS) in changed:
             time.sleep(chance.uniform(0, 1.2) * seconds)
             hit(chance, process, group=1 if through_snakemake else 0.5)  # as Ctrl-C does
         code = end(process)
@@ -237,19 +236,17 @@ def power(chance: random.Random, folder: Path) -> None:
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     files = [path.relative_to(results).parts for path in torn]
     runs = {Path(*parts[:3]) for parts in files if parts[0] == "runs" and len(parts) == 4}
-    by_snakemake = chance.random() < 0.1
-    if by_snakemake:
-        if snakemake(place, target="runs").wait():
-            raise Lost(f"{torn}: {said(place)}")
-    else:
-        with inside(place), redirect_stderr(io.StringIO()) as told:
+    with inside(place), redirect_stderr(io.StringIO()) as told:
+        if chance.random() >= 0.1:
             bring_in_line(Experiment.from_file("config.json"))
-        commands = [[name, "--config", "config.json"] for name in ("claims", "tex", "page")]
-        commands += [steps[name].words for name in ("probe 0", "probe 1")]  # reads weights
-        for command in commands:
-            check_end(command[0], end(start(place, command)), said(place))
-        words = told.getvalue() + said(place)
+        elif snakemake(place, target="runs").wait():
+            raise Lost(f"{torn}: {said(place)}")
+    commands = [[name, "--config", "config.json"] for name in ("claims", "tex", "page")]
+    commands += [steps[name].words for name in ("probe 0", "probe 1")]  # read weights
+    for command in commands:
+        check_end(command[0], end(start(place, command)), said(place))
+    words = told.getvalue() + log_of(place)
     for run in runs:
-        named = not by_snakemake and str(RESULTS / run) in words
+        named = str(RESULTS / run) in words
         if not named and not is_whole(results / run, whole / RESULTS / run):
             raise Lost(f"{run}: torn, and neither named nor made again: {torn}")

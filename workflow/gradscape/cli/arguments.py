@@ -59,6 +59,10 @@ class Parser(argparse.ArgumentParser):
             hint = suggest(value, map(str, action.choices))
             raise argparse.ArgumentError(action, f"unknown value {value!r}{hint}")
 
+    def _print_message(self, message: str, file=None) -> None:
+        """argparse keeps to itself that help could not be written."""
+        print(message, end="", file=file or sys.stderr, flush=True)
+
     def error(self, message: str) -> NoReturn:
         sys.exit(fail(f"{message}; see `{self.prog} --help`"))
 

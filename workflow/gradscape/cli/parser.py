@@ -56,10 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     with interruptible(), unread_output(), one_sentence():
         words = sys.argv[1:] if argv is None else argv
         top = parser(next(iter(words), None))  # what is not called costs no start
-        try:
-            given = vars(top.parse_args(words))
-        finally:
-            print(end="", flush=True)  # what --help prints before it exits
+        given = vars(top.parse_args(words))
         name = given.pop("command")
         if name is None:
             top.print_help()
