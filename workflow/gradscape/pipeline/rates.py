@@ -96,7 +96,8 @@ def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> M
 
 def known_folders(experiment: Experiment) -> list[Path]:
     """The configuration's own results and the published ones."""
-    return [experiment.results.root, *PUBLISHED.glob("*")]
+    published = sorted(config.parent for config in PUBLISHED.glob("*/config.json"))
+    return [experiment.results.root, *published]
 
 
 def known_kind(experiment: Experiment, word: str) -> str:
