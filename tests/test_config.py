@@ -466,3 +466,9 @@ def test_a_figure_of_runs_that_are_partly_cut_away_is_drawn_of_the_rest():
     }
     figure = Experiment(config).figure("tiny", "both")
     assert figure.where == {"model": ["vgg08", "vgg38"]}
+
+
+def test_the_demo_is_minutes_of_work_and_downloads_nothing():
+    runs = Experiment.from_file(ROOT / "config" / "demo.yaml").runs
+    assert {run.settings.dataset for run in runs} == {"generated10", "generated10-small"}
+    assert len(runs) == 13
