@@ -461,7 +461,7 @@ def test_a_verdict_is_a_file_that_anyone_reads(two_networks):
 
 def test_documents_decide_nothing_and_take_no_verdict_of_another_time(two_networks):
     study, results = two_networks.studies["s"], two_networks.results
-    with pytest.raises(GradscapeError, match=r"claims/s.json: missing; `gradscape claims`"):
+    with pytest.raises(GradscapeError, match=r"claims/s.json: missing; `gradscape claims "):
         write_tex(two_networks)
     decide_studies(two_networks)
     write_tex(two_networks)
