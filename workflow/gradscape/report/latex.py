@@ -90,10 +90,10 @@ def working_folder() -> tempfile.TemporaryDirectory:
         ) from None
 
 
-def latexmk(folder: Path, source: Path) -> tuple[int, str]:
+def latexmk(folder: Path, source: Path, *options: str) -> tuple[int, str]:
     """Have LaTeX run as often as it must: the exit status, and what is said."""
     process = subprocess.Popen(
-        [*LATEXMK, source.name],
+        [*LATEXMK, *options, source.name],
         cwd=folder,
         env=environment(folder),
         stdin=subprocess.DEVNULL,
@@ -119,8 +119,10 @@ def latexmk(folder: Path, source: Path) -> tuple[int, str]:
 
 def run_latex(folder: Path, source: Path, strict: bool) -> None:
     status, said = latexmk(folder, source)
-    if status == 0:  # once more: it overlooks what two quick passes change within a second
-        status, said = latexmk(folder, source)
+    if (
+        status == 0
+    ):  # it overlooks what two quick passes change within a second, so: once more
+        status, said = latexmk(folder, source, "-g")
     if status != 0:
         if shutil.disk_usage(folder).free < LITTLE:
             raise GradscapeError(
