@@ -10,7 +10,9 @@ from gradscape.base import files
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, folder_lock
 from gradscape.base.paths import RECORD, SEALED
+from gradscape.runs.existing import place_to_train
 from gradscape.runs.publish import copy_run
+from gradscape.spec.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -129,3 +131,14 @@ def test_what_is_published_is_the_runs_own_and_appears_at_once(tmp_path):
     copy_run(run, out)
     assert not (out / "probes" / "signal.csv").exists()
     assert not list(out.parent.glob(".*"))
+
+
+@pytest.mark.parametrize("record", ["", "{", '{"study": "of an older version"}'])
+def test_a_run_whose_record_cannot_be_read_stands_too(record, tmp_path):
+    """Its tables and weights may be sound, and the record another version's."""
+    run = write_run(tmp_path, "vgg08").path
+    settings = Settings("vgg08", "cifar100")
+    (run / RECORD).write_text(record)
+    place = place_to_train(run, settings, "checksum", "code", update=True)
+    assert place == run.with_name(f".{run.name}.new")
+    assert place_to_train(tmp_path / "none", settings, "checksum") == tmp_path / "none"

@@ -26,10 +26,14 @@ def place_to_train(
     code. A run of other settings, images or code is replaced with `update`, any with
     `overwrite`; a damaged one always. Raises `GradscapeError` for one that may not be.
     """
+    beside = out.with_name(f".{out.name}.new")
     try:
         record = read(out / RECORD)
-    except Damaged:
-        return out
+    except Damaged as error:
+        if not (out / RECORD).exists():
+            return out
+        say(f"{error}; what else is there stands until the new run is whole")
+        return beside
     changed = damage = ""
     if other := differences(record.settings, asdict(settings)):
         changed = other
@@ -42,7 +46,7 @@ def place_to_train(
     if overwrite or damage or (changed and update):
         reason = damage or changed or "--overwrite"
         say(f"{out}: holds a finished run ({reason}); it stands until the new one is whole")
-        return out.with_name(f".{out.name}.new")
+        return beside
     if changed:
         raise GradscapeError(
             f"{out}: holds a finished run ({changed}); name another folder with --out, or "
