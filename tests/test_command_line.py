@@ -14,7 +14,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 import conftest
 import gradscape
-from conftest import ROOT, SMALL, TINY, same, succeed
+from conftest import BIN, ROOT, SMALL, TINY, same, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.cli import commands
 from gradscape.cli import parser as cli
@@ -70,7 +70,7 @@ def test_a_shell_completes_commands_options_and_names(capsys):
 @pytest.mark.parametrize("words", ["models", "train --help", "runs --config CONFIG"])
 def test_a_reader_that_leaves_early_ends_a_command_without_a_word(words):
     config = str(ROOT / "config/config.yaml")
-    command = ["gradscape", *words.replace("CONFIG", config).split()]
+    command = [BIN / "gradscape", *words.replace("CONFIG", config).split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as left:
         left.stdout.close()
         assert left.wait() in (0, 128 + signal.SIGPIPE) and left.stderr.read() == b""
@@ -81,7 +81,7 @@ def test_a_reader_that_leaves_early_ends_a_command_without_a_word(words):
 def test_output_that_cannot_be_written_is_one_sentence(buffered, words):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            ["gradscape", *words.split()],
+            [BIN / "gradscape", *words.split()],
             env=os.environ | {"PYTHONUNBUFFERED": buffered},
             stdout=full,
             stderr=subprocess.PIPE,
