@@ -18,8 +18,7 @@ from gradscape.report.document import StudyView
 from gradscape.report.escape import escape
 from gradscape.report.literature import compare, read_published
 from gradscape.runs.record import Revision
-from gradscape.runs.run import FinishedRun, best_setting
-from gradscape.runs.table import results_table
+from gradscape.runs.run import FinishedRun, best_setting, results_table
 from gradscape.spec.labels import model_label, variant_label
 from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.study import Figure

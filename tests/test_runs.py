@@ -4,16 +4,16 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from functools import lru_cache
 
-import numpy as np
 import pytest
 
 from conftest import ROOT, reseal, write_run
 from gradscape.base.paths import RECORD
 from gradscape.config.experiment import Experiment
 from gradscape.report import build
-from gradscape.runs import record
-from gradscape.runs.cache import Cache
+from gradscape.runs import record, tables
+from gradscape.runs import run as run_module
 from gradscape.runs.run import FinishedRun
 
 
@@ -39,23 +39,21 @@ def test_a_report_opens_each_run_once_and_hashes_no_file_twice(name, tmp_path, m
     assert len(hashed) > 3 * len(runs) and {*hashed.values()} == {1}
 
 
-def test_what_was_used_longest_ago_is_read_again(tmp_path):
-    cache, reads = Cache(2_000), Counter()
-
-    def get(key):
-        def read():
-            reads[key] += 1
-            return {"loss": np.zeros(100)}  # 800 bytes
-
-        return cache.get(key, read)
-
-    for key in "ababcb":
-        get(key)
-    assert reads == {"a": 1, "b": 1, "c": 1} and cache.bytes <= 2_000
-    get("a")
-    assert reads["a"] == 2 and [*cache.kept] == ["b", "a"]
-    get("b")["more"] = np.ones(1)
-    assert [*get("b")] == ["loss"]
+def test_what_was_used_longest_ago_is_read_again(tmp_path, monkeypatch):
+    """And what was not, is not; so that the tables of 20,000 runs need no room at once."""
+    assert run_module.kept.cache_info().maxsize == 2000
+    small = lru_cache(maxsize=2)(run_module.kept.__wrapped__)
+    monkeypatch.setattr(run_module, "kept", small)
+    reads = Counter()
+    read = tables.read_steps
+    monkeypatch.setattr(tables, "read_steps", lambda p: reads.update([p]) or read(p))
+    runs = [write_run(tmp_path, "vgg08", seed=seed) for seed in range(3)]
+    for number in (0, 1, 0, 1, 2, 1):
+        assert len(runs[number].steps["loss"]) == 20
+    paths = [run.path / "steps.npz" for run in runs]
+    assert reads == dict.fromkeys(paths, 1)
+    _ = runs[0].steps
+    assert reads[paths[0]] == 2 and reads[paths[1]] == 1
 
 
 def test_a_migrated_run_says_so_and_what_was_never_recorded_is_null(tmp_path):

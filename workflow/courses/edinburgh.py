@@ -14,8 +14,7 @@ import jinja2
 from gradscape.base.paths import COURSES
 from gradscape.cli.submission import Files, HandIn, below
 from gradscape.report.template import MARKS
-from gradscape.runs.run import FinishedRun, best_setting
-from gradscape.runs.table import results_table
+from gradscape.runs.run import FinishedRun, best_setting, results_table
 from gradscape.spec.labels import model_label
 from gradscape.spec.quantity import Quantity, rate
 

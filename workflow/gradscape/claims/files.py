@@ -28,10 +28,9 @@ from gradscape.runs.run import (
     FinishedRun,
     by_setting,
     finished_runs,
-    measures_of,
     opened,
     recorded,
-    stamp,
+    stamped,
 )
 from gradscape.spec.labels import variant_label
 from gradscape.spec.study import Study
@@ -169,8 +168,7 @@ def decided_runs(study: Study, results: Results, decided: Decided) -> list[Finis
     with reading(path):
         rows = pd.read_csv(path).to_dict("records")
         for name, row in zip(decided.runs, rows, strict=True):
-            folder = results.run(study.name, name)
-            run = opened(folder, stamp(folder), measures_of(study))
+            run = opened(*stamped(study, results, name))
             run.scores = row
             runs.append(run)
     return runs

@@ -9,8 +9,7 @@ import pandas as pd
 from gradscape.base.files import atomic_write
 from gradscape.base.paths import Results
 from gradscape.claims.smoothness import MEASURES, Band, definition, proxy, width
-from gradscape.runs.run import FinishedRun
-from gradscape.runs.table import results_table
+from gradscape.runs.run import FinishedRun, results_table
 from gradscape.spec.registry import find
 from gradscape.spec.study import Study
 

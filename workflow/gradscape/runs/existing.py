@@ -34,14 +34,12 @@ def place_to_train(
             return out
         say(f"{error}; what else is there stands until the new run is whole")
         return beside
-    changed = damage = ""
-    if other := differences(record.settings, asdict(settings)):
-        changed = other
-    elif record.data.sha256 != checksum:
+    changed, damage = differences(record.settings, asdict(settings)), ""
+    if not changed and record.data.sha256 != checksum:
         changed = "its images are others"
-    elif update and code and trained_with(out, code) != code:
+    elif not changed and update and code and trained_with(out, code) != code:
         changed = "its code has changed"
-    else:
+    elif not changed:
         damage = damaged(out, record)
     if overwrite or damage or (changed and update):
         reason = damage or changed or "--overwrite"
@@ -57,20 +55,20 @@ def place_to_train(
 
 def damaged(out: Path, record: RunRecord) -> str:
     """Which file of a finished run is not as its record says; empty if all are."""
-    digests = record.sha256
     for name in RUN_FILES:
         try:
             whole = plain_file(out / name).stat().st_size > 0
         except GradscapeError:
             whole = False
-        if not whole or (name in digests and sha256(out / name) != digests[name]):
+        sealed = record.sha256.get(name)
+        if not whole or (sealed and sha256(out / name) != sealed):
             return f"{name} is damaged"
     return ""
 
 
 def trained_with(out: Path, code: str) -> str:
-    """The digest of the code that a finished run was trained with. One from before it was
-    kept is taken to be of today's."""
+    """The digest of the code that a finished run was trained with; from before it was kept,
+    that of today's."""
     try:
         return plain_file(out / CODE).read_text("utf-8").strip()
     except GradscapeError:

@@ -6,18 +6,12 @@ import pandas as pd
 
 from gradscape.base.errors import GradscapeError
 from gradscape.runs.record import sound_runs
-from gradscape.runs.run import FinishedRun
-from gradscape.runs.table import results_table
+from gradscape.runs.run import FinishedRun, results_table
 from gradscape.spec.study import matches
 
 
 class Runs(list[FinishedRun]):
-    """Finished runs, by study and name.
-
-    Of each: `metrics`, a row an epoch; `gradients`, the mean absolute gradient, a row an
-    epoch and a column a layer; `steps`, what was kept of every step; `probe("hessian")`;
-    `predictions`; `settings` and `record`.
-    """
+    """Finished runs, by study and name; `FinishedRun` says what each of them holds."""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -29,15 +23,12 @@ class Runs(list[FinishedRun]):
 
         Raises `GradscapeError` for a name that no run has.
         """
+        traits = [run.traits | {"study": run.record.study} for run in self]
         for name in wanted:
-            if any(name not in {"study", *run.traits} for run in self):
+            if any(name not in known for known in traits):
                 raise GradscapeError(f"runs have no {name!r}")
-        chosen = (run for run in self if matches(of(run), wanted))
-        return Runs(chosen)
-
-
-def of(run: FinishedRun) -> dict:
-    return run.traits | {"study": run.record.study}
+        pairs = zip(self, traits, strict=True)
+        return Runs(run for run, known in pairs if matches(known, wanted))
 
 
 def load(folder: str | Path) -> Runs:

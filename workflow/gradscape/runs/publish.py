@@ -4,13 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from gradscape.base.files import (
-    atomic_write,
-    copy,
-    plain_file,
-    refuse_linked_results,
-    replace_folder,
-)
+from gradscape.base import files
 from gradscape.base.paths import PROBES, RECORD, SEALED, Results
 from gradscape.config.experiment import Experiment
 
@@ -18,13 +12,13 @@ from gradscape.config.experiment import Experiment
 def publish(experiment: Experiment, out: Results) -> int:
     """Copy the tables of the finished runs to `out`, and the configuration.
 
-    `gradscape report --config OUT/config.json --results OUT` writes the report from them.
-    Returns how many of the configuration's runs are in `out`. Raises `GradscapeError` for a
-    table or folder that is a link: it could lead to anything, and this is published.
+    `gradscape report --results OUT` writes the report from them. Returns how many of the
+    configuration's runs are in `out`. Raises `GradscapeError` for a table or folder that is
+    a link: it could lead to anything, and this is published.
     """
     for run in experiment.runs:
         copy_run(experiment.directory(run), out.run(run.study, run.name))
-    with atomic_write(out.config) as partial:
+    with files.atomic_write(out.config) as partial:
         partial.write_text(json.dumps(experiment.config) + "\n", "utf-8")
     return sum(out.record(run.study, run.name).exists() for run in experiment.runs)
 
@@ -37,14 +31,13 @@ def copy_run(source: Path, target: Path) -> None:
     if not (source / RECORD).exists():
         return
     names = [name for name in (*SEALED, RECORD) if (source / name).exists()]
-    probes = (source / PROBES).glob("[!.]*.csv")
-    names += [f"{PROBES}/{path.name}" for path in sorted(probes)]
+    names += [f"{PROBES}/{path.name}" for path in (source / PROBES).glob("[!.]*.csv")]
     beside = target.with_name(f".{target.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     for name in names:
-        refuse_linked_results(source / name)
-        copy(plain_file(source / name), beside / name)
+        files.refuse_linked_results(source / name)
+        files.copy(files.plain_file(source / name), beside / name)
     if target.exists():
-        replace_folder(beside, target)
+        files.replace_folder(beside, target)
     else:
         beside.rename(target)

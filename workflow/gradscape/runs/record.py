@@ -5,12 +5,12 @@ lines. A disk may have torn it, and somebody else may have sent it: whatever is 
 of the wrong kind ends in a `Damaged` that names the file and the field.
 """
 
-import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
@@ -130,7 +130,7 @@ def read(path: Path) -> RunRecord:
         check_choices(record)
         if content.get(SEAL) != seal(content):
             raise ValueError(CHANGED)
-        return dataclasses.replace(record, settings=DEFAULTS | record.settings)
+        return replace(record, settings=DEFAULTS | record.settings)
 
 
 def write(path: Path, record: RunRecord) -> None:
@@ -144,8 +144,8 @@ def write(path: Path, record: RunRecord) -> None:
 
 
 def sound_runs(folder: Path, reader: Callable[[Path], Any]) -> Iterator[Any]:
-    """Each finished run below a results folder, as `reader` reads it from the path of its
-    record; damaged ones are named and left out."""
+    """Each finished run below a results folder, as `reader` reads it from its record's
+    path; damaged ones are named and left out."""
     for path in sorted(folder.glob(f"runs/*/*/{RECORD}")):
         try:
             yield reader(path)
@@ -156,11 +156,11 @@ def sound_runs(folder: Path, reader: Callable[[Path], Any]) -> Iterator[Any]:
 def decoded(kind: type, content: Any, within: str = "") -> Any:
     """A dataclass from JSON; raises `ValueError` for a field that is missing or wrong."""
     values = {}
-    for known in dataclasses.fields(kind):
+    for known in fields(kind):
         at = within + known.name
         if isinstance(content, dict) and known.name in content:
             value = content[known.name]
-            if dataclasses.is_dataclass(known.type):
+            if is_dataclass(known.type):
                 value = decoded(known.type, value, f"{at}.")
             else:
                 check_kind(at, value, get_args(known.type) or (known.type,))
@@ -192,11 +192,7 @@ def check_kind(at: str, value: Any, kinds: tuple[type, ...]) -> None:
         right &= at not in POSITIVE or value > 0
     else:
         right = isinstance(value, kinds)
-        right &= not isinstance(value, str) or is_printable_text(value)
+        if isinstance(value, str):  # half a surrogate pair is no letter of any report
+            right &= len(value) <= MAX_TEXT and not re.search("[\ud800-\udfff]", value)
     if not right:
         raise ValueError(f"{at} is {str(value)[:60]!r}")
-
-
-def is_printable_text(value: str) -> bool:
-    """Can every report print it? Half a surrogate pair is no letter of any."""
-    return len(value) <= MAX_TEXT and not any("\ud800" <= c <= "\udfff" for c in value)

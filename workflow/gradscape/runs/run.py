@@ -1,7 +1,7 @@
 """Finished runs, read back from their directories: what figures and tables start from."""
 
-from collections.abc import Callable
-from functools import cache, cached_property, partial
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from gradscape.base.files import say, sha256
 from gradscape.base.paths import PROBES, RECORD, Results, probe_file
 from gradscape.runs import record as stored
 from gradscape.runs import tables
-from gradscape.runs.cache import Cache
 from gradscape.spec.labels import model_label, printed_variant
 from gradscape.spec.quantity import rate
 from gradscape.spec.settings import SETTINGS, Settings
 from gradscape.spec.study import Run, Study, traits, varied_label
 
-CACHE = Cache(2**28)  # bytes of tables and arrays, of all runs together
+Setting = tuple[str, float, str]  # model, learning rate, variant
+RECORDED = ("parameters", "flops", "diverged", "seconds_training", "images_per_second")
+FINAL = ("train_loss", "train_accuracy", "val_accuracy")
 
 
 class FinishedRun:
@@ -41,6 +42,8 @@ class FinishedRun:
         self.model: str = self.settings["model"]
         self.learning_rate: float = self.settings["learning_rate"]
         self.seed: int = self.settings["seed"]
+        self.diverged: int | None = self.record.diverged  # an epoch
+        self.variant = varied_label(self.varied)
         self.sound: set[str] = set()  # the tables that have been hashed
 
     def __repr__(self) -> str:
@@ -50,11 +53,6 @@ class FinishedRun:
     def synthetic(self) -> bool:
         """Were its images drawn by this program?"""
         return self.record.data.source == "generated"
-
-    @property
-    def variant(self) -> str:
-        """The settings that the study varies besides model, rate and seed, as one text."""
-        return varied_label(self.varied)
 
     @property
     def traits(self) -> dict:
@@ -67,11 +65,6 @@ class FinishedRun:
         return ", ".join(filter(None, [*words, printed_variant(self.variant)]))
 
     @property
-    def diverged(self) -> int | None:
-        """The epoch in which the run diverged, if it did."""
-        return self.record.diverged
-
-    @property
     def chance_loss(self) -> float:
         """Cross entropy of a uniform guess, ln(classes)."""
         return float(np.log(self.record.data.classes))
@@ -79,13 +72,13 @@ class FinishedRun:
     @property
     def metrics(self) -> pd.DataFrame:
         """A row an epoch; accuracies as fractions."""
-        return self.read("metrics.csv", partial(tables.read_table, numbers=tables.METRICS))
+        return self.read("metrics.csv", tables.read_table, tables.METRICS)
 
     @property
     def tests(self) -> pd.DataFrame:
         """Loss and accuracy on the test images: of the epoch that validated best, and of
         the last if that is another."""
-        return self.read("test.csv", partial(tables.read_table, numbers=tables.TEST))
+        return self.read("test.csv", tables.read_table, tables.TEST)
 
     @property
     def test(self) -> pd.Series:
@@ -107,23 +100,17 @@ class FinishedRun:
 
     @cached_property
     def scores(self) -> dict[str, float | None]:
-        """The numbers of its row in the table of results: see `results_table`."""
+        """The numbers of its row in `results_table`."""
         metrics, best, test, record = self.metrics, self.best, self.test, self.record
         last = metrics.iloc[-1]
         return {
-            "parameters": record.parameters,
-            "flops": record.flops,
             "epochs": len(metrics),
             "best_epoch": int(best["epoch"]),
+            **{name: getattr(record, name) for name in RECORDED},
             **{name: best[name] for name in tables.METRICS[1:]},
             **{name: test[name] for name in tables.TEST[1:]},
-            "final_train_loss": last["train_loss"],
-            "final_train_accuracy": last["train_accuracy"],
-            "final_val_accuracy": last["val_accuracy"],
+            **{f"final_{name}": last[name] for name in FINAL},
             "final_test_accuracy": self.last_test["test_accuracy"],
-            "diverged": record.diverged,
-            "seconds_training": record.seconds_training,
-            "images_per_second": record.images_per_second,
         }
 
     @property
@@ -142,10 +129,8 @@ class FinishedRun:
 
     @property
     def gradients(self) -> pd.DataFrame:
-        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth.
-
-        Not a number where a run ended before any was recorded.
-        """
+        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth; not a
+        number where a run ended before any was recorded."""
         return self.read("gradients.npz", tables.read_gradients)
 
     @property
@@ -155,9 +140,7 @@ class FinishedRun:
         if "predictions.npz" not in self.record.sha256:
             return None
         classes = self.record.data.classes
-        return self.read(
-            "predictions.npz", partial(tables.read_predictions, classes=classes)
-        )
+        return self.read("predictions.npz", tables.read_predictions, classes)
 
     @property
     def correct(self) -> np.ndarray | None:
@@ -173,19 +156,18 @@ class FinishedRun:
         """A probe's table, or None if the run was not probed."""
         if not self.is_probed(name):
             return None
-        path, measure = probe_file(self.path, name), self.measures.get(name, name)
-        return CACHE.get((self, path), lambda: tables.read_probe(path, measure))
+        measure = self.measures.get(name, name)
+        return kept(self, probe_file(self.path, name), tables.read_probe, measure)
 
-    def read(self, name: str, reader: Callable[[Path], Any]) -> Any:
-        """One of its tables, if its bytes are those that were sealed. The file is hashed
-        once; what is read of it is kept while there is room."""
+    def read(self, name: str, reader: Callable, *given: object) -> Any:
+        """One of its tables, if its bytes are those that were sealed; hashed once."""
         path = self.path / name
         if name not in self.sound:
             with stored.reading(path):
                 if sha256(path) != self.record.sha256.get(name):
                     raise ValueError(stored.CHANGED)
             self.sound.add(name)
-        return CACHE.get((self, name), lambda: reader(path))
+        return kept(self, path, reader, *given)
 
     def rerun(self, **changes) -> Run:
         """This training once more, but for these settings."""
@@ -203,11 +185,15 @@ class FinishedRun:
             self.probe(file.stem)
 
 
+@lru_cache(maxsize=2000)  # tables, of all runs together: those of 20,000 runs do not fit
+def kept(run: FinishedRun, path: Path, reader: Callable, *given: object) -> Any:
+    return reader(path, *given)
+
+
 def finished_runs(study: Study, results: Results) -> list[FinishedRun]:
     """The study's runs that have come to their end, in the order of its grid, without the
     damaged ones, each of which is said once."""
-    folders = [results.run(study.name, name) for name in recorded(study, results)]
-    runs = (sound(folder, stamp(folder), measures_of(study)) for folder in folders)
+    runs = (sound(*stamped(study, results, name)) for name in recorded(study, results))
     return [run for run in runs if run is not None]
 
 
@@ -217,28 +203,22 @@ def recorded(study: Study, results: Results) -> list[str]:
     return [name for name in names if results.record(study.name, name).exists()]
 
 
-def measures_of(study: Study) -> tuple[tuple[str, str], ...]:
-    return tuple((probe.name, probe.measure) for probe in study.probes.values())
-
-
-def stamp(folder: Path) -> tuple:
-    """Changes with the files of a run."""
+def stamped(study: Study, results: Results, name: str) -> tuple[Path, tuple, tuple]:
+    """A run's folder, what changes with its files, and its probes with their functions."""
+    folder = results.run(study.name, name)
     stats = [path.stat() for path in sorted(folder.rglob("[!.]*")) if path.exists()]
-    return tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
+    stamp = tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
+    return folder, stamp, tuple((p.name, p.measure) for p in study.probes.values())
 
 
 @cache
-def opened(
-    folder: Path, stamp: tuple, measures: tuple[tuple[str, str], ...]
-) -> FinishedRun:
+def opened(folder: Path, stamp: tuple, measures: tuple) -> FinishedRun:
     """A run, opened once a process; of its files only the record is read."""
     return FinishedRun(folder, dict(measures))
 
 
 @cache
-def sound(
-    folder: Path, stamp: tuple, measures: tuple[tuple[str, str], ...]
-) -> FinishedRun | None:
+def sound(folder: Path, stamp: tuple, measures: tuple) -> FinishedRun | None:
     """A run, checked once a process; None, and a sentence, if it is damaged."""
     try:
         run = opened(folder, stamp, measures)
@@ -249,18 +229,15 @@ def sound(
     return run
 
 
-def by_setting(
-    runs: list[FinishedRun],
-) -> dict[tuple[str, float, str], list[FinishedRun]]:
+def by_setting(runs: Iterable[FinishedRun]) -> dict[Setting, list[FinishedRun]]:
     """Runs that differ in nothing but the seed, by (model, learning rate, variant).
 
     Models and variants in the order of the runs, rates ascending.
     """
-    places: dict[tuple[str, str], int] = {}
-    groups: dict[tuple[str, float, str], list[FinishedRun]] = {}
+    groups: dict[Setting, list[FinishedRun]] = {}
     for run in runs:
-        places.setdefault((run.model, run.variant), len(places))
         groups.setdefault((run.model, run.learning_rate, run.variant), []).append(run)
+    places = {kind: n for n, kind in enumerate(dict.fromkeys(s[::2] for s in groups))}
     order = sorted(groups, key=lambda setting: (places[setting[::2]], setting[1]))
     return {setting: groups[setting] for setting in order}
 
@@ -270,10 +247,33 @@ def scores(runs: list[FinishedRun], name: str) -> list:
     return [run.scores[name] for run in runs]
 
 
+COLUMNS = ["study", "run", "model", "learning_rate", "variant", "seed", "parameters"]
+COLUMNS += ["flops", "epochs", "best_epoch", "train_loss", "train_accuracy", "val_loss"]
+COLUMNS += ["val_accuracy", "test_loss", "test_accuracy", "final_train_loss"]
+COLUMNS += ["final_train_accuracy", "final_val_accuracy", "final_test_accuracy", "diverged"]
+COLUMNS += ["seconds_training", "images_per_second"]
+COLUMNS += [name for name in SETTINGS if name not in COLUMNS]
+
+
+def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
+    """A row a run: losses and accuracies (as fractions) at the best epoch.
+
+    That is the one with the best validation accuracy; the test columns are its weights'
+    scores on the official test images, the `final_…` columns those of the last epoch.
+    `flops` are one image's forward pass, multiply and add counted as two. `diverged` is the
+    epoch in which the run diverged, if it did. All settings follow; `epochs` is how many
+    were run.
+    """
+    rows = []
+    for run in runs:
+        named = {"study": run.record.study, "run": run.record.run, "variant": run.variant}
+        rows.append(run.settings | run.scores | named)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
 def best_setting(runs: list[FinishedRun]) -> list[FinishedRun]:
     """The runs of the setting with the highest validation accuracy, mean over seeds."""
-    groups = by_setting(runs).values()
-    return max(groups, key=mean_accuracy)
+    return max(by_setting(runs).values(), key=mean_accuracy)
 
 
 def mean_accuracy(runs: list[FinishedRun]) -> float:

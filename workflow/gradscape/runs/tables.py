@@ -6,7 +6,6 @@ and the column; nothing in them is ever run (numpy's pickles are refused).
 
 import zipfile
 from collections.abc import Collection
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,13 @@ from gradscape.base.arrays import header
 from gradscape.runs.record import MAX_BYTES, reading
 from gradscape.spec import registry
 
-METRICS = ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-TEST = ["epoch", "test_loss", "test_accuracy"]
+METRICS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+TEST = ("epoch", "test_loss", "test_accuracy")
 
 
-def read_table(path: Path, numbers: list[str], words: Collection[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: Path, numbers: Collection[str], words: Collection[str] = ()
+) -> pd.DataFrame:
     """A CSV with at least one row, and in it columns of numbers and of words."""
     with reading(path):
         table = pd.read_csv(path)
@@ -29,32 +30,23 @@ def read_table(path: Path, numbers: list[str], words: Collection[str] = ()) -> p
                 raise ValueError(f"the column {column} is missing")
         if table.empty:
             raise ValueError("it has no rows")
-        if "epoch" in numbers and not is_count(table["epoch"]):
-            raise ValueError("the column epoch does not count epochs")
         for column in numbers:
-            if table[column].dtype.kind not in "iuf":
+            if table[column].dtype.kind not in ("iu" if column == "epoch" else "iuf"):
                 raise ValueError(f"the column {column} does not hold numbers alone")
-        return table.astype(dict.fromkeys(words, str)) if words else table
-
-
-def is_count(epochs: pd.Series) -> bool:
-    return epochs.dtype.kind in "iu" and epochs.is_unique and bool((epochs > 0).all())
-
-
-@cache
-def columns_of(probe: str) -> tuple[list[str], list[str]]:
-    """The columns that a probe's file declares as `NUMBERS` and as `WORDS`; none of a probe
-    that is not at hand."""
-    if not registry.is_custom(probe) and probe not in registry.names("probe"):
-        return [], []
-    kinds = (registry.declared("probe", probe, kind, "") for kind in ("NUMBERS", "WORDS"))
-    numbers, words = (names.split() for names in kinds)
-    return numbers, words
+        if "epoch" in numbers and not (
+            table["epoch"].is_unique and min(table["epoch"]) > 0
+        ):
+            raise ValueError("the column epoch does not count epochs")
+        return table.astype(dict.fromkeys(words, str))
 
 
 def read_probe(path: Path, probe: str) -> pd.DataFrame:
-    """A probe's table, with all columns that its file declares."""
-    return read_table(path, *columns_of(probe))
+    """A probe's table, with all columns that its file declares as `NUMBERS` and as `WORDS`;
+    none of a probe that is not at hand."""
+    if not registry.is_custom(probe) and probe not in registry.names("probe"):
+        return read_table(path, ())
+    kinds = (registry.declared("probe", probe, kind, "") for kind in ("NUMBERS", "WORDS"))
+    return read_table(path, *(names.split() for names in kinds))
 
 
 def read_arrays(path: Path, *needed: str) -> dict[str, np.ndarray]:
@@ -74,42 +66,32 @@ def read_arrays(path: Path, *needed: str) -> dict[str, np.ndarray]:
     return arrays
 
 
+def check_array(arrays: dict, name: str, kinds: str, shape: tuple | None = None) -> None:
+    """Raise `ValueError` unless an array is of one of numpy's kinds and of a shape."""
+    array = arrays.get(name, np.array(""))
+    if array.dtype.kind not in kinds or shape not in (None, array.shape):
+        raise ValueError(f"the array {name} is not of the kind or shape that it has to be")
+
+
 def read_steps(path: Path) -> dict[str, np.ndarray]:
     """The arrays that hold a value a step; config/README.md explains the names."""
     arrays = read_arrays(path, "loss", "steps_per_epoch")
     with reading(path):
-        shapes = {name: array.shape for name, array in arrays.items()}
-        if len(shapes["loss"]) != 1 or not arrays["loss"].size:
-            raise ValueError("the array loss does not hold a number a step")
-        if shapes["steps_per_epoch"] != () or not arrays["steps_per_epoch"] >= 1:
-            raise ValueError("steps_per_epoch is no number of steps")
-        check_distances(shapes)
-        for name, array in arrays.items():
-            check_numbers(name, array)
+        steps = (arrays["loss"].size,)
+        shapes = {"loss": steps, "steps_per_epoch": ()}
+        if {"gradient_distance", "weight_distance"} & arrays.keys():
+            shapes |= dict.fromkeys(("gradient_distance", "weight_distance"), steps)
+        if "probed_step" in arrays:
+            probes = arrays["probed_step"].size
+            grid = (probes, arrays["probed_size"].size // max(probes, 1))
+            grids = ("probed_size", "probed_gradient_distance", "probed_loss")
+            shapes |= {"probed_step": (probes,), "probed_gradient_norm": (probes,)}
+            shapes |= dict.fromkeys(grids, grid)
+        for name in arrays | shapes:
+            check_array(arrays, name, "iuf", shapes.get(name))
+        if not all(arrays[name].size for name in shapes) or arrays["steps_per_epoch"] < 1:
+            raise ValueError("no step is in one of the arrays, or in an epoch")
     return arrays
-
-
-def check_numbers(name: str, array: np.ndarray) -> None:
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"the array {name} does not hold numbers")
-
-
-def check_distances(shapes: dict[str, tuple[int, ...]]) -> None:
-    """Do the arrays that belong together have the same lengths?"""
-    wanted = {}
-    if {"gradient_distance", "weight_distance"} & shapes.keys():
-        wanted = dict.fromkeys(("gradient_distance", "weight_distance"), shapes["loss"])
-    if "probed_step" in shapes:
-        probes = shapes["probed_step"]
-        points = shapes.get("probed_size", ())[1:]
-        if len(probes) != 1 or len(points) != 1 or 0 in (*probes, *points):
-            raise ValueError("the array probed_size is missing or empty")
-        wanted["probed_gradient_norm"] = probes
-        grids = ("probed_size", "probed_gradient_distance", "probed_loss")
-        wanted |= dict.fromkeys(grids, (*probes, *points))
-    for name, shape in wanted.items():
-        if shapes.get(name) != shape:
-            raise ValueError(f"the array {name} has not the shape {shape}")
 
 
 def read_predictions(path: Path, classes: int) -> pd.DataFrame:
@@ -119,8 +101,7 @@ def read_predictions(path: Path, classes: int) -> pd.DataFrame:
     arrays = read_arrays(path, *kinds)
     with reading(path):
         for name, kind in kinds.items():
-            if arrays[name].dtype.kind != kind or arrays[name].ndim != 1:
-                raise ValueError(f"the array {name} does not hold an answer an image")
+            check_array(arrays, name, kind, (arrays[name].size,))
         table = pd.DataFrame({name: arrays[name] for name in kinds})
         if table.empty or table["predicted"].max() >= classes:
             raise ValueError(f"the array predicted does not hold {classes} classes")
@@ -128,17 +109,14 @@ def read_predictions(path: Path, classes: int) -> pd.DataFrame:
 
 
 def read_gradients(path: Path) -> pd.DataFrame:
-    """Mean absolute gradient, a row an epoch, a column a weight tensor by depth.
-
-    Not a number where a run ended before any was recorded.
-    """
+    """Mean absolute gradient, a row an epoch, a column a weight tensor by depth; not a
+    number where a run ended before any was recorded."""
     arrays = read_arrays(path, "layer", "mean_absolute_gradient")
     with reading(path):
+        check_array(arrays, "mean_absolute_gradient", "iuf")
         layers = [str(name) for name in arrays["layer"].reshape(-1)]
-        values = arrays["mean_absolute_gradient"]
-        check_numbers("mean_absolute_gradient", values)
         if not layers:
             raise ValueError("the array layer is empty")
-        epochs = values.reshape(-1, len(layers))
+        epochs = arrays["mean_absolute_gradient"].reshape(-1, len(layers))
         none = np.full((1, len(layers)), np.nan)
         return pd.DataFrame(epochs if len(epochs) else none, columns=layers)
