@@ -48,8 +48,7 @@ def default_text(option: Option) -> str:
 
 def tables() -> dict[str, str]:
     datasets = [("`dataset`", "training + test images", "size", "classes")]
-    for name, entry in DATASETS.items():
-        f = entry.facts
+    for name, (_, f) in DATASETS.items():
         size = f"{f.size} × {f.size} × {f.channels}"
         datasets.append((f"`{name}`", f"{f.train:,} + {f.test:,}", size, str(f.classes)))
     probes = [("probe", "measures", "options (default)")]

@@ -193,14 +193,14 @@ def stored_tensors(chance: random.Random, folder: Path) -> None:
     """A small dataset, or weights, with a byte changed: never taken for what they are."""
     import torch
 
-    from gradscape.data.own import read
+    from gradscape.data.datasets import acquire
     from gradscape.data.store import load, save
     from gradscape.models import sealed
     from gradscape.training.record import read_weights
 
     images = np.random.RandomState(0).randint(0, 256, (40, 32, 32, 3), np.uint8)
     np.savez(folder / "shapes.npz", images=images, labels=np.arange(40) % 2)
-    save(read(str(folder / "shapes.npz")), folder / "data")
+    save(acquire(str(folder / "shapes.npz")), folder / "data")
     sealed.save(folder / "model.pt", {"best": {"w": torch.arange(999.0)}})
     path = chance.choice([*(folder / "data").iterdir(), folder / "model.pt"])
     before = path.read_bytes()

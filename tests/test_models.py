@@ -10,7 +10,7 @@ import torch
 
 from conftest import ROOT
 from gradscape.base.errors import GradscapeError
-from gradscape.data.facts import Facts
+from gradscape.data import Facts
 from gradscape.models import build, check_takes, takes
 from gradscape.models.blocks import layer_counts, norm, parameter_count, weights
 from gradscape.models.laws import cosine_map, tailored_slope

@@ -20,12 +20,9 @@ class Failed(Exception):
 
 
 def fetch(url: str, path: Path, kind: str, digits: str) -> None:
-    """Download to `path`, which appears whole or not at all.
-
-    `digits` are the first of the file's hash, of the kind `md5` or `sha256`. Raises
-    `Failed`, also for a server that stalls, trickles or never ends, for which the
-    downloaders of torch would wait.
-    """
+    """Download to `path`, which appears whole or not at all; `digits` are the first of its
+    hash, of the kind `md5` or `sha256`. Raises `Failed`, also for a server that stalls,
+    trickles or never ends, for which torch's downloaders would wait."""
     found, start = hashlib.new(kind), time.monotonic()
     request = Request(url, headers={"User-Agent": "gradscape"})
     with atomic_write(path) as partial, partial.open("wb") as file:

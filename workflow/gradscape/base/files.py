@@ -27,13 +27,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     Creates the folder if it is missing; after an error `path` is as it was before. Of two
     processes that write the same file, one waits. File and folder reach the disk before
-    this returns, so that a power cut leaves the old file or the new one. On a full disk,
-    which numpy and torch report in words of their own, raises the `OSError` of one; raises
-    `GradscapeError` where a results folder leads elsewhere through a link.
+    this returns, so that a power cut leaves the old file or the new one. On a full disk
+    raises the `OSError` of one, whatever numpy or torch call it; raises `GradscapeError`
+    where a results folder leads elsewhere through a link.
     """
     refuse_linked_results(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = unfinished(path)
+    with suppress(FileNotFoundError):
+        status = partial.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            partial.unlink()  # it leads to another file
     try:
         with locked(partial):
             try:
@@ -55,8 +59,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Have the kernel write a file or folder to the disk; some file systems cannot flush a
-    folder, and need not."""
+    """Have the kernel write a file or folder to the disk; some file systems need not, and
+    refuse."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -70,24 +74,6 @@ def flush(path: Path) -> None:
 def unfinished(path: Path) -> Path:
     """What `atomic_write` writes to, and a kill may leave behind."""
     return path.with_name(f".{path.name}")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """A file that only this process writes, however many try; the kernel unlocks it when
-    they end. What a killed one left is written over."""
-    while True:
-        with suppress(FileNotFoundError):
-            status = path.lstat()
-            if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-                path.unlink()  # it leads to another file
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        with os.fdopen(number) as file:
-            with suppress(OSError):  # Lustre mounted without `flock`
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if is_at(file, path):  # and not moved by the process that held it
-                yield
-                return
 
 
 def replace_folder(new: Path, old: Path) -> None:
@@ -113,11 +99,10 @@ def exchanged(one: Path, other: Path) -> bool:
 
 def is_full(error: BaseException, folder: Path) -> bool:
     """Is a full disk the reason? numpy and torch say so in errors of no number."""
+    if getattr(error, "errno", None) is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
     if not isinstance(error, OSError | RuntimeError):
         return False
-    number = getattr(error, "errno", None)
-    if number is not None:
-        return number in (errno.ENOSPC, errno.EDQUOT)
     return "free space" in str(error) or shutil.disk_usage(folder).free < LITTLE
 
 
@@ -126,11 +111,6 @@ def write_record(path: Path, record: dict) -> None:
     with atomic_write(path) as partial:
         text = json.dumps(record | {SEAL: seal(record)}, indent=2)
         partial.write_text(f"{text}\n", "utf-8")
-
-
-def is_as_written(record: dict) -> bool:
-    """Is the seal unbroken? Records from before there were seals have none."""
-    return SEAL not in record or record[SEAL] == seal(record)
 
 
 def seal(record: dict) -> str:
@@ -150,8 +130,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def plain_file(path: Path) -> Path:
-    """The path, if it is a file and no link, pipe or device, which a folder from somebody
-    else may hold."""
+    """The path, if it is a file and no link, pipe or device, as strangers' folders hold."""
     try:
         mode = path.lstat().st_mode
     except OSError as error:
@@ -192,49 +171,54 @@ def refuse_linked_results(path: Path) -> None:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[bool]:
-    """Wait until no other process, on any node, is in a block for the same folder.
-
-    Yields whether it had to wait. The kernel releases the lock when a process ends, however
-    that happens. If the file system has no locks (Lustre mounted without `flock`), a
-    message says so and nothing is locked. The package `filelock` would leave its file
-    behind, and without `flock` takes a file that outlives a killed process for a lock.
-    """
-    path, waited = folder / ".lock", False
+    """Wait until no other process, on any node, is in a block for the same folder; yields
+    whether it had to. The package `filelock` would leave its file behind, and without
+    `flock` takes a file that outlives a killed process for a lock."""
+    path = folder / ".lock"
     refuse_linked_results(path)
     folder.mkdir(parents=True, exist_ok=True)
+    with locked(path, tell=True) as waited:
+        try:
+            yield waited
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, tell: bool = False) -> Iterator[bool]:
+    """Lock a file, which is made if it is missing; yields whether another process held it.
+
+    The kernel unlocks it when a process ends, however that happens. Where the file system
+    has no locks (Lustre mounted without `flock`), nothing is locked. Both may be told.
+    """
+    waited = False
     while True:
         with os.fdopen(open_lock(path)) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if tell and not waited:
+                    say(f"{path.parent}: another process is at work here; waiting for it")
                 waited = True
-                say(f"{folder}: another process is at work here; waiting for it")
                 fcntl.flock(file, fcntl.LOCK_EX)
             except OSError as error:
-                say(
-                    f"{folder}: not locked ({error.strerror}): start no second process here"
-                )
-                yield False
+                if tell:
+                    why = f"not locked ({error.strerror}): start no second process here"
+                    say(f"{path.parent}: {why}")
+            if is_at(file, path):  # and not moved by the process that held it
+                yield waited
                 return
-            if is_at(file, path):  # and not removed by the process that held it
-                try:
-                    yield waited
-                finally:
-                    path.unlink(missing_ok=True)
-                return
-
-
-# A lock follows no link, empties no file and waits at no pipe.
-LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def open_lock(path: Path) -> int:
-    """Open a file to lock; it is made if it is missing.
+    """Open a file to lock; it is made if it is missing, and never emptied.
 
     Raises `GradscapeError` if a link, a pipe or a device lies there.
     """
     try:
-        number = os.open(path, LOCK_FLAGS, 0o666)
+        number = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
+        )
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO):
             raise

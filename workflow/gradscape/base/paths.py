@@ -83,17 +83,15 @@ class Results:
         return self.root / "figures" / study / f"{figure}.{kind}"
 
     def is_drawn(self, study: str, figure: str) -> bool:
-        """Is a figure there? One that could not be drawn leaves empty files."""
+        """Tell whether a figure is there; one that cannot be drawn leaves empty files."""
         path = self.figure(study, figure)
         return path.exists() and path.stat().st_size > 0
 
     def claims(self, study: str) -> Path:
-        """The verdicts on a study's claims."""
         return self.root / "claims" / f"{study}.json"
 
     @property
     def claims_csv(self) -> Path:
-        """All studies' verdicts as one table."""
         return self.root / "claims" / "claims.csv"
 
     def table(self, study: str, table: str, kind: str = "csv") -> Path:
@@ -101,7 +99,6 @@ class Results:
 
     @property
     def sources(self) -> Path:
-        """The folder that LaTeX starts from."""
         return self.root / "report"
 
     def tex(self, document: str) -> Path:
@@ -112,7 +109,6 @@ class Results:
 
     @property
     def page(self) -> Path:
-        """The report to explore in a browser."""
         return self.root / "report.html"
 
     def archive(self, document: str) -> Path:
@@ -128,7 +124,7 @@ def probe_file(run: Path, probe: str) -> Path:
 
 
 def locate(path: str | Path) -> Path:
-    """A file that a configuration names: from the working directory, else gradscape's."""
+    """The file that a configuration names: from the working directory, else gradscape's."""
     return Path(path) if Path(path).exists() else HOME / path
 
 

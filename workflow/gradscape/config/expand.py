@@ -15,8 +15,8 @@ from gradscape.base.paths import SECTIONS, locate
 from gradscape.config.schema import check_options, validate
 from gradscape.config.words import stored
 from gradscape.config.yaml import read_yaml
+from gradscape.data import Facts
 from gradscape.data.datasets import facts
-from gradscape.data.facts import Facts
 from gradscape.data.normalisation import check_normalises
 from gradscape.models import check_takes, pretrained_file
 from gradscape.spec import registry

@@ -4,40 +4,31 @@ Besides the names below, a dataset can be the user's own images: `gradscape.data
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from gradscape.data.facts import Facts
-from gradscape.spec.registry import short
+from gradscape.base.errors import GradscapeError
+from gradscape.data import Facts
+from gradscape.spec import registry
 
 if TYPE_CHECKING:
     from gradscape.data.store import Dataset
 
-
-@dataclass(frozen=True)
-class Entry:
-    """The reader of a dataset, and the facts of what it reads.
-
-    `reader` is a `module:function` of this folder, named as text because checking a
-    configuration loads no numpy. The function takes the dataset's name and the user's
-    folder of official files, None to download them.
-    """
-
-    reader: str
-    facts: Facts
-
-
+# Each dataset's reader, and the facts of what it reads. Readers are functions of this
+# folder, named as text because checking a configuration loads no numpy. They take the
+# dataset's name and the user's folder of official files, None to download them.
 DATASETS = {
-    "cifar10": Entry("official:cifar", Facts(3, 32, 10, 50_000, 10_000)),
-    "cifar100": Entry("official:cifar", Facts(3, 32, 100, 50_000, 10_000)),
-    "svhn": Entry("official:svhn", Facts(3, 32, 10, 73_257, 26_032)),
-    "fashion-mnist": Entry("official:fashion_mnist", Facts(1, 28, 10, 60_000, 10_000)),
-    "generated10": Entry("generated:generate", Facts(3, 32, 10, 10_000, 1_000)),
-    "generated10-small": Entry("generated:generate", Facts(3, 16, 10, 10_000, 1_000)),
-    "generated100": Entry("generated:generate", Facts(3, 32, 100, 10_000, 1_000)),
+    "cifar10": ("official:cifar", Facts(3, 32, 10, 50_000, 10_000)),
+    "cifar100": ("official:cifar", Facts(3, 32, 100, 50_000, 10_000)),
+    "svhn": ("official:svhn", Facts(3, 32, 10, 73_257, 26_032)),
+    "fashion-mnist": ("official:fashion_mnist", Facts(1, 28, 10, 60_000, 10_000)),
+    "generated10": ("generated:generate", Facts(3, 32, 10, 10_000, 1_000)),
+    "generated10-small": ("generated:generate", Facts(3, 16, 10, 10_000, 1_000)),
+    "generated100": ("generated:generate", Facts(3, 32, 100, 10_000, 1_000)),
 }
 
 
@@ -46,15 +37,25 @@ def facts(name: str) -> Facts:
 
     Raises `GradscapeError` for a name that is neither a dataset nor the user's own images.
     """
-    return DATASETS[name].facts if name in DATASETS else facts_of_own(name, Path.cwd())
+    return DATASETS[name][1] if name in DATASETS else facts_of_own(name, Path.cwd())
 
 
 @cache
 def facts_of_own(name: str, here: Path) -> Facts:
     """`here`, the folder that a relative path starts from, tells two calls apart."""
-    from gradscape.data import own
+    return reader_of_own(name).facts(name)
 
-    return own.facts(name)
+
+def reader_of_own(name: str) -> ModuleType:
+    """The module that reads the user's own function, folder or `.npz` file."""
+    kind = "own"
+    if not registry.is_custom(name):
+        kind = "folder" if Path(name).is_dir() else "npz"
+        if kind == "npz" and Path(name).suffix != ".npz":
+            if "/" in name:
+                raise GradscapeError(f"dataset {name!r}: no such folder")
+            registry.check("dataset", name)
+    return import_module(f"gradscape.data.{kind}")
 
 
 def acquire(name: str, data_dir: str | None = None) -> "Dataset":
@@ -65,11 +66,9 @@ def acquire(name: str, data_dir: str | None = None) -> "Dataset":
     missing or damaged file and for a failed download.
     """
     if name not in DATASETS:
-        from gradscape.data import own
-
-        return replace(own.read(name), name=name)
+        return replace(reader_of_own(name).read(name), name=name)
     folder = data_dir or os.environ.get("GRADSCAPE_DATA")
-    module, function = DATASETS[name].reader.split(":")
+    module, function = DATASETS[name][0].split(":")
     read = getattr(import_module(f"gradscape.data.{module}"), function)
     return read(name, Path(folder).expanduser() if folder else None)
 
@@ -78,7 +77,7 @@ def prepared(name: str, root: Path) -> "Dataset":
     """The dataset in its folder below `root`, acquired first if it is not there."""
     from gradscape.data.store import load, save
 
-    folder = root / short(name)
+    folder = root / registry.short(name)
     if not (folder / "dataset.json").exists():
         save(acquire(name), folder)
     return load(folder, name)

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gradscape.base.errors import GradscapeError, is_short_of_memory
-from gradscape.base.files import bounded_file
-from gradscape.data.checks import MAX_BYTES, assembled, check_size, counted, shuffled
-from gradscape.data.facts import Facts
-from gradscape.data.store import Dataset
+from gradscape.base.errors import GradscapeError
+from gradscape.data import Facts
+from gradscape.data.own import check_size, counted, reading
+from gradscape.data.store import Dataset, joined, shuffled
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 GREY = ("1", "L", "LA")  # Pillow's modes of one channel
@@ -27,34 +26,33 @@ def listing(folder: Path) -> tuple[list[str], Listed, Listed]:
         )
     if not all(part.is_dir() for part in parts):
         parts = [folder]
-    classes = visible(parts[0], folders=True)
-    names = [path.name for path in classes]
+    names = [path.name for path in visible(parts[0], folders=True)]
     if len(names) < 2:
-        raise GradscapeError(
-            f"{parts[0]}: {len(names)} class folders, where two are the least"
-        )
+        number = f"{len(names)} class folders"
+        raise GradscapeError(f"{parts[0]}: {number}, where two are the least")
     found: list[Listed] = [[], []]
     for images, part in zip(found, parts, strict=False):
         for path in visible(part, folders=True):
             if path.name not in names:
                 raise GradscapeError(f"{path}: a class that {parts[0]} does not have")
-            images += [(image, names.index(path.name)) for image in visible(path)]
-            if not images or images[-1][0].parent != path:
+            inside = visible(path)
+            if not inside:
                 raise GradscapeError(f"{path}: holds no images")
+            images += [(image, names.index(path.name)) for image in inside]
     if len(parts) == 2 and not found[1]:
         raise GradscapeError(f"{parts[1]}: holds no images")
     return names, *found
 
 
 def visible(folder: Path, folders: bool = False) -> list[Path]:
-    """Files and folders in a folder, or its folders only, by name, without those that are
-    hidden or left by operating systems."""
-    inside = [
+    """What is in a folder, or its folders only, by name: nothing that is hidden or left by
+    operating systems."""
+    return sorted(
         path
         for path in folder.iterdir()
         if not path.name.startswith(".") and path.name not in LEFT_BY_SYSTEMS
-    ]
-    return sorted(path for path in inside if path.is_dir() or not folders)
+        if path.is_dir() or not folders
+    )
 
 
 def pixels_of(path: Path) -> np.ndarray:
@@ -67,59 +65,47 @@ def pixels_of(path: Path) -> np.ndarray:
 
     if path.is_dir():
         raise GradscapeError(f"{path}: a folder where an image was expected")
-    try:
-        bounded_file(path, MAX_BYTES)
-        with Image.open(path, formats=FORMATS) as image:
-            if image.mode.startswith(DEEP):
-                raise ValueError("more than 8 bits a pixel")
-            check_size(path, image.width * image.height * len(image.getbands()))
-            grey = image.mode in GREY
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except GradscapeError:
-        raise
-    except Exception as error:  # a torn file makes Pillow raise anything
-        if is_short_of_memory(error):
-            raise
-        reason = str(error) or type(error).__name__
-        raise GradscapeError(f"{path}: not an image that can be read ({reason})") from None
+    with (
+        reading(path, "an image that can be read"),
+        Image.open(path, formats=FORMATS) as image,
+    ):
+        if image.mode.startswith(DEEP):
+            raise ValueError("more than 8 bits a pixel")
+        check_size(path, image.width * image.height * len(image.getbands()))
+        grey = image.mode in GREY
+        pixels = np.asarray(image.convert("L" if grey else "RGB"))
     return pixels[..., None] if grey else pixels
 
 
-def shape_of(path: Path) -> tuple[int, int]:
-    """Channels and size of an image, which must be square."""
+def facts(name: str) -> Facts:
+    """Facts from names and the first image."""
+    classes, train, test = listing(Path(name))
+    path = train[0][0]
     height, width, channels = pixels_of(path).shape
     if height != width:
         raise GradscapeError(f"{path}: {width}x{height} pixels, where a square is needed")
-    return channels, height
+    check_size(name, (len(train) + len(test)) * channels * height**2)
+    return counted(Path(name), channels, height, len(classes), len(train), len(test))
 
 
-def read(name: str, folder: Path) -> Dataset:
-    classes, *parts = listing(folder)
-    first = parts[0][0][0]
-    channels, size = shape_of(first)
-    check_size(folder, sum(map(len, parts)) * channels * size**2)
-    counted(name, channels, size, len(classes), *map(len, parts))
+def read(name: str) -> Dataset:
+    known = facts(name)
+    classes, *parts = listing(Path(name))
+    first, size = parts[0][0][0], known.size
     read = []
     for part in filter(None, parts):
-        images = np.empty((len(part), size, size, channels), np.uint8)
-        labels = np.array([label for _, label in part])
+        images = np.empty((len(part), size, size, known.channels), np.uint8)
         for image, (path, _) in zip(images, part, strict=True):
             pixels = pixels_of(path)
-            if pixels.shape[:2] != (size, size):
-                height, width, _ = pixels.shape
+            height, width, channels = pixels.shape
+            if (height, width) != (size, size):
                 raise GradscapeError(
                     f"{path}: {width}x{height} pixels, where {first} has {size}x{size}"
                 )
-            if pixels.shape[2] > channels:
+            if channels > known.channels:
                 raise GradscapeError(f"{path}: in colours, where {first} is grey")
             image[:] = pixels  # a grey image among colour ones: the same in each channel
-        read.append((images, labels))
+        read.append((images, np.array([label for _, label in part])))
     if len(read) == 2:
         read = [shuffled(*part) for part in read]
-    return assembled(name, "own folder", classes, *read)
-
-
-def facts(folder: Path) -> Facts:
-    """Facts from names and the first image."""
-    classes, train, test = listing(folder)
-    return counted(str(folder), *shape_of(train[0][0]), len(classes), len(train), len(test))
+    return joined(name, "own folder", classes, *read)

@@ -28,10 +28,8 @@ def check_normalises(name: str, channels: int) -> None:
 
 
 def moments(name: str, dataset: "Dataset") -> tuple[list[float], list[float]]:
-    """Mean and deviation for a dataset's images, one number per channel.
-
-    Raises `GradscapeError` if they are not for that many channels.
-    """
+    """Mean and deviation for a dataset's images, one number per channel; raises
+    `GradscapeError` if they are not for that many channels."""
     channels = dataset.facts.channels
     check_normalises(name, channels)
     if (known := find("normalisation", name)) is None:

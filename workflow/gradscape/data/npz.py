@@ -9,43 +9,26 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from gradscape.base import arrays as arrays_of
-from gradscape.base.errors import GradscapeError, is_short_of_memory
-from gradscape.base.files import bounded_file
-from gradscape.data.checks import (
-    MAX_BYTES,
-    assembled,
-    check_labels,
-    check_size,
-    counted,
-    shape_of_pixels,
-)
-from gradscape.data.facts import Facts
-from gradscape.data.store import Dataset
+from gradscape.base.errors import GradscapeError
+from gradscape.data import Facts
+from gradscape.data.own import check_labels, check_size, counted, reading, shape_of_pixels
+from gradscape.data.store import Dataset, joined
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[NpzFile]:
-    """The arrays of the file. Whatever a torn, encrypted or foreign one makes its readers
-    raise ends in a `GradscapeError`."""
-    try:
-        bounded_file(path, MAX_BYTES)
-        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
-            yield arrays
-    except FileNotFoundError:
-        raise GradscapeError(f"{path}: missing") from None
-    except GradscapeError:
-        raise
-    except Exception as error:
-        if is_short_of_memory(error):  # the file may be sound
-            raise
-        reason = str(error) or type(error).__name__
-        raise GradscapeError(f"{path}: not a whole .npz of arrays ({reason})") from None
+    with (
+        reading(path, "a whole .npz of arrays"),
+        path.open("rb") as file,
+        NpzFile(file, allow_pickle=False) as arrays,
+    ):
+        yield arrays
 
 
-def facts(path: Path) -> Facts:
+def facts(name: str) -> Facts:
     """Facts from headers and labels."""
-    with opened(path) as arrays:
-        return layout(path, arrays)[0]
+    with opened(Path(name)) as arrays:
+        return layout(Path(name), arrays)[0]
 
 
 def header(path: Path, arrays: NpzFile, key: str) -> tuple[tuple, np.dtype]:
@@ -68,9 +51,8 @@ def array(path: Path, arrays: NpzFile, key: str) -> np.ndarray:
 
 def layout(path: Path, arrays: NpzFile) -> tuple[Facts, list[str], list[np.ndarray]]:
     """Facts, names of the classes, and the labels of each part, checked."""
-    parts = [""]
-    if {"test_images", "test_labels"} & {*arrays.files}:
-        parts.append("test_")
+    has_test = {"test_images", "test_labels"} & {*arrays.files}
+    parts = ["", "test_"] if has_test else [""]
     shapes, labels = [], []
     for part in parts:
         images = header(path, arrays, f"{part}images")
@@ -79,10 +61,8 @@ def layout(path: Path, arrays: NpzFile) -> tuple[Facts, list[str], list[np.ndarr
         check_labels(f"{path}: {part}labels", labels[-1], images[0][0])
     if shapes[-1] != shapes[0]:
         (channels, size), (others, other) = shapes
-        raise GradscapeError(
-            f"{path}: test_images: {others}x{other}x{other}, where images are "
-            f"{channels}x{size}x{size}"
-        )
+        found = f"{others}x{other}x{other}, where images are {channels}x{size}x{size}"
+        raise GradscapeError(f"{path}: test_images: {found}")
     if "classes" in arrays.files:
         classes = [str(name) for name in array(path, arrays, "classes").ravel()]
     else:
@@ -90,7 +70,7 @@ def layout(path: Path, arrays: NpzFile) -> tuple[Facts, list[str], list[np.ndarr
     for part, of_part in zip(parts, labels, strict=True):
         check_labels(f"{path}: {part}labels", of_part, len(of_part), len(classes))
     train, test = [*map(len, labels), 0][:2]
-    return counted(str(path), *shapes[0], len(classes), train, test), classes, labels
+    return counted(path, *shapes[0], len(classes), train, test), classes, labels
 
 
 def numbered(path: Path, labels: np.ndarray) -> list[str]:
@@ -105,8 +85,9 @@ def numbered(path: Path, labels: np.ndarray) -> list[str]:
     return [str(number) for number in found]
 
 
-def read(name: str, path: Path) -> Dataset:
+def read(name: str) -> Dataset:
+    path = Path(name)
     with opened(path) as arrays:
         _, classes, labels = layout(path, arrays)
         images = [array(path, arrays, k) for k in ("images", "test_images")[: len(labels)]]
-    return assembled(name, "own file", classes, *zip(images, labels, strict=True))
+    return joined(name, "own file", classes, *zip(images, labels, strict=True))

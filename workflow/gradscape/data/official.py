@@ -4,11 +4,14 @@ torchvision knows their names, addresses and md5s. Nothing is unpacked, unpickle
 before its md5 has been checked.
 """
 
+import gzip
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from gradscape.base.download import Failed, fetch
 from gradscape.base.errors import GradscapeError
@@ -20,27 +23,24 @@ ATTEMPTS = 3  # at a download
 Files = dict[str, tuple[str, str]]  # by name, a file's address and its md5
 
 
-def check(path: Path, md5: str) -> None:
-    from torchvision.datasets.utils import check_integrity  # slow: only where it is needed
-
-    if not check_integrity(path, md5):
-        raise GradscapeError(f"{path}: damaged: its md5 is not {md5}")
-
-
 @contextmanager
 def files_of(name: str, files: Files, folder: Path | None) -> Iterator[Path]:
     """A folder with the official files, checked: the user's, or a temporary one."""
+    from torchvision.datasets.utils import check_integrity  # slow: only where it is needed
+
     if folder is None:
         with tempfile.TemporaryDirectory(prefix="gradscape-") as scratch:
             download(name, files, Path(scratch))
             yield Path(scratch)
         return
     for file, (_, md5) in files.items():
-        if not (folder / file).exists():
+        path = folder / file
+        if not path.exists():
             raise GradscapeError(
                 f"{folder}: holds no {file}, so there is no {name} to read"
             )
-        check(folder / file, md5)
+        if not check_integrity(path, md5):
+            raise GradscapeError(f"{path}: damaged: its md5 is not {md5}")
     yield folder
 
 
@@ -74,15 +74,18 @@ def cifar(name: str, folder: Path | None) -> Dataset:
     from torchvision.datasets.utils import extract_archive
 
     kind = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+
+    def read(folder: Path, source: str) -> Dataset:
+        train, test = (kind(str(folder), train=part) for part in (True, False))
+        parts = [(part.data, part.targets) for part in (train, test)]
+        return joined(name, source, train.classes, *parts)
+
     if folder is not None and (folder / kind.base_folder).is_dir():
-        files = [*kind.train_list, *kind.test_list]
-        files.append([kind.meta["filename"], kind.meta["md5"]])
-        for file, md5 in files:
-            path = folder / kind.base_folder / file
-            if not path.exists():
-                raise GradscapeError(f"{path}: missing from the extracted {name} archive")
-            check(path, md5)
-        return read_cifar(name, kind, folder, "local folder")
+        listed = [*kind.train_list, *kind.test_list]
+        listed.append([kind.meta["filename"], kind.meta["md5"]])
+        extracted = {f"{kind.base_folder}/{file}": ("", md5) for file, md5 in listed}
+        with files_of(name, extracted, folder):
+            return read(folder, "local folder")
     if folder is not None and not (folder / kind.filename).exists():
         raise GradscapeError(
             f"{folder}: holds neither {kind.filename} nor {kind.base_folder}/, "
@@ -94,20 +97,12 @@ def cifar(name: str, folder: Path | None) -> Dataset:
         tempfile.TemporaryDirectory(prefix="gradscape-") as scratch,
     ):
         extract_archive(str(checked / kind.filename), scratch)
-        return read_cifar(name, kind, Path(scratch), origin(folder, "local archive"))
-
-
-def read_cifar(name: str, kind, folder: Path, source: str) -> Dataset:
-    train, test = (kind(str(folder), train=part) for part in (True, False))
-    parts = [(part.data, part.targets) for part in (train, test)]
-    return joined(name, source, train.classes, *parts)
+        return read(Path(scratch), origin(folder, "local archive"))
 
 
 def svhn(name: str, folder: Path | None) -> Dataset:
-    """Street View House Numbers, cropped digits (Netzer et al. 2011), without the extras.
-
-    `folder` holds `train_32x32.mat` and `test_32x32.mat`.
-    """
+    """Street View House Numbers, cropped digits (Netzer et al. 2011), without the extras:
+    `train_32x32.mat` and `test_32x32.mat`."""
     from torchvision.datasets import SVHN
 
     parts = [SVHN.split_list[part] for part in ("train", "test")]
@@ -118,26 +113,24 @@ def svhn(name: str, folder: Path | None) -> Dataset:
 
 
 def fashion_mnist(name: str, folder: Path | None) -> Dataset:
-    """Fashion-MNIST (Xiao et al. 2017): one channel, 28 × 28.
-
-    `folder` holds the four `.gz` files, or has them in `FashionMNIST/raw/`, where
-    torchvision puts them.
-    """
+    """Fashion-MNIST (Xiao et al. 2017): one channel, 28 × 28; four `.gz` files, which may
+    lie in `FashionMNIST/raw/`, where torchvision puts them."""
     from torchvision.datasets import FashionMNIST
 
     mirror, resources = FashionMNIST.mirrors[0], FashionMNIST.resources
     files = {file: (mirror + file, md5) for file, md5 in resources}
     if folder is not None and (folder / "FashionMNIST/raw").is_dir():
         folder = folder / "FashionMNIST/raw"
-    with (
-        files_of(name, files, folder) as checked,
-        tempfile.TemporaryDirectory(prefix="gradscape-") as scratch,
-    ):
-        raw = Path(scratch) / "FashionMNIST" / "raw"
-        raw.mkdir(parents=True)
-        for file in files:
-            (raw / file).symlink_to((checked / file).resolve())
-        # Files with the right md5 are unpacked, not downloaded.
-        train, test = (FashionMNIST(scratch, train=t, download=True) for t in (True, False))
-    parts = [(part.data.numpy(), part.targets) for part in (train, test)]
-    return joined(name, origin(folder), list(train.classes), *parts)
+    with files_of(name, files, folder) as checked:
+        train, labels, test, test_labels = (idx(checked / file) for file in files)
+    classes = list(FashionMNIST.classes)
+    return joined(name, origin(folder), classes, (train, labels), (test, test_labels))
+
+
+def idx(path: Path) -> np.ndarray:
+    """The array in a packed file of MNIST's format: two zeros, its type (always uint8), its
+    number of dimensions, these, its values."""
+    content = gzip.decompress(path.read_bytes())
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">i4", dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

@@ -8,61 +8,117 @@
 Images are square, all of one size, with one channel or three. If there are no test images,
 the last sixth of a permutation by `RandomState(0)` is set aside for testing. A folder's
 images are always put in that permutation's order: sorted by class, they would be split by
-class. Paths start from the working directory.
+class. Paths start from the working directory. Functions are read here, and what all three
+have to be is checked here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from gradscape.base.errors import GradscapeError
-from gradscape.data import folder, npz
-from gradscape.data.checks import assembled, check_labels, counted, shape_of_pixels
-from gradscape.data.facts import Facts
-from gradscape.data.store import Dataset
+from gradscape.base.errors import GradscapeError, is_short_of_memory
+from gradscape.base.files import bounded_file
+from gradscape.data import Facts
+from gradscape.data.store import HELD_OUT, Dataset, joined
 from gradscape.spec import registry
+
+MAX_FILE = 2**31  # bytes
+MAX_BYTES = 2**31  # of all pixels of a dataset, which a training keeps in memory
 
 
 def facts(name: str) -> Facts:
-    """Facts by the cheapest look: at headers and labels, or at names and one image."""
-    if registry.is_custom(name):
-        return read(name).facts
-    path = located(name)
-    return (folder if path.is_dir() else npz).facts(path)
+    return read(name).facts
 
 
 def read(name: str) -> Dataset:
-    """The user's own dataset, complete and checked."""
-    if registry.is_custom(name):
-        return from_function(name)
-    path = located(name)
-    return (folder if path.is_dir() else npz).read(name, path)
-
-
-def located(name: str) -> Path:
-    """The folder or the file that a dataset's name stands for."""
-    path = Path(name)
-    if not path.is_dir() and path.suffix != ".npz":
-        if "/" in name:
-            raise GradscapeError(f"dataset {name!r}: no such folder")
-        registry.check("dataset", name)
-    return path
-
-
-def from_function(name: str) -> Dataset:
-    dataset = registry.find("dataset", name)()
-    if not isinstance(dataset, Dataset):
+    """The dataset that the user's own function returns."""
+    made = registry.find("dataset", name)()
+    if not isinstance(made, Dataset):
         raise GradscapeError(
-            f"dataset {name}: returns {type(dataset).__name__}, where a "
+            f"dataset {name}: returns {type(made).__name__}, where a "
             "gradscape.data.store.Dataset is needed"
         )
-    images, labels = np.asarray(dataset.images), np.asarray(dataset.labels)
-    classes, train = [str(name) for name in dataset.classes], int(dataset.train)
+    images, labels, train = np.asarray(made.images), np.asarray(made.labels), made.train
     where = f"dataset {name}"
-    channels, size = shape_of_pixels(f"{where}: images", images.shape, images.dtype)
-    check_labels(f"{where}: labels", labels, len(images), len(classes))
+    shape = shape_of_pixels(f"{where}: images", images.shape, images.dtype)
+    check_labels(f"{where}: labels", labels, len(images), len(made.classes))
     if not 0 < train <= len(images):
         raise GradscapeError(f"{where}: train is {train}, of {len(images)} images")
-    counted(where, channels, size, len(classes), train, len(images) - train)
-    parts = [(images[:train], labels[:train]), (images[train:], labels[train:])]
-    return assembled(name, dataset.source, classes, *parts[: 1 + (train < len(images))])
+    counted(where, *shape, len(made.classes), train, len(images) - train)
+    test = (images[train:], labels[train:]) if train < len(images) else None
+    return joined(name, made.source, made.classes, (images[:train], labels[:train]), test)
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """Raise `GradscapeError` for whatever a torn, encrypted or foreign file, which should
+    be of a `kind`, makes its reader raise."""
+    try:
+        bounded_file(path, MAX_FILE)
+        yield
+    except FileNotFoundError:
+        raise GradscapeError(f"{path}: missing") from None
+    except GradscapeError:
+        raise
+    except Exception as error:
+        if is_short_of_memory(error):  # the file may be sound
+            raise
+        reason = str(error) or type(error).__name__
+        raise GradscapeError(f"{path}: not {kind} ({reason})") from None
+
+
+def check_size(where: str | Path, pixels: int) -> None:
+    """Raise `GradscapeError` for too many bytes of pixels: a small file can stand for
+    many."""
+    if pixels > MAX_BYTES:
+        raise GradscapeError(f"{where}: {pixels:,} bytes of pixels, above {MAX_BYTES:,}")
+
+
+def shape_of_pixels(where: str, shape: tuple, dtype: np.dtype) -> tuple[int, int]:
+    """Channels and size of images; raises `GradscapeError` if they are no images."""
+    channels = 1 if len(shape) == 3 else shape[-1] if shape else 0
+    if dtype != np.uint8:
+        wrong = f"{dtype}, where uint8 is needed"
+    elif len(shape) not in (3, 4) or shape[1] != shape[2]:
+        forms = "[n, size, size] or [n, size, size, channels]"
+        wrong = f"{list(shape)}, where {forms} is needed"
+    elif channels not in (1, 3):
+        wrong = f"{channels} channels, where 1 or 3 are needed"
+    elif 0 in shape:
+        wrong = "holds no images"
+    else:
+        return channels, shape[1]
+    raise GradscapeError(f"{where}: {wrong}")
+
+
+def check_labels(
+    where: str, labels: np.ndarray, images: int, classes: int | None = None
+) -> None:
+    """Refuse all but whole numbers from 0, one per image, each a known class."""
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        found = f"{labels.dtype} {list(labels.shape)}"
+        raise GradscapeError(f"{where}: {found}, where [n] whole numbers are needed")
+    if len(labels) != images:
+        raise GradscapeError(f"{where}: {len(labels)} for {images} images")
+    if labels.min() < 0:
+        raise GradscapeError(f"{where}: one is {labels.min()}, where they begin at 0")
+    if classes is not None and (most := labels.max()) >= classes:
+        known = f"the {classes} classes are 0 to {classes - 1}"
+        raise GradscapeError(f"{where}: one is {most}, where {known}")
+
+
+def counted(
+    name: str | Path, channels: int, size: int, classes: int, train: int, test: int
+) -> Facts:
+    """The facts, with test images set aside from the training images if there are none."""
+    if classes < 2:
+        raise GradscapeError(f"{name}: two classes are the least, this has {classes}")
+    if test == 0:
+        test = train // HELD_OUT
+        train -= test
+    if train < 2 or test < 1:
+        found = f"{train} to train and {test} to test with"
+        raise GradscapeError(f"{name}: too few images: {found}")
+    return Facts(channels, size, classes, train, test)

@@ -14,7 +14,7 @@ may read `train`, the number of training images, and `labels`, and returns both 
 indices.
 """
 
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,26 +37,22 @@ def test_as_validation(dataset: Dataset) -> Parts:
     return everything[: dataset.train], everything[dataset.train :]
 
 
-def last_10_percent(dataset: Dataset) -> Parts:
-    n = dataset.train
-    return np.arange(n * 9 // 10), np.arange(n * 9 // 10, n)
-
-
-def last_2_percent(dataset: Dataset) -> Parts:
-    n = dataset.train
-    return np.arange(n * 49 // 50), np.arange(n * 49 // 50, n)
+def last(dataset: Dataset, percent: int) -> Parts:
+    images = np.arange(dataset.train)
+    known = dataset.train * (100 - percent) // 100
+    return images[:known], images[known:]
 
 
 SPLITS = {
     "random-5-percent": random_5_percent,
     "test-as-validation": test_as_validation,
-    "last-10-percent": last_10_percent,
-    "last-2-percent": last_2_percent,
+    "last-10-percent": partial(last, percent=10),
+    "last-2-percent": partial(last, percent=2),
     # The courses' names are those in records, and in configurations of before.
     "edinburgh": random_5_percent,
     "fudan": test_as_validation,
-    "alberta": last_10_percent,
-    "sapienza": last_2_percent,
+    "alberta": partial(last, percent=10),
+    "sapienza": partial(last, percent=2),
 }
 
 
@@ -66,10 +62,8 @@ def split(
     train_items: int | None = None,
     validation_items: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Indices into a dataset's images for `train`, `validation` and `test`.
-
-    `train_items` and `validation_items` keep only that many of each, the first.
-    """
+    """Indices into a dataset's images for `train`, `validation` and `test`; only so many
+    items of the first two, the first, if that is said."""
     train, validation = find("split", name)(dataset)
     return {
         "train": np.asarray(train)[:train_items],

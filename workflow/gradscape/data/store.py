@@ -15,19 +15,18 @@ from pathlib import Path
 import numpy as np
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import SEAL, atomic_write, is_as_written, write_record
-from gradscape.data.facts import Facts
+from gradscape.base.files import SEAL, atomic_write, seal, write_record
+from gradscape.data import Facts
 
 AT_ONCE = 4096  # images whose pixels are counted together
+HELD_OUT = 6  # one image in six is for testing, where nothing else is
 Part = tuple[np.ndarray, np.ndarray]  # images and labels
 
 
 @dataclass(frozen=True)
 class Dataset:
     """images uint8 [n, s, s, c], labels from 0 [n]; the first `train` are for training.
-
-    Images are square and have one channel or three.
-    """
+    Images are square and have one channel or three."""
 
     name: str
     source: str
@@ -70,14 +69,26 @@ class Dataset:
         return means, deviations
 
 
-def joined(name: str, source: str, classes: list[str], train: Part, test: Part) -> Dataset:
-    """A dataset from its images and labels to train and to test with, [n, s, s] or
-    [n, s, s, c]; labels take one byte each where that is enough."""
+def joined(
+    name: str, source: str, classes: list[str], train: Part, test: Part | None = None
+) -> Dataset:
+    """A dataset from its images and labels, [n, s, s] or [n, s, s, c] and [n]; some images
+    are set aside for testing if there are none. Labels take one byte each where that is
+    enough."""
+    if test is None:
+        images, labels = shuffled(*train)
+        known = len(labels) - len(labels) // HELD_OUT
+        train, test = (images[:known], labels[:known]), (images[known:], labels[known:])
     images = [part[0].reshape(*part[0].shape[:3], -1) for part in (train, test)]
     pixels = np.ascontiguousarray(np.concatenate(images))
     labels = np.concatenate([train[1], test[1]])
     labels = labels.astype(np.min_scalar_type(len(classes) - 1))
     return Dataset(name, source, classes, len(train[1]), pixels, labels)
+
+
+def shuffled(images: np.ndarray, labels: np.ndarray) -> Part:
+    order = np.random.RandomState(0).permutation(len(labels))
+    return images[order], labels[order]
 
 
 def save(dataset: Dataset, folder: Path) -> None:
@@ -102,26 +113,18 @@ def load(folder: Path, name: str | None = None) -> Dataset:
     """Open a dataset and check it against its checksums.
 
     Raises `GradscapeError` when a file is missing, its bytes are not those written, or the
-    folder holds another dataset than `name`. A record from before records had a checksum
-    is taken if it can be true.
+    folder holds another dataset than `name`.
     """
     try:
         record = json.loads((folder / "dataset.json").read_text("utf-8"))
-        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(folder / "labels.npy", mmap_mode="r", allow_pickle=False)
-        keys = ("name", "source", "classes", "train")
-        dataset = Dataset(
-            **{key: record[key] for key in keys}, images=images, labels=labels
-        )
-        is_whole = (
-            len(images) == len(labels) == record["train"] + record["test"]
-            and 0 < record["train"] < len(labels)
-            and labels.max() < len(record["classes"])
-        )
-        for key in ("channels", "size"):
-            is_whole &= record.get(key) in (None, getattr(dataset.facts, key))
-        if not (is_whole and is_as_written(record)):
+        if record.get(SEAL) != seal(record):
             raise ValueError("dataset.json is not as it was written")
+        arrays = [
+            np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+            for part in ("images", "labels")
+        ]
+        keys = ("name", "source", "classes", "train")
+        dataset = Dataset(*(record[key] for key in keys), *arrays)
         if dataset.checksum != record["sha256"]:
             raise ValueError("its checksum is not the one in dataset.json")
     except FileNotFoundError as error:
@@ -135,6 +138,5 @@ def load(folder: Path, name: str | None = None) -> Dataset:
             f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it or "
             "rename one of the two"
         )
-    if SEAL in record:
-        vars(dataset)["moments"] = record["mean"], record["deviation"]
+    vars(dataset)["moments"] = record["mean"], record["deviation"]
     return dataset

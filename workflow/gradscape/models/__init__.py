@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 
 from gradscape.base.errors import GradscapeError
-from gradscape.data.facts import Facts
+from gradscape.data import Facts
 from gradscape.spec.registry import declared, find, names, options
 from gradscape.spec.settings import MODEL_SETTINGS, Settings
 

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from gradscape.config.experiment import Experiment
+from gradscape.data import Facts
 from gradscape.data.datasets import facts
-from gradscape.data.facts import Facts
 from gradscape.models import build
 from gradscape.models.blocks import layer_counts
 from gradscape.pipeline import rates

@@ -28,7 +28,6 @@ WITHOUT_EFFECT = {
     "spec/settings",
     "spec/study",
     "data/datasets",  # the data itself is an input, checked by its checksum
-    "data/facts",
     "data/store",
     "training/checkpoint",  # resuming ends in the same bytes
     "training/lease",

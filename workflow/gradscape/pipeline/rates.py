@@ -13,8 +13,8 @@ from statistics import mean, median
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import PUBLISHED
 from gradscape.config.experiment import Experiment
+from gradscape.data import Facts
 from gradscape.data.datasets import DATASETS, facts
-from gradscape.data.facts import Facts
 from gradscape.data.splits import count_training_images
 from gradscape.runs.record import read, sound_runs
 from gradscape.spec.settings import Settings
