@@ -60,7 +60,7 @@ def stale() -> dict[str, set[str]]:
         "training/optimisers": {"train"},
         "training/schedules": {"train"},
         "training/augmentation": {"train", "probe surface", "probe hessian"},
-        "training/gradient_flow": {"train"},
+        "training/gradients": {"train"},
         "data/splits": {"train", "probe surface", "probe hessian"},
         "data/datasets": set(),
         "probes/surface": {"probe surface", "probe hessian"},

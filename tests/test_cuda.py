@@ -25,8 +25,7 @@ from gradscape.models import build
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.device import Backend, allow_tf32
-from gradscape.training.dry_run import dry_run
-from gradscape.training.forward import Forward
+from gradscape.training.forward import Forward, dry_run
 from gradscape.training.loop import Training
 from gradscape.training.step import WARMUP_RUNS
 from gradscape.training.train import Stopped, train

@@ -16,7 +16,7 @@ from gradscape.models.blocks import layer_counts, norm, parameter_count, weights
 from gradscape.models.laws import cosine_map, tailored_slope
 from gradscape.spec.registry import names
 from gradscape.spec.settings import Settings
-from gradscape.training.dry_run import dry_run
+from gradscape.training.forward import dry_run
 
 EXACT = {
     ("vgg08", 100): 59_716,

@@ -22,7 +22,7 @@ from gradscape.probes.trained import Trained
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Figure, Run
-from gradscape.training.gradient_change import GradientChange
+from gradscape.training.gradients import GradientChange
 from gradscape.training.landscape import along, step_sizes
 from gradscape.training.save import step_arrays
 from gradscape.training.train import train

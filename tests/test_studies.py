@@ -23,7 +23,7 @@ from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.augmentation import Colour, Geometric, grey
-from gradscape.training.dry_run import dry_run
+from gradscape.training.forward import dry_run
 from gradscape.training.train import train
 
 SMALL = Settings(

@@ -15,7 +15,7 @@ from gradscape.figures.drawing import draw
 from gradscape.figures.phase import ended, points_of
 from gradscape.models import build
 from gradscape.models.laws import SLOPE, residual_mean_squares
-from gradscape.probes.hessian import filter_units, hessian_product, in_units
+from gradscape.probes.hessian import hessian_product, in_filter_norms
 from gradscape.probes.lesion import lesion, removable, without
 from gradscape.probes.predictions import predictions
 from gradscape.probes.trainability import (
@@ -235,7 +235,7 @@ def test_a_normalised_network_is_as_curved_with_larger_filters():
     def curvatures():
         parameters = list(model.parameters())
         product = hessian_product([loss], parameters)
-        scaled = in_units(product, filter_units(parameters))
+        scaled = in_filter_norms(product, parameters)
         return [
             torch.stack([(s * h).sum() for s, h in zip(signs, p(signs), strict=True)])
             for p in (product, scaled)

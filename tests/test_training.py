@@ -27,9 +27,8 @@ from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training import record
 from gradscape.training.checkpoint import Checkpoint, fingerprint
-from gradscape.training.clipping import clip
 from gradscape.training.device import CPU_BF16, configure, device_kind, has_fast_bf16
-from gradscape.training.gradient_flow import mean_absolute_gradients
+from gradscape.training.gradients import clip, mean_absolute_gradients
 from gradscape.training.lease import lease
 from gradscape.training.losses import LOSSES, l1_penalty
 from gradscape.training.minibatches import Minibatches

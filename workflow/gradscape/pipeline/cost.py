@@ -24,7 +24,7 @@ from gradscape.pipeline import rates
 from gradscape.pipeline.rates import passes_per_step, steps
 from gradscape.spec.settings import MODEL_SETTINGS, Settings
 from gradscape.training.device import device_kind
-from gradscape.training.dry_run import dry_run
+from gradscape.training.forward import dry_run
 
 SECONDS_PER_STEP, SECONDS_PER_LAYER, SECONDS_PER_NORM = 240e-6, 48e-6, 37e-6
 FLOPS_PER_SECOND, FLOPS_PER_SECOND_BF16 = 20e12, 270e12

@@ -6,6 +6,7 @@ right as wrong, different predicted classes first: confident mistakes teach most
 
 from typing import Annotated
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -32,8 +33,7 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     is_convolution = [isinstance(modules[call.name], nn.Conv2d) for call in seen]
     after = seen[len(seen) - 1 - is_convolution[::-1].index(True) :]
     maps = [call.gave for call in after if call.gave.shape == after[0].gave.shape][-1]
-    image = torch.arange(len(images), device=images.device)
-    scores = logits[image, classes].sum()  # images do not mix in evaluation
+    scores = logits.gather(1, classes[:, None]).sum()  # images do not mix in evaluation
     (gradients,) = torch.autograd.grad(scores, maps)
     weights = gradients.mean(dim=(2, 3), keepdim=True)
     coarse = (weights * maps).sum(dim=1, keepdim=True).relu()
@@ -49,10 +49,13 @@ def occlusion(
     images [n, c, s, s] by `stride` pixels. A pixel's value is how far the class's
     probability falls, averaged over the squares that cover it.
     """
+
+    def probability(images: Tensor) -> Tensor:
+        return probabilities(model, images).gather(1, classes[:, None])[..., None]
+
     size = images.shape[-1]
     places = sorted({*range(0, size - patch, stride), size - patch})
-    image = torch.arange(len(images), device=images.device)
-    before = probabilities(model, images)[image, classes]
+    before = probability(images)
     falls = torch.zeros(len(images), size, size, device=images.device)
     covers = torch.zeros(size, size, device=images.device)
     for top in places:
@@ -60,25 +63,19 @@ def occlusion(
             square = (..., slice(top, top + patch), slice(left, left + patch))
             hidden = images.clone()
             hidden[square] = 0
-            fall = before - probabilities(model, hidden)[image, classes]
-            falls[square] += fall[:, None, None]
+            falls[square] += before - probability(hidden)
             covers[square] += 1
     return falls / covers
 
 
 def surest(confidence: Tensor, predicted: Tensor, among: Tensor, count: int) -> list[int]:
-    """`count` of the images `among`: the most confident of each predicted class, then the
-    others.
-
-    All [n], `among` true or false. By falling confidence; of equals, the first.
-    """
+    """`count` of the images `among`, true or false: the most confident of each predicted
+    class, then the others. All [n]. By falling confidence; of equals, the first."""
     order = confidence.argsort(descending=True, stable=True)
-    order = order[among[order]].tolist()
-    of_class: dict[int, int] = {}
-    for image in order:
-        of_class.setdefault(int(predicted[image]), image)
-    first = list(of_class.values())
-    return [*first, *(image for image in order if image not in first)][:count]
+    order = order[among[order]].cpu().numpy()
+    _, first = np.unique(predicted.cpu().numpy()[order], return_index=True)
+    first.sort()
+    return [*order[first].tolist(), *np.delete(order, first).tolist()][:count]
 
 
 WORDS = "label predicted"
@@ -98,12 +95,13 @@ def explanations(
     from 0 to 1, all equal for a grey image; `grad_cam` in logits, `occlusion` in
     probability.
     """
+    size = run.dataset.facts.size
     if stride > patch:
         raise GradscapeError(
             f"probe explanations: stride {stride} is larger than patch {patch} "
             "and would leave pixels uncovered"
         )
-    if patch > (size := run.dataset.facts.size):
+    if patch > size:
         raise GradscapeError(
             f"probe explanations: patch {patch} is larger than the images, {size}x{size}"
         )
@@ -112,18 +110,15 @@ def explanations(
     confidence, predicted = probabilities(model, pixels).max(dim=1)
     right = predicted == labels
     numbers = [
-        *surest(confidence, predicted, right, images),
-        *surest(confidence, predicted, ~right, images),
+        image
+        for kind in (right, ~right)
+        for image in surest(confidence, predicted, kind, images)
     ]
     shown, classes = pixels[numbers], predicted[numbers]
-    colours = run.test_colours(numbers)
-    maps = torch.stack(
-        [
-            grad_cam(model, shown, classes),
-            occlusion(model, shown, classes, patch, stride),
-        ],
-        dim=-1,
-    ).tolist()
+    seen = grad_cam(model, shown, classes), occlusion(model, shown, classes, patch, stride)
+    maps = torch.stack(seen, dim=-1).cpu()
+    values = np.concatenate([run.test_colours(numbers), maps], axis=-1)
+    columns = NUMBERS.split()[-values.shape[-1] :]
     return [
         {
             "image": number,
@@ -132,11 +127,8 @@ def explanations(
             "confidence": float(confidence[number]),
             "row": row,
             "column": column,
-            **dict(zip(("red", "green", "blue"), colour, strict=True)),
-            "grad_cam": cam,
-            "occlusion": fall,
+            **dict(zip(columns, values[at, row, column].tolist(), strict=True)),
         }
-        for number, image, both in zip(numbers, colours.tolist(), maps, strict=True)
-        for row, (line, values) in enumerate(zip(image, both, strict=True))
-        for column, (colour, (cam, fall)) in enumerate(zip(line, values, strict=True))
+        for at, number in enumerate(numbers)
+        for row, column in np.ndindex(size, size)
     ]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
-from gradscape.probes.trained import Trained, calls, convolutions
+from gradscape.probes.trained import Trained, calls, layers
 from gradscape.spec.options import Range
 
 LAYERS = 4  # convolutions shown, evenly from the first to the last
@@ -16,17 +16,11 @@ LAYERS = 4  # convolutions shown, evenly from the first to the last
 @torch.no_grad()
 def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
     """The outputs of up to `LAYERS` convolutions, [channels, s, s], for one image."""
-    layers = list(convolutions(model).items())
-    shown = np.linspace(0, len(layers) - 1, min(LAYERS, len(layers))).round().astype(int)
-    with calls(dict(layers[number] for number in shown)) as seen:
+    chain = list(layers(model, nn.Conv2d).items())
+    shown = np.linspace(0, len(chain) - 1, min(LAYERS, len(chain))).round().astype(int)
+    with calls(dict(chain[number] for number in shown)) as seen:
         model(image)
     return {call.name: call.gave[0] for call in seen}
-
-
-def liveliest(maps: Tensor, count: int) -> list[int]:
-    """The `count` channels of [channels, s, s] that vary most, most first."""
-    spread = maps.flatten(1).std(dim=1, correction=0)
-    return spread.argsort(descending=True, stable=True)[:count].tolist()
 
 
 WORDS = "layer"
@@ -54,10 +48,11 @@ def feature_maps(
     colours = torch.tensor(run.test_colours([image])[0]).permute(2, 0, 1)
     tables = [("input", -1, range(3), colours)]
     normalised, _ = run.test_images(slice(image, image + 1))
-    outputs = convolution_outputs(model, normalised)
-    depths = list(convolutions(model))
-    for name, maps in outputs.items():
-        tables.append((name, depths.index(name), liveliest(maps, channels), maps.cpu()))
+    depths = list(layers(model, nn.Conv2d))
+    for name, maps in convolution_outputs(model, normalised).items():
+        spread = maps.flatten(1).std(dim=1, correction=0)
+        liveliest = spread.argsort(descending=True, stable=True)[:channels].tolist()
+        tables.append((name, depths.index(name), liveliest, maps.cpu()))
     return [
         {"layer": name, "depth": depth, "channel": channel}
         | {"row": row, "column": column, "value": float(value)}

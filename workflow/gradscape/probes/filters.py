@@ -1,8 +1,9 @@
 """The filters of the first convolution, the only ones whose inputs are colours."""
 
 import numpy as np
+from torch import nn
 
-from gradscape.probes.trained import Trained, convolutions
+from gradscape.probes.trained import Trained, layers
 
 WORDS = "moment"
 NUMBERS = "filter channel row column weight"
@@ -15,11 +16,8 @@ def filters(run: Trained) -> list[dict]:
     """
     rows = []
     for moment in ("initialisation", "best"):
-        first = next(iter(convolutions(run.network(moment)).values()))
-        weights = first.weight.detach().cpu().numpy()
-        for (number, channel, row, column), weight in np.ndenumerate(weights):
-            rows.append(
-                {"moment": moment, "filter": number, "channel": channel}
-                | {"row": row, "column": column, "weight": float(weight)}
-            )
+        first = next(iter(layers(run.network(moment), nn.Conv2d).values()))
+        for place, weight in np.ndenumerate(first.weight.detach().cpu().numpy()):
+            numbers = zip(NUMBERS.split(), (*place, float(weight)), strict=True)
+            rows.append({"moment": moment, **dict(numbers)})
     return rows

@@ -16,6 +16,7 @@ from gradscape.probes.trained import Trained
 from gradscape.spec.options import Range
 
 SEED = 0  # of the starting vector and the signs
+TOLERANCE = 1e-3  # relative change of the eigenvalue at which the iteration stops
 Vector = list[Tensor]  # one tensor per parameter
 
 
@@ -32,20 +33,17 @@ def hessian_product(losses: list[Callable], parameters: Vector) -> Callable:
     return product
 
 
-def filter_units(parameters: Vector) -> Vector:
-    """The norm of each weight's filter; zero for biases and normalisations, which stay."""
-    return [
+def in_filter_norms(product: Callable, parameters: Vector) -> Callable:
+    """The map v → D H D v: the Hessian in units D of the filters' norms; biases and
+    normalisations, whose D is zero, stay.
+
+    It does not change if a filter is scaled and the normalisation behind it undoes that,
+    while λ itself falls with the square (Arora et al. 2019).
+    """
+    units = [
         filter_norms(p).expand_as(p) if p.ndim > 1 else torch.zeros_like(p)
         for p in parameters
     ]
-
-
-def in_units(product: Callable, units: Vector) -> Callable:
-    """The map v → D H D v for a diagonal D: the Hessian of the weights in units of D.
-
-    With `filter_units` it does not change if a filter is scaled and the normalisation
-    behind it undoes that, while λ itself falls with the square (Arora et al. 2019).
-    """
 
     def scaled(vector: Vector) -> Vector:
         return torch._foreach_mul(product(torch._foreach_mul(vector, units)), units)
@@ -59,19 +57,18 @@ def dot(one: Vector, other: Vector) -> float:
 
 
 def largest_eigenvalue(
-    product: Callable, parameters: Vector, iterations: int, tolerance: float = 1e-3
+    product: Callable, parameters: Vector, iterations: int
 ) -> tuple[float, float]:
     """The eigenvalue of largest magnitude, and its relative change at the end."""
     generator = torch.Generator().manual_seed(SEED)
     vector = [torch.randn(p.shape, generator=generator).to(p.device) for p in parameters]
     value, change = 0.0, float("inf")
     for _ in range(iterations):
-        length = dot(vector, vector) ** 0.5
-        vector = torch._foreach_div(vector, length)
+        vector = torch._foreach_div(vector, dot(vector, vector) ** 0.5)
         image = product(vector)
         before, value = value, dot(vector, image)
         change = abs(value - before) / max(abs(value), 1e-30)
-        if change < tolerance or dot(image, image) == 0:
+        if change < TOLERANCE or dot(image, image) == 0:
             break
         vector = image
     return value, change
@@ -117,12 +114,13 @@ def hessian(
     product = hessian_product(run.losses(model, images), parameters)
     products = {"": product}
     if filter_normalised:
-        products["filter_normalised_"] = in_units(product, filter_units(parameters))
+        products["filter_normalised_"] = in_filter_norms(product, parameters)
+    measures = {"largest_eigenvalue": (largest_eigenvalue, iterations)}
+    measures["trace"] = trace, samples
     rows = []
     for unit, product in products.items():
-        value, change = largest_eigenvalue(product, parameters, iterations)
-        mean, error = trace(product, parameters, samples)
-        largest = {"quantity": f"{unit}largest_eigenvalue", "value": value}
-        rows.append(largest | {"uncertainty": change})
-        rows.append({"quantity": f"{unit}trace", "value": mean, "uncertainty": error})
+        for name, (measure, times) in measures.items():
+            value, uncertainty = measure(product, parameters, times)
+            row = {"quantity": unit + name, "value": value, "uncertainty": uncertainty}
+            rows.append(row)
     return rows

@@ -16,7 +16,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.probes.trained import (
     Trained,
     calls,
-    convolutions,
+    layers,
     probabilities,
     with_statistics_of,
 )
@@ -24,16 +24,14 @@ from gradscape.spec.options import Range
 
 
 def removable(model: nn.Module, image: Tensor) -> list[str]:
-    """The blocks that keep the shape of what they are given, by name, in order.
-
-    A block is a module in an `nn.Sequential` that holds at least two convolutions.
-    """
+    """The blocks that keep the shape of what they are given, by name, in order: modules in
+    an `nn.Sequential` that hold at least two convolutions."""
     blocks = {
         f"{parent}.{name}": child
         for parent, sequence in model.named_modules()
         if type(sequence) is nn.Sequential
         for name, child in sequence.named_children()
-        if len(convolutions(child)) > 1
+        if len(layers(child, nn.Conv2d)) > 1
     }
     with calls(blocks) as seen, torch.no_grad():
         model(image)
@@ -43,8 +41,7 @@ def removable(model: nn.Module, image: Tensor) -> list[str]:
 def without(model: nn.Module, block: str) -> nn.Module:
     """A copy of the network with the identity in a block's place."""
     copy = deepcopy(model)
-    parent, _, name = block.rpartition(".")
-    setattr(copy.get_submodule(parent), name, nn.Identity())
+    copy.set_submodule(block, nn.Identity())
     return copy
 
 

@@ -15,12 +15,9 @@ def predictions(run: Trained) -> list[dict]:
     images, labels = run.test_images()
     confidence, predicted = probabilities(run.network("best").eval(), images).max(dim=1)
     answers = zip(labels.tolist(), predicted.tolist(), confidence.tolist(), strict=True)
+    names = run.class_names
     return [
-        {
-            "image": image,
-            "label": run.class_names[label],
-            "predicted": run.class_names[guess],
-            "confidence": sure,
-        }
-        for image, (label, guess, sure) in enumerate(answers)
+        {"image": image, "label": names[label], "predicted": names[guess]}
+        | {"confidence": confidence}
+        for image, (label, guess, confidence) in enumerate(answers)
     ]

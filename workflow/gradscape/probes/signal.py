@@ -11,22 +11,22 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gradscape.models import laws
-from gradscape.probes.trained import Call, Trained, calls
+from gradscape.probes.trained import Call, Trained, calls, layers
 from gradscape.spec.options import Range
-
-
-def law_of(module: nn.Module, call: Call) -> laws.Layer:
-    size = call.given.shape[-1] if call.given.ndim == 4 else 1
-    return laws.Layer(size, module.weight[0].numel(), module.bias is not None)
 
 
 def is_plain(model: nn.Module) -> bool:
     """Whether the law applies: only convolutions and leaky rectifiers, normalised at the
     entry and with PyTorch's default weights."""
-    norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     residual = any(getattr(module, "residual", False) for module in model.modules())
     default = getattr(model, "initialisation", None) == "default"
-    return hasattr(model, "entry_norm") and norms == 1 and not residual and default
+    norms = layers(model, nn.BatchNorm2d)
+    return hasattr(model, "entry_norm") and len(norms) == 1 and not residual and default
+
+
+def side(tensor: Tensor) -> int:
+    """The side of feature maps [n, c, s, s]; 1 for features [n, c]."""
+    return tensor.shape[-1] if tensor.ndim == 4 else 1
 
 
 def mean_square(tensor: Tensor) -> float:
@@ -55,34 +55,33 @@ def signal(
     ((pixels, labels),) = run.minibatches(images, images)
     for moment in ("initialisation", "best", "last"):
         model = run.network(moment).train()
-        layers = {
-            name: module
-            for name, module in model.named_modules()
-            if isinstance(module, nn.Conv2d | nn.Linear)
-        }
-        with calls(layers) as seen:
+        chain = layers(model, (nn.Conv2d, nn.Linear))  # in the network's own order
+        with calls(chain) as seen:
             loss = cross_entropy(model(pixels), labels)
         for call in seen:
             if call.gave.requires_grad:
                 call.gave.retain_grad()
         loss.backward()
-        by_name = {call.name: call for call in seen}
-        chain = [by_name[name] for name in layers]  # in the network's own order
+        of: dict[str, Call] = {call.name: call for call in seen}
         activations = gradients = [math.nan] * len(chain)
         if moment == "initialisation" and is_plain(model):
-            plain = [law_of(layers[call.name], call) for call in chain]
+            plain = [
+                laws.Layer(side(of[name].given), m.weight[0].numel(), m.bias is not None)
+                for name, m in chain.items()
+            ]
             activations = laws.activation_mean_squares(plain, model.slope)
             gradients = laws.gradient_mean_squares(
                 plain, model.slope, run.classes, len(labels)
             )
-        for depth, (name, given, z) in enumerate(chain):
+        for depth, name in enumerate(chain):
+            z = of[name].gave
             rows.append(
                 {
                     "moment": moment,
                     "layer": name,
                     "depth": depth,
-                    "size": z.shape[-1] if z.ndim == 4 else 1,
-                    "input_mean_square": mean_square(given),
+                    "size": side(z),
+                    "input_mean_square": mean_square(of[name].given),
                     "activation_mean_square": mean_square(z),
                     "activation_variance": float(z.detach().double().var(dim=0).mean()),
                     "gradient_mean_square": mean_square(z.grad),

@@ -5,6 +5,8 @@ network's own filter, so that networks whose weights differ in scale can be comp
 Biases and the parameters of normalisations stay as they are.
 """
 
+from collections.abc import Callable
+from itertools import product
 from typing import Annotated
 
 import torch
@@ -14,19 +16,7 @@ from gradscape.probes.trained import Trained
 from gradscape.spec.options import Range
 
 SEED = 0  # of the directions
-
-
-def filter_normalised_direction(model: nn.Module, generator: torch.Generator) -> list:
-    """A random direction, a tensor per parameter, each filter as long as the network's."""
-    direction = []
-    for parameter in model.parameters():
-        if parameter.ndim <= 1:
-            direction.append(torch.zeros_like(parameter))
-            continue
-        drawn = torch.randn(parameter.shape, generator=generator).to(parameter.device)
-        scale = filter_norms(parameter) / filter_norms(drawn)
-        direction.append((drawn * scale).detach())
-    return direction
+Direction = list[Tensor]  # one tensor per parameter
 
 
 def filter_norms(weight: Tensor) -> Tensor:
@@ -36,39 +26,51 @@ def filter_norms(weight: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def filter_normalised_direction(model: nn.Module, generator: torch.Generator) -> Direction:
+    """A random direction, each filter as long as the network's."""
+    direction = []
+    for parameter in model.parameters():
+        drawn = torch.zeros_like(parameter)
+        if parameter.ndim > 1:
+            drawn = torch.randn(parameter.shape, generator=generator).to(parameter.device)
+            drawn *= filter_norms(parameter) / filter_norms(drawn)
+        direction.append(drawn)
+    return direction
+
+
+@torch.no_grad()
 def on_plane(
     parameters: list[Tensor],
-    directions: tuple[list[Tensor], list[Tensor]],
+    directions: tuple[Direction, Direction],
     coordinates: list[float],
-    loss,
+    loss: Callable[[], Tensor],
 ) -> list[dict]:
     """`loss()` at w + alpha d1 + beta d2 for every pair of coordinates; w is put back."""
     start = [parameter.clone() for parameter in parameters]
     rows = []
-    for alpha in coordinates:
-        for beta in coordinates:
-            torch._foreach_copy_(parameters, start)
-            torch._foreach_add_(parameters, directions[0], alpha=alpha)
-            torch._foreach_add_(parameters, directions[1], alpha=beta)
-            rows.append({"alpha": alpha, "beta": beta, "loss": float(loss())})
+    for alpha, beta in product(coordinates, repeat=2):
+        torch._foreach_copy_(parameters, start)
+        torch._foreach_add_(parameters, directions[0], alpha=alpha)
+        torch._foreach_add_(parameters, directions[1], alpha=beta)
+        rows.append({"alpha": alpha, "beta": beta, "loss": float(loss())})
     torch._foreach_copy_(parameters, start)
     return rows
 
 
-def way(model: nn.Module, to: nn.Module) -> list[Tensor]:
+@torch.no_grad()
+def way(model: nn.Module, to: nn.Module) -> Direction:
     """The direction from one network's parameters to another's."""
-    pairs = zip(model.parameters(), to.parameters(), strict=True)
-    return [(end - start).detach() for start, end in pairs]
+    return torch._foreach_sub(list(to.parameters()), list(model.parameters()))
 
 
-def projected(step: list[Tensor], directions: tuple[list, list]) -> tuple[float, float]:
+def projected(step: Direction, directions: tuple[Direction, Direction]) -> list[float]:
     """The alpha and beta whose point on the plane comes closest to w + step."""
     first, second, to = (
         torch.cat([part.flatten() for part in tensors]).double()
         for tensors in (*directions, step)
     )
     products = torch.stack([first, second]) @ torch.stack([first, second, to], dim=1)
-    return tuple(torch.linalg.solve(products[:, :2], products[:, 2]).tolist())
+    return torch.linalg.solve(products[:, :2], products[:, 2]).tolist()
 
 
 NUMBERS = "alpha beta loss"
@@ -89,24 +91,24 @@ def surface(
     between them (Li et al. 2018, section 7), so `along_path` takes it as the first. Costs
     points² + 3 forward passes over the images.
     """
+
+    def loss_of(network: nn.Module) -> Callable[[], Tensor]:
+        shares = run.losses(network, images)
+        return lambda: sum(share() for share in shares)
+
     model = run.network("best").eval()
-    shares = run.losses(model, images)
     generator = torch.Generator().manual_seed(SEED)
     first, second = (filter_normalised_direction(model, generator) for _ in range(2))
     if along_path:
         first = way(model, run.network("initialisation"))
+    plane = first, second
     coordinates = torch.linspace(-span, span, points, dtype=torch.float64).tolist()
-    rows = on_plane(
-        list(model.parameters()),
-        (first, second),
-        coordinates,
-        lambda: sum(share() for share in shares),
-    )
+    rows = on_plane(list(model.parameters()), plane, coordinates, loss_of(model))
     rows = [row | {"moment": "grid"} for row in rows]
     for moment in ["initialisation"] * (not run.settings.pretrained) + ["best", "last"]:
         network = run.network(moment).eval()
-        alpha, beta = projected(way(model, network), (first, second))
+        alpha, beta = projected(way(model, network), plane)
         with torch.no_grad():
-            loss = float(sum(share() for share in run.losses(network, images)))
+            loss = float(loss_of(network)())
         rows.append({"alpha": alpha, "beta": beta, "loss": loss, "moment": moment})
     return rows

@@ -20,7 +20,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 from gradscape.models.blocks import output_layer, weights
 from gradscape.probes.trained import Trained, calls, with_statistics_of
 from gradscape.spec.options import Range
-from gradscape.training.gradient_flow import mean_absolute_gradients
+from gradscape.training.gradients import mean_absolute_gradients
 
 POINTS = 50  # on the line between two images
 
@@ -37,42 +37,30 @@ def gradient_cosine(model: nn.Module, first: Tensor, second: Tensor, label: int)
 
 
 def effective_rank(features: Tensor) -> float:
-    """exp of the entropy of the singular values' shares, of [images, features]; NaN if
-    they are not finite."""
+    """That of [images, features]; NaN if they are not finite."""
     if not features.isfinite().all():
         return float("nan")
     values = torch.linalg.svdvals(features.double())
-    shares = values / values.sum()
-    return float(torch.special.entr(shares).sum().exp())
+    return float(torch.special.entr(values / values.sum()).sum().exp())
 
 
+@torch.no_grad()
 def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
     """The features that the output layer is given, [images, features]."""
-    with calls({"head": output_layer(model)}) as seen, torch.no_grad():
+    with calls({"head": output_layer(model)}) as seen:
         model(images)
     return seen[0].given
 
 
-def gradients(model: nn.Module, pixels: Tensor, labels: Tensor) -> dict[str, float]:
-    """Mean |dL/dw| of each weight tensor, on one minibatch in training mode."""
-    cross_entropy(model.train()(pixels), labels).backward()
-    return dict(zip(weights(model), mean_absolute_gradients(model), strict=True))
-
-
+@torch.no_grad()
 def moves(start: nn.Module, end: nn.Module) -> tuple[dict[str, float], dict[str, float]]:
     """Each weight tensor's share of changed weights, and its distance over its norm."""
     after = weights(end)
     changed, distance = {}, {}
     for layer, before in weights(start).items():
         changed[layer] = float((before != after[layer]).float().mean())
-        gone = (after[layer] - before).detach().norm()
-        distance[layer] = float(gone / before.detach().norm())
+        distance[layer] = float((after[layer] - before).norm() / before.norm())
     return changed, distance
-
-
-def rows(moment: str, quantity: str, values: dict[str, float]) -> list[dict]:
-    about = {"moment": moment, "quantity": quantity}
-    return [about | {"layer": layer, "value": value} for layer, value in values.items()]
 
 
 WORDS = "moment quantity layer"
@@ -89,17 +77,25 @@ def trainability(
     Input gradients and features are those of evaluation mode, with batch normalisation's
     statistics estimated on the `images`. Costs about a training step per two pairs.
     """
+    found = []
+
+    def add(moment: str, quantity: str, values: dict[str, float]) -> None:
+        about = {"moment": moment, "quantity": quantity}
+        found.extend(about | {"layer": on, "value": value} for on, value in values.items())
+
     ((pixels, labels),) = run.minibatches(images, images)
     start, end = run.network("initialisation"), run.network("last")
     changed, distance = moves(start, end)
-    found = rows("last", "moved", changed) + rows("last", "relative_distance", distance)
-    slopes = gradients(start, pixels, labels)
-    found += rows("initialisation", "mean_absolute_gradient", slopes)
+    add("last", "moved", changed)
+    add("last", "relative_distance", distance)
+    cross_entropy(start.train()(pixels), labels).backward()
+    slopes = zip(weights(start), mean_absolute_gradients(start), strict=True)
+    add("initialisation", "mean_absolute_gradient", dict(slopes))
     lines = list(zip(pixels[::2], pixels[1::2], labels[::2].tolist(), strict=False))
     for moment, model in (("initialisation", start), ("last", end)):
         with_statistics_of(model, [pixels])
         cosines = [gradient_cosine(model, *line) for line in lines[:pairs]]
         rank = effective_rank(pooled_features(model, pixels))
-        found += rows(moment, "gradient_cosine", {"all": sum(cosines) / len(cosines)})
-        found += rows(moment, "effective_rank", {"all": rank})
+        add(moment, "gradient_cosine", {"all": sum(cosines) / len(cosines)})
+        add(moment, "effective_rank", {"all": rank})
     return found

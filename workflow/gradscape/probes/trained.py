@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from gradscape.training.record import read_weights
 
 BATCH = 100  # images at a time
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)  # not those that keep their statistics
+KINDS = {"settings": dict, "classes": list, "best": dict, "last": dict}
 
 
 class Trained:
@@ -42,110 +44,90 @@ class Trained:
         own: Collection[str] = (),
     ):
         self.file = path / "model.pt"
-        saved = read_weights(self.file)
-        self.settings = self.settings_in(saved, own)
-        self.class_names: list[str] = saved["classes"]
-        self.classes = len(self.class_names)
-        self.weights = {"best": saved["best"], "last": saved["last"]}
-        name = str(self.settings.dataset)
-        self.dataset = load(data / short(name), name)
-        # fp32 throughout: differences between nearly equal weights are what is measured.
-        self.backend = configure(device or self.settings.device, "fp32", True, threads)
-
-    def settings_in(self, saved: dict, own: Collection[str]) -> Settings:
-        """The run's settings, if what somebody may have sent has what a run saves."""
-        kinds = {"settings": dict, "classes": list, "best": dict, "last": dict}
-        if not all(isinstance(saved.get(key), kinds[key]) for key in kinds):
+        self.weights = read_weights(self.file)
+        if not all(isinstance(self.weights.get(key), KINDS[key]) for key in KINDS):
             raise GradscapeError(f"{self.file}: holds no run's weights")
-        for name in filter(is_custom, map(str, saved["settings"].values())):
+        settings = self.weights["settings"]
+        for name in filter(is_custom, map(str, settings.values())):
             if name not in own:
                 raise GradscapeError(
                     f"{self.file}: names the program {name!r}; if it is your own, "
                     f"add --own {name}"
                 )
         try:
-            return Settings(**saved["settings"])
+            self.settings = Settings(**settings)
         except TypeError as error:
             raise GradscapeError(f"{self.file}: settings: {error}") from None
+        self.class_names: list[str] = self.weights["classes"]
+        self.classes = len(self.class_names)
+        name = str(self.settings.dataset)
+        self.dataset = load(data / short(name), name)
+        # fp32 throughout: differences between nearly equal weights are what is measured.
+        self.backend = configure(device or self.settings.device, "fp32", True, threads)
 
     def network(self, moment: str) -> nn.Module:
         """The network at `initialisation`, or with its `best` or its `last` weights.
 
         Raises `GradscapeError` for the initialisation of a run that had none of its own.
         """
+        model_name, facts = self.settings.model, self.dataset.facts
         if moment == "initialisation" and self.settings.pretrained:
             raise GradscapeError(
-                f"{self.settings.model}: this run started from pretrained weights, which "
-                "it does not keep; probe its initialisation in a run without `pretrained`"
+                f"{model_name}: this run started from pretrained weights, which it does "
+                "not keep; probe its initialisation in a run without `pretrained`"
             )
         torch.manual_seed(self.settings.seed)
-        model = build(
-            self.settings.model,
-            self.classes,
-            self.settings,
-            channels=self.dataset.facts.channels,
-            size=self.dataset.facts.size,
-        )
+        model = build(model_name, self.classes, self.settings, facts.channels, facts.size)
         if moment != "initialisation":
             try:
                 model.load_state_dict(self.weights[moment])
             except (RuntimeError, TypeError, AttributeError):
                 raise GradscapeError(
-                    f"{self.file}: holds weights of another network than "
-                    f"{self.settings.model}"
+                    f"{self.file}: holds weights of another network than {model_name}"
                 ) from None
         return model.to(self.backend.device, memory_format=torch.channels_last)
 
     def minibatches(self, count: int, size: int = BATCH) -> list[tuple[Tensor, Tensor]]:
-        """The first `count` training images, normalised but not augmented, and labels.
-
-        A list of minibatches, [b, channels, s, s] and [b].
-        """
+        """The first `count` training images, normalised but not augmented, and labels: a
+        list of minibatches, [b, channels, s, s] and [b]."""
         settings = self.settings
         train = split(self.dataset, settings.split, settings.train_items)["train"][:count]
-        cut = self.cut(train, min(size, len(train)))
-        steps = torch.arange(len(cut.sizes), device=self.backend.device)
-        return [cut.take(step, size) for step, size in zip(steps, cut.sizes, strict=True)]
+        return list(self.cut(train, min(size, len(train))))
 
     def test_images(self, chosen: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """The official test images, normalised, and their labels [n]."""
         test = split(self.dataset, self.settings.split)["test"][chosen]
-        return self.cut(test, len(test)).take(torch.tensor(0), len(test))
+        return self.cut(test, len(test)).take(0, len(test))
 
     def test_colours(self, numbers: list[int]) -> np.ndarray:
         """Some of these images for display: red, green, blue from 0 to 1, [n, s, s, 3]."""
         pixels = self.dataset.images[self.dataset.train :][numbers]
-        colours = (pixels / 255).round(3)
-        return np.broadcast_to(colours, (*colours.shape[:3], 3))
+        return np.broadcast_to((pixels / 255).round(3), (*pixels.shape[:3], 3))
 
     def cut(self, indices: np.ndarray, size: int) -> Minibatches:
         device = self.backend.device
         return Minibatches(self.dataset, indices, size, self.settings, device)
 
     def losses(self, model: nn.Module, count: int) -> list[Callable[[], Tensor]]:
-        """For each of `minibatches(count)`, a function that returns its share of the loss.
-
-        The shares add up to the mean cross entropy over all `count` images.
-        """
+        """For each of `minibatches(count)`, a function that returns its share of the mean
+        cross entropy over all `count` images."""
         minibatches = self.minibatches(count)
         total = sum(len(labels) for _, labels in minibatches)
 
         def share(images: Tensor, labels: Tensor) -> Tensor:
             return cross_entropy(model(images), labels, reduction="sum") / total
 
-        return [lambda batch=batch: share(*batch) for batch in minibatches]
+        return [partial(share, *minibatch) for minibatch in minibatches]
 
 
 @torch.no_grad()
 def with_statistics_of(model: nn.Module, minibatches: list[Tensor]) -> nn.Module:
     """The network in evaluation mode, its batch normalisations' statistics estimated anew:
     the mean of those of the minibatches, [b, channels, s, s] each."""
-    norms = [m for m in model.modules() if type(m) in BATCH_NORMS]
+    norms = [m for m in model.eval().modules() if type(m) in BATCH_NORMS]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # which makes it a plain mean
-    model.eval()
-    for norm in norms:
         norm.train()
     for images in minibatches if norms else []:
         model(images)
@@ -158,18 +140,16 @@ def probabilities(model: nn.Module, images: Tensor) -> Tensor:
     return torch.cat([model(batch).softmax(1) for batch in images.split(BATCH)])
 
 
+@torch.inference_mode()
 def one_at_a_time(run: Trained) -> tuple[float, int, float]:
     """Accuracy of the best epoch's weights on the test images, their number, and the
     seconds that they took with batch size 1."""
     model = run.network("best").eval()
     images, labels = run.test_images()
     start = time.perf_counter()
-    with torch.inference_mode():
-        right = sum(
-            int(model(image[None]).argmax(1)) == label
-            for image, label in zip(images, labels.tolist(), strict=True)
-        )
-    return right / len(labels), len(labels), time.perf_counter() - start
+    predicted = torch.cat([model(image).argmax(1) for image in images.split(1)])
+    seconds = time.perf_counter() - start
+    return float((predicted == labels).float().mean()), len(labels), seconds
 
 
 class Call(NamedTuple):
@@ -188,14 +168,11 @@ def calls(modules: dict[str, nn.Module]) -> Iterator[list[Call]]:
     """
     seen: list[Call] = []
 
-    def record(name: str) -> Callable:
-        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-            seen.append(Call(name, inputs[0] if inputs else None, output))
-            return output.clone()
+    def record(name: str, _: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        seen.append(Call(name, inputs[0] if inputs else None, output))
+        return output.clone()
 
-        return hook
-
-    hooks = [m.register_forward_hook(record(name)) for name, m in modules.items()]
+    hooks = [m.register_forward_hook(partial(record, name)) for name, m in modules.items()]
     try:
         yield seen
     finally:
@@ -203,7 +180,6 @@ def calls(modules: dict[str, nn.Module]) -> Iterator[list[Call]]:
             hook.remove()
 
 
-def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
-    """All convolutions by name, in the order of the network's list."""
-    modules = dict(model.named_modules())
-    return {name: m for name, m in modules.items() if isinstance(m, nn.Conv2d)}
+def layers(model: nn.Module, kind: type | tuple[type, ...]) -> dict[str, nn.Module]:
+    """The modules of a kind by name, in the order of the network's list."""
+    return {name: m for name, m in model.named_modules() if isinstance(m, kind)}

@@ -23,10 +23,8 @@ def fingerprint(settings: Settings, *checksums: str | None) -> str:
 
 
 class Checkpoint:
-    """The state of one run, kept at `path` and loaded only for this `fingerprint`.
-
-    The `settings` name what differs when the checkpoint is another run's.
-    """
+    """The state of one run, kept at `path` and loaded only for this `fingerprint`; the
+    `settings` name what differs when the checkpoint is another run's."""
 
     def __init__(
         self,
@@ -35,8 +33,7 @@ class Checkpoint:
         seconds: float = SECONDS_BETWEEN,
         settings: dict | None = None,
     ):
-        self.path = path
-        self.seconds = seconds
+        self.path, self.seconds = path, seconds
         self.run = {"fingerprint": fingerprint, "settings": settings or {}}
         self.saved_at = time.monotonic()
 
@@ -60,8 +57,8 @@ class Checkpoint:
         except (sealed.Damaged, OSError) as error:
             return self.set_aside(f"damaged ({error})")
         if state.get("fingerprint") != self.run["fingerprint"]:
-            old, new = state.get("settings") or {}, self.run["settings"]
-            other = old and differences(old, new)
+            old = state.get("settings")
+            other = old and differences(old, self.run["settings"])
             which = f" ({other})" if other else ""
             return self.set_aside(f"belongs to other settings, data or code{which}")
         return state

@@ -8,7 +8,6 @@ import ctypes
 import os
 import warnings
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 
 import torch
 
@@ -30,10 +29,6 @@ class Backend(record.Backend):
     def is_cuda(self) -> bool:
         return self.device == "cuda"
 
-    def key(self) -> dict:
-        """Everything that has to agree for results to be equal bit for bit."""
-        return asdict(self)
-
     def synchronise(self) -> None:
         """Wait until the device has finished its work."""
         if self.is_cuda:
@@ -47,12 +42,8 @@ class Backend(record.Backend):
 
     def autocast(self) -> AbstractContextManager:
         # No cache: each weight is used once per pass, and a graph must hold its own casts.
-        return torch.autocast(
-            self.device,
-            dtype=torch.bfloat16,
-            enabled=self.precision == "bf16",
-            cache_enabled=False,
-        )
+        wanted = {"enabled": self.precision == "bf16", "cache_enabled": False}
+        return torch.autocast(self.device, torch.bfloat16, **wanted)
 
 
 def configure(device: str, precision: str, deterministic: bool, threads: int) -> Backend:
@@ -74,8 +65,8 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
         precision = "bf16" if has_fast_bf16(device) else "fp32"
     if precision == "tf32" and device == "cpu":
         raise GradscapeError("precision tf32: CPUs have none; use fp32 or bf16")
-    if precision == "bf16" and not has_bf16(device):
-        raise GradscapeError(f"precision bf16: not supported by this {device}; use fp32")
+    if precision == "bf16" and device == "cuda" and not torch.cuda.is_bf16_supported():
+        raise GradscapeError("precision bf16: not supported by this cuda; use fp32")
     # use_deterministic_algorithms sets the same switch, but loads a compiler first: 4 s.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
     # Filling every new tensor is for finding bugs; here nothing reads before writing.
@@ -87,22 +78,15 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
         torch.backends.cudnn.deterministic = deterministic
         # The autotuner may pick another kernel on another day.
         torch.backends.cudnn.benchmark = not deterministic
-    return Backend(
-        device=device,
-        kind=device_kind(device),
-        precision=precision,
-        deterministic=deterministic,
-        threads=threads if device == "cpu" else 0,
-        torch=str(torch.__version__),
-    )
+    kind, threads = device_kind(device), threads if device == "cpu" else 0
+    return Backend(device, kind, precision, deterministic, threads, str(torch.__version__))
 
 
 def allow_tf32(allowed: bool) -> None:
     """Allow TF32 in matrix products and convolutions, or forbid it.
 
     torch has two sets of switches. The older, deprecated one also sets the newer one; if
-    only the newer is set, the two differ, and whatever reads the older, such as inductor,
-    gets an error.
+    only the newer is set, whatever reads the older, such as inductor, gets an error.
     """
     with warnings.catch_warnings(action="ignore"):
         torch.backends.cuda.matmul.allow_tf32 = allowed
@@ -116,11 +100,8 @@ def gpu_names() -> list[str]:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc reuse freed feature maps instead of returning them to the kernel.
-
-    Otherwise every step takes its feature maps from fresh pages and spends a third of its
-    time on page faults. With another C library nothing changes.
-    """
+    """Have glibc, if that is the C library, reuse freed feature maps instead of returning
+    them to the kernel; a step would spend a third of its time on page faults."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         trim_threshold, mmap_threshold = -1, -3  # glibc's malloc.h
@@ -143,10 +124,6 @@ def device_kind(device: str) -> str:
 def cpu_bf16() -> list[str]:
     """The names of this CPU's own bf16 instructions, the fastest first."""
     return [name for name, has in CPU_BF16.items() if getattr(torch.cpu, has, bool)()]
-
-
-def has_bf16(device: str) -> bool:
-    return device == "cpu" or torch.cuda.is_bf16_supported()
 
 
 def has_fast_bf16(device: str) -> bool:

@@ -1,22 +1,67 @@
-"""A network's forward pass in fewer kernels, with the same bits.
-
-Under autocast every layer casts its own weight to bf16 and its weight's gradient back, and
-every batch normalisation counts its own minibatches. Each takes a kernel; together they are
-a fifth of a small network's step on a GPU. Here each is done once for all layers.
-"""
+"""A network's forward pass: tried once before it trains, and run in fewer kernels."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.module import register_module_forward_hook
 
+from gradscape.base.errors import GradscapeError
 from gradscape.training.device import Backend
 
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 # Layers that pass weight and bias to an operation that autocast runs in bf16; a class
 # derived from one of them may not.
 CAST = (nn.Conv2d, nn.Linear)
 COUNTED = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """`flops` of one image, multiply and add counted as two, in convolutions and linear
+    layers; `calls` of each module."""
+
+    flops: int
+    calls: Counter
+
+
+def dry_run(model: nn.Module, classes: int, channels: int = 3, size: int = 32) -> DryRun:
+    """Send one image through, in evaluation mode.
+
+    Raises `GradscapeError` for a network that does not turn [n, channels, size, size]
+    into [n, classes].
+    """
+    calls: Counter = Counter()
+    flops = 0
+
+    # torch's own counter of operations loads its compiler, which takes a second or more.
+    def count(module: nn.Module, inputs: tuple, output) -> None:
+        nonlocal flops
+        calls[module] += 1
+        if isinstance(module, LAYERS):
+            flops += 2 * output.numel() * module.weight[0].numel()
+
+    was_training = model.training
+    image = torch.zeros(1, channels, size, size, device=next(model.parameters()).device)
+    hook = register_module_forward_hook(count)
+    try:
+        with torch.no_grad():
+            shape = list(model.eval()(image).shape)
+    except (RuntimeError, ValueError) as error:
+        raise GradscapeError(
+            f"the model does not take images of {channels}x{size}x{size}: "
+            f"{str(error).splitlines()[0]}"
+        ) from None
+    finally:
+        hook.remove()
+    if shape != [1, classes]:
+        raise GradscapeError(
+            f"the model turns an image into {shape} where [1, {classes}] is needed"
+        )
+    model.train(was_training)
+    return DryRun(flops, calls)
 
 
 class Cast(torch.autograd.Function):
@@ -40,9 +85,12 @@ def copied(tensors, dtype: torch.dtype) -> tuple[Tensor, ...]:
 
 
 class Forward:
-    """Call it with images [b, 3, 32, 32] for logits [b, classes].
+    """Call it with images [b, channels, s, s] for logits [b, classes].
 
-    Only layers that `calls` found to be called once per pass are taken together: if one is
+    Under autocast every layer casts its own weight to bf16 and its weight's gradient back,
+    and every batch normalisation counts its own minibatches. Each takes a kernel; together
+    they are a fifth of a small network's step on a GPU. Here each is done once for all
+    layers that `calls` found to be called once per pass, with the same bits: if one is
     called more often, autocast adds up its gradients in fp32. All others, and layers of
     other classes, run as they do by themselves.
     """
@@ -65,11 +113,10 @@ class Forward:
             if type(module) in COUNTED
             if module.num_batches_tracked is not None and module.momentum is not None
         }
-        self.uncounted = dict.fromkeys(self.norms)
 
     def __call__(self, images: Tensor) -> Tensor:
         cast = Cast.apply(*self.weights.values()) if self.weights else ()
-        others = dict(zip(self.weights, cast, strict=True)) | self.uncounted
+        others = dict(zip(self.weights, cast, strict=True)) | dict.fromkeys(self.norms)
         with self.backend.autocast():
             logits = functional_call(self.model, others, (images,), tie_weights=False)
         counts = [m.num_batches_tracked for m in self.norms.values() if m.training]

@@ -9,8 +9,7 @@ from torch import Tensor
 @dataclass
 class History:
     """All fields go into a checkpoint, so they hold only what `torch.load` accepts as data:
-    numbers, text, lists, dictionaries and tensors on the host.
-    """
+    numbers, text, lists, dictionaries and tensors on the host."""
 
     epoch: int = 0  # complete epochs
     seconds: float = 0.0  # spent in the current epoch, over all attempts
@@ -27,11 +26,3 @@ class History:
     def diverged(self) -> bool:
         """Whether the last epoch's loss is infinite or not a number."""
         return bool(self.metrics) and not math.isfinite(self.metrics[-1]["train_loss"])
-
-    def out_of_patience(self, patience: int | None) -> bool:
-        """Have this many epochs gone by without a better validation accuracy?"""
-        return (
-            patience is not None
-            and self.best is not None
-            and self.epoch - self.best["epoch"] >= patience
-        )

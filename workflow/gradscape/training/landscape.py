@@ -9,7 +9,7 @@ plain SGD, from 1/2 to 4 times its length.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -26,10 +26,8 @@ REACH = (0.5, 4.0)  # times the learning rate
 
 
 def landscape_precision(settings: Settings) -> str:
-    """A run's precision: fp32 if its landscape is measured.
-
-    A step of a hundredth of a percent of a weight is lost in bf16's eight bits.
-    """
+    """A run's precision: fp32 if its landscape is measured, because a step of a hundredth
+    of a percent of a weight is lost in bf16's eight bits."""
     if settings.landscape_every is None:
         return settings.precision
     if settings.precision not in ("auto", "fp32"):
@@ -40,66 +38,56 @@ def landscape_precision(settings: Settings) -> str:
     return "fp32"
 
 
-class Landscape:
-    """Measured around the update of every so many steps, which end in the same bits.
+@contextmanager
+def landscape(
+    step: TrainingStep, settings: Settings, history: History, done: int, rate: float
+) -> Iterator[None]:
+    """Measure around the update of the step after `done` others, which ends in the same
+    bits: entered when the gradient is there, left when the optimiser has moved.
 
-    Appends to the history's `probes` what `along` measured, and how long that took.
+    Appends to the history's `probes` what `along` measured, and counts the time it took.
     """
+    points, parameters = settings.landscape_points, trainable(step.model)
+    sizes = step_sizes(rate, points, settings.landscape_cap)
+    kept = [*step.model.buffers(), step.now]  # running statistics among them
 
-    def __init__(self, step: TrainingStep, settings: Settings, history: History):
-        self.step, self.settings, self.history = step, settings, history
-
-    def due(self, done: int) -> bool:
-        """Whether the step after `done` others is measured."""
-        return done % self.settings.landscape_every == 0
-
-    @contextmanager
-    def measure(self, done: int, rate: float) -> Iterator[None]:
-        """Entered when the gradient is there, left when the optimiser has moved."""
-        step, settings = self.step, self.settings
-        points = settings.landscape_points
-        parameters = trainable(step.model)
-        start = self.now()
-        sizes = step_sizes(rate, points, settings.landscape_cap)
-        gradient = [parameter.grad.clone() for parameter in parameters]
-        before = [parameter.detach().clone() for parameter in parameters]
-        kept = [*step.model.buffers(), step.now]  # running statistics among them
-        copies = [tensor.clone() for tensor in kept]
-
-        def landscape(direction: list[Tensor], sizes: list[float]) -> Tensor:
-            measured = along(parameters, direction, sizes, step.now[0], step.again)
-            torch._foreach_copy_(kept, copies)
-            return measured
-
-        measured = [landscape(gradient, [-size for size in sizes])]
-        self.history.seconds_probing += self.now() - start
-        yield
-        if settings.landscape_step:
-            start = self.now()
-            after = [parameter.detach().clone() for parameter in parameters]
-            moved = torch._foreach_sub(after, before)
-            step.index.sub_(1)  # the same minibatch again
-            with torch.no_grad():
-                torch._foreach_copy_(parameters, before)
-                measured.append(landscape(moved, factors(points)))
-                torch._foreach_copy_(parameters, after)
-            step.index.add_(1)
-            measured.append(norm(moved))
-            self.history.seconds_probing += self.now() - start
-        on_host = [tensor.cpu() for tensor in measured]
-        probe = {"step": done + 1, "sizes": sizes, "measured": on_host}
-        self.history.probes.append(probe)
-
-    def now(self) -> float:
-        """The clock, once the device has finished its work."""
-        self.step.backend.synchronise()
+    def now() -> float:
+        step.backend.synchronise()
         return time.perf_counter()
+
+    def measure(direction: list[Tensor], sizes: list[float]) -> Tensor:
+        old = copies(kept)
+        measured = along(parameters, direction, sizes, step.now[0], step.again)
+        torch._foreach_copy_(kept, old)
+        return measured
+
+    start, before = now(), copies(parameters)
+    gradient = copies(parameter.grad for parameter in parameters)
+    measured = [measure(gradient, [-size for size in sizes])]
+    history.seconds_probing += now() - start
+    yield
+    if settings.landscape_step:
+        start, after = now(), copies(parameters)
+        moved = torch._foreach_sub(after, before)
+        step.index.sub_(1)  # the same minibatch again
+        with torch.no_grad():
+            torch._foreach_copy_(parameters, before)
+            measured += [measure(moved, factors(points)), norm(moved)]
+            torch._foreach_copy_(parameters, after)
+        step.index.add_(1)
+        history.seconds_probing += now() - start
+    on_host = [tensor.cpu() for tensor in measured]
+    history.probes.append({"step": done + 1, "sizes": sizes, "measured": on_host})
 
 
 def landscape_arrays(probes: list[dict]) -> dict[str, np.ndarray]:
-    """A run's landscapes as arrays of steps.npz; config/README.md explains the names."""
+    """A run's landscapes as arrays of steps.npz, infinite where a step was so long that it
+    overflowed; config/README.md explains the names."""
     measurements = zip(*(probe["measured"] for probe in probes), strict=True)
-    gradient, *step = [overflowed(torch.stack(parts).numpy()) for parts in measurements]
+    gradient, *step = [
+        np.nan_to_num(torch.stack(parts).numpy(), nan=np.inf, posinf=np.inf)
+        for parts in measurements
+    ]
     arrays = {
         "probed_step": np.array([probe["step"] for probe in probes]),
         "probed_size": np.array([probe["sizes"] for probe in probes]),
@@ -114,11 +102,6 @@ def landscape_arrays(probes: list[dict]) -> dict[str, np.ndarray]:
         arrays["stepped_gradient_distance"] = measured[:, 1, 1:]
         arrays["stepped_length"] = length
     return arrays
-
-
-def overflowed(values: np.ndarray) -> np.ndarray:
-    """Infinite where a step was so long that it overflowed."""
-    return np.nan_to_num(values, nan=np.inf, posinf=np.inf)
 
 
 def step_sizes(rate: float, points: int, cap: float) -> list[float]:
@@ -151,8 +134,8 @@ def along(
     gradient's norm here and each distance from it. Costs one forward and backward pass per
     size.
     """
-    start = [parameter.clone() for parameter in parameters]
-    gradient = [parameter.grad.clone() for parameter in parameters]
+    start = copies(parameters)
+    gradient = copies(parameter.grad for parameter in parameters)
     losses, distances = [loss_here.clone()], [norm(gradient)]
     for size in sizes:
         torch._foreach_copy_(parameters, start)
@@ -162,9 +145,12 @@ def along(
         there = [parameter.grad for parameter in parameters]
         distances.append(norm(torch._foreach_sub(there, gradient)))
     torch._foreach_copy_(parameters, start)
-    for parameter, kept in zip(parameters, gradient, strict=True):
-        parameter.grad.copy_(kept)
+    torch._foreach_copy_([parameter.grad for parameter in parameters], gradient)
     return torch.stack([torch.stack(losses), torch.stack(distances)])
+
+
+def copies(tensors: Iterable[Tensor]) -> list[Tensor]:
+    return [tensor.detach().clone() for tensor in tensors]
 
 
 def norm(tensors: list[Tensor]) -> Tensor:

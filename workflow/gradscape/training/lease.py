@@ -17,6 +17,7 @@ from gradscape.base.files import open_lock, say
 RETRY_SECONDS = 1.0
 RUNS_PER_GPU = "GRADSCAPE_RUNS_PER_GPU"
 MAX_RUNS_PER_GPU = 64
+LOCKED = {}  # open files by path: closing one would unlock it, locking it again deadlock
 
 
 def lease(names: list[str], folder: Path | None = None) -> int:
@@ -29,41 +30,33 @@ def lease(names: list[str], folder: Path | None = None) -> int:
     """
     if "SLURM_JOB_ID" in os.environ:
         return 0
+    slots = os.environ.get(RUNS_PER_GPU, "1")
+    if not slots.isdecimal() or not 1 <= int(slots) <= MAX_RUNS_PER_GPU:
+        raise GradscapeError(
+            f"{RUNS_PER_GPU}={slots}: must be a whole number from 1 to {MAX_RUNS_PER_GPU}"
+        )
     folder = folder or Path(tempfile.gettempdir()) / f"gradscape-gpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise GradscapeError(
             f"{folder}: belongs to somebody else; set TMPDIR to a folder of yours"
         )
-    slots = range(runs_per_gpu())
-    files = [
-        (folder / f"{n}.{slot}.lock", i) for slot in slots for i, n in enumerate(names)
-    ]
-    for path, index in files:
-        if path in LOCKED:  # locking it again would deadlock
-            return index
+    files = {
+        folder / f"{name}.{slot}.lock": index
+        for slot in range(int(slots))
+        for index, name in enumerate(names)
+    }
+    if held := LOCKED.keys() & files:
+        return files[held.pop()]
     told = False
     while True:
-        for path, index in files:
+        for path, index in files.items():
             if try_lock(path):
                 return index
         if not told:
             say("every GPU is taken by another run; waiting for one")
             told = True
         time.sleep(RETRY_SECONDS)
-
-
-def runs_per_gpu() -> int:
-    """How many runs may share a GPU. Raises `GradscapeError` for what is no such number."""
-    wanted = os.environ.get(RUNS_PER_GPU, "1")
-    if not wanted.isdecimal() or not 1 <= int(wanted) <= MAX_RUNS_PER_GPU:
-        raise GradscapeError(
-            f"{RUNS_PER_GPU}={wanted}: must be a whole number from 1 to {MAX_RUNS_PER_GPU}"
-        )
-    return int(wanted)
-
-
-LOCKED = {}  # open files by path: closing one would unlock it
 
 
 def try_lock(path: Path) -> bool:

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gradscape.base.files import say
 from gradscape.data.splits import split
@@ -15,12 +17,10 @@ from gradscape.models.blocks import output_layer, trainable
 from gradscape.models.pretrained import load_backbone
 from gradscape.spec.settings import Settings
 from gradscape.training.device import Backend
-from gradscape.training.dry_run import dry_run
-from gradscape.training.forward import Forward
-from gradscape.training.gradient_change import GradientChange
-from gradscape.training.gradient_flow import mean_absolute_gradients
+from gradscape.training.forward import Forward, dry_run
+from gradscape.training.gradients import GradientChange, mean_absolute_gradients
 from gradscape.training.history import History
-from gradscape.training.landscape import Landscape
+from gradscape.training.landscape import landscape
 from gradscape.training.minibatches import Minibatches
 from gradscape.training.optimisers import build_optimiser, set_learning_rate
 from gradscape.training.schedules import learning_rate
@@ -52,45 +52,39 @@ class Training:
         at_once = EVALUATION_BATCH[backend.device]
         cut = partial(Minibatches, dataset, settings=settings, device=backend.device)
         self.train = cut(parts["train"], settings.batch_size, augmented=True)
-        self.validation = cut(parts["validation"], at_once)
-        self.test = partial(cut, parts["test"], at_once)  # needed once, at the end
-        self.scored = {}  # more images, by the names of their columns
+        self.scored = {"val": cut(parts["validation"], at_once)}  # by their columns
         if settings.score_training is not None:
             clean = parts["train"][: settings.score_training]
-            self.scored = {"clean_train": cut(clean, at_once)}
+            self.scored["clean_train"] = cut(clean, at_once)
+        self.test = partial(cut, parts["test"], at_once)  # needed once, at the end
 
         # Network
         torch.manual_seed(settings.seed)
         facts = dataset.facts
-        shape = (facts.channels, facts.size)
+        shape = facts.channels, facts.size
         model = build(settings.model, facts.classes, settings, *shape)
         self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
         dry = dry_run(model, facts.classes, *shape)
         self.flops = dry.flops
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
 
-        # Optimiser, step and what is measured in and around it
-        parameters = trainable(self.model)
-        self.optimiser = build_optimiser(parameters, settings, backend.device)
+        # Optimiser and step
+        self.optimiser = build_optimiser(trainable(model), settings, backend.device)
         self.learning_rate = learning_rate(settings)
-        within = []
+        measures = []
         if (lag := settings.gradient_lag) is not None:
-            within.append(GradientChange(output_layer(self.model).weight, lag))
-        forward = Forward(self.model, backend, dry.calls)
+            measures.append(GradientChange(output_layer(model).weight, lag))
+        forward = Forward(model, backend, dry.calls)
         self.step = TrainingStep(
-            forward, self.optimiser, self.train, backend, settings, within
+            forward, self.optimiser, self.train, backend, settings, measures
         )
-        self.measures = []
-        if settings.landscape_every is not None:
-            self.measures.append(Landscape(self.step, settings, self.history))
 
     @property
     def finished(self) -> bool:
-        return (
-            self.history.epoch == self.settings.epochs
-            or self.history.diverged
-            or self.history.out_of_patience(self.settings.patience)
-        )
+        history, patience = self.history, self.settings.patience
+        waited = history.epoch - history.best["epoch"] if history.best else 0
+        out_of_patience = patience is not None and waited >= patience
+        return history.epoch == self.settings.epochs or history.diverged or out_of_patience
 
     def run_epoch(self, between_steps: Callable[[int], None]) -> None:
         """Train to the end of the current epoch and evaluate it.
@@ -125,12 +119,14 @@ class Training:
             self.step.capture()
 
     def advance(self, at: int, rate: float) -> None:
-        """Train on minibatch `at` of the epoch, with the measures due around it."""
+        """Train on minibatch `at` of the epoch; measure the landscape where it is due."""
         done = self.history.epoch * len(self.train.sizes) + at
-        around = [m.measure(done, rate) for m in self.measures if m.due(done)]
+        every, around = self.settings.landscape_every, None
+        if every is not None and done % every == 0:
+            around = landscape(self.step, self.settings, self.history, done, rate)
         self.step(self.train.sizes[at], around)
 
-    def end_epoch(self, steps: dict[str, torch.Tensor], rate: float) -> None:
+    def end_epoch(self, steps: dict[str, Tensor], rate: float) -> None:
         """Evaluate the network and add the epoch to the history."""
         history = self.history
         history.epoch += 1
@@ -138,18 +134,15 @@ class Training:
             "epoch": history.epoch,
             "train_loss": steps["loss"].double().mean().item(),
             "train_accuracy": steps["accuracy"].double().mean().item(),
-            **self.scores("val", self.validation),
-            "learning_rate": rate,
         }
         for name, images in self.scored.items():
-            row |= self.scores(name, images)
+            loss, accuracy, _ = evaluate(self.model, images, self.backend)
+            row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
+            row.setdefault("learning_rate", rate)  # the column after validation's
         history.metrics.append(row)
-        rates = {
-            "epoch": history.epoch,
-            "seconds": history.seconds,
-            "images_per_second": self.train.count / history.seconds,
-        }
-        history.timing.append(rates)
+        speed = self.train.count / history.seconds
+        timing = {"epoch": history.epoch, "seconds": history.seconds}
+        history.timing.append(timing | {"images_per_second": speed})
         history.gradients.append(mean_absolute_gradients(self.model))
         history.steps.append(steps)
         accuracy = row["val_accuracy"]
@@ -159,16 +152,10 @@ class Training:
         self.step.index.zero_()
         history.seconds = 0.0
 
-    def scores(self, name: str, images: Minibatches) -> dict[str, float]:
-        loss, accuracy = evaluate(self.model, images, self.backend)
-        return {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
-
-    def weights_now(self) -> dict[str, torch.Tensor]:
+    def weights_now(self) -> dict[str, Tensor]:
         """A copy on the host, like a resumed run's: files record their tensors' device."""
-        return {
-            name: tensor.to("cpu", copy=True)
-            for name, tensor in self.model.state_dict().items()
-        }
+        state = self.model.state_dict().items()
+        return {name: tensor.to("cpu", copy=True) for name, tensor in state}
 
     def state(self) -> dict:
         """All that a checkpoint holds, for `restore`."""
@@ -176,7 +163,7 @@ class Training:
         if self.backend.is_cuda:
             rng["cuda"] = torch.cuda.get_rng_state()
         return {
-            "backend": self.backend.key(),
+            "backend": asdict(self.backend),
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict()["state"],
             "rng": rng,
@@ -196,9 +183,9 @@ class Training:
             torch.cuda.set_rng_state(state["rng"]["cuda"])
         for name, tensor in self.step.memory.items():
             tensor.copy_(state["step"][name])
-        vars(self.history).update(vars(History(**state["history"])))
+        self.history = History(**state["history"])
         self.history.resumed += 1
-        if state["backend"] != self.backend.key():
+        if state["backend"] != asdict(self.backend):
             say(
                 "the checkpoint was saved on another device, precision, thread count or "
                 "torch version: training continues, but will not end with the same bytes"

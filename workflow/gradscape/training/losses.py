@@ -8,7 +8,6 @@ A loss of your own, `path/file.py:function`, is a function like these: it takes 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.functional import log_softmax
 
 from gradscape.models.blocks import trainable
 from gradscape.spec.settings import Settings
@@ -30,16 +29,12 @@ def squared_error(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
 
 def focal(logits: Tensor, labels: Tensor, settings: Settings) -> Tensor:
     """Cross entropy that weights down what is already right (Lin et al. 2017)."""
-    log_probabilities = log_softmax(logits, dim=1)
+    log_probabilities = functional.log_softmax(logits, dim=1)
     log_right = torch.where(one_hot(labels, logits), log_probabilities, 0).sum(dim=1)
     return -((1 - log_right.exp()) ** FOCUS * log_right).mean()
 
 
-LOSSES = {
-    "cross_entropy": cross_entropy,
-    "squared_error": squared_error,
-    "focal": focal,
-}
+LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error, "focal": focal}
 
 
 def one_hot(labels: Tensor, logits: Tensor) -> Tensor:

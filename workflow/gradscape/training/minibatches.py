@@ -5,6 +5,8 @@ alone: any epoch can be drawn again after a kill, and every model and learning r
 seed sees the same minibatches, on every device.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ class Minibatches:
 
     `draw` lays out an epoch; `take` cuts one minibatch from it, normalised as the settings
     say and, if `augmented`, augmented: float32 [b, channels, s, s] in channels-last memory.
+    `sizes` are the images of every minibatch of an epoch; the last may be smaller.
     """
 
     def __init__(
@@ -37,22 +40,22 @@ class Minibatches:
         labels = np.asarray(dataset.labels[chosen], np.int64)
         self.count, size = len(labels), images.shape[1]
         self.batch_size = batch_size
+        full, rest = divmod(self.count, batch_size)
+        self.sizes = [batch_size] * full + [rest] * (rest > 0)
         policy = POLICIES[settings.augmentation if augmented else "none"]
-        strength = settings.augmentation_strength
         self.cropped, self.flipped = "crop" in policy, "flip" in policy
         self.changes: list[Colour | Geometric] = []
+        shared = self.count, settings.augmentation_strength, device
         if "colour" in policy:
-            self.changes.append(Colour(self.count, strength, device))
+            self.changes.append(Colour(*shared))
         if "geometric" in policy:
-            self.changes.append(Geometric(self.count, strength, device, size))
-        padding = PADDING if self.cropped else 0
-        pad = [(0, 0), (padding, padding), (padding, padding), (0, 0)]
-        pixels = np.pad(images, pad)  # black, as the course pads before normalising
+            self.changes.append(Geometric(*shared, size))
+        pad = (PADDING, PADDING) if self.cropped else (0, 0)
+        pixels = np.pad(images, [(0, 0), pad, pad, (0, 0)])  # black, before normalising
         self.images = torch.from_numpy(pixels).to(device)
         self.labels = torch.from_numpy(labels).to(device)
-        mean, deviation = (
-            torch.tensor(values, device=device)
-            for values in moments(settings.normalisation, dataset)
+        mean, deviation = torch.tensor(
+            moments(settings.normalisation, dataset), device=device
         )
         self.shift, self.scale = 255 * mean, 1 / (255 * deviation)
         self.order = torch.arange(self.count, device=device)
@@ -61,38 +64,33 @@ class Minibatches:
         self.ramp = torch.arange(size, device=device)
         self.rows = torch.arange(batch_size, device=device)
 
-    @property
-    def sizes(self) -> list[int]:
-        """Images of every minibatch of an epoch; the last may be smaller."""
-        full, rest = divmod(self.count, self.batch_size)
-        return [self.batch_size] * full + [rest] * (rest > 0)
-
     def draw(self, seed: int, epoch: int) -> None:
         """Lay out an epoch: a permutation, and how each image is augmented."""
         state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
         generator = torch.Generator().manual_seed(int(state[0]) >> 1)
         self.order.copy_(torch.randperm(self.count, generator=generator))
         if self.cropped:
-            shape = (2, self.count)
-            offsets = torch.randint(0, 2 * PADDING + 1, shape, generator=generator)
-            self.offsets.copy_(offsets)
+            places, shape = 2 * PADDING + 1, self.offsets.shape
+            self.offsets.copy_(torch.randint(0, places, shape, generator=generator))
         if self.flipped:
             self.flips.copy_(torch.rand(self.count, generator=generator) < 0.5)
         for change in self.changes:
             change.draw(generator)
 
-    def take(self, step: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """Minibatch number `step` (a 0-d tensor, so that a CUDA graph can read it)."""
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return (self.take(step, size) for step, size in enumerate(self.sizes))
+
+    def take(self, step: Tensor | int, size: int) -> tuple[Tensor, Tensor]:
+        """Minibatch number `step`: a 0-d tensor where a CUDA graph has to read it."""
         at = self.rows[:size] + step * self.batch_size
         chosen = self.order[at]
-        images = self.images[chosen]
         if self.flipped:  # as in every policy that crops
-            top, left = self.offsets[:, at]
-            forth, back = self.ramp.expand(size, -1), self.ramp.flip(0)
-            across = torch.where(self.flips[at, None], back, forth) + left[:, None]
-            down = self.ramp + top[:, None]
-            batch = self.rows[:size, None, None]
-            images = images[batch, down[:, :, None], across[:, None, :]]
+            top, left = self.offsets[:, at, None]
+            across = torch.where(self.flips[at, None], self.ramp.flip(0), self.ramp) + left
+            down = self.ramp + top
+            images = self.images[chosen[:, None, None], down[:, :, None], across[:, None]]
+        else:
+            images = self.images[chosen]
         pixels = images.float()
         for change in self.changes:
             changed = change(pixels.permute(0, 3, 1, 2), at)

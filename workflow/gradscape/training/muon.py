@@ -2,20 +2,17 @@
 
 Jordan et al. 2024: the update of a weight matrix is its momentum with all singular values
 brought near one (between 0.7 and 1.2) by Newton-Schulz iterations, which need only matrix
-products. That is steepest descent under the spectral norm (Bernstein & Newhouse
-2024).
+products. That is steepest descent under the spectral norm (Bernstein & Newhouse 2024).
 
-`torch.optim.Muon` takes only matrices: no convolutions, no vectors. It and the published
-recipe leave vectors and the first and last layer to AdamW with a rate of its own; here one
-optimiser and one rate serve the whole network. So this one differs from them in
+`torch.optim.Muon` and the published recipe leave vectors and the first and last layer to
+AdamW with a rate of its own; here one optimiser and one rate serve the whole network:
 
-- vectors, biases and normalisations: the same idea under the root-mean-square norm, which
-  is the momentum divided by its own size;
+- vectors, biases and normalisations: the momentum divided by its root mean square, the
+  same idea under another norm;
 - the scale: an orthogonal matrix [m, n] times sqrt(max(m, n)), which has a root mean
   square of one (sqrt(r / min(m, n)) if the gradient has only rank r), where theirs is times
   sqrt(max(1, m / n));
-- no floor: they divide by the norm plus or at least 1e-7, so that a vanished gradient
-  stays small; here it is divided by its norm whatever that is, down to `TINY`;
+- no floor: a vanished gradient is divided by its norm, down to `TINY`; theirs stays small;
 - precision: the iterations run in fp32, theirs in bf16.
 """
 
@@ -53,13 +50,11 @@ class Muon(Optimizer):
         super().__init__(parameters, defaults)
 
     @torch.no_grad()
-    def step(self, closure=None):
-        loss = None if closure is None else torch.enable_grad()(closure)()
+    def step(self) -> None:
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     self.move(parameter, group)
-        return loss
 
     def move(self, parameter: Tensor, group: dict) -> None:
         state = self.state[parameter]

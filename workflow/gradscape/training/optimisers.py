@@ -17,27 +17,28 @@ from gradscape.spec.registry import find
 from gradscape.spec.settings import Settings
 from gradscape.training.muon import Muon
 
-
-def adam(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return light(Adam)(parameters, fused=True, capturable=capturable, **shared(settings))
+Parameters = list[Parameter]
 
 
-def adamw(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return light(AdamW)(parameters, fused=True, capturable=capturable, **shared(settings))
+def adam(parameters: Parameters, settings: Settings, capturable: bool) -> Optimizer:
+    return light(Adam, parameters, settings, fused=True, capturable=capturable)
 
 
-def rmsprop(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    options = shared(settings) | {"foreach": True, "capturable": capturable}
-    return light(RMSprop)(parameters, **options)
+def adamw(parameters: Parameters, settings: Settings, capturable: bool) -> Optimizer:
+    return light(AdamW, parameters, settings, fused=True, capturable=capturable)
 
 
-def muon(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
-    return light(Muon)(parameters, **shared(settings), momentum=settings.momentum)
+def rmsprop(parameters: Parameters, settings: Settings, capturable: bool) -> Optimizer:
+    return light(RMSprop, parameters, settings, foreach=True, capturable=capturable)
 
 
-def sgd(parameters: list[Parameter], settings: Settings, capturable: bool) -> Optimizer:
+def muon(parameters: Parameters, settings: Settings, capturable: bool) -> Optimizer:
+    return light(Muon, parameters, settings, momentum=settings.momentum)
+
+
+def sgd(parameters: Parameters, settings: Settings, capturable: bool) -> Optimizer:
     momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov}
-    return light(SGD)(parameters, **shared(settings), **momentum, fused=True)
+    return light(SGD, parameters, settings, **momentum, fused=True)
 
 
 OPTIMISERS = {
@@ -49,25 +50,17 @@ OPTIMISERS = {
 }
 
 
-def light(kind: type[Optimizer]) -> type[Optimizer]:
-    """An optimiser's class without torch's compiler.
-
-    torch wraps these methods for the compiler and so loads it, which takes a second or
-    more, even where nothing is compiled.
-    """
+def light(kind: type[Optimizer], parameters, settings: Settings, **options) -> Optimizer:
+    """An optimiser without torch's compiler: torch wraps these methods for the compiler and
+    so loads it, which takes a second or more, even where nothing is compiled."""
     names = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
     methods["step"] = torch.no_grad()(methods["step"])
-    return type(kind.__name__, (kind,), methods)
+    options |= {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    return type(kind.__name__, (kind,), methods)(parameters, **options)
 
 
-def shared(settings: Settings) -> dict:
-    return {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-
-
-def build_optimiser(
-    parameters: list[Parameter], settings: Settings, device: str
-) -> Optimizer:
+def build_optimiser(parameters: Parameters, settings: Settings, device: str) -> Optimizer:
     """The optimiser of a run. On CUDA the rate is a tensor, which a graph can re-read."""
     make = find("optimiser", settings.optimiser)
     optimiser = make(parameters, settings, device == "cuda")

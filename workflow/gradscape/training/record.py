@@ -1,7 +1,6 @@
-"""Tables and weights as files, and how a run came about: its code, versions and memory."""
+"""Tables and weights as files, and how a run came about: its code and memory."""
 
 import csv
-import platform
 import resource
 import subprocess
 from pathlib import Path
@@ -47,10 +46,8 @@ def read_weights(path: Path) -> dict:
 
 
 def revision(here: Path = Path(__file__).parent) -> Revision:
-    """The git commit of the code, and whether its tracked files were changed.
-
-    Results do not count, because published ones are tracked as well.
-    """
+    """The git commit of the code, and whether its tracked files were changed; results do
+    not count, because published ones are tracked as well."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -63,14 +60,6 @@ def revision(here: Path = Path(__file__).parent) -> Revision:
         return Revision(git("rev-parse", "HEAD"), dirty)
     except (OSError, subprocess.CalledProcessError):
         return Revision(None, None)
-
-
-def versions() -> dict:
-    return {
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-    }
 
 
 def peak_memory_bytes(backend: Backend) -> dict:

@@ -1,11 +1,13 @@
 """A finished run's files: tables, arrays, weights and `run.json`."""
 
+import platform
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gradscape.base.paths import RECORD
 from gradscape.data.store import Dataset
@@ -19,41 +21,37 @@ from gradscape.training.landscape import landscape_arrays
 from gradscape.training.loop import Training
 from gradscape.training.step import evaluate
 
-CLEAN = ("clean_train_loss", "clean_train_accuracy")  # columns, with `score_training`
-
 
 def step_arrays(history: History) -> dict[str, np.ndarray]:
     """The arrays that hold a value a step; config/README.md explains the names."""
-    kept = [name for name in history.steps[0] if name != "accuracy"]
     arrays = {
-        name: torch.cat([epoch[name] for epoch in history.steps]).numpy() for name in kept
+        name: torch.cat([epoch[name] for epoch in history.steps]).numpy()
+        for name in history.steps[0]
+        if name != "accuracy"
     }
     arrays["steps_per_epoch"] = np.array(len(history.steps[0]["loss"]))
-    if history.probes:
-        arrays |= landscape_arrays(history.probes)
-    return arrays
+    return arrays | (landscape_arrays(history.probes) if history.probes else {})
 
 
-def test_scores(training: Training) -> tuple[list[dict], dict[str, np.ndarray]]:
+def test_scores(
+    training: Training, last: dict[str, Tensor]
+) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Loss and accuracy on the test images: of the epoch with the best validation accuracy,
-    as the courses ask, and of the last if that is another. And what the best epoch's
-    network takes each image for."""
-    images, scores, history = training.test(), [], training.history
-    best, last = history.best["epoch"], history.epoch
-    logits: list[torch.Tensor] = []
-    if best != last:
-        scores.append((last, *evaluate(training.model, images, training.backend)))
-    training.model.load_state_dict(history.best["model"])
-    scores.append((best, *evaluate(training.model, images, training.backend, logits)))
-    columns = ["epoch", "test_loss", "test_accuracy"]
-    rows = [dict(zip(columns, score, strict=True)) for score in reversed(scores)]
-    for row in rows:
-        clean = history.metrics[row["epoch"] - 1]
-        row |= {name: clean[name] for name in CLEAN if name in clean}
-    return rows, answers(torch.cat(logits), images.labels)
+    as the courses ask, and of the last if that is another. And the answers of the best."""
+    images, history = training.test(), training.history
+    moments = {history.best["epoch"]: history.best["model"], history.epoch: last}
+    rows, answered = [], []
+    for epoch, state in moments.items():
+        training.model.load_state_dict(state)
+        loss, accuracy, logits = evaluate(training.model, images, training.backend)
+        answered.append(logits)
+        scores = history.metrics[epoch - 1].items()
+        clean = {name: score for name, score in scores if name.startswith("clean_")}
+        rows.append({"epoch": epoch, "test_loss": loss, "test_accuracy": accuracy} | clean)
+    return rows, answers(answered[0], images.labels)
 
 
-def answers(logits: torch.Tensor, labels: torch.Tensor) -> dict[str, np.ndarray]:
+def answers(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
     """For each image [n]: the class it is taken for, as the smallest unsigned integer that
     holds all classes; the softmax's confidence in it, 0 to 255 for 0 to 1 and 0 for what is
     not a number; and whether it is right."""
@@ -79,28 +77,27 @@ def write_results(
     training: Training, run: Run, dataset: Dataset, out: Path, wall_seconds: float
 ) -> None:
     model, history = training.model, training.history
-    last_weights = training.weights_now()
+    saved = {
+        "settings": one_object_each(asdict(run.settings)),
+        "classes": dataset.classes,
+        "best": history.best["model"],
+        "last": training.weights_now(),
+    }
+    scores, predictions = test_scores(training, saved["last"])
     record.write_csv(out / "metrics.csv", history.metrics)
     record.write_csv(out / "timing.csv", history.timing)
-    scores, predictions = test_scores(training)
     record.write_csv(out / "test.csv", scores)
     record.write_arrays(out / "predictions.npz", **predictions)
     record.write_arrays(out / "steps.npz", **step_arrays(history))
+    gradients = np.array(history.gradients, dtype=np.float32)
     record.write_arrays(
         out / "gradients.npz",
-        mean_absolute_gradient=np.array(history.gradients, dtype=np.float32),
+        mean_absolute_gradient=gradients,
         layer=np.array(list(weights(model))),
     )
-    sealed.save(
-        out / "model.pt",
-        {
-            "settings": one_object_each(asdict(run.settings)),
-            "classes": dataset.classes,
-            "best": history.best["model"],
-            "last": last_weights,
-        },
-    )
+    sealed.save(out / "model.pt", saved)
     seconds = sum(row["seconds"] for row in history.timing)
+    torch_version = str(torch.__version__)
     finished = RunRecord(
         study=run.study,
         run=run.name,
@@ -112,7 +109,7 @@ def write_results(
             classes=len(dataset.classes),
             sha256=dataset.checksum,
             train=training.train.count,
-            validation=training.validation.count,
+            validation=training.scored["val"].count,
             test=len(dataset.labels) - dataset.train,
         ),
         parameters=parameter_count(model),
@@ -128,6 +125,10 @@ def write_results(
         peak_memory_bytes=record.peak_memory_bytes(training.backend),
         resumed=history.resumed,
         revision=record.revision(),
-        versions=record.versions(),
+        versions={
+            "python": platform.python_version(),
+            "torch": torch_version,
+            "numpy": np.__version__,
+        },
     )
     write(out / RECORD, finished)

@@ -1,17 +1,5 @@
 """The learning rate as a closed function of the step, so that resuming needs no state.
 
-| name                   | rate                                                          |
-|------------------------|---------------------------------------------------------------|
-| `constant`             | the base rate                                                 |
-| `cosine`               | cosine to the final rate, stepped once an epoch               |
-| `cosine_per_iteration` | the same formula stepped once a minibatch with the period     |
-|                        | still in epochs: the rate swings and never anneals            |
-| `exponential`          | × `decay` every epoch                                         |
-| `staircase`            | × `decay` every `decay_epochs` epochs                         |
-
-Before any of them, `warmup_epochs` raises the rate linearly, minibatch by minibatch.
-Cosine: Loshchilov & Hutter 2017, equation 5, without restarts.
-
 A schedule of your own, `path/file.py:function`, is a function like these: it takes the
 run's settings, the epoch and the minibatch in it (both from 0), and the minibatches of an
 epoch, and returns the rate. After a warm-up the epochs it sees, `settings.epochs` among
@@ -31,11 +19,15 @@ def constant(settings: Settings, epoch: int, step: int, steps: int) -> float:
 
 
 def cosine(settings: Settings, epoch: int, step: int, steps: int) -> float:
-    return along_cosine(settings, epoch)
+    """Stepped once an epoch (Loshchilov & Hutter 2017, equation 5, without restarts)."""
+    base, final = settings.learning_rate, settings.final_learning_rate
+    return final + (base - final) * (1 + math.cos(math.pi * epoch / settings.epochs)) / 2
 
 
 def cosine_per_iteration(settings: Settings, epoch: int, step: int, steps: int) -> float:
-    return along_cosine(settings, epoch * steps + step)
+    """The same formula stepped once a minibatch with the period still in epochs: the rate
+    swings and never anneals."""
+    return cosine(settings, epoch * steps + step, step, steps)
 
 
 def exponential(settings: Settings, epoch: int, step: int, steps: int) -> float:
@@ -55,14 +47,9 @@ SCHEDULES = {
 }
 
 
-def along_cosine(settings: Settings, at: int) -> float:
-    base, final = settings.learning_rate, settings.final_learning_rate
-    return final + (base - final) * (1 + math.cos(math.pi * at / settings.epochs)) / 2
-
-
 def learning_rate(settings: Settings) -> Callable[[int, int, int], float]:
-    """A run's rate as a function of epoch, minibatch (both from 0) and minibatches of an
-    epoch."""
+    """A run's rate by epoch, minibatch and minibatches of an epoch. In `warmup_epochs` it
+    rises linearly, minibatch by minibatch; then the schedule begins."""
     schedule, warmup = find("schedule", settings.schedule), settings.warmup_epochs
     warm = replace(settings, epochs=settings.epochs - warmup)
 

@@ -1,11 +1,12 @@
 """One training step: minibatch, forward, backward, update, and what is kept of it.
 
-On CUDA the step is captured by hand as a graph, once for each minibatch size, and
-replayed: the host then issues one call per step. Nothing in a step reads from the device.
+On CUDA both halves are captured by hand as graphs, the gradient once for each minibatch
+size, and replayed: the host then issues two calls per step. Nothing in a step reads from
+the device.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -15,10 +16,9 @@ from torch.optim import Optimizer
 
 from gradscape.spec.registry import find
 from gradscape.spec.settings import Settings
-from gradscape.training.clipping import clip
 from gradscape.training.device import Backend
 from gradscape.training.forward import Forward
-from gradscape.training.gradient_change import GradientChange
+from gradscape.training.gradients import GradientChange, clip
 from gradscape.training.losses import l1_penalty
 from gradscape.training.minibatches import Minibatches
 
@@ -43,12 +43,8 @@ class TrainingStep:
         settings: Settings,
         measures: Sequence[GradientChange] = (),
     ):
-        self.forward = forward
-        self.model = forward.model
-        self.optimiser = optimiser
-        self.minibatches = minibatches
-        self.backend = backend
-        self.settings = settings
+        self.forward, self.model, self.optimiser = forward, forward.model, optimiser
+        self.minibatches, self.backend, self.settings = minibatches, backend, settings
         self.loss = find("loss", settings.loss)
         steps, device = len(minibatches.sizes), backend.device
         self.index = torch.zeros((), dtype=torch.int64, device=device)
@@ -60,32 +56,22 @@ class TrainingStep:
         self.memory = {"index": self.index, "epoch": self.epoch}
         for measure in measures:
             self.memory |= measure.memory
-        self.graphs: dict[tuple[str, int], Callable] = {}
+        self.graphs: dict[tuple, Callable] = {}
         # Gradients are new tensors each time, rather than set to zero and added to.
         self.anew = True
 
-    def __call__(self, size: int, around: Sequence[AbstractContextManager] = ()) -> None:
-        """Train on the next minibatch, of `size` images.
-
-        The contexts `around` are entered between gradient and update and left behind it.
-        """
-        if not around:
-            self.part("whole", size)()
-            return
-        self.size, self.random_state = size, self.backend.random_state()
+    def __call__(self, size: int, around: AbstractContextManager | None = None) -> None:
+        """Train on the next minibatch, of `size` images; what measures `around` the update
+        is entered between gradient and update and left behind it."""
+        if around is not None:
+            self.size, self.random_state = size, self.backend.random_state()
         self.part("gradient", size)()
-        with ExitStack() as contexts:
-            for context in around:
-                contexts.enter_context(context)
-            self.part("update", size)()
+        with around or nullcontext():
+            self.part("update")()
 
-    def part(self, name: str, size: int) -> Callable:
-        """A step or one of its halves as a call: a graph's replay where there is one."""
-        return self.graphs.get((name, size)) or partial(getattr(self, name), size)
-
-    def whole(self, size: int) -> None:
-        self.gradient(size)
-        self.update(size)
+    def part(self, name: str, *size: int) -> Callable:
+        """A half of a step as a call: a graph's replay where there is one."""
+        return self.graphs.get((name, *size)) or partial(getattr(self, name), *size)
 
     def gradient(self, size: int) -> None:
         """Loss, accuracy and gradient of the minibatch at the current weights."""
@@ -99,7 +85,7 @@ class TrainingStep:
         accuracy = (logits.argmax(1) == labels).mean(dtype=torch.float32)
         torch.stack([loss.detach(), accuracy], out=self.now[:2])
 
-    def update(self, size: int) -> None:
+    def update(self) -> None:
         """Move the weights along that gradient and keep a record of the step."""
         measured = [value for measure in self.measures for value in measure.measure()]
         if measured:
@@ -119,23 +105,16 @@ class TrainingStep:
         return self.now[0]
 
     def capture(self) -> None:
-        """Capture graphs for every minibatch size, leaving training where it was.
+        """Capture graphs of the update and of every minibatch size's gradient.
 
-        A run that measures around its updates has graphs of both halves of a step as well.
-
-        Needs an epoch to have been drawn. Warm-up trains for real, so weights, running
-        statistics, optimiser state, random state and `memory` are put back afterwards.
+        Needs an epoch to have been drawn. Warm-up trains for real, so all tensors and the
+        random state are put back afterwards.
         """
         random_state = self.backend.random_state()
-        kept = [*self.model.state_dict().values(), *self.memory.values()]
-        before = [tensor.clone() for tensor in kept]
-        optimiser_before = {
-            key: tensor.clone() for key, tensor in self.optimiser_tensors().items()
-        }
+        before = {key: tensor.clone() for key, tensor in self.tensors().items()}
         # The first graph makes the gradients, all others write where it put them, for which
         # they need more kernels: so the first is that of nearly all steps.
         sizes = sorted(set(self.minibatches.sizes), reverse=True)
-        halves = () if self.settings.landscape_every is None else ("gradient", "update")
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -145,55 +124,48 @@ class TrainingStep:
                     self.index.zero_()
                     self(size)
         torch.cuda.current_stream().wait_stream(side)
-        for size in sizes:
-            for name in ("whole", *halves):
-                self.anew = not self.graphs
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
-                    getattr(self, name)(size)
-                self.graphs[name, size] = graph.replay
-        for tensor, old in zip(kept, before, strict=True):
-            tensor.copy_(old)
-        for key, tensor in self.optimiser_tensors().items():
-            if key in optimiser_before:
-                tensor.copy_(optimiser_before[key])
+        for part in [*(("gradient", size) for size in sizes), ("update",)]:
+            self.anew = not self.graphs
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self.part(*part)()
+            self.graphs[part] = graph.replay
+        for key, tensor in self.tensors().items():
+            if key in before:
+                tensor.copy_(before[key])
             else:  # made by the warm-up; every optimiser here starts from zero
                 tensor.zero_()
         self.backend.set_random_state(random_state)
 
-    def optimiser_tensors(self) -> dict:
+    def tensors(self) -> dict[tuple, Tensor]:
+        """All that a step changes: weights, running statistics, the optimiser's state and
+        `memory`."""
+        parts = {"model": self.model.state_dict(), "memory": self.memory}
+        parts |= dict(enumerate(self.optimiser.state.values()))
         return {
-            (number, name): value
-            for number, state in enumerate(self.optimiser.state.values())
+            (part, name): value
+            for part, state in parts.items()
             for name, value in state.items()
-            if isinstance(value, torch.Tensor)
+            if isinstance(value, Tensor)
         }
 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module,
-    minibatches: Minibatches,
-    backend: Backend,
-    kept: list[Tensor] | None = None,
-) -> tuple[float, float]:
-    """Mean cross entropy and accuracy over all images, in evaluation mode.
-
-    Appends the logits of each minibatch, [b, classes], to `kept`.
-    """
+    model: nn.Module, minibatches: Minibatches, backend: Backend
+) -> tuple[float, float, Tensor]:
+    """Mean cross entropy and accuracy over all images, in evaluation mode; and the logits,
+    [n, classes]."""
     was_training = model.training
     model.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=backend.device)
-    step = torch.zeros((), dtype=torch.int64, device=backend.device)
-    for size in minibatches.sizes:
-        images, labels = minibatches.take(step, size)
+    kept = []
+    for images, labels in minibatches:
         with backend.autocast():
             logits = model(images)
-        loss = cross_entropy(logits.float(), labels, reduction="sum")
-        if kept is not None:
-            kept.append(logits.float())
-        totals += torch.stack([loss, (logits.argmax(1) == labels).sum()])
-        step += 1
+        kept.append(logits.float())
+        loss = cross_entropy(kept[-1], labels, reduction="sum")
+        totals += torch.stack([loss, (kept[-1].argmax(1) == labels).sum()])
     model.train(was_training)
     loss, right = (totals / minibatches.count).tolist()
-    return loss, right
+    return loss, right, torch.cat(kept)

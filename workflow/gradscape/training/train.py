@@ -8,13 +8,12 @@ from pathlib import Path
 from gradscape.base.files import say
 from gradscape.base.paths import CHECKPOINT, EVENTS
 from gradscape.data.store import Dataset
-from gradscape.models.blocks import weights
 from gradscape.spec.study import Run
+from gradscape.training import progress
 from gradscape.training.checkpoint import SECONDS_BETWEEN, Checkpoint, fingerprint
 from gradscape.training.device import configure
 from gradscape.training.landscape import landscape_precision
 from gradscape.training.loop import Training
-from gradscape.training.progress import Progress, open_events
 from gradscape.training.save import write_results
 
 
@@ -50,7 +49,6 @@ def train(
     training = Training(settings, dataset, backend, pretrained)
     mark = fingerprint(settings, dataset.checksum, training.weights_sha256)
     checkpoint = Checkpoint(out / CHECKPOINT, mark, checkpoint_seconds, asdict(settings))
-    progress = Progress(settings.epochs, training.train.count)
     saved = checkpoint.load()
     if saved is not None:
         try:
@@ -59,13 +57,12 @@ def train(
             checkpoint.set_aside(f"fits no longer ({type(error).__name__})")
             training = Training(settings, dataset, backend, pretrained)
     history = training.history
+    steps, size = int(training.step.index), (settings.epochs, training.train.count)
     if history.resumed:
-        done = f"{history.epoch} epochs and {int(training.step.index)} steps"
-        print(f"resumed after {done}", flush=True)
-        for row, rates in zip(history.metrics, history.timing, strict=True):
-            progress.epoch(row, rates["images_per_second"])
-    if tensorboard:
-        progress.events = open_events(out / EVENTS, history.epoch)
+        print(f"resumed after {history.epoch} epochs and {steps} steps", flush=True)
+    for row, timing in zip(history.metrics, history.timing, strict=True):
+        progress.print_epoch(row, timing["images_per_second"], *size)
+    events = progress.open_events(out / EVENTS, history.epoch) if tensorboard else None
     signals: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, frame: signals.append(number))
@@ -73,22 +70,23 @@ def train(
     }
 
     def between_steps(images: int = 0) -> None:
-        progress.step(images)
+        bar.update(images)
         if signals or checkpoint.due():
             checkpoint.save(training.state())
         if signals:
-            progress.close()
+            bar.close()
             say(f"{out}: stopped; the same command goes on from here")
             raise Stopped(128 + signals[0])
 
     try:
         while not training.finished:
             done = int(training.step.index) * settings.batch_size
-            progress.start_epoch(history.epoch + 1, done)
-            training.run_epoch(between_steps)
-            left = {name: w.grad for name, w in weights(training.model).items()}
-            rate = history.timing[-1]["images_per_second"]
-            progress.epoch(history.metrics[-1], rate, left)
+            with progress.bar(history.epoch + 1, *size, done) as bar:
+                training.run_epoch(between_steps)
+            row, timing = history.metrics[-1], history.timing[-1]
+            progress.print_epoch(row, timing["images_per_second"], *size)
+            if events is not None:
+                progress.add_events(events, row, training.model)
             if not training.finished:
                 between_steps()
     finally:

@@ -1,0 +1,93 @@
+"""Gradients between the backward pass and the update: measured, compared and clipped."""
+
+import torch
+from torch import Tensor, nn
+
+from gradscape.models.blocks import output_layer, trainable, weights
+
+LAGS = (1, 5, 20)  # in steps, measured besides the run's own
+SMALLEST = 1e-3  # norm of a unit's weights to clip by, so that those at zero can move
+
+
+def mean_absolute_gradients(model: nn.Module) -> list[float]:
+    """Gradient flow: the mean |dL/dw| that a minibatch left in each weight tensor, in order
+    of depth, without biases (Edinburgh MLP coursework 2, section 4.1). How far it falls
+    from the last layer to the first is the vanishing gradient of Glorot & Bengio (2010)."""
+    means = [parameter.grad.float().abs().mean() for parameter in weights(model).values()]
+    return torch.stack(means).tolist()
+
+
+class GradientChange:
+    """The proxy: how far the output layer's gradient moves as training proceeds.
+
+    Fudan project 2, section 2.4: the l2 distance between the loss gradient at step i and at
+    step i - `lag` of the same run, at the weight of the last linear layer; divided by the
+    distance that the weight has moved meanwhile, it is the brief's "effective"
+    beta-smoothness. The two gradients are of different minibatches, which `landscape.py`
+    avoids. Measured as well: the gradient's norm, and its distance over the other lags.
+
+    `memory` holds the gradients and weights of the last `depth` steps,
+    [depth, *weight.shape], and the number of steps done.
+    """
+
+    def __init__(self, weight: Tensor, lag: int):
+        self.weight = weight
+        self.lag = lag
+        self.others = [other for other in LAGS if other != lag]
+        self.depth = max(lag, *self.others)
+        self.names = ["gradient_distance", "weight_distance", "gradient_norm"]
+        self.names += [f"gradient_distance_lag{other}" for other in self.others]
+        slots = torch.arange(self.depth, device=weight.device)
+        self.slots = slots.reshape(-1, *[1] * weight.ndim)
+        self.memory = {
+            "past_gradient": weight.new_zeros(self.depth, *weight.shape),
+            "past_weight": weight.new_zeros(self.depth, *weight.shape),
+            "steps_done": weight.new_zeros((), dtype=torch.int64),
+        }
+
+    @torch.no_grad()
+    def measure(self) -> list[Tensor]:
+        """The values of `names`, 0-d, on the device and before the update; a distance is
+        NaN until the past is that long."""
+        gradient = self.weight.grad
+        values = [
+            self.distance("gradient", gradient, self.lag),
+            self.distance("weight", self.weight, self.lag),
+            torch.linalg.vector_norm(gradient),
+            *(self.distance("gradient", gradient, other) for other in self.others),
+        ]
+        for name, value in (("gradient", gradient), ("weight", self.weight)):
+            past = self.memory[f"past_{name}"]
+            past.copy_(torch.where(self.slot(0), value, past))
+        self.memory["steps_done"].add_(1)
+        return values
+
+    def slot(self, lag: int) -> Tensor:
+        """A mask of the value from `lag` steps ago, which a CUDA graph can read."""
+        return self.slots == (self.memory["steps_done"] - lag) % self.depth
+
+    def distance(self, name: str, value: Tensor, lag: int) -> Tensor:
+        earlier = torch.where(self.slot(lag), self.memory[f"past_{name}"], 0).sum(dim=0)
+        distance = torch.linalg.vector_norm(value - earlier)
+        return torch.where(self.memory["steps_done"] >= lag, distance, torch.nan)
+
+
+@torch.no_grad()
+def clip(model: nn.Module, limit: float) -> None:
+    """Scale each unit's gradient to at most `limit` times the norm of its weights: adaptive
+    gradient clipping (Brock et al. 2021, section 4, equation 3).
+
+    A unit is a row of a matrix or a filter of a convolution; a bias or a scale is clipped
+    as a whole. The output layer is left alone, as in the paper.
+    """
+
+    def unit_norms(tensor: Tensor) -> Tensor:
+        axes = tuple(range(1, tensor.ndim)) or (0,)
+        return torch.linalg.vector_norm(tensor, dim=axes, keepdim=True)
+
+    spared = set(output_layer(model).parameters())
+    for parameter in trainable(model):
+        if parameter not in spared and parameter.grad is not None:
+            largest = limit * unit_norms(parameter).clamp_min(SMALLEST)
+            norms = unit_norms(parameter.grad).clamp_min(torch.finfo(torch.float32).tiny)
+            parameter.grad.mul_((largest / norms).clamp_max(1))
