@@ -42,7 +42,8 @@ def default_text(option: Option) -> str:
         return "required"
     if option.default is None:
         return option.unset or "none"
-    words = {stored: word for word, stored in option.stored.items()}
+    names = option.named.stored if option.named else {}
+    words = {stored: word for word, stored in names.items()}
     return f"`{yaml.safe_dump(words.get(option.default, option.default)).splitlines()[0]}`"
 
 

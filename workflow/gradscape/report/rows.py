@@ -23,7 +23,7 @@ from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
 from gradscape.spec.labels import setting_label, variant_label
 from gradscape.spec.quantity import Quantity
 from gradscape.spec.quantity import rate as printed_rate
-from gradscape.spec.references import papers
+from gradscape.spec.sentences import papers
 from gradscape.spec.study import Study, matches, varied_label
 
 # Of a page of claims: its lines, the letters of a line, and the space between two claims.

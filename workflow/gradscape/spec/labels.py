@@ -29,9 +29,6 @@ def model_label(name: str) -> str:
     return f"{base} {cures}".strip()
 
 
-UNCHANGED = "unchanged"
-
-
 def printed_variant(variant: str) -> str:
     """The printed form of what a run varies.
 
@@ -48,7 +45,7 @@ def variant_label(model: str, variant: str, models: set[str]) -> str:
     """A variant's name within its study; with the model if the models differ."""
     if len(models) > 1:
         return setting_label(model, variant)
-    return printed_variant(variant) or UNCHANGED
+    return printed_variant(variant) or "unchanged"
 
 
 def setting_label(model: str, variant: str) -> str:

@@ -8,7 +8,6 @@ lines come the JSON schema, the command line and the tables in `config/README.md
 """
 
 import ast
-from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -31,10 +30,12 @@ class Range:
 
 @dataclass(frozen=True)
 class Named:
-    """A name of this kind in the registry; where `own`, also `path/file.py:function`."""
+    """A name of this kind in the registry; where `own`, also `path/file.py:function`. Some
+    are `stored` under another name in records."""
 
     kind: str
     own: bool = False
+    stored: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,6 @@ class Unset:
     """The meaning of an option that is left out, in words."""
 
     means: str
-
-
-@dataclass(frozen=True)
-class Spelt:
-    """Words of a configuration, and how records spell them."""
-
-    stored: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,6 @@ class Option:
     words: tuple = ()  # the only ones accepted
     range: Range = Range()
     named: Named | None = None
-    stored: dict = field(default_factory=dict)  # words, as records spell them
     later: bool = False
 
     @property
@@ -74,7 +67,8 @@ class Option:
         """A value as records have it: in their words, and `1` where `1.0` is whole."""
         if self.type is int and isinstance(value, float) and value.is_integer():
             return int(value)
-        return self.stored.get(value, value) if isinstance(value, str) else value
+        is_name = self.named is not None and isinstance(value, str)
+        return self.named.stored.get(value, value) if is_name else value
 
     def schema(self) -> dict:
         """Its JSON schema. Names are left to the registry, which can suggest one."""
@@ -90,24 +84,20 @@ def option(name: str, annotation: Any, default: Any = REQUIRED, help: str = "") 
     extras: list = []
     if get_origin(annotation) is Annotated:
         annotation, *extras = get_args(annotation)
-
-    def given(kind: type, otherwise: Any) -> Any:
-        return next((extra for extra in extras if isinstance(extra, kind)), otherwise)
-
-    union = get_origin(annotation) in (Union, UnionType)
-    types = [t for t in (get_args(annotation) if union else [annotation]) if t]
-    literals = [t for t in types if get_origin(t) is Literal]
+    rules = {type(extra): extra for extra in extras}
+    is_union = get_origin(annotation) in (Union, UnionType)
+    types = get_args(annotation) if is_union else [annotation]
+    words = [word for t in types if get_origin(t) is Literal for word in get_args(t)]
     kinds = [t for t in types if isinstance(t, type) and t is not NoneType]
     return Option(
         name=name,
-        type=str if literals else next(iter(kinds), None),
+        type=str if words else next(iter(kinds), None),
         default=default,
-        help=help or given(str, ""),
-        unset=given(Unset, Unset("")).means,
-        words=tuple(word for literal in literals for word in get_args(literal)),
-        range=given(Range, Range()),
-        named=given(Named, None),
-        stored=given(Spelt, Spelt({})).stored,
+        help=help or rules.get(str, ""),
+        unset=rules.get(Unset, Unset("")).means,
+        words=tuple(words),
+        range=rules.get(Range, Range()),
+        named=rules.get(Named),
         later=LATER in extras,
     )
 
@@ -117,40 +107,36 @@ def options_of(function: ast.FunctionDef) -> dict[str, Option]:
     after a `*`."""
     given = function.args
     plain = [*given.posonlyargs, *given.args]
-    plain = plain[len(plain) - len(given.defaults) :]
-    pairs = [*zip(plain, given.defaults, strict=True)]
+    pairs = [*zip(plain[len(plain) - len(given.defaults) :], given.defaults, strict=True)]
     pairs += zip(given.kwonlyargs, given.kw_defaults, strict=True)
     return {
         each.arg: option(
-            each.arg,
-            evaluate(each.annotation),
-            evaluate(default) if default else REQUIRED,
+            each.arg, evaluate(each.annotation), evaluate(default) if default else REQUIRED
         )
         for each, default in pairs
     }
 
 
 # All that an annotation or a default may say; anything else is not looked at.
-WORDS: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str}
-CALLS: dict[str, Callable] = {"Range": Range, "Unset": Unset}
-FORMS: dict[str, Any] = {"Annotated": Annotated, "Literal": Literal}
+KNOWN: dict[str, Any] = {"int": int, "float": float, "bool": bool, "str": str}
+KNOWN |= {"Annotated": Annotated, "Literal": Literal, "Range": Range, "Unset": Unset}
 
 
 def evaluate(node: ast.expr | None) -> Any:
     """The value of an annotation or a default, without running any code."""
-    match node:
-        case ast.Name(name):
-            return WORDS.get(name)
-        case ast.BinOp(left, ast.BitOr(), right):
-            kind, other = evaluate(left), evaluate(right)
-            return kind | other if callable(kind) else other
-        case ast.Subscript(ast.Name(name), inside) if name in FORMS:
-            many = isinstance(inside, ast.Tuple)
-            return FORMS[name][tuple(map(evaluate, inside.elts if many else [inside]))]
-        case ast.Call(ast.Name(name), positional, keywords) if name in CALLS:
-            words = {k.arg: evaluate(k.value) for k in keywords if k.arg}
-            return CALLS[name](*map(evaluate, positional), **words)
     try:
-        return ast.literal_eval(node) if node is not None else None
-    except ValueError:
+        match node:
+            case ast.Name(name):
+                return KNOWN.get(name)
+            case ast.BinOp(left, ast.BitOr(), right):
+                kind, other = evaluate(left), evaluate(right)
+                return kind | other if callable(kind) else other
+            case ast.Subscript(ast.Name(name), inside) if name in KNOWN:
+                parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+                return KNOWN[name][tuple(map(evaluate, parts))]
+            case ast.Call(ast.Name(name), positional, keywords) if name in KNOWN:
+                words = {k.arg: evaluate(k.value) for k in keywords if k.arg}
+                return KNOWN[name](*map(evaluate, positional), **words)
+        return ast.literal_eval(node)
+    except (TypeError, ValueError):
         return None

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-LARGE = 1e4  # from here on a loss is printed with a power of ten
 DIVERGED = "diverged"
+LARGE = 1e4  # from here on a loss is printed with a power of ten
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DIGITS = re.compile(r"(?P<sign>-?)(?P<mantissa>[\d.,]+)(?:e(?P<exponent>[+-]?\d+))?")
 
@@ -28,35 +28,21 @@ class Notation:
     math: str = ""
 
 
-LATEX = Notation(
-    minus="$-$",
-    plus_minus=r" $\pm$ ",
-    percent=r"\,\%",
-    none="--",
-    times=r"\times",
-    ten=lambda exponent: f"10^{{{exponent}}}",
-    math="$",
-)
+LATEX = Notation("$-$", r" $\pm$ ", r"\,\%", "--", r"\times", "10^{{{}}}".format, "$")
 TEXT = Notation(
-    minus="−",
-    plus_minus=" ± ",
-    percent=" %",
-    none="–",
-    times=" × ",
-    ten=lambda exponent: f"10{str(exponent).translate(SUPERSCRIPT)}",
+    "−", " ± ", " %", "–", " × ", lambda n: f"10{str(n).translate(SUPERSCRIPT)}"
 )
-HTML = replace(TEXT, ten=lambda exponent: f"10<sup>{exponent}</sup>".replace("-", "−"))
+HTML = replace(TEXT, ten=lambda n: f"10<sup>{n}</sup>".replace("-", "−"))
 
 
 @dataclass(frozen=True)
 class Quantity:
     """A value, with the standard deviation of what it is the mean of if that differs.
 
-    Styles: `loss` (two decimals), `accuracy` (a fraction, printed in percent with one
-    decimal), `significant` (three digits), `count` (a whole number), `power` (one decimal
-    and a power of ten), `scientific` (the same for numbers near one too) and `rate` (a
-    learning rate: a power of ten with no more digits than it has). A value that is not
-    finite is that of a network that diverged.
+    Styles: `loss` (two decimals), `accuracy` (a fraction, in percent with one decimal),
+    `significant` (three digits), `count` (a whole number), `power` (one decimal and a power
+    of ten), `scientific` (the same near one too) and `rate` (a power of ten with no more
+    digits than it has). A value that is not finite is that of a network that diverged.
     """
 
     value: float
@@ -96,7 +82,7 @@ class Quantity:
         factor, decimals = (100, 1) if self.style == "accuracy" else (1, 2)
         minus = notation.minus.strip(notation.math)
         digits = f"{factor * self.value:+.{decimals}f}".replace("-", minus)
-        return around(digits, notation)
+        return notation.math + digits + notation.math
 
     def written(self, notation: Notation, unit: bool = False) -> str:
         """`unit`: an accuracy with its percent sign, as in a sentence."""
@@ -147,11 +133,7 @@ def write(digits: str, notation: Notation) -> str:
     if exponent is None:
         return minus + mantissa
     factor = "" if mantissa == "1" else mantissa + notation.times
-    return minus + around(factor + notation.ten(int(exponent)), notation)
-
-
-def around(formula: str, notation: Notation) -> str:
-    return notation.math + formula + notation.math
+    return minus + notation.math + factor + notation.ten(int(exponent)) + notation.math
 
 
 def rate(value: float) -> Quantity:
@@ -177,7 +159,7 @@ class Interval:
         return math.isfinite(self.high - self.low) and self.low != self.high
 
     def latex(self) -> str:
-        r"""`$+1.1$ to `$+3.7$`; a dash where there is none."""
+        r"""`$+1.1$ to $+3.7$`; a dash where there is none."""
         return self.written(LATEX)
 
     def text(self) -> str:
@@ -186,7 +168,7 @@ class Interval:
     html = text
 
     def turned(self) -> "Interval":
-        """Of right minus left."""
+        """The interval of right minus left."""
         return Interval(-self.high, -self.low, self.style)
 
     def written(self, notation: Notation) -> str:

@@ -63,8 +63,8 @@ def constants(path: Path) -> dict[str, ast.expr]:
 
 
 def definitions(path: Path) -> dict[str, ast.FunctionDef | ast.ClassDef]:
-    kinds = ast.FunctionDef | ast.ClassDef
-    return {node.name: node for node in tree(path).body if isinstance(node, kinds)}
+    found = [n for n in tree(path).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    return {node.name: node for node in found}
 
 
 @cache
@@ -98,11 +98,7 @@ def spelt(key: str) -> dict[str, tuple[str, ...]]:
 
 
 def is_custom(name: str) -> bool:
-    """Whether a name is `path/file.py:function`.
-
-    >>> is_custom("mine/nets.py:wide"), is_custom("vgg08")
-    (True, False)
-    """
+    """Tell whether a name is one of the user's own, `path/file.py:function`."""
     return ".py:" in name
 
 
@@ -125,17 +121,12 @@ def check(kind: str, name: str) -> None:
     if not path.is_file():
         raise GradscapeError(f"unknown {kind} {name!r}: no file {path}")
     try:
-        known = constants(path).keys() | definitions(path).keys() | imported(path)
+        imports = [n for n in tree(path).body if isinstance(n, ast.Import | ast.ImportFrom)]
     except (SyntaxError, ValueError) as error:
         raise GradscapeError(f"{kind} {name!r}: {path} is not Python ({error})") from None
-    if short(name) not in known:
+    imported = {alias.asname or alias.name for node in imports for alias in node.names}
+    if short(name) not in constants(path).keys() | definitions(path).keys() | imported:
         raise GradscapeError(f"unknown {kind} {name!r}: {path} defines no {short(name)!r}")
-
-
-def imported(path: Path) -> set[str]:
-    """The names that a file imports at its top level."""
-    imports = [n for n in tree(path).body if isinstance(n, ast.Import | ast.ImportFrom)]
-    return {alias.asname or alias.name for node in imports for alias in node.names}
 
 
 def source(kind: str, name: str) -> Path:
@@ -182,10 +173,9 @@ def options(kind: str, name: str) -> dict[str, Option] | None:
     path, table = source(kind, name), TABLES[kind][1]
     target: ast.expr = ast.Name(short(name))
     if table is not None and not is_custom(name):
-        entries = zip(
-            constants(path)[table].keys, constants(path)[table].values, strict=True
-        )
-        target = next(value for key, value in entries if key.value == name)
+        entries = constants(path)[table]
+        pairs = zip(entries.keys, entries.values, strict=True)
+        target = next(value for key, value in pairs if key.value == name)
     decided: set[str | None] = set()
     while not (isinstance(target, ast.Name) and target.id in definitions(path)):
         match target:
@@ -199,9 +189,10 @@ def options(kind: str, name: str) -> dict[str, Option] | None:
     node = definitions(path)[target.id]
     if isinstance(node, ast.ClassDef):
         methods = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
-        node = methods.get("__init__")
-    known = options_of(node) if node is not None else None
-    return known and {n: option for n, option in known.items() if n not in decided}
+        if "__init__" not in methods:
+            return None
+        node = methods["__init__"]
+    return {n: option for n, option in options_of(node).items() if n not in decided}
 
 
 def declared(kind: str, name: str, constant: str, default: Any = None) -> Any:

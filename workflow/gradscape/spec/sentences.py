@@ -12,11 +12,12 @@ itself, and one after a backslash always does.
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from gradscape.base.errors import GradscapeError, suggest
+from gradscape.base.paths import TEMPLATES
 from gradscape.spec.labels import SPELT
 from gradscape.spec.quantity import SUPERSCRIPT
-from gradscape.spec.references import papers
 from gradscape.spec.registry import names, options
 from gradscape.spec.settings import SETTINGS
 
@@ -30,6 +31,8 @@ OPENING = re.compile(
     r"(?: [^ ,]+){1,7},"
 )
 SYMBOLS = {"gg": "≫", "leq": "≤", "geq": "≥", "approx": "≈", "times": "×", "lambda": "λ"}
+ENTRY = re.compile(r"^@\w+\{(\w+),(.*?)^\}", re.MULTILINE | re.DOTALL)
+AUTHORS = re.compile(r"^\s*author\s*=\s*\{(.*?)\},?$", re.MULTILINE)
 TOKEN = re.compile(
     r"(?P<escaped>\\[^a-zA-Z])"
     r"|(?P<formula>\$[^$]+\$)"
@@ -122,9 +125,28 @@ def plain_command(text: str) -> str:
     return cited if text.startswith("\\citet") else f"({cited})"
 
 
+@cache
+def papers() -> dict[str, str]:
+    """Each paper's authors and year, as a sentence names it, by its key in the report's
+    bibliography.
+
+    >>> papers()["ioffe2015"], papers()["he2016"]
+    ('Ioffe and Szegedy 2015', 'He et al. 2016')
+    """
+    named = {}
+    for key, entry in ENTRY.findall((TEMPLATES / "references.bib").read_text("utf-8")):
+        found = AUTHORS.search(entry)
+        authors = found[1].split(" and ") if found else [key]
+        names = [author.split(", ")[0].split()[-1].strip("{}") for author in authors]
+        first = names[0] if len(names) != 2 else " and ".join(names)
+        suffix = re.search(r"\d{4}[a-z]?$", key)
+        year = suffix[0] if suffix else ""
+        named[key] = f"{first}{' et al.' if len(names) > 2 else ''} {year}".rstrip()
+    return named
+
+
 def check_sentences(claim: dict, at: str) -> None:
-    """Raise `GradscapeError` for half a telling, or for a placeholder that stands for
-    nothing."""
+    """Raise `GradscapeError` for half a telling, or a placeholder that means nothing."""
     for telling in ("", *TELLINGS):
         told = claim.get(telling, {}) if telling else claim
         place = f"{at}.{telling}".rstrip(".")

@@ -12,16 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, get_type_hints
 
-from gradscape.spec.options import (
-    LATER,
-    REQUIRED,
-    Named,
-    Option,
-    Range,
-    Spelt,
-    Unset,
-    option,
-)
+from gradscape.spec.options import LATER, REQUIRED, Named, Option, Range, Unset, option
 
 # Settings alone is made and compared, so the groups need no methods.
 group = dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -133,7 +124,7 @@ SPLITS = {
 class Data:
     """The images that train and validate, and how they are changed."""
 
-    split: Annotated[str, Named("split", own=True), Spelt(SPLITS)] = "edinburgh"
+    split: Annotated[str, Named("split", True, SPLITS)] = "edinburgh"
     """The images that validate: `random-5-percent`, `last-10-percent` or `last-2-percent`
     of the training images, or `test-as-validation`, the official test images. Records call
     these `edinburgh`, `alberta`, `sapienza` and `fudan`, after the courses."""
@@ -227,16 +218,7 @@ class Measures:
 # A dataclass takes the fields of its last base first.
 @dataclass(frozen=True)
 class Settings(
-    Measures,
-    Device,
-    Schedule,
-    Optimiser,
-    Data,
-    Training,
-    Loss,
-    Start,
-    Architecture,
-    Task,
+    Measures, Device, Schedule, Optimiser, Data, Training, Loss, Start, Architecture, Task
 ):
     """All settings of one run; the defaults are a coursework's."""
 
@@ -255,8 +237,8 @@ def sentences() -> dict[str, str]:
 
 def options_of_settings() -> Iterator[Option]:
     hints, help = get_type_hints(Settings, include_extras=True), sentences()
-    for name, field in Settings.__dataclass_fields__.items():
-        default = REQUIRED if field.default is MISSING else field.default
+    for field in fields(Settings):
+        name, default = field.name, REQUIRED if field.default is MISSING else field.default
         made = option(name, hints[name], default, help[name])
         is_models = name in MODEL_SETTINGS and not made.unset
         yield replace(made, unset="the model's") if is_models else made

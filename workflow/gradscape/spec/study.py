@@ -12,11 +12,8 @@ VARIANT = "variant"
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its study, its directory's name, its settings, and what of them varies.
-
-    `varied` is what distinguishes the run from the others of its study besides model,
-    learning rate and seed: settings that the grid varies, and as `variant` its name.
-    """
+    """One training. `varied` is what tells the run from others of its study besides model,
+    learning rate and seed: settings that the grid varies, and as `variant` its name."""
 
     study: str
     name: str
@@ -39,11 +36,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a study: which drawing function, of which runs, with what caption.
-
-    `where` selects runs (setting → value or list of values); `best` keeps only the model
-    and learning rate with the highest validation accuracy among them.
-    """
+    """One figure of a study. `where` selects its runs (setting → value or list of values);
+    `best` keeps of them only the model and rate with the highest validation accuracy."""
 
     study: str
     name: str
@@ -102,21 +96,16 @@ def varied_label(varied: dict) -> str:
     >>> varied_label({"schedule": "constant", "variant": "long"}), varied_label({})
     ('schedule-constant_long', '')
     """
-    parts = [
-        value if key == VARIANT else f"{key.replace('_', '-')}-{printed(value)}"
-        for key, value in varied.items()
-    ]
+    parts = []
+    for key, value in varied.items():
+        if isinstance(value, str) and ("/" in value or is_custom(value)):
+            value = short(value)
+        parts.append(value if key == VARIANT else f"{key.replace('_', '-')}-{value}")
     return "_".join(parts)
 
 
-def printed(value: object) -> str:
-    """A setting's value as it can be part of a directory's name."""
-    is_path = isinstance(value, str) and ("/" in value or is_custom(value))
-    return short(value) if is_path else str(value)
-
-
 def matches(traits: dict, where: dict) -> bool:
-    """Whether a run has the wanted traits, each of them one value or a list of them."""
+    """Tell whether a run has the wanted traits, each one value or a list of them."""
     return all(
         traits[key] in (wanted if isinstance(wanted, list) else [wanted])
         for key, wanted in where.items()
@@ -135,10 +124,6 @@ def format_learning_rate(rate: float) -> str:
 
 def run_name(settings: Settings, varied: dict | None = None) -> str:
     """Directory name of a run: `vgg38-bn_lr1e-2_seed0`, then what else is varied."""
-    parts = [
-        short(settings.model),
-        f"lr{format_learning_rate(settings.learning_rate)}",
-        f"seed{settings.seed}",
-        varied_label(varied or {}),
-    ]
-    return "_".join(filter(None, parts))
+    rate = format_learning_rate(settings.learning_rate)
+    parts = [short(settings.model), f"lr{rate}", f"seed{settings.seed}"]
+    return "_".join(filter(None, [*parts, varied_label(varied or {})]))
