@@ -17,22 +17,17 @@ def check_claimed(experiment: Experiment, config: dict) -> None:
     claims, which are written for its full studies, serve any cut of them."""
     for study in experiment.studies.values():
         file = experiment.config["studies"][study.name].get("claims")
-        if isinstance(file, str) and is_own(file):
+        own = TEMPLATES.resolve()
+        if isinstance(file, str) and locate(file).resolve().is_relative_to(own):
             continue
+        at = f"config: studies.{study.name}.claims"
         runs, others = [*study.runs], uncut(config)
-        for at, where in wanted(study):
+        for side, where in wanted(study):
             while sentence := unknown(where, runs) or missing(where, runs):
                 if not (whole := next(others, None)):
-                    break
+                    raise GradscapeError(f"{at}.{side}{sentence}")
                 if given := whole.get("studies", {}).get(study.name):
                     runs += expand_runs(study.name, given, whole.get("defaults", {}))
-            if sentence:
-                raise GradscapeError(f"config: studies.{study.name}.claims.{at}{sentence}")
-
-
-def is_own(file: str) -> bool:
-    """Tell whether a file of claims is gradscape's own."""
-    return locate(file).resolve().is_relative_to(TEMPLATES.resolve())
 
 
 def wanted(study: Study) -> Iterator[tuple[str, dict]]:

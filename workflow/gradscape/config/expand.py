@@ -22,18 +22,9 @@ from gradscape.models import check_takes, pretrained_file
 from gradscape.spec import registry
 from gradscape.spec.sentences import check_sentences
 from gradscape.spec.settings import SETTINGS, Settings
-from gradscape.spec.study import (
-    COMMON,
-    VARIANT,
-    Figure,
-    Probe,
-    Run,
-    Study,
-    matches,
-    run_name,
-    traits,
-)
+from gradscape.spec.study import VARIANT, Figure, Probe, Run, Study, matches, run_name
 
+COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
 # All curves, and the best run's gradients.
 DEFAULT_FIGURES = {
     "curves": {"draw": "curves"},
@@ -95,10 +86,9 @@ def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
     runs = []
     for (label, changed), grid in itertools.product(variants.items(), grids(study)):
         fixed = shared | changed
-        if twice := [key for key in changed if key in grid]:
-            raise GradscapeError(
-                f"{at}.variants.{label}: {twice[0]!r} is varied by the grid already"
-            )
+        for key in [key for key in changed if key in grid]:
+            where = f"{at}.variants.{label}"
+            raise GradscapeError(f"{where}: {key!r} is varied by the grid already")
         for key in ("model", "dataset"):
             if key not in fixed and key not in grid:
                 raise GradscapeError(f"{at}: the key {key!r} is missing")
@@ -106,24 +96,19 @@ def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
             chosen = dict(zip(grid, values, strict=True))
             varied = {k: v for k, v in chosen.items() if k not in COMMON}
             varied |= {VARIANT: label} if label else {}
-            settings = Settings(**(fixed | chosen))
-            if not excluded(settings, varied, study):
-                settings = overridden(settings, varied, study)
-                runs.append(Run(name, run_name(settings, varied), settings, varied))
+            run = Run(name, "", Settings(**(fixed | chosen)), varied)
+            if not any(matches(run.traits, where) for where in study.get("exclude", [])):
+                runs.append(overridden(run, study.get("override", [])))
     check_runs(runs, at)
     return runs
 
 
-def excluded(settings: Settings, varied: dict, study: dict) -> bool:
-    found = traits(vars(settings), varied)
-    return any(matches(found, where) for where in study.get("exclude", []))
-
-
-def overridden(settings: Settings, varied: dict, study: dict) -> Settings:
-    for override in study.get("override", []):
-        if matches(traits(vars(settings), varied), override["where"]):
-            settings = replace(settings, **override["set"])
-    return settings
+def overridden(run: Run, overrides: list[dict]) -> Run:
+    """A run with the settings that overrides give it, and its name."""
+    for override in overrides:
+        if matches(run.traits, override["where"]):
+            run = replace(run, settings=replace(run.settings, **override["set"]))
+    return replace(run, name=run_name(run.settings, run.varied))
 
 
 def check_runs(runs: list[Run], at: str) -> None:
@@ -132,9 +117,8 @@ def check_runs(runs: list[Run], at: str) -> None:
         raise GradscapeError(f"{at}: no runs are left: `exclude` matches them all")
     twice, count = Counter(run.name for run in runs).most_common(1)[0]
     if count > 1:
-        raise GradscapeError(
-            f"{at}: two runs are called {twice}: a value stands twice in its grid"
-        )
+        why = "a value stands twice in its grid"
+        raise GradscapeError(f"{at}: two runs are called {twice}: {why}")
     for run in runs:
         if len(run.name.encode()) > MAX_NAME:
             raise GradscapeError(f"{at}: the name {run.name[:40]}… of a run is too long")
@@ -204,9 +188,8 @@ def section_file(section: str, at: str) -> Path:
         return existing(section, at)
     path = SECTIONS / f"{section}.tex.j2"
     if not path.is_file():
-        raise GradscapeError(
-            f"{at}: there is no section {section!r}, nor a file {path.name}"
-        )
+        neither = f"no section {section!r}, nor a file {path.name}"
+        raise GradscapeError(f"{at}: there is {neither}")
     return path
 
 
@@ -224,16 +207,14 @@ def check_literature(path: Path) -> None:
             raise GradscapeError(f"{at}: the column {column} is missing")
     for number, row in enumerate(rows, start=2):
         for column, value in row.items():
-            empty = not value and column in REQUIRED_COLUMNS
-            if empty or (column in NUMBERS and not is_number(value)):
+            wrong = not value and column in REQUIRED_COLUMNS
+            if value and column in NUMBERS:
+                try:
+                    wrong = not math.isfinite(float(value))
+                except ValueError:
+                    wrong = True
+            if wrong:
                 raise GradscapeError(f"{at}: line {number}: {column} is {value!r}")
-
-
-def is_number(text: str | None) -> bool:
-    try:
-        return not text or math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def check_claims(claims: dict[str, dict], at: str) -> None:
@@ -242,11 +223,9 @@ def check_claims(claims: dict[str, dict], at: str) -> None:
         check_sentences(claim, f"{at}.{name}")
         if "same" in claim and claim["same"] not in SETTINGS:
             raise GradscapeError(f"{at}.{name}.same: there is no setting {claim['same']!r}")
-        if claim.get("given", name) not in claims:
-            other = claim["given"]
-            raise GradscapeError(
-                f"{at}.{name}.given: there is no claim {other!r}{suggest(other, claims)}"
-            )
+        if (other := claim.get("given", name)) not in claims:
+            unknown = f"there is no claim {other!r}{suggest(other, claims)}"
+            raise GradscapeError(f"{at}.{name}.given: {unknown}")
         for side in ("left", "right"):
             if isinstance(claim[side], dict):
                 look_up("metric", claim[side]["metric"], f"{at}.{name}.{side}")
@@ -277,12 +256,10 @@ def expand_figures(
         wide = registry.declared("figure", draw, "WIDE", False)
         drawn = {"wide": wide} | spec | {"options": options}
         figure = Figure(study=name, name=figure_name, **drawn)
-        needed = figure.probes[:1]
-        if not set(needed) <= set(probes):
-            raise GradscapeError(
-                f"{at}: {figure.draw} draws the probe {needed[0]!r}, which the study's "
-                "`probes` do not name"
-            )
+        for needed in figure.probes[:1]:
+            if needed not in probes:
+                which = f"the probe {needed!r}, which the study's `probes` do not name"
+                raise GradscapeError(f"{at}: {draw} draws {which}")
         require_match(runs, figure.where, at)
         figures.append(figure)
     return figures

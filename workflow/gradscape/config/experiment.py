@@ -12,10 +12,9 @@ from pathlib import Path
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import DATA_LOGS, REPORT, WEIGHTS, Results, locate
 from gradscape.config.expand import expand_study, grids, look_up
-from gradscape.config.limits import check_plain
 from gradscape.config.schema import validate
 from gradscape.config.words import modernise
-from gradscape.config.yaml import read_yaml
+from gradscape.config.yaml import check_plain, read_yaml
 from gradscape.models import pretrained_file
 from gradscape.spec import registry
 from gradscape.spec.study import Figure, Run, Study, matches
@@ -45,18 +44,14 @@ class Experiment:
         self.file = self.results.config  # it was read from, or is kept in
         self.data_dir = self.config.get("data_dir")
         self.threads = int(self.config.get("threads", 1))
-        defaults = self.config.get("defaults", {})
+        seeds, defaults = self.config.get("max_seeds"), self.config.get("defaults", {})
         self.studies = {
-            name: expand_study(
-                name, fewer_seeds(study, self.config.get("max_seeds")), defaults
-            )
+            name: expand_study(name, fewer_seeds(study, seeds), defaults)
             for name, study in self.config["studies"].items()
         }
         self.runs = [run for study in self.studies.values() for run in study.runs]
         self.run_by_id = {run.id: run for run in self.runs}
         self.datasets = named_datasets(self.runs)
-        # The courses with a document of their own; each with the student's `name` and
-        # `number` and the course's `year`, where they are given.
         given = self.config.get("courses", {})
         check_courses(given, self.studies)
         self.courses = {name: what for name, what in given.items() if self.of_course(name)}
@@ -107,7 +102,7 @@ class Experiment:
         return Path(self.config.get("weights", downloaded_weights(run.settings.model)))
 
     def left_out(self, run: Run) -> bool:
-        """Whether the run cannot be made, because its pretrained weights are missing."""
+        """Tell whether a run cannot be made, since its pretrained weights are missing."""
         weights = self.pretrained(run)
         return bool(weights and not weights.exists() and not self.is_finished(run))
 
@@ -115,7 +110,7 @@ class Experiment:
         return self.results.run(run.study, run.name)
 
     def is_finished(self, run: Run) -> bool:
-        """Whether the run is finished: its record is written last."""
+        """Tell whether a run is finished: its record is written last."""
         return self.results.record(run.study, run.name).exists()
 
     def documents(self, document: str = REPORT) -> list[Study]:
@@ -134,11 +129,8 @@ class Experiment:
 
     def documents_of(self, studies: list[str]) -> list[str]:
         """All documents that studies with runs have: the report, theirs, their courses'."""
-        courses = [
-            course
-            for course in self.courses
-            if any(study.name in studies for study in self.of_course(course))
-        ]
+        wanted = {c: {study.name for study in self.of_course(c)} for c in self.courses}
+        courses = [course for course, names in wanted.items() if names & {*studies}]
         return [REPORT, *studies, *courses]
 
     def of_course(self, course: str) -> list[Study]:
@@ -167,11 +159,10 @@ def check_courses(courses: dict[str, dict], studies) -> None:
         if name in studies:
             raise GradscapeError(f"{at}: a study has that name too; rename the study")
         years = registry.declared("course", name, "YEARS", [])
-        if "year" in course and course["year"] not in years:
+        year = course.get("year")
+        if year is not None and year not in years:
             known = " or ".join(map(str, years)) or "no year"
-            raise GradscapeError(
-                f"{at}.year: {course['year']} is unknown; it takes {known}"
-            )
+            raise GradscapeError(f"{at}.year: {year} is unknown; it takes {known}")
 
 
 def downloaded_weights(model: str) -> Path:
@@ -180,10 +171,8 @@ def downloaded_weights(model: str) -> Path:
 
 
 def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
-    """Lay a configuration over the one it `extends`, key by key; null drops a key.
-
-    `above` are the files that led here.
-    """
+    """Lay a configuration over the one it `extends`, key by key; null drops a key. `above`
+    are the files that led here."""
     at = str(above[-1]) if above else "config"
     check_plain(config, at)
     config = modernise(config, at)
@@ -218,15 +207,12 @@ def merge(base: dict, over: dict) -> dict:
             merged.pop(key, None)
         elif isinstance(value, dict) and isinstance(below, dict):
             merged[key] = merge(below, value)
-        elif key == "grid" and isinstance(value, dict) and is_grids(below):
-            merged[key] = [merge(grid, value) for grid in below]
+        elif key == "grid" and isinstance(value, dict) and isinstance(below, list):
+            # What is no grid is left to the schema.
+            merged[key] = [merge(g, value) if isinstance(g, dict) else g for g in below]
         else:
             merged[key] = value
     return merged
-
-
-def is_grids(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
 
 
 def named_datasets(runs: list[Run]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The form of a configuration: one sentence names a key or value that it cannot have."""
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -8,8 +9,7 @@ from jsonschema.exceptions import ValidationError
 
 from gradscape.base import paths
 from gradscape.base.errors import GradscapeError, suggest
-from gradscape.config.limits import check_plain, place
-from gradscape.config.yaml import read_yaml
+from gradscape.config.yaml import check_plain, place, read_yaml
 from gradscape.spec.registry import options
 from gradscape.spec.settings import SETTINGS
 
@@ -28,10 +28,8 @@ def schema() -> dict:
     either = {name: {"anyOf": [one[name], many[name]]} for name in one}
     text = {"type": "string"}
     either["variant"] = {"anyOf": [text, {"type": "array", "items": text}]}
-    definitions = whole["$defs"]
-    definitions["settings"]["properties"] = one
-    definitions["where"]["properties"] = either
-    definitions["grid"]["properties"] = many
+    for name, settings in (("settings", one), ("where", either), ("grid", many)):
+        whole["$defs"][name]["properties"] = settings
     study = whole["properties"]["studies"]["additionalProperties"]["properties"]
     study |= one
     return whole
@@ -52,10 +50,8 @@ def validate(config: Any, at: str = "config", part: str = "") -> None:
 
 
 def check_options(kind: str, name: str, given: dict, at: str) -> dict:
-    """The options of a probe or a figure, as its function takes them.
-
-    Raises `GradscapeError` for one that is unknown, missing or of another form.
-    """
+    """The options of a probe or a figure, as its function takes them; raises
+    `GradscapeError` for one that is unknown, missing or of another form."""
     known = options(kind, name)
     if known is None:
         return given
@@ -94,9 +90,8 @@ def describe(error: ValidationError, at: str) -> str:
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
         return f"{key}: {error.instance!r} is not a name: use up to 64 of a-z, 0-9 and '-'"
     if error.validator == "pattern":
-        return (
-            f"{key}: {error.instance!r} cannot be used: it has braces, or starts with '-'"
-        )
+        why = "it has braces, or starts with '-'"
+        return f"{key}: {error.instance!r} cannot be used: {why}"
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"{key}: the key {missing[0]!r} is missing"
@@ -104,14 +99,11 @@ def describe(error: ValidationError, at: str) -> str:
         words = [str(word) for word in error.validator_value]
         return f"{key}: unknown value {error.instance!r}{suggest(error.instance, words)}"
     if error.validator in ("type", "anyOf") and isinstance(error.instance, str):
-        try:
-            number = float(error.instance)
+        with suppress(ValueError):
+            number = f"{float(error.instance):.1e}"
             return (
-                f"{key}: {error.instance!r} is text to YAML, not a number; "
-                f"write {number:.1e}"
+                f"{key}: {error.instance!r} is text to YAML, not a number; write {number}"
             )
-        except ValueError:
-            pass
     if error.validator in ("minItems", "minProperties"):
         return f"{key}: is empty, so there is nothing to run"
     if error.context:

@@ -19,10 +19,11 @@ def modernise(config: dict, at: str) -> dict:
     config = rename(stored(config), RENAMED, at)
     studies = config.get("studies")
     if isinstance(studies, dict):
-        config["studies"] = {
-            name: modernise_study(study, f"{at}: studies.{name}")
-            for name, study in studies.items()
-        }
+        for name, study in studies.items():
+            if isinstance(study, dict):  # else the schema says so
+                where = f"{at}: studies.{name}"
+                study = rename(study, RENAMED_IN_STUDIES, where)
+                studies[name] = split_exceptions(study, where)
     return config
 
 
@@ -46,26 +47,17 @@ def rename(mapping: dict, words: dict[str, str], at: str) -> dict:
     return {words.get(key, key): value for key, value in mapping.items()}
 
 
-def modernise_study(study: Any, at: str) -> Any:
-    """A study in today's words; anything but a mapping is left to the schema."""
-    if not isinstance(study, dict):
-        return study
-    study = rename(study, RENAMED_IN_STUDIES, at)
+def split_exceptions(study: dict, at: str) -> dict:
+    """A study with its `exceptions`, `{where: …, skip: true}` and `{where: …, set: …}`, as
+    what it excludes and what it overrides."""
     if "exceptions" not in study:
         return study
-    if both := study.keys() & {"exclude", "override"}:
-        raise GradscapeError(
-            f"{at}: 'exceptions' is an old word for {both.pop()!r}; drop it"
-        )
+    for new in ("exclude", "override"):
+        rename(study, {"exceptions": new}, at)
     exceptions = study.pop("exceptions")
     if exceptions is None:
         return study | {"exclude": None, "override": None}
-    return study | split_exceptions(exceptions, f"{at}.exceptions")
-
-
-def split_exceptions(exceptions: list[dict], at: str) -> dict[str, list]:
-    """Exceptions, `{where: …, skip: true}` and `{where: …, set: …}`, as what a study
-    excludes and what it overrides."""
+    at = f"{at}.exceptions"
     validate(exceptions, at, "exceptions")
     exclude, override, changed = [], [], set()
     for exception in exceptions:
@@ -80,4 +72,4 @@ def split_exceptions(exceptions: list[dict], at: str) -> dict[str, list]:
             )
         else:
             exclude.append(where)
-    return {"exclude": exclude, "override": override}
+    return study | {"exclude": exclude, "override": override}

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from gradscape.spec.registry import declared, is_custom, short
 from gradscape.spec.settings import Settings, changed
 
-COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
 VARIANT = "variant"
 
 
