@@ -16,17 +16,18 @@ import conftest
 import gradscape
 from conftest import BIN, ROOT, SMALL, TINY, same, succeed
 from gradscape.base.errors import GradscapeError
+from gradscape.base.paths import TENSORBOARD
 from gradscape.cli import commands
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.data.store import load
 from gradscape.pipeline import jobs as dag
-from gradscape.pipeline.targets import no_rule
 from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Run
 from gradscape.training import train as engine
-from snakemake_logger_plugin_gradscape import LogHandler, arguments, forecast
+from snakemake_logger_plugin_gradscape import LogHandler, arguments, handler
+from snakemake_logger_plugin_gradscape.advice import no_rule
 
 
 @pytest.mark.parametrize(
@@ -237,15 +238,15 @@ def test_tensorboard_shows_a_resumed_run_once_and_changes_no_byte(
 
 
 def test_a_configuration_asks_for_tensorboard_without_training_again(monkeypatch):
-    monkeypatch.setenv(dag.TENSORBOARD, "")  # to be taken away afterwards
-    monkeypatch.delenv(dag.TENSORBOARD)
+    monkeypatch.setenv(TENSORBOARD, "")  # to be taken away afterwards
+    monkeypatch.delenv(TENSORBOARD)
     wildcards = SimpleNamespace(study="degradation", run="vgg08_lr1e-3_seed0")
     config = {"extends": "config/config.yaml"}
     parameters = [
         dag.Dag(dag.experiment(config | {"tensorboard": wanted})).run_spec(wildcards)
         for wanted in ("false", "true")
     ]
-    assert parameters[0] == parameters[1] and dag.os.environ[dag.TENSORBOARD]
+    assert parameters[0] == parameters[1] and dag.os.environ[TENSORBOARD]
 
 
 # The guard
@@ -416,10 +417,10 @@ def test_a_target_of_another_configuration_names_that():
 
 def test_the_time_left_follows_the_plan_and_then_the_machine(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr(forecast.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(handler.time, "monotonic", lambda: clock[0])
     runs = {"s/a": 100.0, "s/b": 300.0}
-    monkeypatch.setattr(forecast, "expected", lambda: dict(runs))
-    guess = forecast.Forecast()
+    monkeypatch.setattr(handler, "expected", lambda: dict(runs))
+    guess = handler.Forecast()
     assert guess.left() is None
     guess.begin({"train": 2, "total": 2})
     guess.start(1, "train", {"study": "s", "run": "a"})

@@ -325,10 +325,10 @@ print(predictions.shape, sorted(set(predictions.tolist()) - set(range(10))))
 print("threads", chosen)
 validation = [next(iter(validation))]
 a6.RECIPE["epochs"] += 1
-a6.train(train, validation, steps=2)
+a6.train(train, validation)
 a6.MODEL.unlink()
 for a6.RECIPE["epochs"] in (1, 2):
-    a6.train(train, validation, steps=2)
+    a6.train(train, validation)
 print([name for name in sys.modules if name.startswith("gradscape")])
 """
 
@@ -396,6 +396,7 @@ def test_alberta_takes_what_meets_the_requirements_on_cifar10(experiment):
         ("dataset", "generated10"): "dataset generated10",
         ("model", "convnet-bn"): "model convnet-bn",
         ("loss", "focal"): "loss focal",
+        ("optimiser", "sgd"): "optimiser sgd",
     }.items():
         assert ALBERTA.refused(long.settings | dict([change])) == [reason]
     other = runs["resnet-small_lr5e-2_seed0_no-skip"]

@@ -13,8 +13,8 @@ from conftest import ROOT, TINY
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.cost import SECONDS_TO_START, disk_bytes, estimated_seconds, plan
-from gradscape.pipeline.rates import measure, steps, training_images
-from gradscape.runs.record import read, write
+from gradscape.pipeline.rates import Measured, steps, training_images
+from gradscape.runs.record import read, sound_runs, write
 from gradscape.spec.settings import Settings
 
 KIND = "GPU of a test"
@@ -55,7 +55,7 @@ def test_hours_are_measured_seconds_of_what_is_left(results):
     sizes, at 100 images/s, and 7 s: 43 s; one of two runs is done."""
     text = costs({"epochs": 18}, results)
     assert "0.01 GPU-hours" in text
-    assert measure(KIND, [results]).seconds(
+    assert Measured(KIND, [*sound_runs(results, read)], {"cifar100"}).seconds(
         Settings("vgg08", "generated10", epochs=36, train_items=100), threads=3
     ) == pytest.approx(43)
     assert text.splitlines()[1].split() == ["tiny", "2", "1", "0.01", "455", "kB"]

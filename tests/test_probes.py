@@ -18,7 +18,7 @@ from gradscape.models import build
 from gradscape.probes.hessian import hessian_product, largest_eigenvalue, trace
 from gradscape.probes.signal import signal
 from gradscape.probes.surface import filter_normalised_direction, filter_norms, on_plane
-from gradscape.probes.trained import Trained
+from gradscape.probes.trained import Trained, probabilities
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Figure, Run
@@ -289,11 +289,12 @@ def test_probes_on_the_command_line(probed_run, generated, tmp_path):
     assert not places.loc["best", ["alpha", "beta"]].any()
 
 
-def test_testing_finds_the_runs_own_test_accuracy(probed_run, generated, capsys):
-    cli.main(["test", "--run", str(probed_run), "--data", str(generated)])
-    told = capsys.readouterr().out
+def test_the_weights_that_are_kept_have_the_runs_own_test_accuracy(probed_run, generated):
+    run = Trained(probed_run, generated)
+    images, labels = run.test_images()
+    right = probabilities(run.network("best").eval(), images).argmax(1) == labels
     expected = pd.read_csv(probed_run / "test.csv")["test_accuracy"].iloc[0]
-    assert f"accuracy  {expected:.4f} on 100 test images" in told
+    assert float(right.float().mean()) == pytest.approx(expected) and len(right) == 100
 
 
 def test_a_run_without_weights_is_named(generated, tmp_path):

@@ -66,24 +66,18 @@ def explain(text: str, logs: Iterable[str] = ()) -> str | None:
     'Slurm has no partition of that name'
     >>> explain("all is well")
     """
-    said = tails(logs)
+    said = ""
+    for path in map(Path, logs):
+        if path.is_file():
+            said += path.read_text("utf-8", "replace")[-TAIL:] + "\n"
+        if path.parent.is_dir() and shutil.disk_usage(path.parent).free < LITTLE:
+            said += FULL + "\n"
     for pattern, sentence in ADVICE.items():
         if re.search(pattern, f"{text}\n{said}"):
             return sentence
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     own = [line.removeprefix(OWN) for line in lines if line.startswith(OWN)]
     return next(reversed(own or lines), None)
-
-
-def tails(paths: Iterable[str]) -> str:
-    """The ends of those logs that exist, and what a full disk keeps from being written."""
-    ends = []
-    for path in map(Path, paths):
-        if path.is_file():
-            ends.append(path.read_text("utf-8", "replace")[-TAIL:])
-        if path.parent.is_dir() and shutil.disk_usage(path.parent).free < LITTLE:
-            ends.append(FULL)
-    return "\n".join(ends)
 
 
 def clarify(record: LogRecord) -> bool:
@@ -103,15 +97,36 @@ def locked(text: str) -> str:
     )
 
 
+def chosen():
+    """The configuration that gradscape's Snakefile has read, if one has."""
+    jobs = sys.modules.get("gradscape.pipeline.jobs")
+    return jobs and jobs.chosen
+
+
 def unmade(text: str) -> str | None:
     """The likeliest name for a target that no rule makes."""
     target = re.search(r"No rule to produce (.+?) \(if you use", text)
-    jobs = sys.modules.get("gradscape.pipeline.jobs")
-    if target is None or jobs is None or jobs.chosen is None:
-        return None
-    from gradscape.pipeline.targets import no_rule
+    return f"{OWN}{no_rule(chosen(), target[1])}" if target and chosen() else None
 
-    return f"{OWN}{no_rule(jobs.chosen, target[1])}"
+
+def no_rule(experiment, target: str) -> str:
+    """A sentence on a target that a configuration does not make."""
+    from gradscape.base.errors import suggest
+    from gradscape.base.paths import CONFIGS, nearby
+    from gradscape.config.yaml import read_yaml
+
+    root, folder = experiment.results.root, Path(target).parent
+    if target.endswith(".pdf") and folder != root:
+        files = CONFIGS.glob("*.yaml")
+        made = [f for f in files if Path(read_yaml(f).get("results", "")) == folder]
+        name = [*map(nearby, made), folder / experiment.results.config.name][0]
+        return (
+            f"{target}: this configuration's results are in {root}; name another with "
+            f"--configfile, such as {name}"
+        )
+    pdfs = map(experiment.results.pdf, experiment.documents_of([*experiment.studies]))
+    known = [*map(str, pdfs), "all", "runs", "figures", "report"]
+    return f"{target}: nothing makes it{suggest(target, known)}"
 
 
 CLEARER = {"LockException": locked, "MissingRuleException": unmade}

@@ -27,19 +27,13 @@ def sorted_out(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
     for word in arguments:
         if word.startswith("-"):
             option = word
-            kept.append(word)
-            continue
         is_file = option in FILES and word.endswith(ENDINGS)
-        is_first = kept[-1:] == [option] and option in ONE
+        is_first = option in ONE and kept[-1:] == [option]
         is_value = is_file or is_first or (option in PAIRS and "=" in word)
-        swallowed = option in (*PAIRS, *FILES, *ONE) and not is_value
+        swallowed = option in (*PAIRS, *FILES, *ONE) and not is_value and word != option
         (targets if swallowed else kept).append(word)
         files += [word] * is_file
     return targets, kept, files
-
-
-def is_snakemake(program: str) -> bool:
-    return "snakemake" in Path(program).parts[-2:] or Path(program).stem == "snakemake"
 
 
 def names_gradscape(arguments: list[str]) -> bool:
@@ -55,7 +49,9 @@ def names_gradscape(arguments: list[str]) -> bool:
 
 def mend(words: list[str]) -> None:
     """Move swallowed targets to the front, in place; stop if a configuration is missing."""
-    if not (is_snakemake(words[0]) and names_gradscape(words[1:])):
+    program = Path(words[0])
+    is_snakemake = "snakemake" in (*program.parts[-2:], program.stem)
+    if not is_snakemake or not names_gradscape(words[1:]):
         return
     logging.getLogger("snakemake.logging").addFilter(clarify)
     targets, kept, files = sorted_out(words[1:])

@@ -12,8 +12,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from tqdm import tqdm
 
-from snakemake_logger_plugin_gradscape.advice import explain
-from snakemake_logger_plugin_gradscape.forecast import Forecast
+from snakemake_logger_plugin_gradscape.advice import chosen, explain
 
 FORMAT = "{desc} {bar:20} {n_fmt}/{total_fmt} jobs, {elapsed}{postfix}"
 TRAIN = "train"
@@ -22,6 +21,61 @@ ECHOES = ("CalledProcessError in file", "Exiting because a job execution failed"
 ECHOES += ("At least one job did not complete successfully",)
 # How a job ends that a person, or the system for one, has stopped.
 STOPPED = re.compile(r"died with <Signals\.SIG(INT|TERM)|exit status (130|143)\b")
+PRIOR = 60.0  # seconds for which the forecast believes the plan more than what it sees
+OTHER = 5.0  # of a job that is no training; drawing and measuring take about that
+
+
+class Forecast:
+    """How long a grid will still take: the work to do, in `gradscape plan`'s seconds, and
+    the pace at which it gets done.
+
+    At first the pace is one such second per second and job that runs at once; a machine
+    that is faster or slower shows in the jobs that it has finished.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.work = self.done = 0.0
+        self.waiting: dict[str, float] = {}  # runs that have not started
+        self.running: dict[int, tuple[float, float]] = {}  # work and start, by job
+        self.at_once = 1
+        self.began = time.monotonic()
+
+    def begin(self, stats: dict[str, int]) -> None:
+        """`stats` is the number of jobs by rule, and their `total`."""
+        self.total, trainings = stats["total"], stats.get(TRAIN, 0)
+        self.waiting = expected() if trainings else {}
+        usual = sum(self.waiting.values()) / len(self.waiting) if self.waiting else OTHER
+        self.work = OTHER * (self.total - trainings) + usual * trainings
+
+    def start(self, job: int, rule: str, wildcards: dict) -> None:
+        run = f"{wildcards.get('study')}/{wildcards.get('run')}"
+        work = self.waiting.pop(run, OTHER) if rule == TRAIN else OTHER
+        self.running[job] = work, time.monotonic()
+        self.at_once = max(self.at_once, len(self.running))
+
+    def finish(self, job: int, failed: bool = False) -> None:
+        work, _ = self.running.pop(job, (0.0, 0.0))
+        self.work -= work * failed  # nobody will do it
+        self.done += work * (not failed)
+
+    def left(self) -> float | None:
+        """Seconds until all is done; None before anything is known."""
+        now = time.monotonic()
+        done = self.done + sum(min(w, now - at) for w, at in self.running.values())
+        pace = (done + PRIOR * self.at_once) / (now - self.began + PRIOR)
+        return max(self.work - done, 0.0) / pace if self.work else None
+
+
+def expected() -> dict[str, float]:
+    """The seconds of each run to do; none if anything prevents it, because the bar must not
+    stop the work."""
+    try:
+        from gradscape.pipeline import rates
+
+        return rates.expected(chosen(), "CPU")[0]
+    except Exception:
+        return {}
 
 
 class LogHandler(LogHandlerBase):
@@ -32,8 +86,7 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         self.jobs: dict[int, LogRecord] = {}  # that run, by their numbers
-        self.failed: set[int] = set()
-        self.interrupted: set[int] = set()
+        self.ended: dict[str, set[int]] = {"failed": set(), "interrupted": set()}
         self.stopped = False  # the job that will be said to have failed
         self.logs: Path | None = None
         self.forecast = Forecast()
@@ -61,10 +114,13 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_INFO:
             self.start(record)
         elif event == LogEvent.JOB_FINISHED:
-            self.finish(record.job_id)
+            self.forecast.finish(record.job_id)
+            job = self.jobs.pop(record.job_id, None)
+            if job is not None and job.rule_name == TRAIN:
+                say(summary(job))
         elif event == LogEvent.PROGRESS:
             self.bar.n, self.bar.total = record.done, record.total
-        elif event in (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR):
+        elif event == LogEvent.JOB_ERROR:
             self.fail(record)
         elif record.levelno >= WARNING:
             text = self.format(record)
@@ -84,8 +140,8 @@ class LogHandler(LogHandlerBase):
 
     def start(self, record: LogRecord) -> None:
         self.jobs[record.jobid] = record
-        self.failed.discard(record.jobid)
-        self.interrupted.discard(record.jobid)
+        for jobs in self.ended.values():
+            jobs.discard(record.jobid)
         self.forecast.start(record.jobid, record.rule_name, record.wildcards or {})
         folders = Path(record.log[0]).parents if record.log else []
         self.logs = next((path for path in folders if path.name == "logs"), self.logs)
@@ -93,34 +149,21 @@ class LogHandler(LogHandlerBase):
         if shown and record.rule_msg:
             say(record.rule_msg)
 
-    def finish(self, number: int) -> None:
-        self.forecast.finish(number)
-        job = self.jobs.pop(number, None)
-        if job is not None and job.rule_name == TRAIN:
-            say(summary(job))
-
     def fail(self, record: LogRecord) -> None:
-        for job in getattr(record, "job_error_info", [vars(record)]):
-            started = self.jobs.pop(job["jobid"], None)
-            name = (started and started.rule_msg) or job["rule_name"]
-            self.forecast.finish(job["jobid"], failed=True)
-            if self.stopped:
-                self.interrupted.add(job["jobid"])
-                say(f"{name} interrupted; the same command goes on from there")
-                continue
-            self.failed.add(job["jobid"])
-            logs = [str(path) for path in [*job["log"], *getattr(record, "aux_logs", [])]]
-            reason = explain(getattr(record, "rule_msg", "") or "", logs)
-            where = next(filter(lambda log: Path(log).is_file(), logs), "")
-            say(
-                f"{name} failed: {reason or 'nothing says why'}; "
-                f"see {where or '.snakemake/log'}"
-            )
+        started = self.jobs.pop(record.jobid, None)
+        name = (started and started.rule_msg) or record.rule_name
+        self.forecast.finish(record.jobid, failed=True)
+        self.ended["interrupted" if self.stopped else "failed"].add(record.jobid)
+        if self.stopped:
+            return say(f"{name} interrupted; the same command goes on from there")
+        reason = explain(record.rule_msg or "", record.log) or "nothing says why"
+        where = [log for log in record.log if Path(log).is_file()] or [".snakemake/log"]
+        say(f"{name} failed: {reason}; see {where[0]}")
 
     def show(self) -> None:
-        left = self.forecast.left()
+        left, failed = self.forecast.left(), self.ended["failed"]
         parts = [f"{len(self.jobs)} running" if self.jobs else ""]
-        parts += [f"{len(self.failed)} failed" if self.failed else ""]
+        parts += [f"{len(failed)} failed" if failed else ""]
         parts += [f"about {duration(left)} left" if left else ""]
         self.bar.set_postfix_str(", ".join(filter(None, parts)))
 
@@ -138,8 +181,7 @@ class LogHandler(LogHandlerBase):
         done, total = self.bar.n, self.forecast.total
         if not total:  # a dry run, or nothing to do
             return
-        ended = {"failed": self.failed, "interrupted": self.interrupted}
-        bad = "".join(f", {len(jobs)} {how}" for how, jobs in ended.items() if jobs)
+        bad = "".join(f", {len(jobs)} {how}" for how, jobs in self.ended.items() if jobs)
         more = "" if done == total else "; call again to go on"
         say(
             f"gradscape: {done} of {total} jobs done{bad}, in "

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import CIFAR10
@@ -28,8 +28,9 @@ RECIPE = {
     "seed": 0,
     "epochs": 60,
     "batch_size": 100,
-    "optimiser": "muon",
-    "options": {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.0005},
+    "learning_rate": 0.02,
+    "momentum": 0.9,
+    "weight_decay": 0.0005,
     "warmup_epochs": 5,
     "label_smoothing": 0.1,
 }
@@ -79,28 +80,25 @@ from gradscape.training.muon import ITERATIONS, QUINTIC, TINY, Muon, orthogonali
 
 
 def learning_rate(epoch, step, steps):
-    """The share of the base rate: a linear warm-up, then a cosine to 0 by epochs."""
-    warmup, epochs = RECIPE["warmup_epochs"], RECIPE["epochs"]
+    """A linear warm-up, then a cosine to 0 by epochs."""
+    base, warmup = RECIPE["learning_rate"], RECIPE["warmup_epochs"]
     if epoch < warmup:
-        return (epoch * steps + step + 1) / (warmup * steps)
-    return (1 + math.cos(math.pi * (epoch - warmup) / (epochs - warmup))) / 2
+        return base * (epoch * steps + step + 1) / (warmup * steps)
+    done = (epoch - warmup) / (RECIPE["epochs"] - warmup)
+    return base * (1 + math.cos(math.pi * done)) / 2
 
 
-OPTIMISERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
-OPTIMISERS |= {"rmsprop": RMSprop, "muon": Muon}
-
-
-def train(train_loader, validation_loader, steps=None):
+def train(train_loader, validation_loader):
     """Train on from the epoch that MODEL was saved after, if it is there.
 
     MODEL is saved after each epoch that validates better than all before it, with what
-    resuming needs. `steps` ends every epoch early, to try it.
+    resuming needs.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(RECIPE["seed"])
     model = network().to(device)
-    make = OPTIMISERS[RECIPE["optimiser"]]
-    optimiser = make(model.parameters(), **RECIPE["options"])
+    momentum, weight_decay = RECIPE["momentum"], RECIPE["weight_decay"]
+    optimiser = Muon(model.parameters(), 0.0, momentum, weight_decay)
     loss_of = nn.CrossEntropyLoss(label_smoothing=RECIPE["label_smoothing"])
     first, best = 0, -1.0
     if MODEL.exists():
@@ -110,12 +108,11 @@ def train(train_loader, validation_loader, steps=None):
             optimiser.load_state_dict(saved["optimiser"])
         first, best = saved["epoch"], saved["accuracy"]
         print(f"resumed after epoch {first}, validation accuracy {best:.4f}")
-    count = min(steps or len(train_loader), len(train_loader))
     for epoch in range(first, RECIPE["epochs"]):
         model.train()
-        for step, (images, labels) in zip(range(count), train_loader, strict=False):
+        for step, (images, labels) in enumerate(train_loader):
             for group in optimiser.param_groups:
-                group["lr"] = RECIPE["options"]["lr"] * learning_rate(epoch, step, count)
+                group["lr"] = learning_rate(epoch, step, len(train_loader))
             loss = loss_of(model(images.to(device)), labels.to(device))
             optimiser.zero_grad()
             loss.backward()

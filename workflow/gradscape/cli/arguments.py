@@ -3,8 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Collection, Iterator
 from inspect import Parameter, signature
 from itertools import takewhile
 from pathlib import Path
@@ -55,7 +54,9 @@ class Parser(argparse.ArgumentParser):
         return word != "--" and (self._subparsers is None or word.startswith("-"))
 
     def _check_value(self, action: argparse.Action, value) -> None:
-        if action.choices is not None and value not in action.choices:
+        """Other than a few words may be the user's own, and are checked, with a better
+        sentence, where a configuration's are."""
+        if isinstance(action.choices, Collection) and value not in action.choices:
             hint = suggest(value, map(str, action.choices))
             raise argparse.ArgumentError(action, f"unknown value {value!r}{hint}")
 
@@ -72,37 +73,22 @@ def fail(sentence: str, code: int = 2) -> int:
     return code
 
 
-class Known:
-    """Lazy choices: used for completion, not validation. Other words may be the user's own,
-    and are checked, with a better sentence, where a configuration's are."""
-
-    def __init__(self, words: Callable[[], Iterable[str]]):
-        self.words = words
-
-    def __contains__(self, word: object) -> bool:
-        return True
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.words())
-
-
 class Json(argparse.Action):
     """A mapping, given as JSON text or as the path of a JSON or YAML file."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
-        setattr(namespace, self.dest, read_json(str(values), str(option_string)))
-
-
-def read_json(text: str, flag: str) -> dict:
-    if not text.lstrip().startswith("{") and Path(text).exists():
-        return read_yaml(Path(text))
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise GradscapeError(f"{flag}: cannot be parsed as JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise GradscapeError(f"{flag}: is no JSON object")
-    return content
+        text = str(values)
+        if not text.lstrip().startswith("{") and Path(text).exists():
+            content = read_yaml(Path(text))
+        else:
+            try:
+                content = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                sentence = f"{option_string}: cannot be parsed as JSON ({error})"
+                raise GradscapeError(sentence) from None
+        if not isinstance(content, dict):
+            raise GradscapeError(f"{option_string}: is no JSON object")
+        setattr(namespace, self.dest, content)
 
 
 class Count:
@@ -121,11 +107,10 @@ class File:
 
     def __new__(cls, text: str) -> Path:
         path = Path(text)
-        if not path.name or path.is_dir():
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is a folder, where a file is needed"
-            )
-        return path
+        if path.name and not path.is_dir():
+            return path
+        sentence = f"{text!r} is a folder, where a file is needed"
+        raise argparse.ArgumentTypeError(sentence)
 
 
 def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
@@ -151,22 +136,20 @@ def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
 
 
 def call(function: Callable, given: dict) -> None:
-    """Run a command on its parsed arguments."""
+    """Run a command on its parsed arguments. Its experiment is a configuration file's, else
+    the one that a results folder holds."""
     if "config" in given:
-        given["experiment"] = experiment(given.pop("config"), given.pop("results"))
+        config, results = given.pop("config"), given.pop("results")
+        if config is None and results is None:
+            raise GradscapeError(
+                "required: --results results/<config>, where something ran, or --config "
+                "FILE"
+            )
+        file = config or Results(results).config
+        if config is None and not file.exists():
+            raise GradscapeError(f"{file}: missing; name the configuration with --config")
+        given["experiment"] = Experiment.from_file(file, results)
     function(**given)
-
-
-def experiment(config: Path | None, results: Path | None) -> Experiment:
-    """A configuration file's experiment, else the one that a results folder holds."""
-    if config is None and results is None:
-        raise GradscapeError(
-            "required: --results results/<config>, where something ran, or --config FILE"
-        )
-    kept = Results(results).config if results else None
-    if config is None and not kept.exists():
-        raise GradscapeError(f"{kept}: missing; name the configuration with --config")
-    return Experiment.from_file(config or kept, results)
 
 
 def add(
@@ -184,7 +167,9 @@ def add(
         about |= {"action": Json, "metavar": "JSON"}
     else:
         about |= {"type": option.type, "metavar": option.type.__name__.upper()}
-        about["choices"] = choices(option)
+        about["choices"] = option.words or (
+            named(option.named.kind) if option.named else None
+        )
     if many:
         about |= {"action": "extend", "nargs": "+" if required else "*"}
     if by_place:
@@ -195,6 +180,11 @@ def add(
         parser.add_argument(flag, required=required, **about)
 
 
+def named(kind: str) -> Iterator[str]:
+    """The names of a kind, looked up when a shell is taught to complete them."""
+    yield from names(kind)
+
+
 def explained(option: Option, by_place: bool) -> str:
     """An option's help, with its default where that says something."""
     shown = option.unset or option.default
@@ -203,8 +193,3 @@ def explained(option: Option, by_place: bool) -> str:
     own = ", or path/file.py:function" if known and option.named.own else ""
     text = f"{option.help}{known}{own}{' (required)' if option.required else says}"
     return text.replace("%", "%%").replace("`", "")
-
-
-def choices(option: Option) -> Known | tuple[str, ...] | None:
-    named = option.named
-    return option.words or (Known(partial(names, named.kind)) if named else None)

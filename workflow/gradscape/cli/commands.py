@@ -5,12 +5,13 @@ Imports are inside the functions, so that a command loads only what it needs.
 
 import os
 import shlex
+import shutil
 from json import dumps
 from pathlib import Path
 from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import DATA, REPORT, TENSORBOARD, Results
+from gradscape.base.paths import CONFIGS, DATA, HOME, REPORT, TENSORBOARD, Results
 from gradscape.cli.arguments import Count, File
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
@@ -104,14 +105,9 @@ def train(
         tensorboard=tensorboard or TENSORBOARD in os.environ,
         pretrained=weights,
     )
-    mark(done)
-    print(f"{summary(out)}, in {out}")
-
-
-def mark(done: Path | None) -> None:
-    """Tell Snakemake that all of a job has been done."""
     if done is not None:
         done.touch()
+    print(f"{summary(out)}, in {out}")
 
 
 def run_from(spec: dict, told: dict, settings: dict) -> Run:
@@ -140,37 +136,19 @@ def probe(
     done: Done = None,
 ) -> None:
     """measure a trained network from its weights and its training images"""
+    from gradscape.probes.trained import Trained
     from gradscape.training.record import write_csv
 
     given = check_options("probe", probe, options or {}, "--options")
     measure = find("probe", probe)
-    trained = read(run, own, data, threads)
+    trained = Trained(run, data, threads, own=own)
+    settings = {k: v for k, v in vars(trained.settings).items() if v is not None}
+    validate(settings, f"{run}: settings", "settings")  # somebody else may have sent it
     rows = measure(trained, **given)
     write_csv(out, rows)
-    mark(done)
+    if done is not None:
+        done.touch()
     print(f"{probe}: {len(rows):,} rows, in {out}")
-
-
-def test(
-    *, run: RunFolder, own: Own = (), data: DataFolder = DATA, threads: Threads = 1
-) -> None:
-    """classify the test images with a trained network, one at a time on the CPU"""
-    from gradscape.probes.trained import one_at_a_time
-
-    trained = read(run, own, data, threads, "cpu")
-    accuracy, images, seconds = one_at_a_time(trained)
-    print(f"accuracy  {accuracy:.4f} on {images:,} test images")
-    print(f"time      {seconds:.1f} s, batch size 1, {threads} threads")
-
-
-def read(run: Path, own, data: Path, threads: int, device: str = ""):
-    """A trained network, with its settings checked: somebody else may have sent it."""
-    from gradscape.probes.trained import Trained
-
-    trained = Trained(run, data, threads, device, own)
-    values = {k: v for k, v in vars(trained.settings).items() if v is not None}
-    validate(values, f"{run}: settings", "settings")
-    return trained
 
 
 def figure(
@@ -339,10 +317,17 @@ def plan(
 
 def new(folder: A[Path, "a new or empty folder"]) -> None:
     """lay out a project of your own: a configuration, a Snakefile, a network, a claim"""
-    from gradscape.cli.new import lay_out
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise GradscapeError(f"{folder}: is not empty; name a new folder")
+    shutil.copytree(CONFIGS / "new", folder, dirs_exist_ok=True)
+    shutil.copytree(HOME / "profiles" / "default", folder / "profiles" / "default")
+    config = folder / "config.yaml"
+    line = f"# yaml-language-server: $schema={CONFIGS / 'schema.json'}\n"  # for editors
+    config.write_text(line + config.read_text("utf-8"), "utf-8")
+    print(f"{folder}/ holds a configuration, a network, a claim and a Snakefile.")
+    there = shlex.quote(str(folder))
+    print(f"cd {there} && snakemake --cores 2    # ends in results/mine/report.pdf")
 
-    print(lay_out(folder))
 
-
-COMMANDS = [data, weights, train, probe, test, figure, table, claims, report, page, tex]
+COMMANDS = [data, weights, train, probe, figure, table, claims, report, page, tex]
 COMMANDS += [pdf, diff, publish, submission, models, runs, plan, new]

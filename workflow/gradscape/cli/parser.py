@@ -5,9 +5,6 @@ import io
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated as A
 from typing import Literal
 
@@ -28,6 +25,8 @@ def completion(
 
 COMMANDS = {function.__name__: function for function in [*commands.COMMANDS, completion]}
 USAGE = {"train": "%(prog)s --model MODEL --dataset DATASET --out FOLDER [OPTION …]"}
+UNREAD = 128 + signal.SIGPIPE  # the exit code of a command whose output nobody reads
+interruptions: list[int] = []
 
 
 def parser(command: str | None = None) -> Parser:
@@ -53,8 +52,24 @@ def main(argv: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # letters that a terminal lacks
             stream.reconfigure(errors="backslashreplace")
-    with interruptible(), unread_output(), one_sentence():
-        words = sys.argv[1:] if argv is None else argv
+    if argv is None:  # then the process is this command's
+        signal.signal(signal.SIGINT, interrupt)
+        sys.unraisablehook = unraisable
+    code = run(sys.argv[1:] if argv is None else argv)
+    try:
+        print(end="", flush=True)
+    except OSError as error:
+        unread = isinstance(error, BrokenPipeError)
+        code = code or (UNREAD if unread else fail(sentence(error) or str(error)))
+        # Python would write it once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if code:
+        sys.exit(code)
+
+
+def run(words: list[str]) -> int:
+    """The exit code of a command; a sentence says what the user can mend."""
+    try:
         top = parser(next(iter(words), None))  # what is not called costs no start
         given = vars(top.parse_args(words))
         name = given.pop("command")
@@ -62,80 +77,43 @@ def main(argv: list[str] | None = None) -> None:
             top.print_help()
         else:
             call(COMMANDS[name], given)
-        print(end="", flush=True)
+    except SystemExit as end:
+        return end.code
+    except BrokenPipeError:  # as after `| head -1`
+        return UNREAD
+    except BaseException as error:
+        if interruptions:  # whatever a library that was being loaded makes of it
+            return fail("interrupted", 128 + signal.SIGINT)
+        said = sentence(error)
+        if said is None:
+            raise
+        return fail(said)
+    return 0
 
 
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """Say what the user can mend in one sentence instead of a traceback."""
-    try:
-        yield
-    except GradscapeError as error:
-        sys.exit(fail(str(error)))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
+def sentence(error: BaseException) -> str | None:
+    """What the user can mend, if it is that."""
+    if isinstance(error, GradscapeError):
+        return str(error)
+    if isinstance(error, OSError):
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if error.filename is None and not full:
-            raise
         advice = "; make room and call again, what is finished is kept" if full else ""
-        file = error.filename or "results or standard output"
-        sys.exit(fail(f"{file}: {error.strerror}{advice}"))
-    except (MemoryError, RuntimeError) as error:
-        if is_short_of_memory(error):
-            sys.exit(fail("the machine's memory is too small: close other programs"))
-        if "out of memory" in str(error):
-            sys.exit(fail("the GPU's memory is too small for batch_size: lower it"))
-        raise
+        file = error.filename or ("results or standard output" if full else None)
+        return file and f"{file}: {error.strerror}{advice}"
+    if is_short_of_memory(error):
+        return "the machine's memory is too small: close other programs"
+    if isinstance(error, RuntimeError) and "out of memory" in str(error):
+        return "the GPU's memory is too small for batch_size: lower it"
+    return None
 
 
-@contextmanager
-def unread_output() -> Iterator[None]:
-    """End quietly if nobody reads standard output any more, as after `| head -1`."""
-    code = 0
-    try:
-        yield
-    except BrokenPipeError:
-        code = 128 + signal.SIGPIPE
-    finally:
-        try:
-            print(end="", flush=True)
-        except OSError as error:
-            code = 128 + signal.SIGPIPE if isinstance(error, BrokenPipeError) else 2
-        if code:  # Python would write it once more when it exits
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(code)
+def interrupt(number: int, frame: object) -> None:
+    interruptions.append(number)
+    raise KeyboardInterrupt
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """An interruption ends in one line, whatever the library that was just being loaded
-    makes of it, and even if it comes where Python lets nothing be raised."""
-    interrupted: list[int] = []
-    report = sys.unraisablehook
-
-    def note(number: int, frame: object) -> None:
-        interrupted.append(number)
-        raise KeyboardInterrupt
-
-    def again(unraisable) -> None:
-        if unraisable.exc_type is not KeyboardInterrupt:
-            report(unraisable)
-        else:
-            threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
-
-    in_charge = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, note) if in_charge else None
-    try:
-        sys.unraisablehook = again
-        yield
-    except SystemExit:
-        raise
-    except BaseException:
-        if not interrupted:
-            raise
-        sys.exit(fail("interrupted", 128 + signal.SIGINT))
-    finally:
-        sys.unraisablehook = report
-        if in_charge:
-            signal.signal(signal.SIGINT, before)
+def unraisable(found) -> None:
+    """An interruption that comes where Python lets nothing be raised ends the process."""
+    if found.exc_type is KeyboardInterrupt:
+        os._exit(fail("interrupted", 128 + signal.SIGINT))
+    sys.__unraisablehook__(found)

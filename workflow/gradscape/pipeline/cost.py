@@ -10,18 +10,15 @@ for its operations. The constants are fitted to the steps that were measured on 
 """
 
 from functools import cache
-from types import SimpleNamespace
 
 import torch
 from torch import nn
 
 from gradscape.config.experiment import Experiment
-from gradscape.data import Facts
 from gradscape.data.datasets import facts
 from gradscape.models import build
 from gradscape.models.blocks import layer_counts
-from gradscape.pipeline import rates
-from gradscape.pipeline.rates import passes_per_step, steps
+from gradscape.pipeline.rates import expected, passes_per_step, steps
 from gradscape.spec.settings import MODEL_SETTINGS, Settings
 from gradscape.training.device import device_kind
 from gradscape.training.forward import dry_run
@@ -36,22 +33,22 @@ BASIS_ON_GPU = (
 )
 
 
+def network(settings: Settings) -> nn.Module:
+    """A network of shapes without numbers."""
+    names = ("model", "dataset", *MODEL_SETTINGS)
+    return built(Settings(**{name: getattr(settings, name) for name in names}))
+
+
 @cache
-def network(model: str, known: Facts, *options) -> nn.Module:
-    """A network of shapes without numbers, given the values of its settings."""
-    settings = SimpleNamespace(**dict(zip(MODEL_SETTINGS, options, strict=True)))
+def built(settings: Settings) -> nn.Module:
+    known = facts(settings.dataset)
     with torch.device("meta"):
-        return build(model, known.classes, settings, known.channels, known.size)
-
-
-def network_of(settings: Settings) -> nn.Module:
-    options = [getattr(settings, option) for option in MODEL_SETTINGS]
-    return network(settings.model, facts(settings.dataset), *options)
+        return build(settings.model, known.classes, settings, known.channels, known.size)
 
 
 def estimated_seconds(settings: Settings) -> float:
     """How long a run should take on an H200, from its process's start."""
-    model, known = network_of(settings), facts(settings.dataset)
+    model, known = network(settings), facts(settings.dataset)
     count = layer_counts(model)
     layers = count["convolutions"] + count["linear_layers"]
     step = SECONDS_PER_STEP + SECONDS_PER_LAYER * layers
@@ -65,13 +62,8 @@ def estimated_seconds(settings: Settings) -> float:
 
 def disk_bytes(settings: Settings) -> int:
     """The size of what a run leaves: its best and last weights, every step's loss."""
-    tensors = network_of(settings).state_dict().values()
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    return 2 * weights + 4 * steps(settings)
-
-
-def dataset_bytes(known: Facts) -> int:
-    return (known.train + known.test) * known.channels * known.size**2
+    tensors = network(settings).state_dict().values()
+    return 2 * sum(tensor.nbytes for tensor in tensors) + 4 * steps(settings)
 
 
 def plan(experiment: Experiment, kind: str | None = None) -> str:
@@ -80,28 +72,25 @@ def plan(experiment: Experiment, kind: str | None = None) -> str:
     cuda = devices != {"cpu"} and torch.cuda.is_available()
     kind = kind or device_kind("cuda" if cuda else "cpu")
     on_cpu = kind.startswith("CPU")
-    times, guesses = rates.expected(experiment, kind)
-    to_do = {run.id: run.settings for run in experiment.runs if run.id in times}
+    times, guesses = expected(experiment, kind)
+    settings = {run.id: run.settings for run in experiment.runs if run.id in times}
     if not on_cpu:
-        times |= {run: estimated_seconds(to_do[run]) for run in guesses}
-    disk = {run: disk_bytes(settings) for run, settings in to_do.items()}
+        times |= {run: estimated_seconds(settings[run]) for run in guesses}
+    disk = {run: disk_bytes(settings[run]) for run in times}
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9} {'disk':>9}"]
     for name, study in experiment.studies.items():
-        missing = [run.id for run in study.runs if run.id in times]
-        hours = sum(times[run] for run in missing) / 3600
-        lines.append(
-            f"{name:<20} {len(study.runs):>6} {len(missing):>6} {hours:>9.2f} "
-            f"{size(sum(disk[run] for run in missing)):>9}"
-        )
-    unit = "CPU-hours" if on_cpu else "GPU-hours"
-    datasets = {run.settings.dataset for run in experiment.runs}
-    data = sum(dataset_bytes(facts(name)) for name in datasets)
+        to_do = [run.id for run in study.runs if run.id in times]
+        hours, room = (sum(map(each.get, to_do)) for each in (times, disk))
+        line = f"{name:<20} {len(study.runs):>6} {len(to_do):>6} {hours / 3600:>9.2f} "
+        lines.append(f"{line}{size(room):>9}")
+    datasets = [facts(name) for name in experiment.datasets.values()]
+    data = sum((d.train + d.test) * d.channels * d.size**2 for d in datasets)
     left = size(sum(disk.values()))
     lines.append(f"\ndisk: {left} for the runs to do, {size(data)} for the datasets")
     if times:
         total, longest = sum(times.values()), max(times, key=times.get)
         lines += [
-            f"time: {total / 3600:.2f} {unit} on {kind}",
+            f"time: {total / 3600:.2f} {'C' if on_cpu else 'G'}PU-hours on {kind}",
             f"longest chain: data, train {longest} ({times[longest] / 60:.0f} min), "
             "figure, tex, pdf; more devices do not shorten it",
         ]

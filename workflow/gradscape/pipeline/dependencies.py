@@ -17,26 +17,13 @@ from gradscape.config.expand import NAMED
 from gradscape.spec import registry
 from gradscape.spec.study import Run
 
-# Modules that a result does not depend on, or only through what is an input by itself.
-WITHOUT_EFFECT = {
-    "base/errors",  # sentences
-    "base/files",  # writing whole files, locking
-    "base/paths",
-    "base/download",  # checked by its hash
-    "spec/registry",  # finds modules, which are listed by themselves
-    "spec/options",  # describes settings and options, which are parameters of the rules
-    "spec/settings",
-    "spec/study",
-    "data/datasets",  # the data itself is an input, checked by its checksum
-    "data/store",
-    "training/checkpoint",  # resuming ends in the same bytes
-    "training/lease",
-    "training/progress",
-    "training/record",
-    "runs/record",  # written last
-    "models/sealed",
-}
-
+# Modules that a result does not depend on, or only through what is an input by itself:
+# the data, which have a checksum, and settings, which are parameters of the rules.
+WITHOUT_EFFECT = {"base/errors", "base/files", "base/paths", "base/download"}
+WITHOUT_EFFECT |= {"spec/registry", "spec/options", "spec/settings", "spec/study"}
+WITHOUT_EFFECT |= {"data/datasets", "data/store", "runs/record"}
+WITHOUT_EFFECT |= {"training/checkpoint", "training/lease", "training/progress"}
+WITHOUT_EFFECT |= {"training/record", "models/sealed"}
 
 IMPORT = re.compile(
     rf"^ *(?:import ({PACKAGE.name}[\w.]*)"
@@ -73,8 +60,8 @@ def has_no_effect(path: Path) -> bool:
     if not path.is_relative_to(PACKAGE):
         return False
     name = path.relative_to(PACKAGE).with_suffix("").as_posix()
-    says_what_it_holds = path.stem == "__init__" and name != "models/__init__"
-    return says_what_it_holds or name in WITHOUT_EFFECT
+    is_empty = path.stem == "__init__" and name != "models/__init__"
+    return is_empty or name in WITHOUT_EFFECT
 
 
 def of(*parts: str | tuple[str, str]) -> list[str]:
@@ -85,24 +72,21 @@ def of(*parts: str | tuple[str, str]) -> list[str]:
 
 @cache
 def seen_from(here: Path, *parts: str | tuple[str, str]) -> list[str]:
-    starts = [
-        PACKAGE / f"{part}.py" if isinstance(part, str) else registry.source(*part)
-        for part in parts
-    ]
+    names = [part for part in parts if not isinstance(part, str)]
+    starts = [PACKAGE / f"{part}.py" for part in parts if part not in names]
+    starts += [registry.source(*name) for name in names]
     return [nearby(path) for path in closure(starts, has_no_effect)]
 
 
-# Settings whose functions a training calls; all others are plain values.
-CALLED = ["model", "loss", "optimiser", "schedule", "split"]
-
-
-def called(run: Run, settings: list[str]) -> list[tuple[str, str]]:
+def called(run: Run, *settings: str) -> list[tuple[str, str]]:
     """What these settings of a run name, as kinds and names of the registry."""
     return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
 
 
 def of_training(run: Run) -> list[str]:
-    return of("training/train", *called(run, CALLED))
+    """Of the settings, these name functions that a training calls; others are values."""
+    functions = called(run, "model", "loss", "optimiser", "schedule", "split")
+    return of("training/train", *functions)
 
 
 def digest(files: list[str]) -> str:

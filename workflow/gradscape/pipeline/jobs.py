@@ -5,22 +5,15 @@ import os
 import re
 import sys
 from collections import Counter
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+from gradscape.base import paths
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say
-from gradscape.base.paths import (
-    DATA,
-    DONE,
-    PACKAGE,
-    PAGE,
-    REPORT,
-    TEMPLATES,
-    TENSORBOARD,
-    nearby,
-)
+from gradscape.base.paths import REPORT, TEMPLATES, nearby
 from gradscape.config.claimed import check_claimed
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies, upkeep
@@ -30,8 +23,6 @@ from gradscape.spec.study import Figure, Probe, Run, Study
 MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
 # A GPU's driver: NVIDIA's, on Linux and inside Windows, and AMD's.
 DRIVERS = ["/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/kfd"]
-SWITCHES = ("allow_cpu", "tensorboard")
-SPELT = {"true": True, "false": False}  # text to Snakemake: `--config allow_cpu=true`
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
 
 chosen: Experiment | None = None  # the last that a Snakefile has read, for the bar
@@ -40,8 +31,10 @@ chosen: Experiment | None = None  # the last that a Snakefile has read, for the 
 def experiment(config: dict) -> Experiment:
     """The configuration, or an end with what is wrong with it."""
     global chosen
-    switches = {key: config[key] for key in SWITCHES if key in config}
-    config = config | {key: SPELT.get(str(value), value) for key, value in switches.items()}
+    spelt = {"true": True, "false": False}  # text to Snakemake: `--config allow_cpu=true`
+    for key in ("allow_cpu", "tensorboard"):
+        if str(config.get(key)) in spelt:
+            config = config | {key: spelt[str(config[key])]}
     try:
         chosen = Experiment(config)
         check_claimed(chosen, config)
@@ -50,7 +43,7 @@ def experiment(config: dict) -> Experiment:
     upkeep.bring_in_line(chosen)
     # Not a parameter of the rule: adding event files is no reason to train again.
     if chosen.config.get("tensorboard"):
-        os.environ[TENSORBOARD] = "1"
+        os.environ[paths.TENSORBOARD] = "1"
     return chosen
 
 
@@ -61,12 +54,9 @@ def stop(sentence: str) -> NoReturn:
 
 
 def set_job_environment() -> None:
-    """Let the jobs find this package and this Python.
-
-    PYTHONPATH also reaches jobs inside conda environments. PATH makes `python` the one that
-    runs Snakemake, activated or not; a conda environment's own comes before it.
-    """
-    found = {"PYTHONPATH": PACKAGE.parent, "PATH": Path(sys.executable).parent}
+    """Let the jobs find this package, also inside conda environments, and the Python that
+    runs Snakemake, activated or not; a conda environment's own comes before it."""
+    found = {"PYTHONPATH": paths.PACKAGE.parent, "PATH": Path(sys.executable).parent}
     for variable, folder in found.items():
         others = os.environ.get(variable, "").split(os.pathsep)
         os.environ[variable] = os.pathsep.join([str(folder), *filter(None, others)])
@@ -95,7 +85,7 @@ def weights_option(wildcards, input) -> list[str]:
 
 
 def run_folders(wildcards, input) -> list[str]:
-    return [str(Path(path).parent) for path in input.runs if Path(path).name == DONE]
+    return [str(Path(path).parent) for path in input.runs if Path(path).name == paths.DONE]
 
 
 def restructured(text: str) -> str:
@@ -113,11 +103,11 @@ def has_driver() -> bool:
 
 def has_gpu() -> bool:
     """Where torch is in the jobs' conda environments only, nobody can tell."""
-    try:
+    with suppress(ImportError):
         import torch
-    except ImportError:
-        return True
-    return torch.cuda.is_available()
+
+        return torch.cuda.is_available()
+    return True
 
 
 class Dag:
@@ -136,6 +126,18 @@ class Dag:
     def is_local(self) -> bool:
         """Do jobs run on this machine? Known once Snakemake has read the rules."""
         return self.workflow is None or self.workflow.local_exec
+
+    def _run(self, wildcards) -> Run:
+        return self.experiment.run(wildcards.study, wildcards.run)
+
+    def _study(self, wildcards) -> Study:
+        return self.experiment.studies[wildcards.study]
+
+    def _probe(self, wildcards) -> Probe:
+        return self._study(wildcards).probes[wildcards.probe]
+
+    def _figure(self, wildcards) -> Figure:
+        return self.experiment.figure(wildcards.study, wildcards.figure)
 
     # rule data
 
@@ -162,17 +164,14 @@ class Dag:
         weights = self.experiment.pretrained(self._run(wildcards))
         return [str(weights)] if weights and weights.exists() else []
 
-    def dataset(self, wildcards) -> list[str]:
+    def dataset(self, wildcards, is_own: bool = False) -> list[str]:
         """The dataset's files, unless it is the user's own."""
-        return self._store(wildcards, is_own=False)
-
-    def own_dataset(self, wildcards) -> list[str]:
-        return self._store(wildcards, is_own=True)
-
-    def _store(self, wildcards, is_own: bool) -> list[str]:
         name = self._run(wildcards).settings.dataset
         wanted = DATA_FILES if is_own == (name not in names("dataset")) else []
-        return [f"{DATA / short(name)}/{file}" for file in wanted]
+        return [f"{paths.DATA / short(name)}/{file}" for file in wanted]
+
+    def own_dataset(self, wildcards) -> list[str]:
+        return self.dataset(wildcards, is_own=True)
 
     def training_code(self, wildcards) -> list[str]:
         return dependencies.of_training(self._run(wildcards))
@@ -191,9 +190,9 @@ class Dag:
         on_cpu = {run.settings.device for run in runs} == {"cpu"}
         if on_cpu or not self.is_local or config.get("allow_cpu"):
             return
-        from gradscape.pipeline.rates import cpu_seconds
+        from gradscape.pipeline.rates import expected  # loads numpy
 
-        hours = sum(cpu_seconds(self.experiment).values()) / 3600
+        hours = sum(expected(self.experiment, "CPU")[0].values()) / 3600
         if hours > MAX_CPU_HOURS and not has_gpu():
             stop(
                 f"torch finds no GPU, and on a CPU this configuration takes about "
@@ -207,9 +206,6 @@ class Dag:
         device = self._run(wildcards).settings.device
         finds_none = device == "auto" and self.is_local and not has_driver()
         return 0 if device == "cpu" or finds_none else 1
-
-    def _run(self, wildcards) -> Run:
-        return self.experiment.run(wildcards.study, wildcards.run)
 
     # rule probe
 
@@ -226,11 +222,8 @@ class Dag:
 
     def probe_code(self, wildcards) -> list[str]:
         measure = ("probe", self._probe(wildcards).measure)
-        run = dependencies.called(self._run(wildcards), ["model", "split"])
+        run = dependencies.called(self._run(wildcards), "model", "split")
         return dependencies.of("probes/trained", measure, *run)
-
-    def _probe(self, wildcards) -> Probe:
-        return self.experiment.studies[wildcards.study].probes[wildcards.probe]
 
     # rules figure, claims and table
 
@@ -249,26 +242,23 @@ class Dag:
         return dependencies.of("figures/drawing", ("figure", self._figure(wildcards).draw))
 
     def study_runs(self, wildcards) -> list[str]:
-        return self._records(self.experiment.studies[wildcards.study].runs)
+        return self._records(self._study(wildcards).runs)
 
     def study_files(self, wildcards) -> list[str]:
-        return self.files(self.experiment.studies[wildcards.study].runs)
+        return self.files(self._study(wildcards).runs)
 
     def claims_asked(self, wildcards) -> str:
-        study = self.experiment.studies[wildcards.study]
+        study = self._study(wildcards)
         return json.dumps([study.claims, [run.name for run in study.runs]])
 
     def claims_code(self, wildcards) -> list[str]:
-        claims = self.experiment.studies[wildcards.study].claims.values()
+        claims = self._study(wildcards).claims.values()
         sides = (claim[side] for claim in claims for side in ("left", "right"))
         metrics = {("metric", s["metric"]) for s in sides if isinstance(s, dict)}
         return dependencies.of("claims/files", *sorted(metrics))
 
     def table_code(self, wildcards) -> list[str]:
         return dependencies.of(("table", wildcards.table))
-
-    def _figure(self, wildcards) -> Figure:
-        return self.experiment.figure(wildcards.study, wildcards.figure)
 
     # the report, and the targets: of all studies, unless `wildcards` names a document
 
@@ -282,8 +272,9 @@ class Dag:
         """A study's place and title, for Snakemake's report, which sorts by the alphabet
         and takes braces for wildcards."""
         place = list(self.experiment.studies).index(wildcards.study) + 1
-        title = self.experiment.studies[wildcards.study].title
-        return f"{place:02d} {title}".replace("{", "(").replace("}", ")")
+        return f"{place:02d} {self._study(wildcards).title}".replace("{", "(").replace(
+            "}", ")"
+        )
 
     def runs(self) -> list[str]:
         return self._records(self.experiment.runs)
@@ -310,7 +301,7 @@ class Dag:
 
     def claims(self, wildcards=None) -> list[str]:
         """The files with the verdicts on a document's studies."""
-        return [str(self.results.claims(study.name)) for study in self._studies(wildcards)]
+        return [str(self.results.claims(s.name)) for s in self._studies(wildcards)]
 
     def documents(self) -> list[str]:
         """The report, each study's and each course's document, the page, all verdicts."""
@@ -327,7 +318,7 @@ class Dag:
 
     def page_template(self, wildcards) -> list[str]:
         """The HTML page's sources, likewise."""
-        page = {nearby(PAGE), *dependencies.of("report/page")}
+        page = {nearby(paths.PAGE), *dependencies.of("report/page")}
         return sorted(page | {*self.template(wildcards)})
 
     def _studies(self, wildcards) -> list[Study]:

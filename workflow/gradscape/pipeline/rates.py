@@ -5,18 +5,15 @@ against a week of work that was meant for a GPU.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
+from contextlib import suppress
 from statistics import mean, median
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import PUBLISHED
 from gradscape.config.experiment import Experiment
-from gradscape.data import Facts
 from gradscape.data.datasets import DATASETS, facts
 from gradscape.data.splits import count_training_images
-from gradscape.runs.record import read, sound_runs
+from gradscape.runs.record import RunRecord, read, sound_runs
 from gradscape.spec.settings import Settings
 
 ESTIMATED = "NVIDIA H200"  # the kind for which there are estimates besides
@@ -40,71 +37,60 @@ def passes_per_step(settings: Settings) -> float:
     return 1 + directions * settings.landscape_points / settings.landscape_every
 
 
-@dataclass(frozen=True)
 class Measured:
-    """The time of finished runs on one kind of device, or on all whose name starts like it.
+    """The time of recorded runs on one kind of device, or on all whose name starts like it.
 
-    `seconds_per_image` is by model, its width, channels and size of the images, requested
-    precision and CPU threads, and the quickest run's: other work on the machine slows a run
-    down, nothing speeds it up. `overhead` is what a run takes besides its training steps:
-    start-up, validation, test.
+    `seconds_per_image` is the quickest run's: other work on the machine slows a run down,
+    nothing speeds it up. `overhead` is what a run takes besides its training steps:
+    start-up, validation, test. Runs on other than these datasets are passed over: what
+    their records name may be a program of somebody else.
     """
 
-    kind: str
-    seconds_per_image: dict[tuple, float]
-    overhead: float
+    def __init__(self, kind: str, records: list[RunRecord], datasets: Collection[str]):
+        self.kind = kind
+        times: dict[tuple, list[float]] = {}
+        overheads = []
+        for record in records:
+            is_known = record.settings["dataset"] in datasets
+            if not record.backend.kind.startswith(kind) or not is_known:
+                continue
+            with suppress(GradscapeError):  # its images are no longer here
+                key = self.what_decides(record.settings, record.backend.threads)
+                training = record.seconds_training - (record.seconds_probing or 0.0)
+                images = record.seconds_training * record.images_per_second
+                times.setdefault(key, []).append(training / images)
+                if not record.resumed:
+                    overheads.append(record.seconds_last_attempt - record.seconds_training)
+        self.seconds_per_image = {key: min(values) for key, values in times.items()}
+        self.overhead = median(overheads or [0])
+
+    def what_decides(self, settings: dict, threads: int) -> tuple:
+        """The properties that decide how long an image takes on one kind of device."""
+        known = facts(settings["dataset"])
+        network = (settings["model"], settings["width"], known.channels, known.size)
+        on_cpu = self.kind.startswith("CPU")
+        return (*network, settings["precision"], threads if on_cpu else 0)
 
     def seconds(self, settings: Settings, threads: int) -> float | None:
         """How long a run will take; None if nothing like it was ever measured."""
-        threads = threads if self.kind.startswith("CPU") else 0
-        key = measured_by(vars(settings), facts(settings.dataset), threads)
+        key = self.what_decides(vars(settings), threads)
         if key not in self.seconds_per_image:
             return None
         images = settings.epochs * training_images(settings) * passes_per_step(settings)
         return self.overhead + images * self.seconds_per_image[key]
 
 
-def measured_by(settings: dict, known: Facts, threads: int) -> tuple:
-    """The properties that decide how long an image takes on one kind of device."""
-    network = (settings["model"], settings["width"])
-    return (*network, known.channels, known.size, settings["precision"], threads)
-
-
-def measure(kind: str, folders: list[Path], datasets: Collection[str] = ()) -> Measured:
-    """Gather what was measured on a kind of device (`"CPU"`: on any), with gradscape's
-    datasets and these: another that a record names may be a program of somebody else."""
-    trusted = {*DATASETS, *datasets}
-    times: dict[tuple, list[float]] = {}
-    overheads = []
-    for record in chain.from_iterable(sound_runs(folder, read) for folder in folders):
-        settings = record.settings
-        if not record.backend.kind.startswith(kind) or settings["dataset"] not in trusted:
-            continue
-        try:
-            known = facts(settings["dataset"])
-        except GradscapeError:  # images that are no longer here
-            continue
-        key = measured_by(settings, known, record.backend.threads)
-        training = record.seconds_training - (record.seconds_probing or 0.0)
-        images = record.seconds_training * record.images_per_second
-        times.setdefault(key, []).append(training / images)
-        if not record.resumed:
-            overheads.append(record.seconds_last_attempt - record.seconds_training)
-    quickest = {key: min(values) for key, values in times.items()}
-    return Measured(kind, quickest, median(overheads or [0]))
-
-
-def known_folders(experiment: Experiment) -> list[Path]:
-    """The configuration's own results and the published ones."""
+def known_records(experiment: Experiment) -> list[RunRecord]:
+    """The records in the configuration's own results and in the published ones."""
     published = sorted(config.parent for config in PUBLISHED.glob("*/config.json"))
-    return [experiment.results.root, *published]
+    folders = [experiment.results.root, *published]
+    return [record for folder in folders for record in sound_runs(folder, read)]
 
 
 def known_kind(experiment: Experiment, word: str) -> str:
     """The kind of device that a word names: `h200` is `NVIDIA H200`, `CPU` any that was
     measured. Raises `GradscapeError`, with the known ones, unless there is just one."""
-    records = (sound_runs(folder, read) for folder in known_folders(experiment))
-    measured = {record.backend.kind for record in chain.from_iterable(records)}
+    measured = {record.backend.kind for record in known_records(experiment)}
     kinds = sorted({"CPU", ESTIMATED, *measured})
     named = [kind for kind in kinds if word.lower() == kind.lower()]
     named = named or [kind for kind in kinds if word.lower() in kind.lower().split()]
@@ -116,11 +102,6 @@ def known_kind(experiment: Experiment, word: str) -> str:
     return named[0]
 
 
-def of(experiment: Experiment, kind: str) -> Measured:
-    """The time that runs took which are known."""
-    return measure(kind, known_folders(experiment), experiment.datasets.values())
-
-
 def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None], set[str]]:
     """The seconds that each run to do should take, and which of them are guesses.
 
@@ -128,27 +109,21 @@ def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None]
     times how much slower this kind is in the others; where it never was on any, the mean of
     the other runs. On a GPU it is None.
     """
-    measured = of(experiment, kind)
+    known = known_records(experiment), {*DATASETS, *experiment.datasets.values()}
+    measured, threads = Measured(kind, *known), experiment.threads
     to_do = {
         run.id: run.settings
         for run in experiment.runs
         if not experiment.is_finished(run) and not experiment.left_out(run)
     }
-    threads = experiment.threads
     times = {run: measured.seconds(settings, threads) for run, settings in to_do.items()}
     guesses = {run for run, time in times.items() if time is None}
     if kind.startswith("CPU") and guesses:
-        anywhere = measured if kind == "CPU" else of(experiment, "CPU")
+        anywhere = Measured("CPU", *known)
         here, there = measured.seconds_per_image, anywhere.seconds_per_image
         slower = median([here[key] / there[key] for key in here] or [1])
-        for run in guesses:
-            time = anywhere.seconds(to_do[run], threads)
-            times[run] = None if time is None else slower * time
-        known = [time for time in times.values() if time is not None] or [60.0]
-        times = {run: mean(known) if time is None else time for run, time in times.items()}
+        elsewhere = {run: anywhere.seconds(to_do[run], threads) for run in guesses}
+        times |= {run: slower * time for run, time in elsewhere.items() if time is not None}
+        usual = mean([time for time in times.values() if time is not None] or [60.0])
+        times = {run: usual if time is None else time for run, time in times.items()}
     return times, guesses
-
-
-def cpu_seconds(experiment: Experiment) -> dict[str, float]:
-    """The seconds that each run to do should take on a CPU, whichever was measured."""
-    return expected(experiment, "CPU")[0]

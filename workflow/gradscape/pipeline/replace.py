@@ -24,14 +24,13 @@ def train(
     try:
         images = load(data / short(run.settings.dataset), run.settings.dataset)
     except GradscapeError as error:
-        stands = (out / RECORD).exists()
-        raise GradscapeError(f"{error}{f'; the run in {out} stands' * stands}") from None
+        stands = f"; the run in {out} stands" if (out / RECORD).exists() else ""
+        raise GradscapeError(f"{error}{stands}") from None
     code = dependencies.digest(dependencies.of_training(run))
     with folder_lock(out):
         place = place_to_train(out, run.settings, images.checksum, code, overwrite, update)
         if place is None:
-            say(f"{out}: already finished; --overwrite trains it again")
-            return
+            return say(f"{out}: already finished; --overwrite trains it again")
         from gradscape.training.train import train as train_run  # loads torch
 
         train_run(run, images, place, **options)

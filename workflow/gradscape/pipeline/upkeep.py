@@ -1,4 +1,4 @@
-"""What lies in a results folder, brought in line with what Snakemake believes of it.
+"""A results folder, brought in line with what Snakemake believes of it.
 
 Snakemake goes by dates, and by `.done` for a training: an empty file with a date is fine to
 it. So before it looks, what a power cut has emptied counts as not made; and runs from
@@ -20,22 +20,24 @@ def bring_in_line(experiment: Experiment) -> None:
     """Look at every run of a configuration and every document; does nothing in a folder
     that cannot be written."""
     digest = cache(lambda *files: dependencies.digest(list(files)))
+    results = experiment.results
     for run in experiment.runs:
         folder = experiment.directory(run)
+        done = folder / DONE
         if not experiment.is_finished(run):
-            if (folder / DONE).exists():
-                again(folder, folder / DONE, "its record is missing")
+            if done.exists():
+                again(folder, done, "its record is missing")
         elif empty := [name for name in RUN_FILES if is_empty(folder / name)]:
-            again(folder, folder / DONE, f"{empty[0]} is empty")
-        elif not (folder / CODE).exists() and not (folder / DONE).exists():
-            timed = experiment.results.log("train", run.study, f"{run.name}.benchmark.tsv")
+            again(folder, done, f"{empty[0]} is empty")
+        elif not (folder / CODE).exists() and not done.exists():
+            timed = results.log("train", run.study, f"{run.name}.benchmark.tsv")
             adopt(folder, timed, digest(*dependencies.of_training(run)))
         for _, probe in experiment.probed([run]):
-            table = experiment.results.probe(run.study, run.name, probe)
-            done = experiment.results.probed(run.study, run.name, probe)
+            table = results.probe(run.study, run.name, probe)
+            done = results.probed(run.study, run.name, probe)
             if done.exists() and (is_empty(table) or not table.exists()):
                 again(table, done, "it is missing or empty")
-    for document in experiment.results.root.glob("*.pdf"):
+    for document in results.root.glob("*.pdf"):
         if is_empty(document):
             again(document, document, "it is empty")
 

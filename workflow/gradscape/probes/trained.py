@@ -1,6 +1,5 @@
 """A finished run's network, and the images to measure it on."""
 
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -138,18 +137,6 @@ def with_statistics_of(model: nn.Module, minibatches: list[Tensor]) -> nn.Module
 def probabilities(model: nn.Module, images: Tensor) -> Tensor:
     """Softmax of the logits, [n, classes], of images [n, channels, s, s]."""
     return torch.cat([model(batch).softmax(1) for batch in images.split(BATCH)])
-
-
-@torch.inference_mode()
-def one_at_a_time(run: Trained) -> tuple[float, int, float]:
-    """Accuracy of the best epoch's weights on the test images, their number, and the
-    seconds that they took with batch size 1."""
-    model = run.network("best").eval()
-    images, labels = run.test_images()
-    start = time.perf_counter()
-    predicted = torch.cat([model(image).argmax(1) for image in images.split(1)])
-    seconds = time.perf_counter() - start
-    return float((predicted == labels).float().mean()), len(labels), seconds
 
 
 class Call(NamedTuple):
