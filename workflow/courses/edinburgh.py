@@ -34,15 +34,13 @@ def edinburgh(work: HandIn) -> Files:
     config = {k: v for k, v in work.experiment.config.items() if k not in PRIVATE}
     config["studies"] = {s.name: config["studies"][s.name] for s in work.studies}
     year = config.get("courses", {}).get(work.course, {}).get("year", max(YEARS))
-    config["courses"] = {
-        work.course: {"year": year, "number": work.student, "name": work.name}
-    }
-    code = work.own() | work.package("claims/metrics")
-    code |= work.templates() | below("recorded/runs", work.results())
-    config["results"] = "recorded"
+    course = {"year": year, "number": work.student, "name": work.name}
+    config |= {"courses": {work.course: course}, "results": "recorded"}
+    recorded = below("runs", work.results())
+    recorded["config.json"] = (json.dumps(config) + "\n").encode()
+    code = work.own() | work.package("claims/metrics") | work.templates()
     del code["answers.tex"]
-    code["recorded/config.json"] = (json.dumps(config) + "\n").encode()
-    mlp = below("pytorch_experiment_scripts", code)
+    mlp = below("pytorch_experiment_scripts", code | below("recorded", recorded))
     for run in work.runs:
         folder = f"results/{run.record.study}/{run.path.name}/result_outputs"
         mlp |= below(folder, statistics(run))
@@ -54,30 +52,24 @@ def edinburgh(work: HandIn) -> Files:
 def statistics(run: FinishedRun) -> Files:
     """`summary.csv`, a row an epoch, and `test_summary.csv`, with the course's own columns;
     accuracies as fractions."""
-    columns = {"train_accuracy": "train_acc", "train_loss": "train_loss"}
-    columns |= {"val_accuracy": "val_acc", "val_loss": "val_loss"}
-    scores = {"test_accuracy": "test_acc", "test_loss": "test_loss"}
-    tables = {
-        "summary.csv": run.metrics[[*columns]].rename(columns=columns),
-        "test_summary.csv": run.test[[*scores]].rename(scores).to_frame().T,
-    }
-    return {name: table.to_csv(index=False).encode() for name, table in tables.items()}
+    columns = ["train_accuracy", "train_loss", "val_accuracy", "val_loss"]
+    tables = {"summary.csv": run.metrics[columns]}
+    tables["test_summary.csv"] = run.tests[["test_accuracy", "test_loss"]].head(1)
+    files = {name: table.to_csv(index=False) for name, table in tables.items()}
+    return {name: text.replace("accuracy", "acc").encode() for name, text in files.items()}
 
 
 def answers(work: HandIn) -> Files:
     """`mlp-cw2-questions.tex` for the template of each year, and the figures it shows."""
     text = (COURSES / "edinburgh" / "answers.tex").read_text("utf-8")
     page = jinja2.Template(text, **MARKS, undefined=NotMeasured)
-    files: Files = {}
-    for name in FIGURES:
-        picture = work.experiment.results.figure(STUDIES[0], name)
-        if picture.exists():
-            files[f"figures/{name}.pdf"] = picture.read_bytes()
     values = measured(work.runs) | {"student": work.student}
-    for year in YEARS:
-        written = page.render(values, year=year)
-        files[f"mlp-cw2-questions-{year}.tex"] = written.encode()
-    return files
+    texts = {
+        f"mlp-cw2-questions-{year}.tex": page.render(values, year=year) for year in YEARS
+    }
+    pictures = [work.experiment.results.figure(STUDIES[0], name) for name in FIGURES]
+    figures = {p.name: p.read_bytes() for p in pictures if p.exists()}
+    return below("figures", figures) | {name: t.encode() for name, t in texts.items()}
 
 
 class NotMeasured(jinja2.Undefined):

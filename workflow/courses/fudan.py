@@ -5,7 +5,7 @@ Project2-<number>_<name>/report.pdf, README.md, requirements.txt, four scripts
                      results/<study>/<run>/     what training recorded
 """
 
-from gradscape.cli.submission import Files, HandIn, below
+from gradscape.cli.submission import Files, HandIn
 
 TITLE = "Training a network on CIFAR-10, and what batch normalisation does"
 STUDIES = ["accuracy", "landscape", "landscape-paper"]
@@ -14,12 +14,6 @@ STUDENT = r"\d{5,15}"
 EXAMPLE = "20300180001"
 ARCHIVE = "Project2-{student}_{name}.zip"
 
-RECORDED = ["run.json", "metrics.csv", "test.csv", "steps.npz"]
-
 
 def fudan(work: HandIn) -> Files:
-    """Everything in one folder."""
-    content = {"report.pdf": work.report()}
-    content |= work.own() | work.package()
-    content |= below("results", work.results(*RECORDED))
-    return below(work.archive.removesuffix(".zip"), content)
+    return work.folder()

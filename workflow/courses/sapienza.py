@@ -5,7 +5,7 @@ Exercise2-<number>/report.pdf, requirements.txt, ex3_convnet.py, ex3_pretrained.
                    results/<study>/<run>/     what training recorded
 """
 
-from gradscape.cli.submission import Files, HandIn, below
+from gradscape.cli.submission import Files, HandIn
 
 TITLE = "Convolutional networks: regularisation and transfer"
 STUDIES = ["regularisation", "transfer"]
@@ -15,8 +15,4 @@ ARCHIVE = "Exercise2-{student}.zip"
 
 
 def sapienza(work: HandIn) -> Files:
-    """Everything in one folder."""
-    content = {"report.pdf": work.report()}
-    content |= work.own() | work.package()
-    content |= below("results", work.results("run.json", "metrics.csv", "test.csv"))
-    return below(work.archive.removesuffix(".zip"), content)
+    return work.folder()

@@ -126,15 +126,11 @@ def vgg(classes, blocks, **block_types):
     return ConvolutionalNetwork((1, 3, 32, 32), classes, 32, blocks, 3, **block_types)
 
 
-normalised = {
-    "dimensionality_reduction_block_type": BNConvolutionalDimensionalityReductionBlock
-}
 vgg08 = partial(vgg, blocks=0)
 vgg38 = partial(vgg, blocks=5)
-vgg38_bn = partial(
-    vgg38, processing_block_type=BNConvolutionalProcessingBlock, **normalised
+normalised = partial(
+    vgg38, dimensionality_reduction_block_type=BNConvolutionalDimensionalityReductionBlock
 )
+vgg38_bn = partial(normalised, processing_block_type=BNConvolutionalProcessingBlock)
 vgg38_rc = partial(vgg38, processing_block_type=RCConvolutionalProcessingBlock)
-vgg38_bn_rc = partial(
-    vgg38, processing_block_type=BNRCConvolutionalProcessingBlock, **normalised
-)
+vgg38_bn_rc = partial(normalised, processing_block_type=BNRCConvolutionalProcessingBlock)

@@ -17,8 +17,8 @@ REDUCTION = [
     architectures.BNConvolutionalDimensionalityReductionBlock,
 ]
 # Convolution: 9 weights a pair of channels; normalisation: 2 a channel; biases: 1.
-PARAMETERS = dict(zip(PROCESSING, [18_432, 18_560, 18_432, 18_560], strict=True))
-PARAMETERS |= dict(zip(REDUCTION, [18_496, 18_624], strict=True))
+COUNTS = [18_432, 18_560, 18_432, 18_560, 18_496, 18_624]
+PARAMETERS = dict(zip(PROCESSING + REDUCTION, COUNTS, strict=True))
 
 
 def count(module):
@@ -59,17 +59,6 @@ class Networks(unittest.TestCase):
             network = getattr(architectures, name)(100)
             self.assertEqual(network(torch.randn(2, 3, 16, 16)).shape, (2, 100))
             self.assertEqual(count(network), parameters)
-
-    def test_residual_connections_keep_the_gradient_from_vanishing(self):
-        reaching = {}
-        for name in ("vgg38", "vgg38_rc"):
-            torch.manual_seed(0)
-            network = getattr(architectures, name)(100)
-            loss = network(torch.randn(4, 3, 16, 16)).logsumexp(1).sum()
-            loss.backward()
-            first = network.layer_dict["block_0_0"].layer_dict["conv_0"].weight
-            reaching[name] = first.grad.abs().mean().item()
-        self.assertGreater(reaching["vgg38_rc"], 1000 * reaching["vgg38"])
 
 
 if __name__ == "__main__":

@@ -4,29 +4,21 @@ import io
 import re
 import shutil
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from gradscape.base import paths
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write
-from gradscape.base.paths import (
-    COURSES,
-    HOME,
-    PACKAGE,
-    PROBES,
-    RECORD,
-    SCHEMA,
-    TEMPLATES,
-    Results,
-)
+from gradscape.base.paths import COURSES, PACKAGE, TEMPLATES, Results
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.report.escape import escape
 from gradscape.report.latex import compile_pdf, working_folder
 from gradscape.runs.run import FinishedRun, finished_runs
-from gradscape.spec import registry
-from gradscape.spec.registry import declared, find
+from gradscape.spec.registry import declared, find, is_custom, source
 from gradscape.spec.study import Study
 
 Files = dict[str, bytes]
@@ -60,16 +52,10 @@ class HandIn:
     @property
     def runs(self) -> list[FinishedRun]:
         """All runs of the studies. Raises `GradscapeError` unless they are finished."""
-        done = {run.path for run in self.finished}
+        experiment, done = self.experiment, {run.path for run in self.finished}
         wanted = [run for study in self.studies for run in study.runs]
-        missing = [
-            folder
-            for run in wanted
-            if (folder := self.experiment.directory(run)) not in done
-            and not self.experiment.left_out(run)
-        ]
-        if missing:
-            experiment = self.experiment
+        folders = [experiment.directory(r) for r in wanted if not experiment.left_out(r)]
+        if missing := [folder for folder in folders if folder not in done]:
             made = experiment.snakemake(experiment.results.pdf(self.course))
             kept = experiment.results.config
             fewer = f"; or name {kept.parent} alone, with --results, for what ran there"
@@ -99,14 +85,13 @@ class HandIn:
         files = sorted((COURSES / self.course).glob("[!._]*"))
         return {path.name: path.read_bytes() for path in files if path.is_file()}
 
-    def results(self, *names: str) -> Files:
-        """The named files of every run, by default all but its weights, keyed by
-        `study/run/name`."""
+    def results(self) -> Files:
+        """The files of every run but its weights, keyed by `study/run/name`."""
         files = {}
         for run in self.runs:
-            probes = run.path.glob(f"{PROBES}/[!.]*.csv")
-            every = (*run.record.sha256, RECORD, *(f"{PROBES}/{p.name}" for p in probes))
-            for name in sorted(names or every):
+            probes = run.path.glob(f"{paths.PROBES}/[!.]*.csv")
+            probed = [f"{paths.PROBES}/{path.name}" for path in probes]
+            for name in sorted([*run.record.sha256, paths.RECORD, *probed]):
                 path = f"{run.record.study}/{run.path.name}/{name}"
                 files[path] = (run.path / name).read_bytes()
         return files
@@ -122,28 +107,26 @@ class HandIn:
             used = {("model", run.settings.model) for run in study.runs}
             used |= {("probe", probe.measure) for probe in study.probes.values()}
             used |= {("figure", figure.draw) for figure in study.figures}
-            starts += [
-                registry.source(*one) for one in used if not registry.is_custom(one[1])
-            ]
+            starts += [source(kind, name) for kind, name in used if not is_custom(name)]
         needed = set(dependencies.closure(starts, lambda path: False))
         needed |= {path.with_name("__init__.py") for path in needed}
-        return {
-            f"gradscape/{path.relative_to(PACKAGE)}": path.read_bytes()
-            for path in sorted(needed)
-        }
+        return read(needed, PACKAGE, "gradscape")
 
     def templates(self) -> Files:
         """The report's templates and claims, where the packed gradscape looks for them."""
-        chosen = {*TEMPLATES.glob("*.*"), *TEMPLATES.glob("parts/*.*")}
+        chosen = {*TEMPLATES.glob("*.*"), *TEMPLATES.glob("parts/*.*"), paths.SCHEMA}
+        chosen.add(source("course", self.course))
         for study in self.studies:
-            chosen |= {TEMPLATES / f"conclusions/{study.section}.tex.j2"}
+            chosen.add(TEMPLATES / f"conclusions/{study.section}.tex.j2")
             chosen |= {Path(file).absolute() for file in study.files}
-        chosen |= {SCHEMA, registry.source("course", self.course)}
-        return {
-            f"gradscape/share/{path.relative_to(HOME)}": path.read_bytes()
-            for path in sorted(chosen)
-            if path.is_file() and path.is_relative_to(HOME)
-        }
+        files = [path for path in chosen if path.is_file()]
+        return read(files, paths.HOME, "gradscape/share")
+
+    def folder(self) -> Files:
+        """The document, the course's files and what they need of gradscape, all results."""
+        content = {"report.pdf": self.report()} | self.own() | self.package()
+        content |= below("results", self.results())
+        return below(Path(self.archive).stem, content)
 
 
 def signed(results: Results, document: str, author: str) -> bytes:
@@ -170,7 +153,7 @@ def write_submission(experiment: Experiment, course: str, student: str, name: st
     Raises `GradscapeError` for a number or a name that cannot be one, and if a study of the
     course, one of its runs or the report is missing.
     """
-    form, example = (declared("course", course, name) for name in ("STUDENT", "EXAMPLE"))
+    form, example = (declared("course", course, key) for key in ("STUDENT", "EXAMPLE"))
     if not re.fullmatch(form, student):
         raise GradscapeError(
             f"--student: {student[:60]!r} is not what {course} asks for, such as {example}"
@@ -185,8 +168,7 @@ def write_submission(experiment: Experiment, course: str, student: str, name: st
             f"{course}: the configuration has no study {missing[0]!r}; take one that has, "
             "such as config/config.yaml"
         )
-    studies = [experiment.studies[n] for n in names if n in experiment.studies]
-    work = HandIn(experiment, course, student, name, studies)
+    work = HandIn(experiment, course, student, name, experiment.of_course(course))
     content = find("course", course)(work)
     root, made = experiment.results.root, work.archive
     files = {made: packed(content)} if made.endswith(".zip") else below(made, content)
@@ -203,6 +185,12 @@ def packed(content: Files) -> bytes:
         for path, data in content.items():
             zipped.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), data, 8)
     return archive.getvalue()
+
+
+def read(files: Iterable[Path], home: Path, folder: str) -> Files:
+    """Files below `home`, as they shall lie in a folder."""
+    inside = sorted(path for path in files if path.is_relative_to(home))
+    return {f"{folder}/{p.relative_to(home)}": p.read_bytes() for p in inside}
 
 
 def below(folder: str, files: Files) -> Files:
