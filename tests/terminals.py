@@ -14,7 +14,7 @@ from conftest import BIN
 
 CONFIG = ["--config", "config.json"]
 PRINTING = [["runs", *CONFIG], ["runs", *CONFIG, "--commands"], ["models"], ["--help"]]
-PRINTING += [["models", "--json"], ["plan", *CONFIG], ["completion", "bash"]]
+PRINTING += [["plan", *CONFIG], ["completion", "bash"]]
 PRINTING += [["claims", *CONFIG], ["claims", *CONFIG, "--json"], ["train", "--help"]]
 PRINTING += [["publish", *CONFIG, "--out", "out"], ["new", "mine"], ["no-such-µ"]]
 

@@ -94,17 +94,10 @@ def train(
 
     if run.settings.pretrained and weights is None:
         weights = downloaded_weights(run.settings.model)
-    replace.train(
-        run,
-        data,
-        out,
-        overwrite,
-        update,
-        threads=threads,
-        checkpoint_seconds=checkpoint_seconds,
-        tensorboard=tensorboard or TENSORBOARD in os.environ,
-        pretrained=weights,
-    )
+    tensorboard = tensorboard or TENSORBOARD in os.environ
+    options = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
+    options |= {"tensorboard": tensorboard, "pretrained": weights}
+    replace.train(run, data, out, overwrite, update, **options)
     if done is not None:
         done.touch()
     print(f"{summary(out)}, in {out}")
@@ -261,30 +254,21 @@ def submission(
     print(write_submission(experiment, course, student, name))
 
 
-def models(*, json: A[bool, "as JSON"] = False) -> None:
+def models() -> None:
     """list every model with its parameters and layers"""
     import torch
 
     from gradscape.models import build
     from gradscape.models.blocks import layer_counts, parameter_count
 
-    rows = []
+    print(f"{'':<14} {'parameters':^23} {'layers':^17}")
+    print(f"{'model':<14} {'10 classes':>11} {'100 classes':>11}   conv   bn linear")
     for name in names("model"):
         with torch.device("meta"):  # shapes, without a number in them
             ten, hundred = (build(name, classes) for classes in (10, 100))
-        row = {"model": name, "parameters_10_classes": parameter_count(ten)}
-        row |= {"parameters_100_classes": parameter_count(hundred)}
-        rows.append(row | layer_counts(ten))
-    if json:
-        print(dumps(rows, indent=2))
-        return
-    print(f"{'':<14} {'parameters':^23} {'layers':^17}")
-    print(f"{'model':<14} {'10 classes':>11} {'100 classes':>11}   conv   bn linear")
-    for row in rows:
-        name, ten, hundred, convolutions, norms, linear = row.values()
-        print(
-            f"{name:<14} {ten:>11,} {hundred:>11,} {convolutions:>6} {norms:>4} {linear:>6}"
-        )
+        sizes = f"{parameter_count(ten):>11,} {parameter_count(hundred):>11,}"
+        convolutions, norms, linear = layer_counts(ten).values()
+        print(f"{name:<14} {sizes} {convolutions:>6} {norms:>4} {linear:>6}")
 
 
 def runs(
