@@ -87,8 +87,8 @@ def steps_of(experiment: Experiment) -> dict[str, Step]:
     steps = {"data": Step(["data", "shapes.npz"], files)}
     folders = [experiment.directory(run) for run in experiment.runs]
     for n, (run, out) in enumerate(zip(experiment.runs, folders, strict=True)):
-        words = ["train", *flags(run.settings), "--study", "s", "--name", run.name]
-        words += ["--varied", json.dumps(run.varied)]
+        spec = {"study": "s", "name": run.name, "varied": run.varied}
+        words = ["train", *flags(run.settings), "--spec", json.dumps(spec)]
         made = [out / name for name in RUN_FILES]
         steps[f"train {n}"] = Step([*words, "--out", str(out)], made)
         table = results.probe("s", run.name, "surface")

@@ -131,7 +131,7 @@ def test_a_message_prints_the_whole_command(tmp_path):
 def test_a_split_is_stored_by_its_older_name():
     given = {"model": "vgg08", "dataset": "generated10"}
     for name in ("last-10-percent", "alberta"):
-        run = commands.run_from({}, {}, given | {"split": name})
+        run = commands.run_from({}, given | {"split": name})
         assert run.settings.split == "alberta"
 
 
@@ -162,9 +162,8 @@ def test_a_finished_folder_is_not_trained_over_without_a_word(generated, tmp_pat
 def trained(words: list[str]) -> Run:
     """The run that a command line describes."""
     given = vars(cli.parser().parse_args(words))
-    spec = given.get("spec", {})
-    told = {key: given[key] for key in ("study", "name", "varied") if key in given}
-    return commands.run_from(spec, told, {k: given[k] for k in SETTINGS if k in given})
+    settings = {k: given[k] for k in SETTINGS if k in given}
+    return commands.run_from(given.get("spec", {}), settings)
 
 
 def test_a_job_and_a_person_train_the_same_run(capsys):

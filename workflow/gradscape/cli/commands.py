@@ -74,9 +74,6 @@ def train(
     out: RunFolder,
     spec: A[dict | None, "study, name, settings, varied; options come on top"] = None,
     data: DataFolder = DATA,
-    study: A[str | None, Unset("command-line"), "the run's study"] = None,
-    name: A[str | None, Unset("model, learning rate and seed"), "the run's name"] = None,
-    varied: A[dict | None, "what tells the run apart besides these"] = None,
     threads: Threads = 1,
     checkpoint_seconds: A[float, "between two checkpoints"] = 20.0,
     tensorboard: A[bool, "event files, in the run's directory"] = False,
@@ -87,7 +84,7 @@ def train(
     **settings,
 ) -> None:
     """train one run, or resume it where it stopped"""
-    run = run_from(spec or {}, {"study": study, "name": name, "varied": varied}, settings)
+    run = run_from(spec or {}, settings)
 
     from gradscape.pipeline import replace
     from gradscape.runs.existing import summary
@@ -103,10 +100,9 @@ def train(
     print(f"{summary(out)}, in {out}")
 
 
-def run_from(spec: dict, told: dict, settings: dict) -> Run:
+def run_from(spec: dict, settings: dict) -> Run:
     """The run of `--spec` with what other options say, checked as a configuration's is."""
     run = {"study": "command-line", "varied": {}} | spec
-    run |= {key: value for key, value in told.items() if value is not None}
     run["settings"] = stored(run.get("settings", {}) | settings)
     validate(run, "run", "run")
     for name, setting in SETTINGS.items():
@@ -278,8 +274,8 @@ def runs(
 ) -> None:
     """list the runs of a configuration, or the commands that train them"""
     for run in experiment.runs:
-        words = [*flags(run.settings), "--study", run.study, "--name", run.name]
-        words += ["--varied", dumps(run.varied)] if run.varied else []
+        spec = {"study": run.study, "name": run.name, "varied": run.varied}
+        words = [*flags(run.settings), "--spec", dumps(spec)]
         words += ["--out", str(experiment.directory(run))]
         print(f"gradscape train {shlex.join(words)}" if commands else run.id)
 
