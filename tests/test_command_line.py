@@ -14,6 +14,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 import conftest
 import gradscape
+import snakemake_logger_plugin_gradscape as plugin
 from conftest import BIN, ROOT, SMALL, TINY, same, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import TENSORBOARD
@@ -26,7 +27,7 @@ from gradscape.pipeline import jobs as dag
 from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Run
 from gradscape.training import train as engine
-from snakemake_logger_plugin_gradscape import LogHandler, arguments, handler
+from snakemake_logger_plugin_gradscape import LogHandler, handler
 from snakemake_logger_plugin_gradscape.advice import no_rule
 
 
@@ -305,9 +306,9 @@ def test_a_missing_configuration_is_one_sentence(monkeypatch):
     monkeypatch.chdir(ROOT)
     words = ["bin/snakemake", "--cores", "1", "--configfile", "config/nosuch.yaml"]
     with pytest.raises(SystemExit, match="there is no file config"):
-        arguments.mend(words)
+        plugin.mend(words)
     words[-1:] = ["config/demo.yaml", "runs"]
-    arguments.mend(words)
+    plugin.mend(words)
     assert words[1] == "runs" and words[-1] == "config/demo.yaml"
 
 

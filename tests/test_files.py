@@ -10,7 +10,7 @@ from gradscape.base import files
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, folder_lock
 from gradscape.base.paths import RECORD, SEALED
-from gradscape.runs.existing import place_to_train
+from gradscape.pipeline.replace import place_to_train
 from gradscape.runs.publish import copy_run
 from gradscape.spec.settings import Settings
 
@@ -141,4 +141,6 @@ def test_a_run_whose_record_cannot_be_read_stands_too(record, tmp_path):
     (run / RECORD).write_text(record)
     place = place_to_train(run, settings, "checksum", "code", update=True)
     assert place == run.with_name(f".{run.name}.new")
-    assert place_to_train(tmp_path / "none", settings, "checksum") == tmp_path / "none"
+    assert (
+        place_to_train(tmp_path / "none", settings, "checksum", "code") == tmp_path / "none"
+    )

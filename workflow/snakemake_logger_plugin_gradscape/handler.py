@@ -195,7 +195,7 @@ def say(text: str) -> None:
 
 
 def summary(job: LogRecord) -> str:
-    from gradscape.runs.existing import summary as of_run
+    from gradscape.pipeline.replace import summary as of_run
 
     try:
         return of_run(Path(job.output[0]).parent)

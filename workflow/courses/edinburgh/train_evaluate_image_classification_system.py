@@ -10,10 +10,9 @@ import argparse
 from pathlib import Path
 
 from gradscape.data.datasets import prepared
-from gradscape.runs.existing import place_to_train, summary
+from gradscape.pipeline import replace
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
-from gradscape.training.train import train
 
 BLOCKS = {"conv_block": "", "conv_bn_block": "_bn"}
 BLOCKS |= {"conv_rc_block": "_rc", "conv_bn_rc_block": "_bn_rc"}
@@ -45,9 +44,8 @@ def main():
     )
     out = Path(known.experiment_name or depth)
     dataset = prepared(known.dataset_name, known.data)
-    if place_to_train(out, settings, dataset.checksum):
-        train(Run("command-line", out.name, settings), dataset, out)
-    print(f"{summary(out)}, in {out}")
+    replace.train(Run("command-line", out.name, settings), dataset, out)
+    print(f"{replace.summary(out)}, in {out}")
 
 
 if __name__ == "__main__":

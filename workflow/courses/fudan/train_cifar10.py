@@ -10,9 +10,8 @@ from pathlib import Path
 
 from loaders import HERE, NAME, get_dataset
 
-from gradscape.runs.existing import place_to_train
+from gradscape.pipeline import replace
 from gradscape.runs.run import FinishedRun
-from gradscape.training.train import train
 
 RESULTS = HERE / "results" / "accuracy"
 
@@ -33,9 +32,7 @@ def train_again(run, known):
     images = get_dataset(known.root, known.dataset, known.n_items)
     changes = {"dataset": known.dataset, "device": "auto", "landscape_every": None}
     again = run.rerun(**changes, epochs=known.epochs or run.settings["epochs"])
-    out = known.out / "trained" / run.path.name
-    if place_to_train(out, again.settings, images.checksum):
-        train(again, images, out)
+    replace.train(again, images, known.out / "trained" / run.path.name)
 
 
 def main():

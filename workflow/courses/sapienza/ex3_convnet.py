@@ -18,14 +18,13 @@ import matplotlib.pyplot as plt
 from gradscape.data.datasets import prepared
 from gradscape.figures.filters import montage
 from gradscape.models.convnet import ConvNet
+from gradscape.pipeline import replace
 from gradscape.probes.trained import Trained
-from gradscape.runs.existing import place_to_train
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.registry import short
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.augmentation import POLICIES
-from gradscape.training.train import train
 
 PLACES = ("data", "out", "weights")  # options that change no result
 
@@ -78,8 +77,7 @@ def train_and_report(known, weights=None, **settings):
     shared = {name: getattr(known, name) for name in names} | {"split": "sapienza"}
     run = Run("command-line", known.out.name, Settings(**shared, **settings))
     dataset = prepared(known.dataset, known.data)
-    if place_to_train(known.out, run.settings, dataset.checksum):
-        train(run, dataset, known.out, pretrained=weights)
+    replace.train(run, dataset, known.out, pretrained=weights)
     done = FinishedRun(known.out)
     rows = (("best", done.best, done.test), ("last", done.metrics.iloc[-1], done.last_test))
     for name, row, test in rows:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import CONFIGS, DATA, HOME, REPORT, TENSORBOARD, Results
+from gradscape.base.files import say
+from gradscape.base.paths import CONFIGS, DATA, HOME, RECORD, REPORT, TENSORBOARD, Results
 from gradscape.cli.arguments import Count, File
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
@@ -86,18 +87,24 @@ def train(
     """train one run, or resume it where it stopped"""
     run = run_from(spec or {}, settings)
 
+    from gradscape.data.store import load
     from gradscape.pipeline import replace
-    from gradscape.runs.existing import summary
 
+    try:
+        images = load(data / short(run.settings.dataset), run.settings.dataset)
+    except GradscapeError as error:
+        stands = f"; the run in {out} stands" if (out / RECORD).exists() else ""
+        raise GradscapeError(f"{error}{stands}") from None
     if run.settings.pretrained and weights is None:
         weights = downloaded_weights(run.settings.model)
     tensorboard = tensorboard or TENSORBOARD in os.environ
     options = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
     options |= {"tensorboard": tensorboard, "pretrained": weights}
-    replace.train(run, data, out, overwrite, update, **options)
+    if not replace.train(run, images, out, overwrite, update, **options):
+        say(f"{out}: already finished; --overwrite trains it again")
     if done is not None:
         done.touch()
-    print(f"{summary(out)}, in {out}")
+    print(f"{replace.summary(out)}, in {out}")
 
 
 def run_from(spec: dict, settings: dict) -> Run:

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 
 from gradscape.base.paths import PACKAGE, nearby
-from gradscape.config.expand import NAMED
 from gradscape.spec import registry
+from gradscape.spec.settings import SETTINGS
 from gradscape.spec.study import Run
 
 # Modules that a result does not depend on, or only through what is an input by itself:
@@ -80,7 +80,7 @@ def seen_from(here: Path, *parts: str | tuple[str, str]) -> list[str]:
 
 def called(run: Run, *settings: str) -> list[tuple[str, str]]:
     """What these settings of a run name, as kinds and names of the registry."""
-    return [(NAMED[key].kind, getattr(run.settings, key)) for key in settings]
+    return [(SETTINGS[key].named.kind, getattr(run.settings, key)) for key in settings]
 
 
 def of_training(run: Run) -> list[str]:

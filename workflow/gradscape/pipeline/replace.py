@@ -1,39 +1,123 @@
 """A training that ends in a folder where a finished run may stand."""
 
+import csv
+from dataclasses import asdict
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import folder_lock, replace_folder, say
-from gradscape.base.paths import RECORD
-from gradscape.data.store import load
+from gradscape.base.files import (
+    atomic_write,
+    folder_lock,
+    plain_file,
+    replace_folder,
+    say,
+    sha256,
+)
+from gradscape.base.paths import CODE, RECORD, RUN_FILES
 from gradscape.pipeline import dependencies
-from gradscape.runs.existing import keep_code, place_to_train
-from gradscape.spec.registry import short
+from gradscape.runs.record import Damaged, RunRecord, read
+from gradscape.spec.settings import Settings, differences
 from gradscape.spec.study import Run
 
 
 def train(
-    run: Run, data: Path, out: Path, overwrite: bool, update: bool, **options
-) -> None:
-    """Train a run on images below `data`, unless it lies finished in `out`.
+    run: Run, images, out: Path, overwrite: bool = False, update: bool = False, **options
+) -> bool:
+    """Train a run on a `Dataset`, unless it lies finished in `out`; tell whether it did.
 
     Another finished run there is replaced in one step once the new one is whole, and only
     with `overwrite` or, where its settings, images or code have changed, with `update`.
     `options` are those of `gradscape.training.train.train`. Raises `GradscapeError`.
     """
-    try:
-        images = load(data / short(run.settings.dataset), run.settings.dataset)
-    except GradscapeError as error:
-        stands = f"; the run in {out} stands" if (out / RECORD).exists() else ""
-        raise GradscapeError(f"{error}{stands}") from None
     code = dependencies.digest(dependencies.of_training(run))
     with folder_lock(out):
         place = place_to_train(out, run.settings, images.checksum, code, overwrite, update)
         if place is None:
-            return say(f"{out}: already finished; --overwrite trains it again")
+            return False
         from gradscape.training.train import train as train_run  # loads torch
 
         train_run(run, images, place, **options)
         keep_code(place, code)
         if place != out:
             replace_folder(place, out)
+    return True
+
+
+def place_to_train(
+    out: Path,
+    settings: Settings,
+    checksum: str,
+    code: str,
+    overwrite: bool = False,
+    update: bool = False,
+) -> Path | None:
+    """Where to train a run that shall end in `out`; None if it lies there finished.
+
+    That is `out` itself, or a hidden folder beside it where a finished run stands: that one
+    stands until the new one is whole. `checksum` is the images', `code` a digest of the
+    code. A run of other settings, images or code is replaced with `update`, any with
+    `overwrite`; a damaged one always. Raises `GradscapeError` for one that may not be.
+    """
+    beside = out.with_name(f".{out.name}.new")
+    try:
+        record = read(out / RECORD)
+    except Damaged as error:
+        if not (out / RECORD).exists():
+            return out
+        say(f"{error}; what else is there stands until the new run is whole")
+        return beside
+    changed, damage = differences(record.settings, asdict(settings)), ""
+    if not changed and record.data.sha256 != checksum:
+        changed = "its images are others"
+    elif not changed and update and trained_with(out, code) != code:
+        changed = "its code has changed"
+    elif not changed:
+        damage = damaged(out, record)
+    if overwrite or damage or (changed and update):
+        reason = damage or changed or "--overwrite"
+        say(f"{out}: holds a finished run ({reason}); it stands until the new one is whole")
+        return beside
+    if changed:
+        raise GradscapeError(
+            f"{out}: holds a finished run ({changed}); name another folder with --out, or "
+            "replace that run with --overwrite"
+        )
+    return None
+
+
+def damaged(out: Path, record: RunRecord) -> str:
+    """Which file of a finished run is not as its record says; empty if all are."""
+    for name in RUN_FILES:
+        try:
+            whole = plain_file(out / name).stat().st_size > 0
+        except GradscapeError:
+            whole = False
+        sealed = record.sha256.get(name)
+        if not whole or (sealed and sha256(out / name) != sealed):
+            return f"{name} is damaged"
+    return ""
+
+
+def trained_with(out: Path, code: str) -> str:
+    """The digest of the code that a finished run was trained with; from before it was kept,
+    that of today's."""
+    try:
+        return plain_file(out / CODE).read_text("utf-8").strip()
+    except GradscapeError:
+        keep_code(out, code)
+        return code
+
+
+def keep_code(folder: Path, code: str) -> None:
+    with atomic_write(folder / CODE) as partial:
+        partial.write_text(f"{code}\n", "utf-8")
+
+
+def summary(out: Path) -> str:
+    """A finished run in a line: `study/run: test accuracy 9.85 % after 81 s`."""
+    record = read(out / RECORD)
+    with (out / "test.csv").open(newline="", encoding="utf-8") as file:
+        accuracy = float(next(csv.DictReader(file))["test_accuracy"])
+    line = f"{record.study}/{record.run}: test accuracy {100 * accuracy:.2f} %"
+    line += f" after {record.seconds_training:.0f} s"
+    return f"{line}, diverged in epoch {record.diverged}" if record.diverged else line

@@ -13,7 +13,7 @@ from gradscape.base.files import say
 from gradscape.base.paths import CODE, DONE, PROBES, RUN_FILES
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
-from gradscape.runs.existing import keep_code
+from gradscape.pipeline.replace import keep_code
 
 
 def bring_in_line(experiment: Experiment) -> None:
