@@ -16,31 +16,28 @@ from gradscape.spec.study import Run
 
 BLOCKS = {"conv_block": "", "conv_bn_block": "_bn"}
 BLOCKS |= {"conv_rc_block": "_rc", "conv_bn_rc_block": "_bn_rc"}
+DEFAULTS = {"num_epochs": 100, "batch_size": 100, "learning_rate": 1e-3, "seed": 0}
+DEFAULTS |= {"dataset_name": "cifar100"}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--block_type", choices=BLOCKS, default="conv_block")
     parser.add_argument("--num_blocks_per_stage", type=int, choices=[0, 5], default=5)
-    parser.add_argument("--num_epochs", type=int, default=100)
-    parser.add_argument("--batch_size", type=int, default=100)
-    parser.add_argument("--learning_rate", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
+    for name, default in DEFAULTS.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
     parser.add_argument("--train_items", type=int, help="train on the first images alone")
-    parser.add_argument("--dataset_name", default="cifar100")
     parser.add_argument("--data", type=Path, default=Path("data"), help="its folder")
     parser.add_argument("--experiment_name", help="its folder (default: the network)")
     known = parser.parse_args()
     depth = "vgg38" + BLOCKS[known.block_type] if known.num_blocks_per_stage else "vgg08"
+    same = ("batch_size", "learning_rate", "seed", "train_items")
     settings = Settings(
         model=f"{Path(__file__).with_name('model_architectures.py')}:{depth}",
         dataset=known.dataset_name,
         normalisation="cifar10",
         epochs=known.num_epochs,
-        batch_size=known.batch_size,
-        learning_rate=known.learning_rate,
-        seed=known.seed,
-        train_items=known.train_items,
+        **{name: getattr(known, name) for name in same},
     )
     out = Path(known.experiment_name or depth)
     dataset = prepared(known.dataset_name, known.data)

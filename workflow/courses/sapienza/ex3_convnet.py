@@ -81,10 +81,9 @@ def train_and_report(known, weights=None, **settings):
     done = FinishedRun(known.out)
     rows = (("best", done.best, done.test), ("last", done.metrics.iloc[-1], done.last_test))
     for name, row, test in rows:
-        print(
-            f"{name} epoch {row['epoch']:.0f}: train {row['train_accuracy']:.4f}, "
-            f"validation {row['val_accuracy']:.4f}, test {test['test_accuracy']:.4f}"
-        )
+        accuracies = [row["train_accuracy"], row["val_accuracy"], test["test_accuracy"]]
+        text = "{} epoch {:.0f}: train {:.4f}, validation {:.4f}, test {:.4f}"
+        print(text.format(name, row["epoch"], *accuracies))
 
 
 def main():

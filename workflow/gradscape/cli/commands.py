@@ -56,9 +56,7 @@ def data(
     )
 
 
-def weights(
-    model: A[str, Named("model"), "one with ImageNet weights"],
-) -> None:
+def weights(model: A[str, Named("model"), "one with ImageNet weights"]) -> None:
     """download a network's ImageNet weights and check their hash"""
     from gradscape.base.files import folder_lock
     from gradscape.models.pretrained import download
@@ -164,10 +162,7 @@ def figure(
 
 
 def table(
-    table: A[str, Named("table")],
-    *,
-    out: A[File, "CSV file to write"],
-    runs: RunFolders = (),
+    table: A[str, Named("table")], *, out: A[File, "a CSV"], runs: RunFolders = ()
 ) -> None:
     """gather a study's finished runs into a table"""
     check("table", table)
@@ -225,8 +220,7 @@ def pdf(document: Document = REPORT, *, results: A[Path, "as for tex"]) -> None:
 
 
 def diff(
-    old: A[Path, "results/<config>"],
-    new: A[Path, "another, which gets report-diff.pdf"],
+    old: A[Path, "results/<config>"], new: A[Path, "another, which gets report-diff.pdf"]
 ) -> None:
     """mark what changed between the reports of two results folders, by latexdiff"""
     from gradscape.report.diff import write_diff
@@ -275,9 +269,7 @@ def models() -> None:
 
 
 def runs(
-    *,
-    experiment: Experiment,
-    commands: A[bool, "as commands that train"] = False,
+    *, experiment: Experiment, commands: A[bool, "as commands that train"] = False
 ) -> None:
     """list the runs of a configuration, or the commands that train them"""
     for run in experiment.runs:
@@ -297,7 +289,7 @@ def plan(
 
     kind = known_kind(experiment, on) if on is not None else None
 
-    from gradscape.pipeline.cost import plan as plan_costs
+    from gradscape.pipeline.cost import plan as plan_costs  # loads torch
 
     print(plan_costs(experiment, kind))
 

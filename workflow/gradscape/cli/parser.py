@@ -1,7 +1,6 @@
 """The command line: gradscape data|train|probe|figure|table|report|…"""
 
 import errno
-import io
 import os
 import signal
 import sys
@@ -49,10 +48,9 @@ def parser(command: str | None = None) -> Parser:
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command; bad input ends in one sentence on stderr and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # letters that a terminal lacks
-            stream.reconfigure(errors="backslashreplace")
     if argv is None:  # then the process is this command's
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # may lack letters
+            stream.reconfigure(errors="backslashreplace")
         signal.signal(signal.SIGINT, interrupt)
         sys.unraisablehook = unraisable
     code = run(sys.argv[1:] if argv is None else argv)

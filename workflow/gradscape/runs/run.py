@@ -76,8 +76,7 @@ class FinishedRun:
 
     @property
     def tests(self) -> pd.DataFrame:
-        """Loss and accuracy on the test images: of the epoch that validated best, and of
-        the last if that is another."""
+        """The scores on the test images of the best epoch and of the last, if another."""
         return self.read("test.csv", tables.read_table, tables.TEST)
 
     @property
@@ -93,8 +92,7 @@ class FinishedRun:
 
     @property
     def best(self) -> pd.Series:
-        """The epoch with the best validation accuracy; the first of equals, and where none
-        is a number."""
+        """The epoch that validated best: the first of equals, or if none is a number."""
         metrics = self.metrics
         return metrics.loc[metrics["val_accuracy"].fillna(-np.inf).idxmax()]
 
@@ -135,8 +133,7 @@ class FinishedRun:
 
     @property
     def predictions(self) -> pd.DataFrame | None:
-        """The class that the best epoch's network takes each test image for, and with what
-        confidence; None where that was not recorded."""
+        """What the best epoch's network takes each test image for; None if not recorded."""
         if "predictions.npz" not in self.record.sha256:
             return None
         classes = self.record.data.classes
@@ -144,8 +141,7 @@ class FinishedRun:
 
     @property
     def correct(self) -> np.ndarray | None:
-        """Whether the best epoch's network gets each test image right, [images]; None where
-        that was not recorded."""
+        """Whether it gets each test image right, [images]; None where not recorded."""
         table = self.predictions
         return None if table is None else table["right"].to_numpy()
 
@@ -191,8 +187,7 @@ def kept(run: FinishedRun, path: Path, reader: Callable, *given: object) -> Any:
 
 
 def finished_runs(study: Study, results: Results) -> list[FinishedRun]:
-    """The study's runs that have come to their end, in the order of its grid, without the
-    damaged ones, each of which is said once."""
+    """The study's runs that have come to their end and are sound, in its grid's order."""
     runs = (sound(*stamped(study, results, name)) for name in recorded(study, results))
     return [run for run in runs if run is not None]
 
@@ -283,7 +278,7 @@ def mean_accuracy(runs: list[FinishedRun]) -> float:
 
 
 class Runs(list[FinishedRun]):
-    """Finished runs, by study and name; `FinishedRun` says what each of them holds."""
+    """Finished runs by study and name, for a notebook or a script of one's own."""
 
     @property
     def table(self) -> pd.DataFrame:
