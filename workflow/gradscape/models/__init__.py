@@ -24,20 +24,17 @@ from gradscape.spec.settings import MODEL_SETTINGS, Settings
 @cache
 def pretrained_files() -> dict[str, str]:
     """The networks that can start from ImageNet weights, and the names of their files."""
-    files: dict[str, str] = {}
-    for name in names("model"):
-        files |= declared("model", name, "PRETRAINED", {})
-    return files
+    declarations = [declared("model", name, "PRETRAINED", {}) for name in names("model")]
+    return {name: file for files in declarations for name, file in files.items()}
 
 
 def pretrained_file(name: str) -> str:
     """The name of a network's file of ImageNet weights."""
-    if name not in pretrained_files():
-        known = ", ".join(pretrained_files())
-        raise GradscapeError(
-            f"model {name}: has no pretrained weights (those have: {known})"
-        )
-    return pretrained_files()[name]
+    files = pretrained_files()
+    if name not in files:
+        known = f"those have: {', '.join(files)}"
+        raise GradscapeError(f"model {name}: has no pretrained weights ({known})")
+    return files[name]
 
 
 @dataclass(frozen=True)
@@ -64,31 +61,25 @@ def check_takes(name: str, settings: Settings, facts: Facts) -> None:
     images of the settings' dataset. Only reads source text."""
     known = takes(name)
     if known.keywords is not None:
-        check_keywords(name, settings, known.keywords)
-    images = f"model {name}: takes images of"
+        chosen(name, settings, known.keywords)
+    images, those = f"model {name}: takes images of", f"those of {settings.dataset}"
     size, low, high = facts.size, known.smallest, known.largest
     if size < low or (high is not None and size > high):
-        wanted = f"{low}x{low} or more" if high is None else f"{low}x{low} to {high}x{high}"
-        raise GradscapeError(
-            f"{images} {wanted}, those of {settings.dataset} are {size}x{size}"
-        )
+        most = "or more" if high is None else f"to {high}x{high}"
+        raise GradscapeError(f"{images} {low}x{low} {most}, {those} are {size}x{size}")
     if known.channels not in (None, facts.channels):
-        raise GradscapeError(
-            f"{images} {known.channels} channels, those of {settings.dataset} have "
-            f"{facts.channels}"
-        )
+        wanted = f"{known.channels} channels"
+        raise GradscapeError(f"{images} {wanted}, {those} have {facts.channels}")
 
 
-def check_keywords(name: str, settings: Settings | None, known: Collection[str]) -> None:
-    for setting in chosen(settings):
+def chosen(name: str, settings: Settings | None, known: Collection[str]) -> dict:
+    """The settings that change a network and are set, each a keyword that it has."""
+    values = {key: getattr(settings, key, None) for key in MODEL_SETTINGS}
+    values = {key: value for key, value in values.items() if value is not None}
+    for setting in values:
         if setting not in known:
             raise GradscapeError(f"model {name}: has no {setting!r} to set")
-
-
-def chosen(settings: Settings | None) -> dict:
-    """The settings that change a network and are set."""
-    values = {name: getattr(settings, name, None) for name in MODEL_SETTINGS}
-    return {name: value for name, value in values.items() if value is not None}
+    return values
 
 
 def build(
@@ -100,17 +91,17 @@ def build(
 ):
     """Construct the network `name` for `classes` classes, initialised by torch's RNG.
 
-    Settings of the model that are set change it. Raises `GradscapeError` for one that this
-    network does not have, or that its name already decides.
+    Settings of the model that are set change it; raises `GradscapeError` for one that it
+    does not have, or that its name already decides.
     """
     make = find("model", name)
     free = set(inspect.signature(make).parameters)
     if isinstance(make, partial):
         free -= set(make.keywords)
-    check_keywords(name, settings, free)
+    keywords = chosen(name, settings, free)
     shape = {"channels": channels, "size": size}
-    shape = {key: value for key, value in shape.items() if key in free}
-    model = make(classes, **chosen(settings), **shape)
+    keywords |= {key: value for key, value in shape.items() if key in free}
+    model = make(classes, **keywords)
     perturbation = getattr(settings, "perturbation", None)
     if perturbation is not None:
         from gradscape.models.blocks import flip_last_bit

@@ -23,10 +23,10 @@ def conv3x3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
 class FoldedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation [n, c, h, w] that stops after `fold_after` training steps.
 
-    The next minibatch's statistics then stay as constants, so that from there on the layer
-    is a fixed affine map with a scale and shift that still train, and could be folded into
-    the convolution before it. With 0 that is initialisation from the first minibatch
-    (Salimans & Kingma 2016, section 3; Mishkin & Matas 2016).
+    The next minibatch's statistics then stay as constants: the layer is an affine map whose
+    scale and shift still train, and could be folded into the convolution before it. With 0
+    that is initialisation from the first minibatch (Salimans & Kingma 2016, section 3;
+    Mishkin & Matas 2016).
     """
 
     def __init__(self, channels: int, fold_after: int):
@@ -62,11 +62,8 @@ def norm(channels: int, batch_norm: bool, fold_after: int | None = None) -> nn.M
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weight tensors that train, in order of depth, without the biases.
-
-    These are the points of the coursework's gradient-flow plot: convolutions, batch
-    normalisations' scales, linear layers.
-    """
+    """The weight tensors that train, in order of depth, without the biases: the points of
+    the coursework's gradient-flow plot."""
     return {
         name.removesuffix(".weight"): parameter
         for name, parameter in model.named_parameters()
@@ -81,14 +78,10 @@ def output_layer(model: nn.Module) -> nn.Linear:
 
 def flip_last_bit(weights: Tensor, index: int) -> None:
     """Change one of a tensor's weights, counted from 0 through all dimensions, by the last
-    bit of its mantissa.
-
-    Raises `GradscapeError` if the tensor has no such weight.
-    """
+    bit of its mantissa; raises `GradscapeError` if there is no such weight."""
     if index >= weights.numel():
-        raise GradscapeError(
-            f"perturbation {index}: the first layer's last weight is {weights.numel() - 1}"
-        )
+        known = f"the first layer's last weight is {weights.numel() - 1}"
+        raise GradscapeError(f"perturbation {index}: {known}")
     weights.detach().view(-1).view(torch.int32)[index] ^= 1
 
 
@@ -109,7 +102,5 @@ def layer_counts(model: nn.Module) -> dict[str, int]:
         "batch_normalisations": nn.BatchNorm2d,
         "linear_layers": nn.Linear,
     }
-    return {
-        name: sum(isinstance(module, kind) for module in model.modules())
-        for name, kind in kinds.items()
-    }
+    modules = [*model.modules()]
+    return {n: sum(isinstance(m, kind) for m in modules) for n, kind in kinds.items()}

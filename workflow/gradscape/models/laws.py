@@ -1,6 +1,7 @@
 """Closed forms for a wide network before it trains: nothing is fitted, no run is read.
 
 Mean squares are over images, channels and positions; `slope` is the leaky rectifier's, a.
+docs/theory.md derives them.
 """
 
 import math
@@ -24,13 +25,9 @@ def let_through(slope: float) -> float:
 
 
 def cosine_map(cosine: float, slope: float) -> float:
-    """The cosine of two images' features behind a wide random layer and a leaky rectifier
-    of `slope` a, from their cosine c before it:
-
-        C(c) = c + (1 - a)² / (π (1 + a²)) · (√(1 - c²) - c arccos c)
-
-    (the arc-cosine kernel of order 1, Cho & Saul 2009, section 2, taken over both halves of
-    the rectifier and normalised so that C(1) = 1).
+    """The cosine of two images' features behind a wide random layer and its rectifier, from
+    their cosine before it: the arc-cosine kernel of order 1 (Cho & Saul 2009, section 2),
+    over both halves of the rectifier, normalised to 1 at 1.
 
     >>> cosine_map(0.3, 1.0), round(cosine_map(0.0, 0.0), 4)
     (0.3, 0.3183)
@@ -40,30 +37,22 @@ def cosine_map(cosine: float, slope: float) -> float:
     return c + bend * (math.sqrt(1 - c * c) - c * math.acos(c))
 
 
-def cosine_behind(layers: int, slope: float) -> float:
-    """The cosine behind that many layers of two images that are orthogonal before them."""
-    cosine = 0.0
-    for _ in range(layers):
-        cosine = cosine_map(cosine, slope)
-    return cosine
-
-
 def tailored_slope(eta: float, rectifiers: int) -> float:
     """The slope at which orthogonal images have the cosine `eta` behind that many layers,
     each with its rectifier (Zhang, Botev & Martens 2022, section 4: C_f(0) = η).
 
-    Convolutions count, also those of reduction blocks. Average pooling does not: it is
-    linear, and it is taken to leave the cosine as it is. The cosine falls as the slope
-    rises, from that of ReLU to 0 of a linear network, so bisection finds the slope; an
-    `eta` above what ReLU itself gives is out of reach and gives slope 0.
+    The cosine falls as the slope rises, from that of ReLU to 0 of a linear network, so
+    bisection finds the slope; an `eta` above what ReLU itself gives leads to slope 0.
 
     >>> [round(tailored_slope(eta, 37), 3) for eta in (0.9, 0.5)]
     [0.358, 0.679]
     """
     low, high = 0.0, 1.0
     for _ in range(60):
-        middle = (low + high) / 2
-        if cosine_behind(rectifiers, middle) > eta:
+        middle, cosine = (low + high) / 2, 0.0
+        for _ in range(rectifiers):
+            cosine = cosine_map(cosine, middle)
+        if cosine > eta:
             low = middle
         else:
             high = middle
@@ -76,10 +65,7 @@ def tailored_slope(eta: float, rectifiers: int) -> float:
 @dataclass(frozen=True)
 class Layer:
     """A layer of a plain network: convolutions of 3 × 3, and a linear layer at the end.
-
-    `size` is the side of the feature map that it is given, 1 for the linear layer, which is
-    given the mean over positions.
-    """
+    `size` is the side of the feature map that it is given; the linear layer's is 1."""
 
     size: int
     fan_in: int
@@ -87,17 +73,14 @@ class Layer:
 
 
 def activation_mean_squares(layers: list[Layer], slope: float) -> list[float]:
-    """The mean square of each layer's pre-activations z, from the entry's, normalised to 1.
-
-    With weights of variance 1/(3 fan_in), which is PyTorch's default, behind a leaky
-    rectifier (He et al. 2015, section 2.2),
+    """The mean square of each layer's pre-activations z, from the entry's, normalised to 1:
 
         E[z_l²] = (1 + a²)/2 · 1/3 · E[z_(l-1)²] + Var[bias]
 
-    where the mean on the right is over the taps. Zero padding leaves fewer of them at the
-    border, so each position has its own mean square; in the interior the factor is 1/6.
-    Pooling is taken to average equal values: after many layers that is what biases leave.
-    The law does not say what the entry is before its normalisation, so that is NaN.
+    with PyTorch's default weights (He et al. 2015, section 2.2), and the mean on the right
+    over the taps, of which zero padding leaves fewer at the border. Pooling is taken to
+    average equal values, which biases leave after many layers. NaN at the entry, of which
+    the law does not say what it is before its normalisation.
     """
     squares, means = np.ones((layers[0].size, layers[0].size)), [math.nan]
     for layer in layers[1:]:
@@ -114,11 +97,9 @@ def activation_mean_squares(layers: list[Layer], slope: float) -> list[float]:
 def gradient_mean_squares(
     layers: list[Layer], slope: float, classes: int, images: int
 ) -> list[float]:
-    """The mean square of dL/dz of each layer, from the logits of a uniform guess backwards.
-
-    The same law without the bias; `images` is the size of the minibatch, whose mean the
-    loss is. NaN at the entry, whose normalisation it does not cover.
-    """
+    """The mean square of dL/dz of each layer, from the logits of a uniform guess backwards
+    by the same law without the bias, for a loss that is the mean over `images`. NaN at the
+    entry, whose normalisation it does not cover."""
     through, size = let_through(slope), layers[-2].size
     logits = (1 - 1 / classes) / (classes * images**2)
     head = classes * VARIANCE / layers[-1].fan_in * logits
@@ -150,11 +131,9 @@ def pooled(squares: np.ndarray) -> np.ndarray:
 
 def normalised_gradient_growth(slope: float) -> float:
     """The factor by which batch normalisation makes the gradient's mean square grow per
-    convolution, backwards and whatever the initialisation.
-
-    The rectifier lets (1+a²)/2 of it through; the normalisation divides by the variance of
-    what that makes of N(0, 1), which is (1+a²)/2 - (1-a)²/(2π). For ReLU that is π/(π-1)
-    (Yang et al. 2019, section 3).
+    convolution, backwards and whatever the initialisation: what the rectifier lets through,
+    over the variance of what it makes of N(0, 1); π/(π-1) for ReLU (Yang et al. 2019,
+    section 3).
 
     >>> round(normalised_gradient_growth(0), 4), round(normalised_gradient_growth(1), 4)
     (1.4669, 1.0)
@@ -166,11 +145,8 @@ def normalised_gradient_growth(slope: float) -> float:
 @cache
 def residual_mean_squares(blocks: int, slope: float) -> tuple[float, ...]:
     """The mean square of what each of `blocks` blocks is given, with batch normalisation on
-    the residual branch.
-
-    Each adds a branch of variance one: x → φ(x + N(0, 1)), from x = φ(N(0, 1)) (De & Smith
-    2020, section 3).
-    """
+    the residual branch: x → φ(x + N(0, 1)), from x = φ(N(0, 1)) (De & Smith 2020, section
+    3)."""
     noise, x = np.random.default_rng(0), np.zeros(SAMPLES)
     squares = []
     for _ in range(blocks):

@@ -1,8 +1,5 @@
-"""ImageNet weights for a network's convolutions: downloaded or local, checked by hash.
-
-A file of weights carries the first digits of its SHA-256 in its name, as torchvision's
-do: `vgg11_bn-6002323d.pth`.
-"""
+"""ImageNet weights for a network's convolutions: downloaded or local, checked by the first
+digits of their SHA-256 in the file's name, as torchvision's: `vgg11_bn-6002323d.pth`."""
 
 import re
 from pathlib import Path
@@ -25,9 +22,9 @@ def download(model: str, path: Path) -> None:
     try:
         fetch(url, path, "sha256", digits(path))
     except Failed as error:
+        instead = f"put {pretrained_file(model)} on this machine and name it as weights"
         raise GradscapeError(
-            f"{model}: the download of its weights failed ({error}); put "
-            f"{pretrained_file(model)} on this machine and name it as weights"
+            f"{model}: the download of its weights failed ({error}); {instead}"
         ) from None
 
 
@@ -35,18 +32,14 @@ def digits(path: Path) -> str:
     """The digits of its hash in a weights file's name."""
     found = re.fullmatch(r".*-([0-9a-f]{8,64})\.pth", path.name)
     if found is None:
-        raise GradscapeError(
-            f"{path}: a weights file is called <name>-<first digits of its SHA-256>.pth"
-        )
+        form = "<name>-<first digits of its SHA-256>.pth"
+        raise GradscapeError(f"{path}: a weights file is called {form}")
     return found[1]
 
 
 def load_backbone(model: nn.Module, path: Path) -> str:
     """Give a network's convolutional part the weights in `path`; return their SHA-256.
-
-    Raises `GradscapeError` for a missing file, a hash other than its name says, a file that
-    holds no weights, or weights of other shapes.
-    """
+    Raises `GradscapeError` for whatever is wrong with the file."""
     try:
         digest = sha256(bounded_file(path, sealed.MAX_BYTES))
         if not digest.startswith(digits(path)):
@@ -65,9 +58,7 @@ def load_backbone(model: nn.Module, path: Path) -> str:
     for name, tensor in wanted.items():
         shape = list(getattr(saved.get(name), "shape", ["missing"]))
         if shape != list(tensor.shape):
-            raise GradscapeError(
-                f"{path}: weights of another network: {name} is {shape}, "
-                f"where {list(tensor.shape)} is needed"
-            )
+            found = f"{name} is {shape}, where {list(tensor.shape)} is needed"
+            raise GradscapeError(f"{path}: weights of another network: {found}")
     model.load_state_dict({name: saved[name] for name in wanted}, strict=False)
     return digest

@@ -38,11 +38,8 @@ def save(path: Path, content: dict) -> None:
 
 
 def load(path: Path, unsealed: bool = False) -> dict:
-    """Read it back, with the tensors on the host.
-
-    Raises `Damaged` for changed bytes, and for a missing seal unless the file may be
-    `unsealed`, from before there were seals; `OSError` for an unreadable file.
-    """
+    """Read it back, with the tensors on the host. Raises `Damaged` for changed bytes, and
+    for a missing seal unless the file may be `unsealed`, as before there were seals."""
     try:
         content = bounded_file(path, MAX_BYTES).read_bytes()
     except GradscapeError as error:
@@ -57,11 +54,8 @@ def load(path: Path, unsealed: bool = False) -> dict:
 
 
 def tensors(content: bytes) -> dict:
-    """Read what `torch.save` wrote, and run nothing in it; raises `Damaged` for the rest.
-
-    `torch.save` compresses nothing, so a file that unpacks to more than its own size is a
-    decompression bomb.
-    """
+    """Read what `torch.save` wrote, and run nothing in it; raises `Damaged` for the rest,
+    as what unpacks to more than its own size: `torch.save` compresses nothing."""
     try:
         file = io.BytesIO(content)
         if zipfile.is_zipfile(file):

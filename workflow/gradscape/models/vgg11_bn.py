@@ -1,8 +1,8 @@
 """VGG-11 with batch normalisation as a backbone, and a head of two layers on top.
 
-The convolutions are torchvision's `vgg11_bn`, so that its ImageNet weights fit; its
-average pooling and its classifier for 224×224 images are left out, as the Sapienza AML
-exercise 2, question 4 asks: from 32×32 images the convolutions leave 512×1×1.
+The convolutions are torchvision's, so that its ImageNet weights fit, without its pooling
+and classifier for 224×224 images, as the Sapienza AML exercise 2, question 4 asks: from
+32×32 images they leave 512×1×1.
 """
 
 from torch import Tensor, nn
@@ -15,8 +15,7 @@ class VGG11(nn.Module):
     """Images [n, 3, s, s] → logits [n, classes].
 
     `freeze` keeps the convolutional part from training: `weights` only its parameters,
-    `backbone` also its normalisations' running statistics, which are then used in training
-    as they are in evaluation.
+    `backbone` also its running statistics, which training then uses as evaluation does.
     """
 
     def __init__(self, classes: int, freeze: str | None = None):

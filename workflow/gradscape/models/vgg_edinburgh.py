@@ -13,7 +13,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.functional import avg_pool2d
 
 from gradscape.base.errors import GradscapeError
 from gradscape.models.blocks import conv3x3, norm
@@ -66,7 +65,7 @@ class Block(nn.Module):
         return out if self.pre_activation else leaky_relu(out, self.slope)
 
     def pool(self, x: Tensor) -> Tensor:
-        return avg_pool2d(x, 2) if self.reduces else x
+        return functional.avg_pool2d(x, 2) if self.reduces else x
 
 
 class EdinburghVGG(nn.Module):
@@ -78,9 +77,8 @@ class EdinburghVGG(nn.Module):
     biases, linear layer untouched), `zero-last`: `he`, and the last convolution of each
     processing block zero (Zhang et al. 2019, Fixup, section 3), or `delta-orthogonal`: an
     orthogonal matrix at the centre of each kernel behind the entry, zero around it (Xiao et
-    al. 2018, section 3.3), scaled as `he` is.
-
-    The rectifiers' `slope` may be given, or tailored by `eta` to the number of rectifiers.
+    al. 2018, section 3.3), scaled as `he` is. The rectifiers' `slope` may be given, or
+    tailored by `eta` to their number.
 
     Raises `GradscapeError` for a `fold_after` without batch normalisation, and for both a
     `slope` and an `eta`.
@@ -122,8 +120,7 @@ class EdinburghVGG(nn.Module):
         stages: list[nn.Module] = []
         for _ in range(STAGES):
             for _ in range(blocks):
-                identity = nn.Identity() if skip else None
-                stages.append(block(within, False, identity))
+                stages.append(block(within, False, nn.Identity() if skip else None))
             across = reducing_shortcut(reduction_shortcut, between, width)
             stages.append(block(between, True, across))
         if pre_activation:
@@ -158,8 +155,7 @@ class EdinburghVGG(nn.Module):
 
 
 def leaky_relu(x: Tensor, slope: float) -> Tensor:
-    """In place: neither a convolution nor a normalisation needs its own output again, and
-    such passes over memory limit a step of VGG38. The bits are the same."""
+    """In place, since passes over memory limit a step; no layer needs its output again."""
     return functional.leaky_relu(x, slope, inplace=True)
 
 
