@@ -7,17 +7,14 @@ from numpy.lib.npyio import NpzFile
 
 
 def header(arrays: NpzFile, key: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array, of which nothing else is read.
-
-    Raises `ValueError` if it is of Python objects, or if the header declares more than the
-    file holds: memory for all of it would be taken before that is noticed.
-    """
-    numpy_format = np.lib.format
+    """Shape and type of an array, of which nothing else is read. Raises `ValueError` if it
+    is of Python objects, or declares more than the file holds: memory for that would be
+    taken before it is noticed."""
+    form = np.lib.format
     with arrays.zip.open(f"{key}.npy") as file:
-        if numpy_format.read_magic(file) == (1, 0):
-            shape, _, dtype = numpy_format.read_array_header_1_0(file)
-        else:
-            shape, _, dtype = numpy_format.read_array_header_2_0(file)
+        is_first = form.read_magic(file) == (1, 0)
+        read = form.read_array_header_1_0 if is_first else form.read_array_header_2_0
+        shape, _, dtype = read(file)
     if dtype.hasobject:
         raise ValueError(f"{key}: Python objects, which are not read")
     if math.prod(shape) * dtype.itemsize > arrays.zip.getinfo(f"{key}.npy").file_size:

@@ -59,8 +59,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Have the kernel write a file or folder to the disk; some file systems need not, and
-    refuse."""
+    """Have the kernel write a file or folder to the disk; some file systems refuse."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -79,7 +78,10 @@ def unfinished(path: Path) -> Path:
 def replace_folder(new: Path, old: Path) -> None:
     """Put a folder in the place of another in one step, and delete what was there."""
     flush(new)
-    if not exchanged(new, old):  # then a kill in between leaves both, under other names
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)  # Linux
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    if exchange is None or exchange(here, os.fsencode(new), here, os.fsencode(old), both):
+        # Not on this system; a kill in between leaves both, under other names.
         aside = old.with_name(f".{old.name}.old")
         shutil.rmtree(aside, ignore_errors=True)
         old.rename(aside)
@@ -87,14 +89,6 @@ def replace_folder(new: Path, old: Path) -> None:
         new = aside
     flush(old.parent)
     shutil.rmtree(new)
-
-
-def exchanged(one: Path, other: Path) -> bool:
-    """Exchange two paths; False where the C library or the file system cannot."""
-    exchange = getattr(ctypes.CDLL(None), "renameat2", None)  # Linux
-    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    paths = os.fsencode(one), os.fsencode(other)
-    return exchange is not None and exchange(here, paths[0], here, paths[1], both) == 0
 
 
 def is_full(error: BaseException, folder: Path) -> bool:
@@ -187,10 +181,8 @@ def folder_lock(folder: Path) -> Iterator[bool]:
 @contextmanager
 def locked(path: Path, tell: bool = False) -> Iterator[bool]:
     """Lock a file, which is made if it is missing; yields whether another process held it.
-
     The kernel unlocks it when a process ends, however that happens. Where the file system
-    has no locks (Lustre mounted without `flock`), nothing is locked. Both may be told.
-    """
+    has no locks (Lustre mounted without `flock`), nothing is locked. Both may be told."""
     waited = False
     while True:
         with os.fdopen(open_lock(path)) as file:
@@ -211,14 +203,11 @@ def locked(path: Path, tell: bool = False) -> Iterator[bool]:
 
 
 def open_lock(path: Path) -> int:
-    """Open a file to lock; it is made if it is missing, and never emptied.
-
-    Raises `GradscapeError` if a link, a pipe or a device lies there.
-    """
+    """Open a file to lock; it is made if it is missing, and never emptied. Raises
+    `GradscapeError` if a link, a pipe or a device lies there."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        number = os.open(
-            path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
-        )
+        number = os.open(path, flags, 0o666)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO):
             raise

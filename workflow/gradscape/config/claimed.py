@@ -12,9 +12,9 @@ from gradscape.spec.study import Study
 
 def check_claimed(experiment: Experiment, config: dict) -> None:
     """Raise `GradscapeError` for a claim about runs that neither the configuration plans
-    nor one that `config` extends: it may be cut down from that, and a claim of which runs
-    are cut away is not measured, but not wrong either. Likewise gradscape's own files of
-    claims, which are written for its full studies, serve any cut of them."""
+    nor one that `config` extends: it may be cut down from that, and then a claim is not
+    measured, but not wrong. Gradscape's own files of claims serve any cut of its
+    studies."""
     for study in experiment.studies.values():
         file = experiment.config["studies"][study.name].get("claims")
         own = TEMPLATES.resolve()

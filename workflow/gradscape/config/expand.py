@@ -1,7 +1,5 @@
-"""A study's mapping expanded into runs, probes and figures, every name in it looked up.
-
-Whatever is misspelt, missing or does not fit together is reported here, before any job.
-"""
+"""A study's mapping expanded into runs, probes and figures: whatever is misspelt, missing
+or does not fit together is reported here, before any job."""
 
 import csv
 import itertools
@@ -239,7 +237,8 @@ def expand_probes(probes: dict, runs: list[Run], at: str) -> dict[str, Probe]:
         options = {k: v for k, v in spec.items() if k not in ("measure", "where")}
         look_up("probe", measure, at)
         options = check_options("probe", measure, options, f"{at}.{name}")
-        require_match(runs, where, f"{at}.{name}")
+        if sentence := missing(where, runs):
+            raise GradscapeError(f"{at}.{name}.where{sentence}")
         expanded[name] = Probe(name, measure, where, options)
     return expanded
 
@@ -260,14 +259,10 @@ def expand_figures(
             if needed not in probes:
                 which = f"the probe {needed!r}, which the study's `probes` do not name"
                 raise GradscapeError(f"{at}: {draw} draws {which}")
-        require_match(runs, figure.where, at)
+        if sentence := missing(figure.where, runs):
+            raise GradscapeError(f"{at}.where{sentence}")
         figures.append(figure)
     return figures
-
-
-def require_match(runs: list[Run], where: dict, at: str) -> None:
-    if sentence := missing(where, runs):
-        raise GradscapeError(f"{at}.where{sentence}")
 
 
 def missing(where: dict, runs: list[Run]) -> str:

@@ -1,8 +1,5 @@
 """The configuration: read, laid over what it extends, and expanded into studies and runs.
-
-One run is one (study, model, learning rate, seed, …). Everything that can change its
-outcome is in its `Settings`; everything else (titles, captions, threads) is not.
-"""
+Everything that can change a run's outcome is in its `Settings`, and nothing else is."""
 
 import math
 import re
@@ -26,11 +23,9 @@ MAX_RUNS = 20_000  # of a study, unless the configuration says another number
 
 
 class Experiment:
-    """A validated configuration, with the studies' runs laid out.
-
-    `results` is the folder to use instead of the configuration's own. If anything is wrong,
-    raises `GradscapeError` with one sentence that names the key.
-    """
+    """A validated configuration, with the studies' runs laid out; `results` is the folder
+    to use instead of its own. Raises `GradscapeError`, which names the key that is
+    wrong."""
 
     def __init__(self, config: dict, results: Path | None = None):
         self.config = resolve(config)
@@ -89,10 +84,10 @@ class Experiment:
     def probed(self, runs: list[Run], names=None) -> list[tuple[Run, str]]:
         """The probes (all, or those in `names`) that the config wants for these runs."""
         return [
-            (run, probe.name)
+            (run, name)
             for run in runs
-            for probe in self.studies[run.study].probes.values()
-            if matches(run.traits, probe.where) and (names is None or probe.name in names)
+            for name, probe in self.studies[run.study].probes.items()
+            if matches(run.traits, probe.where) and (names is None or name in names)
         ]
 
     def pretrained(self, run: Run) -> Path | None:
@@ -192,8 +187,7 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
 def fewer_seeds(study: dict, count: int | None) -> dict:
     """A study with only the first `count` of the seeds in its grids."""
     kept = [
-        grid | {"seed": grid["seed"][:count]} if "seed" in grid else grid
-        for grid in grids(study)
+        grid | {k: grid[k][:count] for k in ("seed",) if k in grid} for grid in grids(study)
     ]
     return study | {"grid": kept}
 

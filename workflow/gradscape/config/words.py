@@ -13,9 +13,7 @@ RENAMED_IN_STUDIES = {"published": "literature"}
 
 def modernise(config: dict, at: str) -> dict:
     """A configuration in today's words, with the values of settings as records have them.
-
-    Raises `GradscapeError` where an old word stands beside the one that replaces it.
-    """
+    Raises `GradscapeError` where an old word stands beside the one that replaces it."""
     config = rename(stored(config), RENAMED, at)
     studies = config.get("studies")
     if isinstance(studies, dict):

@@ -1,7 +1,5 @@
-"""The datasets by name, and what is known about each without reading it.
-
-Besides the names below, a dataset can be the user's own images: `gradscape.data.own`.
-"""
+"""The datasets by name, and what is known about each without reading it. Besides these, a
+dataset can be the user's own images: `gradscape.data.own`."""
 
 import os
 from dataclasses import replace
@@ -33,10 +31,8 @@ DATASETS = {
 
 
 def facts(name: str) -> Facts:
-    """Shape, classes and numbers of images, by the cheapest look at the user's own images.
-
-    Raises `GradscapeError` for a name that is neither a dataset nor the user's own images.
-    """
+    """Shape, classes and numbers of images, by the cheapest look at the user's own. Raises
+    `GradscapeError` for a name that is neither a dataset nor the user's own images."""
     return DATASETS[name][1] if name in DATASETS else facts_of_own(name, Path.cwd())
 
 
@@ -59,12 +55,9 @@ def reader_of_own(name: str) -> ModuleType:
 
 
 def acquire(name: str, data_dir: str | None = None) -> "Dataset":
-    """The dataset `name`, complete and checked.
-
-    `data_dir`, or `GRADSCAPE_DATA` in the environment, is a folder that holds the
-    official files; without either they are downloaded. Raises `GradscapeError` for a
-    missing or damaged file and for a failed download.
-    """
+    """The dataset `name`, complete and checked. The official files are in `data_dir`, else
+    in the folder `GRADSCAPE_DATA` of the environment, else downloaded. Raises
+    `GradscapeError` for a missing or damaged file and for a failed download."""
     if name not in DATASETS:
         return replace(reader_of_own(name).read(name), name=name)
     folder = data_dir or os.environ.get("GRADSCAPE_DATA")

@@ -47,20 +47,13 @@ def listing(folder: Path) -> tuple[list[str], Listed, Listed]:
 def visible(folder: Path, folders: bool = False) -> list[Path]:
     """What is in a folder, or its folders only, by name: nothing that is hidden or left by
     operating systems."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if not path.name.startswith(".") and path.name not in LEFT_BY_SYSTEMS
-        if path.is_dir() or not folders
-    )
+    inside = [path for path in folder.iterdir() if path.is_dir() or not folders]
+    return sorted(p for p in inside if p.name[0] != "." and p.name not in LEFT_BY_SYSTEMS)
 
 
 def pixels_of(path: Path) -> np.ndarray:
-    """An image, uint8 [h, w, channels]: one channel if the file is grey.
-
-    Pillow may read it as one of `FORMATS` only: others are programs (PostScript starts
-    Ghostscript) or call some.
-    """
+    """An image, uint8 [h, w, channels]: one channel if the file is grey. Formats that are
+    not listed above are programs (PostScript starts Ghostscript) or call some."""
     from PIL import Image
 
     if path.is_dir():

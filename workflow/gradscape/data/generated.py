@@ -5,6 +5,7 @@ axis. The side it tilts to (so that a horizontal flip keeps the class), phase, c
 background, pixel noise, and colours where they do not decide, are nuisances.
 """
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,8 @@ NOISE = 0.05  # standard deviation, on a scale where the darkest pixel is 0, the
 
 
 def generate(name: str, folder: Path | None = None) -> Dataset:
-    """10,000 training and 1,000 test images in 10 or 100 balanced classes.
-
-    `name` is `generated` with the number of classes, and may end in `-small`; `folder`,
-    where other datasets' files are, is not used.
-    """
+    """10,000 training and 1,000 test images in 10 or 100 balanced classes, as `name` says;
+    it may end in `-small`. `folder`, where other datasets' files are, is not used."""
     number, _, small = name.removeprefix("generated").partition("-")
     classes, size = int(number), SMALL if small else SIZE
     random = np.random.RandomState(SEED)
@@ -35,12 +33,8 @@ def generate(name: str, folder: Path | None = None) -> Dataset:
     for start in range(0, len(labels), 1000):
         images[start : start + 1000] = gratings(labels[start : start + 1000], size, random)
     axes = [f", colour axis {18 * i + 9}°" for i in range(10)] if classes == 100 else [""]
-    names = [
-        f"{tilt:g}°, {frequency:g} periods{axis}"
-        for axis in axes
-        for frequency in FREQUENCIES
-        for tilt in TILTS
-    ]
+    kinds = product(axes, FREQUENCIES, TILTS)
+    names = [f"{tilt:g}°, {frequency:g} periods{axis}" for axis, frequency, tilt in kinds]
     return Dataset(name, "generated", names, TRAIN, images, labels)
 
 

@@ -50,7 +50,8 @@ def array(path: Path, arrays: NpzFile, key: str) -> np.ndarray:
 
 
 def layout(path: Path, arrays: NpzFile) -> tuple[Facts, list[str], list[np.ndarray]]:
-    """Facts, names of the classes, and the labels of each part, checked."""
+    """Facts, names of the classes, and the labels of each part, checked. Classes without
+    names are called by number, and each must have an image."""
     has_test = {"test_images", "test_labels"} & {*arrays.files}
     parts = ["", "test_"] if has_test else [""]
     shapes, labels = [], []
@@ -66,23 +67,17 @@ def layout(path: Path, arrays: NpzFile) -> tuple[Facts, list[str], list[np.ndarr
     if "classes" in arrays.files:
         classes = [str(name) for name in array(path, arrays, "classes").ravel()]
     else:
-        classes = numbered(path, labels[0])
+        found = np.unique(labels[0])
+        if len(empty := np.flatnonzero(found != np.arange(len(found)))):
+            raise GradscapeError(
+                f"{path}: labels: none is {empty[0]}, where they begin at 0; name the "
+                "classes in `classes` if one has no images"
+            )
+        classes = list(map(str, found))
     for part, of_part in zip(parts, labels, strict=True):
         check_labels(f"{path}: {part}labels", of_part, len(of_part), len(classes))
     train, test = [*map(len, labels), 0][:2]
     return counted(path, *shapes[0], len(classes), train, test), classes, labels
-
-
-def numbered(path: Path, labels: np.ndarray) -> list[str]:
-    """The classes by number, if they have no names; each must have an image."""
-    found = np.unique(labels)
-    empty = np.flatnonzero(found != np.arange(len(found)))
-    if len(empty):
-        raise GradscapeError(
-            f"{path}: labels: none is {empty[0]}, where they begin at 0; name the classes "
-            "in `classes` if one has no images"
-        )
-    return [str(number) for number in found]
 
 
 def read(name: str) -> Dataset:

@@ -36,9 +36,8 @@ def files_of(name: str, files: Files, folder: Path | None) -> Iterator[Path]:
     for file, (_, md5) in files.items():
         path = folder / file
         if not path.exists():
-            raise GradscapeError(
-                f"{folder}: holds no {file}, so there is no {name} to read"
-            )
+            without = f"{file}, so there is no {name} to read"
+            raise GradscapeError(f"{folder}: holds no {without}")
         if not check_integrity(path, md5):
             raise GradscapeError(f"{path}: damaged: its md5 is not {md5}")
     yield folder
@@ -128,7 +127,7 @@ def fashion_mnist(name: str, folder: Path | None) -> Dataset:
 
 
 def idx(path: Path) -> np.ndarray:
-    """The array in a packed file of MNIST's format: two zeros, its type (always uint8), its
+    """The array in a packed file of MNIST's format: two zeros, its type (here uint8), its
     number of dimensions, these, its values."""
     content = gzip.decompress(path.read_bytes())
     dimensions = content[3]

@@ -7,9 +7,8 @@
 
 Images are square, all of one size, with one channel or three. If there are no test images,
 the last sixth of a permutation by `RandomState(0)` is set aside for testing. A folder's
-images are always put in that permutation's order: sorted by class, they would be split by
-class. Paths start from the working directory. Functions are read here, and what all three
-have to be is checked here.
+images are always put in that order: sorted by class, they would be split by class. This
+module reads functions, and checks all three.
 """
 
 from collections.abc import Iterator
@@ -70,8 +69,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 
 def check_size(where: str | Path, pixels: int) -> None:
-    """Raise `GradscapeError` for too many bytes of pixels: a small file can stand for
-    many."""
+    """Raise `GradscapeError` for too many pixels, for which a small file can stand."""
     if pixels > MAX_BYTES:
         raise GradscapeError(f"{where}: {pixels:,} bytes of pixels, above {MAX_BYTES:,}")
 

@@ -7,8 +7,7 @@
 | `last-10-percent`    | `alberta`   | all but the last 10 %       | the last 10 %       |
 | `last-2-percent`     | `sapienza`  | all but the last 2 %        | the last 2 %        |
 
-On CIFAR's 50,000 that is 47,500 + 2,500, 50,000 + 10,000, 45,000 + 5,000 and 49,000 +
-1,000. The test images are always all the official ones. A split of your own,
+The test images are always all the official ones. A split of your own,
 `path/file.py:function`, is a function like those below: it takes a dataset, of which it
 may read `train`, the number of training images, and `labels`, and returns both lists of
 indices.
@@ -65,11 +64,9 @@ def split(
     """Indices into a dataset's images for `train`, `validation` and `test`; only so many
     items of the first two, the first, if that is said."""
     train, validation = find("split", name)(dataset)
-    return {
-        "train": np.asarray(train)[:train_items],
-        "validation": np.asarray(validation)[:validation_items],
-        "test": np.arange(dataset.train, len(dataset.labels)),
-    }
+    parts = np.asarray(train)[:train_items], np.asarray(validation)[:validation_items]
+    test = np.arange(dataset.train, len(dataset.labels))
+    return {"train": parts[0], "validation": parts[1], "test": test}
 
 
 @cache

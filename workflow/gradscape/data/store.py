@@ -50,18 +50,16 @@ class Dataset:
 
     @cached_property
     def moments(self) -> tuple[list[float], list[float]]:
-        """Mean and deviation of each channel of the training images, in [0, 1].
-
-        Computed from sums of integers, so the same to the last bit on every machine. The
-        deviation of a channel that never changes is 1, so that one can divide by it.
-        """
+        """Mean and deviation of each channel of the training images, in [0, 1], from sums
+        of integers, so to the last bit the same on every machine. The deviation of a
+        channel that never changes is 1, so that one can divide by it."""
         images, values = self.images[: self.train], np.arange(256)
         means, deviations = [], []
         for channel in range(images.shape[-1]):
-            counts = sum(
-                np.bincount(images[at : at + AT_ONCE, ..., channel].ravel(), minlength=256)
-                for at in range(0, len(images), AT_ONCE)
-            )
+            counts = np.zeros(256, int)
+            for at in range(0, len(images), AT_ONCE):
+                pixels = images[at : at + AT_ONCE, ..., channel]
+                counts += np.bincount(pixels.ravel(), minlength=256)
             count, total = int(counts.sum()), int(counts @ values)
             spread = count * int(counts @ values**2) - total**2  # variance times count²
             means.append(total / (255 * count))
@@ -72,9 +70,8 @@ class Dataset:
 def joined(
     name: str, source: str, classes: list[str], train: Part, test: Part | None = None
 ) -> Dataset:
-    """A dataset from its images and labels, [n, s, s] or [n, s, s, c] and [n]; some images
-    are set aside for testing if there are none. Labels take one byte each where that is
-    enough."""
+    """A dataset from its images, [n, s, s] or [n, s, s, c], and labels [n]; some are set
+    aside for testing if none are given. Labels take one byte each where that is enough."""
     if test is None:
         images, labels = shuffled(*train)
         known = len(labels) - len(labels) // HELD_OUT
@@ -94,15 +91,9 @@ def shuffled(images: np.ndarray, labels: np.ndarray) -> Part:
 def save(dataset: Dataset, folder: Path) -> None:
     """Write a dataset so that every file appears whole or not at all."""
     mean, deviation = dataset.moments
-    record = {
-        "name": dataset.name,
-        "source": dataset.source,
-        **asdict(dataset.facts),
-        "classes": dataset.classes,
-        "mean": mean,
-        "deviation": deviation,
-        "sha256": dataset.checksum,
-    }
+    record = {"name": dataset.name, "source": dataset.source, **asdict(dataset.facts)}
+    record |= {"classes": dataset.classes, "mean": mean, "deviation": deviation}
+    record["sha256"] = dataset.checksum
     for name, content in (("images", dataset.images), ("labels", dataset.labels)):
         with atomic_write(folder / f"{name}.npy") as partial:
             np.save(partial, content)
@@ -110,19 +101,14 @@ def save(dataset: Dataset, folder: Path) -> None:
 
 
 def load(folder: Path, name: str | None = None) -> Dataset:
-    """Open a dataset and check it against its checksums.
-
-    Raises `GradscapeError` when a file is missing, its bytes are not those written, or the
-    folder holds another dataset than `name`.
-    """
+    """Open a dataset and check it against its checksums. Raises `GradscapeError` if a file
+    is missing or not as it was written, or the folder holds another dataset than `name`."""
     try:
         record = json.loads((folder / "dataset.json").read_text("utf-8"))
         if record.get(SEAL) != seal(record):
             raise ValueError("dataset.json is not as it was written")
-        arrays = [
-            np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
-            for part in ("images", "labels")
-        ]
+        paths = (folder / "images.npy", folder / "labels.npy")
+        arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
         keys = ("name", "source", "classes", "train")
         dataset = Dataset(*(record[key] for key in keys), *arrays)
         if dataset.checksum != record["sha256"]:

@@ -90,10 +90,8 @@ def build(
     size: int = 32,
 ):
     """Construct the network `name` for `classes` classes, initialised by torch's RNG.
-
     Settings of the model that are set change it; raises `GradscapeError` for one that it
-    does not have, or that its name already decides.
-    """
+    does not have, or that its name already decides."""
     make = find("model", name)
     free = set(inspect.signature(make).parameters)
     if isinstance(make, partial):

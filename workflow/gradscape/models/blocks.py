@@ -64,11 +64,8 @@ def norm(channels: int, batch_norm: bool, fold_after: int | None = None) -> nn.M
 def weights(model: nn.Module) -> dict[str, Tensor]:
     """The weight tensors that train, in order of depth, without the biases: the points of
     the coursework's gradient-flow plot."""
-    return {
-        name.removesuffix(".weight"): parameter
-        for name, parameter in model.named_parameters()
-        if name.endswith("weight") and parameter.requires_grad
-    }
+    found = [(n, p) for n, p in model.named_parameters() if n.endswith("weight")]
+    return {name.removesuffix(".weight"): p for name, p in found if p.requires_grad}
 
 
 def output_layer(model: nn.Module) -> nn.Linear:

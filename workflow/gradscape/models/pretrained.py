@@ -50,11 +50,8 @@ def load_backbone(model: nn.Module, path: Path) -> str:
     except sealed.Damaged as error:
         raise GradscapeError(f"{path}: holds no weights ({error})") from None
     # Files older than torch 0.4 lack the running statistics' step counts.
-    wanted = {
-        name: tensor
-        for name, tensor in model.state_dict().items()
-        if name.startswith(BACKBONE) and not name.endswith("num_batches_tracked")
-    }
+    backbone = {n: t for n, t in model.state_dict().items() if n.startswith(BACKBONE)}
+    wanted = {n: t for n, t in backbone.items() if not n.endswith("num_batches_tracked")}
     for name, tensor in wanted.items():
         shape = list(getattr(saved.get(name), "shape", ["missing"]))
         if shape != list(tensor.shape):

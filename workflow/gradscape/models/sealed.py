@@ -1,8 +1,6 @@
-"""Tensors on disk under a seal, so that no damaged byte is taken for a number.
-
-A sealed file is what `torch.save` writes, followed by the SHA-256 of all that. The digest
-is a comment of the zip archive, so `torch.load` can read the file too.
-"""
+"""Tensors on disk under a seal, so that no damaged byte is taken for a number: what
+`torch.save` writes, followed by the SHA-256 of all that. The digest is a comment of the zip
+archive, so `torch.load` can read the file too."""
 
 import hashlib
 import io

@@ -43,15 +43,9 @@ class VGG(nn.Module):
                 features += [conv, norm(width, batch_norm), nn.ReLU()]
                 channels = width
         self.features = nn.Sequential(*features)
-        self.classifier = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(channels * size * size, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, classes),
-        )
+        dense = [nn.Dropout(dropout), nn.Linear(channels * size * size, hidden), nn.ReLU()]
+        dense += [nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.ReLU()]
+        self.classifier = nn.Sequential(*dense, nn.Linear(hidden, classes))
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.xavier_normal_(module.weight)

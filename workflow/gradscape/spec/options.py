@@ -75,8 +75,8 @@ class Option:
         if self.words:
             return {"enum": list(self.words)}
         limits = zip(LIMITS, astuple(self.range), strict=True)
-        kind = {"type": KINDS[self.type]} if self.type in KINDS else {}
-        return kind | {name: limit for name, limit in limits if limit is not None}
+        rules = {"type": KINDS.get(self.type), **dict(limits)}
+        return {name: rule for name, rule in rules.items() if rule is not None}
 
 
 def option(name: str, annotation: Any, default: Any = REQUIRED, help: str = "") -> Option:
@@ -109,12 +109,11 @@ def options_of(function: ast.FunctionDef) -> dict[str, Option]:
     plain = [*given.posonlyargs, *given.args]
     pairs = [*zip(plain[len(plain) - len(given.defaults) :], given.defaults, strict=True)]
     pairs += zip(given.kwonlyargs, given.kw_defaults, strict=True)
-    return {
-        each.arg: option(
-            each.arg, evaluate(each.annotation), evaluate(default) if default else REQUIRED
-        )
-        for each, default in pairs
-    }
+    known = {}
+    for each, written in pairs:
+        default = evaluate(written) if written else REQUIRED
+        known[each.arg] = option(each.arg, evaluate(each.annotation), default)
+    return known
 
 
 # All that an annotation or a default may say; anything else is not looked at.

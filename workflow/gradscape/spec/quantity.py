@@ -1,8 +1,5 @@
-"""Numbers as they are printed: one value, written as LaTeX, as plain text and as HTML.
-
-Figures, tables, sentences, the page and the terminal all print a number through here, so it
-reads the same everywhere.
-"""
+"""Numbers as figures, tables, sentences, the page and the terminal print them: one value,
+written as LaTeX, as plain text and as HTML."""
 
 import math
 import re

@@ -51,20 +51,19 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def constants(path: Path) -> dict[str, ast.expr]:
-    """The expressions that a file assigns to names at its top level."""
-    return {
-        target.id: statement.value
-        for statement in tree(path).body
-        if isinstance(statement, ast.Assign)
-        for target in statement.targets
-        if isinstance(target, ast.Name)
-    }
-
-
-def definitions(path: Path) -> dict[str, ast.FunctionDef | ast.ClassDef]:
-    found = [n for n in tree(path).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
-    return {node.name: node for node in found}
+@cache
+def defined(path: Path) -> dict[str, ast.AST]:
+    """What a file's top level defines: functions, classes, the expressions that names are
+    assigned, and imports."""
+    found: dict[str, ast.AST] = {}
+    for node in tree(path).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.Assign):
+            found |= {t.id: node.value for t in node.targets if isinstance(t, ast.Name)}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name: node for alias in node.names}
+    return found
 
 
 @cache
@@ -79,7 +78,7 @@ def names(kind: str) -> dict[str, Path]:
             if f"\ndef {path.stem}(" in text:
                 found[path.stem] = path
         elif f"\n{table} = {{" in text:  # parsing takes longer
-            entries = constants(path)[table]
+            entries = defined(path)[table]
             found |= {name: path for key in entries.keys for name in spelt(key.value)}
     return found
 
@@ -121,11 +120,10 @@ def check(kind: str, name: str) -> None:
     if not path.is_file():
         raise GradscapeError(f"unknown {kind} {name!r}: no file {path}")
     try:
-        imports = [n for n in tree(path).body if isinstance(n, ast.Import | ast.ImportFrom)]
+        known = defined(path)
     except (SyntaxError, ValueError) as error:
         raise GradscapeError(f"{kind} {name!r}: {path} is not Python ({error})") from None
-    imported = {alias.asname or alias.name for node in imports for alias in node.names}
-    if short(name) not in constants(path).keys() | definitions(path).keys() | imported:
+    if short(name) not in known:
         raise GradscapeError(f"unknown {kind} {name!r}: {path} defines no {short(name)!r}")
 
 
@@ -135,10 +133,8 @@ def source(kind: str, name: str) -> Path:
 
 
 def find(kind: str, name: str) -> Any:
-    """The function, class or value that a name stands for; imports what defines it.
-
-    Raises `GradscapeError` for an unknown name.
-    """
+    """The function, class or value that a name stands for; imports what defines it. Raises
+    `GradscapeError` for an unknown name."""
     check(kind, name)
     path, table = source(kind, name), TABLES[kind][1]
     if is_custom(name) or not path.is_relative_to(PACKAGE):
@@ -165,37 +161,32 @@ def own_module(path: Path) -> ModuleType:
 
 @cache
 def options(kind: str, name: str) -> dict[str, Option] | None:
-    """The keywords of a name's function; None if the source text does not tell.
-
-    Raises `GradscapeError` for an unknown name.
-    """
+    """The keywords of a name's function; None if the source text does not tell. Raises
+    `GradscapeError` for an unknown name."""
     check(kind, name)
     path, table = source(kind, name), TABLES[kind][1]
-    target: ast.expr = ast.Name(short(name))
+    target: ast.AST = ast.Name(short(name))
     if table is not None and not is_custom(name):
-        entries = constants(path)[table]
+        entries = defined(path)[table]
         pairs = zip(entries.keys, entries.values, strict=True)
         target = next(value for key, value in pairs if key.value == name)
     decided: set[str | None] = set()
-    while not (isinstance(target, ast.Name) and target.id in definitions(path)):
+    while not isinstance(target, ast.FunctionDef):
         match target:
-            case ast.Name(id) if id in constants(path):
-                target = constants(path)[id]
+            case ast.Name(id) if id in defined(path):
+                target = defined(path)[id]
+            case ast.ClassDef(body=body):
+                inits = [n for n in body if getattr(n, "name", "") == "__init__"]
+                target = next(iter(inits), None)
             case ast.Call(args=[function, *_], keywords=given):  # partial(function, …)
                 decided |= {keyword.arg for keyword in given}
                 target = function
             case _:
                 return None
-    node = definitions(path)[target.id]
-    if isinstance(node, ast.ClassDef):
-        methods = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
-        if "__init__" not in methods:
-            return None
-        node = methods["__init__"]
-    return {n: option for n, option in options_of(node).items() if n not in decided}
+    return {n: option for n, option in options_of(target).items() if n not in decided}
 
 
 def declared(kind: str, name: str, constant: str, default: Any = None) -> Any:
     """A plain value that the file of a name assigns to `constant` at its top level."""
-    value = constants(source(kind, name)).get(constant)
+    value = defined(source(kind, name)).get(constant)
     return default if value is None else ast.literal_eval(value)

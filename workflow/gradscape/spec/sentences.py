@@ -42,10 +42,8 @@ TOKEN = re.compile(
 
 
 def choose(told: dict, kinds: tuple[str, ...], statement: str) -> str:
-    """The first of these kinds of sentence that are told; empty if none is.
-
-    Where no sentence says that a claim is undecided, its statement does.
-    """
+    """The first of these kinds of sentence that are told, empty if none is; that a claim is
+    undecided, its statement can tell."""
     written = [told[kind] for kind in kinds if kind in told]
     if not written and "undecided" in kinds:
         return open_question(statement)

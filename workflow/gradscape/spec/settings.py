@@ -252,11 +252,9 @@ DEFAULTS = {name: o.default for name, o in SETTINGS.items() if not o.required}
 def decisive(settings: Settings) -> dict:
     """The settings that identify a run: those younger than its checkpoint's format only
     where they are set."""
-    return {
-        name: value
-        for name, value in vars(settings).items()
-        if not SETTINGS[name].later or value != DEFAULTS[name]
-    }
+    younger = {name for name, option in SETTINGS.items() if option.later}
+    unset = {name for name in younger if getattr(settings, name) == DEFAULTS[name]}
+    return {name: value for name, value in vars(settings).items() if name not in unset}
 
 
 def differences(old: dict, new: dict) -> str:
