@@ -80,7 +80,7 @@ def test_images_become_logits_at_the_edges_of_what_a_network_takes(name):
             model = build(name, 10, channels=channels, size=size)
             images = torch.zeros(2, channels, size, size)
         assert model.train()(images).shape == (2, 10), (channels, size)
-        assert dry_run(model, 10, channels, size).flops > 0
+        assert dry_run(model, 10, channels, size)[0] > 0
     known = takes(name)
     for size in (known.smallest - 1, known.largest and known.largest + 1):
         if size is not None:
@@ -118,7 +118,7 @@ def test_ones_own_network_is_told_the_shape_if_it_asks(tmp_path):
     )
     for constructor in ("asks", "asks_not"):
         name = f"{file}:{constructor}"
-        assert dry_run(build(name, 3, channels=1, size=5), 3, 1, 5).flops == 2 * 25 * 3
+        assert dry_run(build(name, 3, channels=1, size=5), 3, 1, 5)[0] == 2 * 25 * 3
         with pytest.raises(GradscapeError, match="takes images of 4x4 to 9x9"):
             check_takes(name, Settings(name, "x.npz"), Facts(1, 10, 3, 60, 10))
 

@@ -53,7 +53,7 @@ def estimated_seconds(settings: Settings) -> float:
     layers = count["convolutions"] + count["linear_layers"]
     step = SECONDS_PER_STEP + SECONDS_PER_LAYER * layers
     step += SECONDS_PER_NORM * count["batch_normalisations"]
-    flops = dry_run(model, known.classes, known.channels, known.size).flops
+    flops, _ = dry_run(model, known.classes, known.channels, known.size)
     is_fp32 = settings.precision == "fp32" or settings.landscape_every is not None
     rate = FLOPS_PER_SECOND if is_fp32 else FLOPS_PER_SECOND_BF16
     step += PASSES * settings.batch_size * flops / rate

@@ -1,5 +1,2 @@
-"""Probes: measurements on a trained network from its weights, one file each.
-
-The file's function takes a finished run (`Trained`) and options, and returns the rows of
-a tidy table.
-"""
+"""Probes: measurements on a trained network from its weights, one file each, whose function
+takes a finished run (`Trained`) and options and returns the rows of a tidy table."""

@@ -4,6 +4,7 @@ Of the first 1000 test images, those classified with most confidence are taken, 
 right as wrong, different predicted classes first: confident mistakes teach most.
 """
 
+from itertools import product
 from typing import Annotated
 
 import numpy as np
@@ -15,17 +16,19 @@ from gradscape.base.errors import GradscapeError
 from gradscape.probes.trained import Trained, calls, probabilities
 from gradscape.spec.options import Range
 
+WORDS = "label predicted"
+NUMBERS = "image confidence row column red green blue grad_cam occlusion"
 CANDIDATES = 1000  # test images to choose from
 
 
 def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """Selvaraju et al. 2017, section 3, of the last convolution: [n, s, s], not negative.
+    """Selvaraju et al. 2017, section 3: [n, s, s], not negative, of images [n, c, s, s] and
+    one class each [n].
 
-    For images [n, c, s, s] and one class each [n]. The weight of a feature map is the
-    class logit's gradient, averaged over positions (equation 1); the map is the ReLU of
-    the weighted sum (equation 2), enlarged bilinearly. The feature maps are the last ones
-    of the last convolution's size: after its normalisation and activation, where those
-    are modules.
+    A feature map's weight is the class logit's gradient, averaged over positions (equation
+    1); the map is the ReLU of the weighted sum (equation 2), enlarged bilinearly. The
+    feature maps are the last of the last convolution's size: after its normalisation and
+    activation, where those are modules.
     """
     with calls(modules := dict(model.named_modules())) as seen:
         # The input asks for gradients because a frozen backbone's weights do not.
@@ -43,12 +46,9 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
 def occlusion(
     model: nn.Module, images: Tensor, classes: Tensor, patch: int, stride: int
 ) -> Tensor:
-    """Zeiler & Fergus 2014, section 4.2: [n, s, s], what hiding a pixel costs the class.
-
-    A patch × patch square in the normalisation's mean colour, a grey, moves over the
-    images [n, c, s, s] by `stride` pixels. A pixel's value is how far the class's
-    probability falls, averaged over the squares that cover it.
-    """
+    """Zeiler & Fergus 2014, section 4.2: [n, s, s], how far the class's probability falls,
+    averaged over the patch × patch squares in the normalisation's mean colour, a grey, that
+    hide a pixel while they move over the images [n, c, s, s] by `stride` pixels."""
 
     def probability(images: Tensor) -> Tensor:
         return probabilities(model, images).gather(1, classes[:, None])[..., None]
@@ -58,28 +58,23 @@ def occlusion(
     before = probability(images)
     falls = torch.zeros(len(images), size, size, device=images.device)
     covers = torch.zeros(size, size, device=images.device)
-    for top in places:
-        for left in places:
-            square = (..., slice(top, top + patch), slice(left, left + patch))
-            hidden = images.clone()
-            hidden[square] = 0
-            falls[square] += before - probability(hidden)
-            covers[square] += 1
+    for top, left in product(places, repeat=2):
+        square = (..., slice(top, top + patch), slice(left, left + patch))
+        hidden = images.clone()
+        hidden[square] = 0
+        falls[square] += before - probability(hidden)
+        covers[square] += 1
     return falls / covers
 
 
 def surest(confidence: Tensor, predicted: Tensor, among: Tensor, count: int) -> list[int]:
-    """`count` of the images `among`, true or false: the most confident of each predicted
-    class, then the others. All [n]. By falling confidence; of equals, the first."""
+    """`count` of the images `among`, true or false, [n]: the most confident of each
+    predicted class, then the others, by falling confidence; of equals, the first."""
     order = confidence.argsort(descending=True, stable=True)
     order = order[among[order]].cpu().numpy()
     _, first = np.unique(predicted.cpu().numpy()[order], return_index=True)
     first.sort()
     return [*order[first].tolist(), *np.delete(order, first).tolist()][:count]
-
-
-WORDS = "label predicted"
-NUMBERS = "image confidence row column red green blue grad_cam occlusion"
 
 
 def explanations(
@@ -88,13 +83,10 @@ def explanations(
     patch: Annotated[int, Range(1, 32), "side of the squares that occlude, in pixels"] = 8,
     stride: Annotated[int, Range(1, 32), "pixels from one square to the next"] = 4,
 ) -> list[dict]:
-    """Rows `image,label,predicted,confidence,row,column,red,green,blue,grad_cam,occlusion`.
-
-    `images` right ones first, then as many wrong ones (fewer where there are fewer),
+    """`images` right ones first, then as many wrong ones (fewer where there are fewer),
     explained for the predicted class. Weights of the best epoch, evaluation mode; colours
     from 0 to 1, all equal for a grey image; `grad_cam` in logits, `occlusion` in
-    probability.
-    """
+    probability."""
     size = run.dataset.facts.size
     if stride > patch:
         raise GradscapeError(

@@ -10,6 +10,8 @@ from gradscape.base.errors import GradscapeError
 from gradscape.probes.trained import Trained, calls, layers
 from gradscape.spec.options import Range
 
+WORDS = "layer"
+NUMBERS = "depth channel row column value"
 LAYERS = 4  # convolutions shown, evenly from the first to the last
 
 
@@ -23,22 +25,15 @@ def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
     return {call.name: call.gave[0] for call in seen}
 
 
-WORDS = "layer"
-NUMBERS = "depth channel row column value"
-
-
 def feature_maps(
     run: Trained,
     image: Annotated[int, Range(0), "number of the test image"] = 0,
     channels: Annotated[int, Range(1), "per layer, those that vary most"] = 8,
 ) -> list[dict]:
-    """Rows `layer,depth,channel,row,column,value` for test image number `image`.
-
-    Outputs of convolutions, before normalisation and activation, with the weights of the
+    """Outputs of convolutions, before normalisation and activation, with the weights of the
     best epoch in evaluation mode; of each, the `channels` that vary most. The layer
     `input`, at depth -1, is the image itself: channels 0, 1 and 2 are red, green and blue
-    from 0 to 1, all equal for a grey image.
-    """
+    from 0 to 1, all equal for a grey image."""
     last = run.dataset.facts.test - 1
     if image > last:
         raise GradscapeError(

@@ -10,10 +10,8 @@ NUMBERS = "filter channel row column weight"
 
 
 def filters(run: Trained) -> list[dict]:
-    """Rows `moment,filter,channel,row,column,weight`, at initialisation and at the best.
-
-    Channels 0, 1 and 2 are red, green and blue; grey images have only channel 0.
-    """
+    """At initialisation and of the best epoch. Channels 0, 1 and 2 are red, green and blue;
+    grey images have only channel 0."""
     rows = []
     for moment in ("initialisation", "best"):
         first = next(iter(layers(run.network(moment), nn.Conv2d).values()))

@@ -1,8 +1,8 @@
 """Curvature of the loss at trained weights: largest eigenvalue and trace of the Hessian.
 
-The numbers that go with a loss surface (Li et al. 2018, section 6). The eigenvalue is found
-by power iteration, the trace by Hutchinson's estimator with random signs; both need only
-products of the Hessian with a vector, which differentiate the gradient once more.
+They go with a loss surface (Li et al. 2018, section 6). The eigenvalue is found by power
+iteration, the trace by Hutchinson's estimator with random signs; both need only products of
+the Hessian with a vector, which differentiate the gradient once more.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,8 @@ from gradscape.probes.surface import filter_norms
 from gradscape.probes.trained import Trained
 from gradscape.spec.options import Range
 
+WORDS = "quantity"
+NUMBERS = "value uncertainty"
 SEED = 0  # of the starting vector and the signs
 TOLERANCE = 1e-3  # relative change of the eigenvalue at which the iteration stops
 Vector = list[Tensor]  # one tensor per parameter
@@ -34,12 +36,9 @@ def hessian_product(losses: list[Callable], parameters: Vector) -> Callable:
 
 
 def in_filter_norms(product: Callable, parameters: Vector) -> Callable:
-    """The map v → D H D v: the Hessian in units D of the filters' norms; biases and
-    normalisations, whose D is zero, stay.
-
-    It does not change if a filter is scaled and the normalisation behind it undoes that,
-    while λ itself falls with the square (Arora et al. 2019).
-    """
+    """The map v → D H D v: the Hessian in units D of the filters' norms, zero for biases
+    and normalisations. It does not change if a filter is scaled and the normalisation
+    behind it undoes that, while λ itself falls with the square (Arora et al. 2019)."""
     units = [
         filter_norms(p).expand_as(p) if p.ndim > 1 else torch.zeros_like(p)
         for p in parameters
@@ -89,10 +88,6 @@ def trace(product: Callable, parameters: Vector, samples: int) -> tuple[float, f
     return float(spread.mean()), error
 
 
-WORDS = "quantity"
-NUMBERS = "value uncertainty"
-
-
 def hessian(
     run: Trained,
     images: Annotated[int, Range(2), "training images to measure on"] = 500,
@@ -102,13 +97,11 @@ def hessian(
         bool, "also in units of the filters' norms, which costs as much again"
     ] = False,
 ) -> list[dict]:
-    """Rows `quantity,value,uncertainty` of the training loss at the best epoch's weights.
-
-    The uncertainty is the relative change in the last iteration (`largest_eigenvalue`) and
-    the standard error (`trace`). Evaluation mode, `images` training images: at a uniform
-    guess the eigenvalue falls with their number, so take thousands to compare it. Costs
-    iterations + samples products, each about three training steps over the images.
-    """
+    """The uncertainty is the relative change in the last iteration (`largest_eigenvalue`)
+    and the standard error (`trace`). Weights of the best epoch, evaluation mode: at a
+    uniform guess the eigenvalue falls with the number of training images, so take thousands
+    to compare it. Costs iterations + samples products, each about three training steps over
+    the images."""
     model = run.network("best").eval()
     parameters = list(model.parameters())
     product = hessian_product(run.losses(model, images), parameters)

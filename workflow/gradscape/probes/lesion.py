@@ -22,6 +22,9 @@ from gradscape.probes.trained import (
 )
 from gradscape.spec.options import Range
 
+WORDS = "block"
+NUMBERS = "accuracy"
+
 
 def removable(model: nn.Module, image: Tensor) -> list[str]:
     """The blocks that keep the shape of what they are given, by name, in order: modules in
@@ -45,10 +48,6 @@ def without(model: nn.Module, block: str) -> nn.Module:
     return copy
 
 
-WORDS = "block"
-NUMBERS = "accuracy"
-
-
 def lesion(
     run: Trained,
     images: Annotated[int, Range(1), "test images to classify"] = 1000,
@@ -56,11 +55,9 @@ def lesion(
         int, Range(2), "training images to estimate the statistics on"
     ] = 500,
 ) -> list[dict]:
-    """Rows `block,accuracy`: the network without that block, first without none (`none`).
-
-    Best weights, evaluation mode. Costs one forward pass of all images per block. Raises
-    `GradscapeError` for a network without such blocks.
-    """
+    """The accuracy of the network without each block, first without none (`none`); weights
+    of the best epoch, evaluation mode. Costs one forward pass of all images per block.
+    Raises `GradscapeError` for a network without such blocks."""
     model = run.network("best").eval()
     pixels, labels = run.test_images(slice(images))
     training = [batch for batch, _ in run.minibatches(statistics)]
@@ -73,7 +70,7 @@ def lesion(
     rows = []
     for block in ("none", *blocks):
         injured = without(model, block) if block != "none" else deepcopy(model)
-        with_statistics_of(injured, training)
-        right = probabilities(injured, pixels).argmax(1) == labels
-        rows.append({"block": block, "accuracy": float(right.float().mean())})
+        given = probabilities(with_statistics_of(injured, training), pixels)
+        right = (given.argmax(1) == labels).float().mean()
+        rows.append({"block": block, "accuracy": float(right)})
     return rows

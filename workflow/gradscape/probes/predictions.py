@@ -7,11 +7,9 @@ NUMBERS = "image confidence"
 
 
 def predictions(run: Trained) -> list[dict]:
-    """Rows `image,label,predicted,confidence`: classes by name, in the dataset's order.
-
-    Weights of the best epoch, evaluation mode, fp32. The confidence is the softmax's
-    probability of the predicted class (Guo et al. 2017, section 2).
-    """
+    """Classes by name, in the dataset's order; weights of the best epoch, evaluation mode,
+    fp32. The confidence is the softmax's probability of the predicted class (Guo et al.
+    2017, section 2)."""
     images, labels = run.test_images()
     confidence, predicted = probabilities(run.network("best").eval(), images).max(dim=1)
     answers = zip(labels.tolist(), predicted.tolist(), confidence.tolist(), strict=True)

@@ -14,6 +14,13 @@ from gradscape.models import laws
 from gradscape.probes.trained import Call, Trained, calls, layers
 from gradscape.spec.options import Range
 
+WORDS = "moment layer"
+NUMBERS = (
+    "depth size input_mean_square activation_mean_square activation_variance "
+    "gradient_mean_square predicted_activation_mean_square "
+    "predicted_gradient_mean_square"
+)
+
 
 def is_plain(model: nn.Module) -> bool:
     """Whether the law applies: only convolutions and leaky rectifiers, normalised at the
@@ -33,24 +40,13 @@ def mean_square(tensor: Tensor) -> float:
     return float(tensor.detach().double().square().mean())
 
 
-WORDS = "moment layer"
-NUMBERS = (
-    "depth size input_mean_square activation_mean_square activation_variance "
-    "gradient_mean_square predicted_activation_mean_square "
-    "predicted_gradient_mean_square"
-)
-
-
 def signal(
     run: Trained,
     images: Annotated[int, Range(2), "training images, in one minibatch"] = 100,
 ) -> list[dict]:
-    """Rows `moment,layer,depth,size,…`: mean squares at initialisation, best and last
-    weights; `size` is the side of what the layer puts out, of a linear layer 1.
-
-    One minibatch of `images` training images, in training mode as in a step. The
-    `predicted_…` columns follow the law, for a plain network at initialisation.
-    """
+    """Mean squares at initialisation, best and last weights, on one minibatch in training
+    mode, as in a step; `size` is the side of what the layer puts out, of a linear layer 1.
+    The `predicted_…` columns follow the law, for a plain network at initialisation."""
     rows = []
     ((pixels, labels),) = run.minibatches(images, images)
     for moment in ("initialisation", "best", "last"):

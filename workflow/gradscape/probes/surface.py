@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gradscape.probes.trained import Trained
 from gradscape.spec.options import Range
 
+NUMBERS = "alpha beta loss"
 SEED = 0  # of the directions
 Direction = list[Tensor]  # one tensor per parameter
 
@@ -73,9 +74,6 @@ def projected(step: Direction, directions: tuple[Direction, Direction]) -> list[
     return torch.linalg.solve(products[:, :2], products[:, 2]).tolist()
 
 
-NUMBERS = "alpha beta loss"
-
-
 def surface(
     run: Trained,
     images: Annotated[int, Range(2), "training images to measure on"] = 1000,
@@ -83,14 +81,11 @@ def surface(
     span: Annotated[float, Range(above=0), "from the middle to a side"] = 1.0,
     along_path: Annotated[bool, "alpha leads back to the first weights, at 1"] = False,
 ) -> list[dict]:
-    """Rows `alpha,beta,loss,moment`: the loss on a `grid` of points × points, ± span.
-
-    Training loss, weights of the best epoch, evaluation mode, `images` training images.
-    Then a row for the `initialisation`, the `best` and the `last` weights: where they fall
-    on the plane, and their own loss. Random directions show next to nothing of the way
-    between them (Li et al. 2018, section 7), so `along_path` takes it as the first. Costs
-    points² + 3 forward passes over the images.
-    """
+    """The training loss on a `grid` of points × points, ± span around the best epoch's
+    weights, in evaluation mode. Then a row for the `initialisation`, the `best` and the
+    `last` weights: where they fall on the plane, and their own loss. Random directions show
+    next to nothing of the way between them (Li et al. 2018, section 7), so `along_path`
+    takes it as the first. Costs points² + 3 forward passes over the images."""
 
     def loss_of(network: nn.Module) -> Callable[[], Tensor]:
         shares = run.losses(network, images)

@@ -3,12 +3,11 @@
 - `gradient_cosine`: of the gradients of a logit with respect to the image, at neighbouring
   points of the line between two images (Balduzzi et al. 2017, section 2): near 1 where the
   gradient can be followed, 0 where it is white noise.
-- `effective_rank` of what the output layer sees, images × features: exp of the entropy of
-  the singular values' shares (Roy & Vetterli 2007); 1 if all images look alike
-  (Daneshmand et al. 2020).
+- `effective_rank` of what the output layer sees: exp of the entropy of the singular values'
+  shares (Roy & Vetterli 2007); 1 if all images look alike (Daneshmand et al. 2020).
 - `mean_absolute_gradient` of each weight tensor before the first step.
-- `moved`: the share of a tensor's weights that training has changed by at least a bit, and
-  `relative_distance`: how far it went, over its norm at the start.
+- `moved`, the share of a tensor's weights that training changed, and `relative_distance`,
+  how far it went over its norm at the start.
 """
 
 from typing import Annotated
@@ -22,6 +21,8 @@ from gradscape.probes.trained import Trained, calls, with_statistics_of
 from gradscape.spec.options import Range
 from gradscape.training.gradients import mean_absolute_gradients
 
+WORDS = "moment quantity layer"
+NUMBERS = "value"
 POINTS = 50  # on the line between two images
 
 
@@ -63,20 +64,14 @@ def moves(start: nn.Module, end: nn.Module) -> tuple[dict[str, float], dict[str,
     return changed, distance
 
 
-WORDS = "moment quantity layer"
-NUMBERS = "value"
-
-
 def trainability(
     run: Trained,
     images: Annotated[int, Range(2), "training images, in one minibatch"] = 100,
     pairs: Annotated[int, Range(1), "pairs of these images to go between"] = 10,
 ) -> list[dict]:
-    """Rows `moment,quantity,layer,value`, at initialisation and with the last weights.
-
-    Input gradients and features are those of evaluation mode, with batch normalisation's
-    statistics estimated on the `images`. Costs about a training step per two pairs.
-    """
+    """At initialisation and with the last weights; input gradients and features in
+    evaluation mode, with batch normalisation's statistics estimated on the `images`. Costs
+    about a training step per two pairs."""
     found = []
 
     def add(moment: str, quantity: str, values: dict[str, float]) -> None:

@@ -27,12 +27,9 @@ KINDS = {"settings": dict, "classes": list, "best": dict, "last": dict}
 
 
 class Trained:
-    """The run in the directory `path`, read back: settings, weights, data.
-
-    On the device that the run's settings name, unless `device` names another. The settings
-    may name programs, which are run only if the caller names them as well, as `own`.
-    Raises `GradscapeError` if its weights or its dataset are missing or damaged.
-    """
+    """The run in the directory `path`, read back: settings, weights, data. Its settings may
+    name a `device`, unless another is named here, and programs, which are run only if named
+    here as well, as `own`. Raises `GradscapeError` for missing or damaged files."""
 
     def __init__(
         self,
@@ -63,12 +60,12 @@ class Trained:
         self.dataset = load(data / short(name), name)
         # fp32 throughout: differences between nearly equal weights are what is measured.
         self.backend = configure(device or self.settings.device, "fp32", True, threads)
+        on = {"settings": self.settings, "device": self.backend.device}
+        self.cut = partial(Minibatches, self.dataset, **on)
 
     def network(self, moment: str) -> nn.Module:
-        """The network at `initialisation`, or with its `best` or its `last` weights.
-
-        Raises `GradscapeError` for the initialisation of a run that had none of its own.
-        """
+        """The network at `initialisation`, or with its `best` or its `last` weights; raises
+        `GradscapeError` for the initialisation of a run that had none of its own."""
         model_name, facts = self.settings.model, self.dataset.facts
         if moment == "initialisation" and self.settings.pretrained:
             raise GradscapeError(
@@ -87,8 +84,8 @@ class Trained:
         return model.to(self.backend.device, memory_format=torch.channels_last)
 
     def minibatches(self, count: int, size: int = BATCH) -> list[tuple[Tensor, Tensor]]:
-        """The first `count` training images, normalised but not augmented, and labels: a
-        list of minibatches, [b, channels, s, s] and [b]."""
+        """The first `count` training images, normalised but not augmented, and labels, in
+        minibatches [b, channels, s, s] and [b]."""
         settings = self.settings
         train = split(self.dataset, settings.split, settings.train_items)["train"][:count]
         return list(self.cut(train, min(size, len(train))))
@@ -102,10 +99,6 @@ class Trained:
         """Some of these images for display: red, green, blue from 0 to 1, [n, s, s, 3]."""
         pixels = self.dataset.images[self.dataset.train :][numbers]
         return np.broadcast_to((pixels / 255).round(3), (*pixels.shape[:3], 3))
-
-    def cut(self, indices: np.ndarray, size: int) -> Minibatches:
-        device = self.backend.device
-        return Minibatches(self.dataset, indices, size, self.settings, device)
 
     def losses(self, model: nn.Module, count: int) -> list[Callable[[], Tensor]]:
         """For each of `minibatches(count)`, a function that returns its share of the mean
@@ -149,10 +142,8 @@ class Call(NamedTuple):
 
 @contextmanager
 def calls(modules: dict[str, nn.Module]) -> Iterator[list[Call]]:
-    """The calls of these modules, in order, in the forward passes of the block.
-
-    The network goes on with a copy: activations in place must not reach what is kept.
-    """
+    """The calls of these modules, in order, in the forward passes of the block. The network
+    goes on with a copy: activations in place must not reach what is kept."""
     seen: list[Call] = []
 
     def record(name: str, _: nn.Module, inputs: tuple, output: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 """Augmentation: training images changed on the device, by parameters drawn on the CPU.
 
-A run's `augmentation` is one of the policies below. A crop moves by whole pixels (He et
-al. 2016, section 4.2) and is cut by `minibatches`; colour and geometric changes compute
-new pixels. Each draws one row of parameters per image for a whole epoch; `strength`
-scales their ranges, and 0 leaves the images as they are. Colour comes first, so that the
-black from outside stays black.
+A crop moves by whole pixels (He et al. 2016, section 4.2) and is cut by `minibatches`. The
+changes below draw a row of parameters per image for a whole epoch and turn the pixels
+[b, c, s, s] of the images `at` [b] of the epoch into others; `strength` scales their
+ranges, and 0 leaves the images as they are. Colour comes first, so that the black from
+outside stays black.
 """
 
 import math
@@ -23,58 +23,45 @@ POLICIES = {
 }
 
 # At strength 1, each to either side.
-ROTATION, SHIFT, ZOOM = math.radians(15), 4, 0.15  # radians, pixels, share
-BRIGHTNESS, CONTRAST, SATURATION, HUE = 0.4, 0.4, 0.4, math.radians(18)
+ROTATION, ZOOM, SHIFT = math.radians(15), 0.15, 4  # radians, share, pixels
+COLOURS = (0.4, 0.4, 0.4, math.radians(18))  # brightness, contrast, saturation, hue
 
 GREY = (0.299, 0.587, 0.114)  # luma of red, green, blue, ITU-R BT.601
-
-
-def either_side(count: int, generator: Generator) -> Tensor:
-    """Uniform in [-1, 1), [count]."""
-    return 2 * torch.rand(count, generator=generator) - 1
 
 
 class Geometric:
     """Rotation, shift and zoom, bilinear; black comes in from outside."""
 
     def __init__(self, count: int, strength: float, device: str, size: int):
-        self.strength = strength
-        self.shift = SHIFT / (size / 2)  # affine_grid counts in half images
+        shift = SHIFT / (size / 2)  # affine_grid counts in half images
+        self.spreads = [strength * spread for spread in (ROTATION, ZOOM, shift, shift)]
         self.affine = torch.zeros(count, 2, 3, device=device)
 
     def draw(self, generator: Generator) -> None:
-        count, strength = len(self.affine), self.strength
-        angle = strength * ROTATION * either_side(count, generator)
-        zoom = 1 + strength * ZOOM * either_side(count, generator)
-        shifts = [strength * self.shift * either_side(count, generator) for _ in range(2)]
-        across = torch.stack([angle.cos() / zoom, -angle.sin() / zoom, shifts[0]], dim=1)
-        down = torch.stack([angle.sin() / zoom, angle.cos() / zoom, shifts[1]], dim=1)
-        self.affine.copy_(torch.stack([across, down], dim=1))
+        count = len(self.affine)
+        angle, zoom, right, down = either_sides(self.spreads, count, generator)
+        cosine, sine = angle.cos() / (1 + zoom), angle.sin() / (1 + zoom)
+        rows = torch.stack([cosine, -sine, right, sine, cosine, down], dim=1)
+        self.affine.copy_(rows.reshape(self.affine.shape))
 
     def __call__(self, pixels: Tensor, at: Tensor) -> Tensor:
-        """Pixels [b, c, s, s] of the images `at` [b] of the epoch → the same shape."""
         where = affine_grid(self.affine[at], list(pixels.shape), align_corners=False)
         return grid_sample(pixels, where, align_corners=False)
 
 
 class Colour:
-    """Brightness, contrast, saturation and hue, in this order, each kept in [0, 255].
-
-    With one channel only the first two: grey has no saturation and no hue. Hue turns the
-    colours about the grey axis, in the plane of I and Q of the YIQ space.
-    """
+    """Brightness, contrast and, with three channels, saturation and hue, in this order;
+    each stays in [0, 255]. Hue turns colours in the plane of I and Q of the YIQ space."""
 
     def __init__(self, count: int, strength: float, device: str):
-        self.strength = strength
+        self.spreads = [strength * spread for spread in COLOURS]
         self.factors = torch.ones(count, 3, device=device)
         self.turns = torch.zeros(count, 3, 3, device=device)
 
     def draw(self, generator: Generator) -> None:
         count = len(self.factors)
-        for column, spread in enumerate((BRIGHTNESS, CONTRAST, SATURATION)):
-            drawn = 1 + self.strength * spread * either_side(count, generator)
-            self.factors[:, column].copy_(drawn.clamp(min=0))
-        angle = self.strength * HUE * either_side(count, generator)
+        *factors, angle = either_sides(self.spreads, count, generator)
+        self.factors.copy_(1 + torch.stack(factors, dim=1)).clamp_(min=0)
         to_yiq = torch.tensor([GREY, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)])
         turn = torch.eye(3).repeat(count, 1, 1)
         turn[:, 1, 1] = turn[:, 2, 2] = angle.cos()
@@ -82,7 +69,6 @@ class Colour:
         self.turns.copy_(torch.linalg.inv(to_yiq) @ turn @ to_yiq)
 
     def __call__(self, pixels: Tensor, at: Tensor) -> Tensor:
-        """Pixels [b, c, s, s] of the images `at` [b] of the epoch → the same shape."""
         brightness, contrast, saturation = self.factors[at].T[..., None, None, None]
         pixels = (pixels * brightness).clamp(0, 255)
         mean = grey(pixels).mean((2, 3), keepdim=True)
@@ -92,6 +78,11 @@ class Colour:
         shade = grey(pixels)
         pixels = (shade + saturation * (pixels - shade)).clamp(0, 255)
         return torch.einsum("bij,bjyx->biyx", self.turns[at], pixels).clamp(0, 255)
+
+
+def either_sides(spreads: list[float], count: int, generator: Generator) -> list[Tensor]:
+    """Uniform numbers within each spread of 0, [count]."""
+    return [s * (2 * torch.rand(count, generator=generator) - 1) for s in spreads]
 
 
 def grey(pixels: Tensor) -> Tensor:

@@ -10,8 +10,6 @@ from gradscape.models import sealed
 from gradscape.spec.registry import is_custom, source
 from gradscape.spec.settings import Settings, decisive, differences
 
-SECONDS_BETWEEN = 20.0  # at most this much work is lost to a kill
-
 
 def fingerprint(settings: Settings, *checksums: str | None) -> str:
     """A hash of everything that decides a run: settings, data, pretrained weights, and the
@@ -23,22 +21,16 @@ def fingerprint(settings: Settings, *checksums: str | None) -> str:
 
 
 class Checkpoint:
-    """The state of one run, kept at `path` and loaded only for this `fingerprint`; the
-    `settings` name what differs when the checkpoint is another run's."""
+    """The state of one run, kept at `path` and loaded only for this `fingerprint`; its
+    `settings` name what differs from another run's."""
 
-    def __init__(
-        self,
-        path: Path,
-        fingerprint: str,
-        seconds: float = SECONDS_BETWEEN,
-        settings: dict | None = None,
-    ):
-        self.path, self.seconds = path, seconds
+    def __init__(self, path: Path, fingerprint: str, settings: dict | None = None):
+        self.path = path
         self.run = {"fingerprint": fingerprint, "settings": settings or {}}
         self.saved_at = time.monotonic()
 
-    def due(self) -> bool:
-        return time.monotonic() - self.saved_at >= self.seconds
+    def due(self, seconds: float) -> bool:
+        return time.monotonic() - self.saved_at >= seconds
 
     def save(self, state: dict) -> None:
         """Write `state`; if the disk is full, say so and keep the previous one."""

@@ -6,8 +6,10 @@ VGG38's (1e-12) would fall below its range, and the gradient-flow plot would be 
 
 import ctypes
 import os
+import time
 import warnings
 from contextlib import AbstractContextManager
+from types import ModuleType
 
 import torch
 
@@ -29,16 +31,16 @@ class Backend(record.Backend):
     def is_cuda(self) -> bool:
         return self.device == "cuda"
 
-    def synchronise(self) -> None:
-        """Wait until the device has finished its work."""
+    def now(self) -> float:
+        """The clock, once the device has finished its work."""
         if self.is_cuda:
             torch.cuda.synchronize()
+        return time.perf_counter()
 
-    def random_state(self) -> torch.Tensor:
-        return torch.cuda.get_rng_state() if self.is_cuda else torch.get_rng_state()
-
-    def set_random_state(self, state: torch.Tensor) -> None:
-        (torch.cuda.set_rng_state if self.is_cuda else torch.set_rng_state)(state)
+    @property
+    def random(self) -> ModuleType:
+        """The module whose `get_rng_state` and `set_rng_state` are the device's."""
+        return torch.cuda if self.is_cuda else torch.random
 
     def autocast(self) -> AbstractContextManager:
         # No cache: each weight is used once per pass, and a graph must hold its own casts.
@@ -47,11 +49,8 @@ class Backend(record.Backend):
 
 
 def configure(device: str, precision: str, deterministic: bool, threads: int) -> Backend:
-    """Set torch up for a run and return what was set.
-
-    Raises `GradscapeError` for a device that is not there and for a precision that the
-    device does not have.
-    """
+    """Set torch up for a run and return what was set. Raises `GradscapeError` for a device
+    that is not there and for a precision that it does not have."""
     # cuBLAS reads this when CUDA starts, so it is set before anything asks CUDA.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
@@ -60,7 +59,9 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
     if device == "cuda" and not torch.cuda.is_available():
         raise GradscapeError("device cuda: torch finds no CUDA device here; use cpu")
     if device == "cuda":
-        torch.cuda.set_device(lease(gpu_names()))
+        count = torch.cuda.device_count()  # a UUID names the same card in every process
+        cards = [str(torch.cuda.get_device_properties(i).uuid) for i in range(count)]
+        torch.cuda.set_device(lease(cards))
     if precision == "auto":
         precision = "bf16" if has_fast_bf16(device) else "fp32"
     if precision == "tf32" and device == "cpu":
@@ -72,7 +73,11 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
     # Filling every new tensor is for finding bugs; here nothing reads before writing.
     torch.utils.deterministic.fill_uninitialized_memory = False
     if device == "cpu":
-        keep_freed_memory()
+        # Have glibc reuse freed feature maps; a third of a step would be page faults.
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda *_: None)
+        trim_threshold, mmap_threshold = -1, -3  # glibc's malloc.h
+        mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc accepts
+        mallopt(trim_threshold, 2**31 - 1)
     else:
         allow_tf32(precision == "tf32")
         torch.backends.cudnn.deterministic = deterministic
@@ -83,38 +88,16 @@ def configure(device: str, precision: str, deterministic: bool, threads: int) ->
 
 
 def allow_tf32(allowed: bool) -> None:
-    """Allow TF32 in matrix products and convolutions, or forbid it.
-
-    torch has two sets of switches. The older, deprecated one also sets the newer one; if
-    only the newer is set, whatever reads the older, such as inductor, gets an error.
-    """
+    """Allow TF32 in matrix products and convolutions, or forbid it, by torch's older
+    switches: they set the newer ones too, which set alone break what reads the older."""
     with warnings.catch_warnings(action="ignore"):
         torch.backends.cuda.matmul.allow_tf32 = allowed
         torch.backends.cudnn.allow_tf32 = allowed
 
 
-def gpu_names() -> list[str]:
-    """The visible GPUs' UUIDs, which name the same card in every process."""
-    count = torch.cuda.device_count()
-    return [str(torch.cuda.get_device_properties(i).uuid) for i in range(count)]
-
-
-def keep_freed_memory() -> None:
-    """Have glibc, if that is the C library, reuse freed feature maps instead of returning
-    them to the kernel; a step would spend a third of its time on page faults."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        trim_threshold, mmap_threshold = -1, -3  # glibc's malloc.h
-        mallopt(mmap_threshold, 32 * 2**20)  # the largest that glibc accepts
-        mallopt(trim_threshold, 2**31 - 1)
-
-
 def device_kind(device: str) -> str:
-    """The GPU's name, or a CPU's widest vector instructions and the kind of its bf16.
-
-    Each kind has kernels of its own, so runs agree to the bit, and compare in speed, only
-    within one. Records from before the bf16 was named say `CPU AVX512` or `CPU AVX2`.
-    """
+    """The GPU's name, or a CPU's widest vector instructions and the kind of its bf16: runs
+    agree to the bit, and compare in speed, only within one kind."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     bf16 = [*cpu_bf16(), "no bf16"][0]
@@ -122,12 +105,11 @@ def device_kind(device: str) -> str:
 
 
 def cpu_bf16() -> list[str]:
-    """The names of this CPU's own bf16 instructions, the fastest first."""
     return [name for name, has in CPU_BF16.items() if getattr(torch.cpu, has, bool)()]
 
 
 def has_fast_bf16(device: str) -> bool:
-    """On a CPU bf16 pays only with its own instructions; emulated it is slower."""
+    """Tell whether bf16 pays: emulated it is slower."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(cpu_bf16())

@@ -1,7 +1,6 @@
 """A network's forward pass: tried once before it trains, and run in fewer kernels."""
 
 from collections import Counter
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,23 +17,16 @@ CAST = (nn.Conv2d, nn.Linear)
 COUNTED = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-@dataclass(frozen=True)
-class DryRun:
-    """`flops` of one image, multiply and add counted as two, in convolutions and linear
-    layers; `calls` of each module."""
-
-    flops: int
-    calls: Counter
-
-
-def dry_run(model: nn.Module, classes: int, channels: int = 3, size: int = 32) -> DryRun:
-    """Send one image through, in evaluation mode.
+def dry_run(
+    model: nn.Module, classes: int, channels: int = 3, size: int = 32
+) -> tuple[int, Counter]:
+    """Send one image through, in evaluation mode: its FLOPs in convolutions and linear
+    layers, multiply and add counted as two, and the calls of each module.
 
     Raises `GradscapeError` for a network that does not turn [n, channels, size, size]
     into [n, classes].
     """
-    calls: Counter = Counter()
-    flops = 0
+    flops, calls = 0, Counter()
 
     # torch's own counter of operations loads its compiler, which takes a second or more.
     def count(module: nn.Module, inputs: tuple, output) -> None:
@@ -43,7 +35,6 @@ def dry_run(model: nn.Module, classes: int, channels: int = 3, size: int = 32) -
         if isinstance(module, LAYERS):
             flops += 2 * output.numel() * module.weight[0].numel()
 
-    was_training = model.training
     image = torch.zeros(1, channels, size, size, device=next(model.parameters()).device)
     hook = register_module_forward_hook(count)
     try:
@@ -56,12 +47,12 @@ def dry_run(model: nn.Module, classes: int, channels: int = 3, size: int = 32) -
         ) from None
     finally:
         hook.remove()
+        model.train()
     if shape != [1, classes]:
         raise GradscapeError(
             f"the model turns an image into {shape} where [1, {classes}] is needed"
         )
-    model.train(was_training)
-    return DryRun(flops, calls)
+    return flops, calls
 
 
 class Cast(torch.autograd.Function):
@@ -87,12 +78,11 @@ def copied(tensors, dtype: torch.dtype) -> tuple[Tensor, ...]:
 class Forward:
     """Call it with images [b, channels, s, s] for logits [b, classes].
 
-    Under autocast every layer casts its own weight to bf16 and its weight's gradient back,
-    and every batch normalisation counts its own minibatches. Each takes a kernel; together
-    they are a fifth of a small network's step on a GPU. Here each is done once for all
-    layers that `calls` found to be called once per pass, with the same bits: if one is
-    called more often, autocast adds up its gradients in fp32. All others, and layers of
-    other classes, run as they do by themselves.
+    Under autocast every layer casts its own weight to bf16 and its gradient back, and every
+    batch normalisation counts its own minibatches: a fifth of a small network's step on a
+    GPU. Here each is done once, with the same bits, for all layers of those classes that
+    `calls` found to be called once per pass: autocast adds up the gradients of others in
+    fp32.
     """
 
     def __init__(self, model: nn.Module, backend: Backend, calls: Counter):

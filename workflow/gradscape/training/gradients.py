@@ -20,14 +20,12 @@ def mean_absolute_gradients(model: nn.Module) -> list[float]:
 class GradientChange:
     """The proxy: how far the output layer's gradient moves as training proceeds.
 
-    Fudan project 2, section 2.4: the l2 distance between the loss gradient at step i and at
-    step i - `lag` of the same run, at the weight of the last linear layer; divided by the
-    distance that the weight has moved meanwhile, it is the brief's "effective"
-    beta-smoothness. The two gradients are of different minibatches, which `landscape.py`
-    avoids. Measured as well: the gradient's norm, and its distance over the other lags.
+    Fudan project 2, section 2.4: the l2 distance between its gradients at step i and at
+    step i - `lag`; divided by the distance that the weight has moved meanwhile, it is the
+    brief's "effective" beta-smoothness. The gradients are of different minibatches, which
+    `landscape.py` avoids. Measured as well: the gradient's norm, and the other lags.
 
-    `memory` holds the gradients and weights of the last `depth` steps,
-    [depth, *weight.shape], and the number of steps done.
+    `memory` holds the gradients and weights [depth, *weight.shape] of the last steps.
     """
 
     def __init__(self, weight: Tensor, lag: int):
@@ -47,39 +45,35 @@ class GradientChange:
 
     @torch.no_grad()
     def measure(self) -> list[Tensor]:
-        """The values of `names`, 0-d, on the device and before the update; a distance is
-        NaN until the past is that long."""
+        """The values of `names` before the update, 0-d; NaN until the past is that long."""
         gradient = self.weight.grad
+        past, past_weight, done = self.memory.values()
         values = [
-            self.distance("gradient", gradient, self.lag),
-            self.distance("weight", self.weight, self.lag),
+            self.distance(past, gradient, self.lag),
+            self.distance(past_weight, self.weight, self.lag),
             torch.linalg.vector_norm(gradient),
-            *(self.distance("gradient", gradient, other) for other in self.others),
+            *(self.distance(past, gradient, other) for other in self.others),
         ]
-        for name, value in (("gradient", gradient), ("weight", self.weight)):
-            past = self.memory[f"past_{name}"]
-            past.copy_(torch.where(self.slot(0), value, past))
-        self.memory["steps_done"].add_(1)
+        torch.where(self.slot(0), gradient, past, out=past)
+        torch.where(self.slot(0), self.weight, past_weight, out=past_weight)
+        done.add_(1)
         return values
 
     def slot(self, lag: int) -> Tensor:
         """A mask of the value from `lag` steps ago, which a CUDA graph can read."""
         return self.slots == (self.memory["steps_done"] - lag) % self.depth
 
-    def distance(self, name: str, value: Tensor, lag: int) -> Tensor:
-        earlier = torch.where(self.slot(lag), self.memory[f"past_{name}"], 0).sum(dim=0)
+    def distance(self, past: Tensor, value: Tensor, lag: int) -> Tensor:
+        earlier = torch.where(self.slot(lag), past, 0).sum(dim=0)
         distance = torch.linalg.vector_norm(value - earlier)
         return torch.where(self.memory["steps_done"] >= lag, distance, torch.nan)
 
 
 @torch.no_grad()
 def clip(model: nn.Module, limit: float) -> None:
-    """Scale each unit's gradient to at most `limit` times the norm of its weights: adaptive
-    gradient clipping (Brock et al. 2021, section 4, equation 3).
-
-    A unit is a row of a matrix or a filter of a convolution; a bias or a scale is clipped
-    as a whole. The output layer is left alone, as in the paper.
-    """
+    """Adaptive gradient clipping (Brock et al. 2021, section 4, equation 3): scale the
+    gradient of each filter, row of a matrix, bias and scale to at most `limit` times the
+    norm of its weights. The output layer is left alone, as in the paper."""
 
     def unit_norms(tensor: Tensor) -> Tensor:
         axes = tuple(range(1, tensor.ndim)) or (0,)

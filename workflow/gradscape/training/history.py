@@ -1,4 +1,4 @@
-"""A run's history so far, apart from the tensors of its network."""
+"""A run's history so far."""
 
 import math
 from dataclasses import dataclass, field

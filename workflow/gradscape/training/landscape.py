@@ -1,14 +1,12 @@
 """The landscape: loss and gradient along the gradient, and along the optimiser's own step.
 
 Santurkar et al. 2018, section 3.2 and Figure 4: at a step of training, on the same
-minibatch, move from the weights w along the gradient g by several step sizes s, and
-measure (a) the loss L(w - s g), (b) the distance |g(w - s g) - g(w)| over all parameters,
-and (c) that distance over the distance moved, s |g|: "effective" beta-smoothness. The
-same is measured along the step that the optimiser takes, which is another for all but
-plain SGD, from 1/2 to 4 times its length.
+minibatch, move from the weights w along the gradient g by several step sizes s, and measure
+the loss L(w - s g) and the distance |g(w - s g) - g(w)| over all parameters, which over the
+distance moved, s |g|, is "effective" beta-smoothness. The same is measured along the step
+that the optimiser takes, from 1/2 to 4 times its length.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -43,31 +41,23 @@ def landscape(
     step: TrainingStep, settings: Settings, history: History, done: int, rate: float
 ) -> Iterator[None]:
     """Measure around the update of the step after `done` others, which ends in the same
-    bits: entered when the gradient is there, left when the optimiser has moved.
-
-    Appends to the history's `probes` what `along` measured, and counts the time it took.
-    """
+    bits; append what `along` gives to the history, and count the time it took."""
     points, parameters = settings.landscape_points, trainable(step.model)
     sizes = step_sizes(rate, points, settings.landscape_cap)
     kept = [*step.model.buffers(), step.now]  # running statistics among them
 
-    def now() -> float:
-        step.backend.synchronise()
-        return time.perf_counter()
-
     def measure(direction: list[Tensor], sizes: list[float]) -> Tensor:
-        old = copies(kept)
+        start, old = step.backend.now(), copies(kept)
         measured = along(parameters, direction, sizes, step.now[0], step.again)
         torch._foreach_copy_(kept, old)
+        history.seconds_probing += step.backend.now() - start
         return measured
 
-    start, before = now(), copies(parameters)
-    gradient = copies(parameter.grad for parameter in parameters)
+    before, gradient = copies(parameters), copies(p.grad for p in parameters)
     measured = [measure(gradient, [-size for size in sizes])]
-    history.seconds_probing += now() - start
     yield
     if settings.landscape_step:
-        start, after = now(), copies(parameters)
+        after = copies(parameters)
         moved = torch._foreach_sub(after, before)
         step.index.sub_(1)  # the same minibatch again
         with torch.no_grad():
@@ -75,9 +65,8 @@ def landscape(
             measured += [measure(moved, factors(points)), norm(moved)]
             torch._foreach_copy_(parameters, after)
         step.index.add_(1)
-        history.seconds_probing += now() - start
-    on_host = [tensor.cpu() for tensor in measured]
-    history.probes.append({"step": done + 1, "sizes": sizes, "measured": on_host})
+    measured = [tensor.cpu() for tensor in measured]
+    history.probes.append({"step": done + 1, "sizes": sizes, "measured": measured})
 
 
 def landscape_arrays(probes: list[dict]) -> dict[str, np.ndarray]:
@@ -128,11 +117,10 @@ def along(
 ) -> Tensor:
     """Measure at w + s d for each of the `sizes` s along the direction d.
 
-    The parameters are at w and hold their gradient there. `loss()` computes the loss (0-d)
-    and leaves its gradient, for wherever they are; afterwards they and their gradients are
-    bit for bit what they were. Returns [2, 1 + points]: the loss here and at each size; the
-    gradient's norm here and each distance from it. Costs one forward and backward pass per
-    size.
+    The parameters are at w and hold their gradient there, as they do afterwards, bit for
+    bit; `loss()` computes the loss (0-d) and leaves its gradient, for wherever they are.
+    Returns [2, 1 + points]: the loss here and at each size; the gradient's norm here and
+    each distance from it.
     """
     start = copies(parameters)
     gradient = copies(parameter.grad for parameter in parameters)
@@ -154,5 +142,4 @@ def copies(tensors: Iterable[Tensor]) -> list[Tensor]:
 
 
 def norm(tensors: list[Tensor]) -> Tensor:
-    """l2 norm over all of them together."""
     return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors)))

@@ -1,14 +1,15 @@
 """Leases of GPUs: a run gets the first that no other run on this machine has.
 
 Snakemake counts GPUs but does not assign them, so every job would land on device 0. Each
-run locks a file of its GPU for as long as it lives; the kernel unlocks it with the process,
-however that ends. Where a scheduler assigns GPUs itself (Slurm), nothing is locked.
+run locks a file of its GPU, which the kernel unlocks with the process, however that ends.
+Where a scheduler assigns GPUs itself (Slurm), nothing is locked.
 """
 
 import fcntl
 import os
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
@@ -21,12 +22,11 @@ LOCKED = {}  # open files by path: closing one would unlock it, locking it again
 
 
 def lease(names: list[str], folder: Path | None = None) -> int:
-    """Index of the first of `names` (GPUs) with a free slot; waits until there is one.
+    """Index of the first of `names` (GPUs) with a free slot, of as many as
+    GRADSCAPE_RUNS_PER_GPU says; waits until there is one. Asked again, it answers the same.
 
-    A GPU has as many slots as GRADSCAPE_RUNS_PER_GPU in the environment says, one by
-    default. The lock lasts until the process ends; asked again, it answers the same GPU.
-    Raises `GradscapeError` for another number, and where the folder of the locks, in the
-    machine's folder for temporary files, is another user's.
+    Raises `GradscapeError` for what is no such number, and where the folder of the locks,
+    in the machine's folder for temporary files, is another user's.
     """
     if "SLURM_JOB_ID" in os.environ:
         return 0
@@ -48,23 +48,16 @@ def lease(names: list[str], folder: Path | None = None) -> int:
     }
     if held := LOCKED.keys() & files:
         return files[held.pop()]
-    told = False
-    while True:
+    for attempt in count():
         for path, index in files.items():
-            if try_lock(path):
+            file = os.fdopen(open_lock(path))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+            else:
+                LOCKED[path] = file
                 return index
-        if not told:
+        if attempt == 0:
             say("every GPU is taken by another run; waiting for one")
-            told = True
         time.sleep(RETRY_SECONDS)
-
-
-def try_lock(path: Path) -> bool:
-    file = os.fdopen(open_lock(path))
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return False
-    LOCKED[path] = file
-    return True

@@ -26,15 +26,12 @@ from gradscape.training.optimisers import build_optimiser, set_learning_rate
 from gradscape.training.schedules import learning_rate
 from gradscape.training.step import TrainingStep, evaluate
 
-EVALUATION_BATCH = {"cpu": 100, "cuda": 1000}
-
 
 class Training:
     """The state of one run between two steps, and how to advance it.
 
-    Everything that a kill must not lose is in `state()`: the network, its optimiser, the
-    random state, what steps keep, and `history`. Everything else (order of the images,
-    crops, learning rate) is a function of the settings, the epoch and the step.
+    Everything that a kill must not lose is in `state()`; everything else (order of the
+    images, crops, learning rate) is a function of the settings, the epoch and the step.
     """
 
     def __init__(
@@ -49,7 +46,7 @@ class Training:
         # Data
         items = settings.train_items, settings.validation_items
         parts = split(dataset, settings.split, *items)
-        at_once = EVALUATION_BATCH[backend.device]
+        at_once = 1000 if backend.is_cuda else 100
         cut = partial(Minibatches, dataset, settings=settings, device=backend.device)
         self.train = cut(parts["train"], settings.batch_size, augmented=True)
         self.scored = {"val": cut(parts["validation"], at_once)}  # by their columns
@@ -64,8 +61,7 @@ class Training:
         shape = facts.channels, facts.size
         model = build(settings.model, facts.classes, settings, *shape)
         self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
-        dry = dry_run(model, facts.classes, *shape)
-        self.flops = dry.flops
+        self.flops, calls = dry_run(model, facts.classes, *shape)
         self.model = model.to(backend.device, memory_format=torch.channels_last).train()
 
         # Optimiser and step
@@ -74,10 +70,8 @@ class Training:
         measures = []
         if (lag := settings.gradient_lag) is not None:
             measures.append(GradientChange(output_layer(model).weight, lag))
-        forward = Forward(model, backend, dry.calls)
-        self.step = TrainingStep(
-            forward, self.optimiser, self.train, backend, settings, measures
-        )
+        forward = Forward(model, backend, calls)
+        self.step = TrainingStep(forward, self.optimiser, self.train, settings, measures)
 
     @property
     def finished(self) -> bool:
@@ -87,20 +81,14 @@ class Training:
         return history.epoch == self.settings.epochs or history.diverged or out_of_patience
 
     def run_epoch(self, between_steps: Callable[[int], None]) -> None:
-        """Train to the end of the current epoch and evaluate it.
-
-        `between_steps(images)` is called when `state()` is consistent: between two steps,
-        but not after the last, whose gradients the end of the epoch still needs.
-        """
+        """Train to the end of the current epoch and evaluate it; `between_steps(images)` is
+        called where `state()` is consistent: between two steps, but not after the last,
+        whose gradients the end of the epoch still needs."""
         history, sizes = self.history, self.train.sizes
         self.begin_epoch()
         earlier, start = history.seconds, time.perf_counter()
-        rate = None
         for at in range(int(self.step.index), len(sizes)):
-            wanted = self.learning_rate(history.epoch, at, len(sizes))
-            if wanted != rate:
-                rate = wanted
-                set_learning_rate(self.optimiser, rate)
+            rate = self.learning_rate(history.epoch, at, len(sizes))
             self.advance(at, rate)
             history.seconds = earlier + time.perf_counter() - start
             if at + 1 < len(sizes):
@@ -120,6 +108,7 @@ class Training:
 
     def advance(self, at: int, rate: float) -> None:
         """Train on minibatch `at` of the epoch; measure the landscape where it is due."""
+        set_learning_rate(self.optimiser, rate)
         done = self.history.epoch * len(self.train.sizes) + at
         every, around = self.settings.landscape_every, None
         if every is not None and done % every == 0:
@@ -140,14 +129,13 @@ class Training:
             row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
             row.setdefault("learning_rate", rate)  # the column after validation's
         history.metrics.append(row)
-        speed = self.train.count / history.seconds
         timing = {"epoch": history.epoch, "seconds": history.seconds}
-        history.timing.append(timing | {"images_per_second": speed})
+        timing["images_per_second"] = self.train.count / history.seconds
+        history.timing.append(timing)
         history.gradients.append(mean_absolute_gradients(self.model))
         history.steps.append(steps)
-        accuracy = row["val_accuracy"]
-        if history.best is None or accuracy > history.best["val_accuracy"]:
-            best = {"epoch": history.epoch, "val_accuracy": accuracy}
+        if history.best is None or row["val_accuracy"] > history.best["val_accuracy"]:
+            best = {"epoch": history.epoch, "val_accuracy": row["val_accuracy"]}
             history.best = best | {"model": self.weights_now()}
         self.step.index.zero_()
         history.seconds = 0.0

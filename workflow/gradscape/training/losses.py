@@ -1,8 +1,7 @@
 """Training losses by name. Validation and test losses are always cross entropy.
 
-A loss of your own, `path/file.py:function`, is a function like these: it takes logits
-[b, classes] in fp32, labels [b] and the run's settings, and returns the minibatch's mean,
-0-d. For CUDA it must read nothing from the device; penalties are added elsewhere.
+One of your own is a function like these: of logits [b, classes] in fp32, labels [b] and the
+run's settings; on CUDA it reads nothing from the device.
 """
 
 import torch
@@ -38,8 +37,7 @@ LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error, "focal
 
 
 def one_hot(labels: Tensor, logits: Tensor) -> Tensor:
-    """A mask [b, classes]. With indices, the backward pass on CUDA would have to sort them
-    to be exact."""
+    """A mask [b, classes]; the exact backward pass of indices on CUDA sorts them."""
     return labels[:, None] == torch.arange(logits.shape[1], device=labels.device)
 
 

@@ -1,8 +1,8 @@
 """Minibatches cut from a split that lives on the device as one uint8 tensor.
 
-Order and augmentation are drawn on the CPU from a generator seeded by (seed, epoch)
-alone: any epoch can be drawn again after a kill, and every model and learning rate of a
-seed sees the same minibatches, on every device.
+Order and augmentation are drawn on the CPU from a generator seeded by (seed, epoch) alone:
+any epoch can be drawn again, and all runs of a seed see the same minibatches, on every
+device.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,8 @@ PADDING = 4  # pixels on each side before a random crop, He et al. 2016, section
 class Minibatches:
     """Images of a dataset on the device, uint8 [n, s, s, channels], and labels int64 [n].
 
-    `draw` lays out an epoch; `take` cuts one minibatch from it, normalised as the settings
-    say and, if `augmented`, augmented: float32 [b, channels, s, s] in channels-last memory.
-    `sizes` are the images of every minibatch of an epoch; the last may be smaller.
+    `draw` lays out an epoch, in minibatches of `sizes`; `take` cuts one, normalised and, if
+    `augmented`, augmented: float32 [b, channels, s, s] in channels-last memory.
     """
 
     def __init__(

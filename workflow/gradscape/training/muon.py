@@ -1,27 +1,21 @@
 """Muon: momentum whose matrices are made orthogonal before they are applied.
 
-Jordan et al. 2024: the update of a weight matrix is its momentum with all singular values
-brought near one (between 0.7 and 1.2) by Newton-Schulz iterations, which need only matrix
-products. That is steepest descent under the spectral norm (Bernstein & Newhouse 2024).
+The update of a weight matrix is its momentum with all singular values brought near one
+(0.7 to 1.2) by Newton-Schulz iterations (Jordan et al. 2024), which is steepest descent
+under the spectral norm (Bernstein & Newhouse 2024).
 
 `torch.optim.Muon` and the published recipe leave vectors and the first and last layer to
-AdamW with a rate of its own; here one optimiser and one rate serve the whole network:
-
-- vectors, biases and normalisations: the momentum divided by its root mean square, the
-  same idea under another norm;
-- the scale: an orthogonal matrix [m, n] times sqrt(max(m, n)), which has a root mean
-  square of one (sqrt(r / min(m, n)) if the gradient has only rank r), where theirs is times
-  sqrt(max(1, m / n));
-- no floor: a vanished gradient is divided by its norm, down to `TINY`; theirs stays small;
-- precision: the iterations run in fp32, theirs in bf16.
+AdamW with a rate of its own; here one optimiser and one rate serve the whole network.
+Vectors are divided by their root mean square. An orthogonal matrix [m, n] is scaled by
+sqrt(max(m, n)), to a root mean square of one, theirs by sqrt(max(1, m / n)); a vanished
+gradient is scaled up like any other; and the iterations run in fp32, theirs in bf16.
 """
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-# Coefficients of the quintic iteration, Jordan et al. 2024: steep at zero.
-QUINTIC = (3.4445, -4.7750, 2.0315)
+QUINTIC = (3.4445, -4.7750, 2.0315)  # coefficients of the iteration, steep at zero
 ITERATIONS = 5
 TINY = 1e-30  # a zero gradient has no direction
 
@@ -42,7 +36,7 @@ class Muon(Optimizer):
     """Steps of root mean square near `lr` for every tensor, whatever its gradient's size.
 
     A convolution [out, in, k, k] is the matrix [out, in·k·k]. Nesterov momentum; weight
-    decay is decoupled and for matrices only. `lr` may be a tensor, for CUDA graphs.
+    decay is decoupled and for matrices only.
     """
 
     def __init__(self, parameters, lr=0.02, momentum: float = 0.95, weight_decay=0.0):

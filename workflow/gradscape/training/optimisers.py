@@ -1,10 +1,8 @@
 """Optimisers by name, fused where torch has a fused kernel.
 
-One of your own, `path/file.py:function`, is a function like these: it takes the list of
-trainable parameters, the run's settings, and whether its steps have to be capturable in a
-CUDA graph (nothing read from the device, the rate a tensor in its groups' `lr`), and
-returns a `torch.optim.Optimizer` whose state starts from zeros. The schedule then sets
-the rate of all its groups.
+One of your own is a function like these, of an optimiser whose state starts from zeros;
+where it is `capturable`, in a CUDA graph, its steps read nothing from the device and the
+rate is a tensor in its groups' `lr`.
 """
 
 import inspect
@@ -41,18 +39,12 @@ def sgd(parameters: Parameters, settings: Settings, capturable: bool) -> Optimiz
     return light(SGD, parameters, settings, **momentum, fused=True)
 
 
-OPTIMISERS = {
-    "adam": adam,
-    "adamw": adamw,
-    "sgd": sgd,
-    "rmsprop": rmsprop,
-    "muon": muon,
-}
+OPTIMISERS = {"adam": adam, "adamw": adamw, "sgd": sgd, "rmsprop": rmsprop, "muon": muon}
 
 
 def light(kind: type[Optimizer], parameters, settings: Settings, **options) -> Optimizer:
-    """An optimiser without torch's compiler: torch wraps these methods for the compiler and
-    so loads it, which takes a second or more, even where nothing is compiled."""
+    """An optimiser whose methods torch has not wrapped for its compiler, which would be
+    loaded, in a second or more, even where nothing is compiled."""
     names = ("step", "zero_grad", "add_param_group", "state_dict", "load_state_dict")
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in names}
     methods["step"] = torch.no_grad()(methods["step"])

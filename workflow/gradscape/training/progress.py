@@ -1,27 +1,12 @@
-"""Progress of a training: a bar on a terminal, one line an epoch in a log, events for
-TensorBoard."""
+"""Progress of a training: one line an epoch in a log, and events for TensorBoard."""
 
 import shutil
 from pathlib import Path
 
 from torch import nn
-from tqdm import tqdm
 
 from gradscape.base.errors import GradscapeError
 from gradscape.models.blocks import weights
-
-
-def bar(epoch: int, epochs: int, images: int, done: int) -> tqdm:
-    """Counts the images of an epoch, of which some are `done`."""
-    return tqdm(
-        total=images,
-        initial=done,
-        desc=f"epoch {epoch}/{epochs}",
-        unit=" images",
-        leave=False,
-        smoothing=0.05,
-        disable=None,  # but on a terminal
-    )
 
 
 def print_epoch(row: dict, images_per_second: float, epochs: int, images: int) -> None:
@@ -37,8 +22,8 @@ def print_epoch(row: dict, images_per_second: float, epochs: int, images: int) -
 
 
 def open_events(folder: Path, epochs: int):
-    """TensorBoard's event files of a run that has completed this many epochs; older events
-    in the folder are removed or, by TensorBoard, not shown."""
+    """TensorBoard's event files of a run that has completed this many epochs; later events
+    in the folder are removed or not shown."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

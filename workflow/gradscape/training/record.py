@@ -1,18 +1,15 @@
-"""Tables and weights as files, and how a run came about: its code and memory."""
+"""Tables and weights as files, and the revision of the code."""
 
 import csv
-import resource
 import subprocess
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write
 from gradscape.models import sealed
 from gradscape.runs.record import Revision
-from gradscape.training.device import Backend
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
@@ -31,10 +28,8 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 
 
 def read_weights(path: Path) -> dict:
-    """A run's `settings` and `classes`, the weights of its `best` and its `last` epoch.
-
-    Raises `GradscapeError` for a missing or damaged file.
-    """
+    """A run's `settings` and `classes`, the weights of its `best` and its `last` epoch;
+    raises `GradscapeError` for a missing or damaged file."""
     try:
         return sealed.load(path, unsealed=True)
     except FileNotFoundError:
@@ -60,10 +55,3 @@ def revision(here: Path = Path(__file__).parent) -> Revision:
         return Revision(git("rev-parse", "HEAD"), dirty)
     except (OSError, subprocess.CalledProcessError):
         return Revision(None, None)
-
-
-def peak_memory_bytes(backend: Backend) -> dict:
-    """Peak memory of the process, and of the GPU where one was used."""
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    gpu = torch.cuda.max_memory_allocated() if backend.is_cuda else None
-    return {"host": host, "gpu": gpu}

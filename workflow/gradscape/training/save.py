@@ -1,6 +1,7 @@
 """A finished run's files: tables, arrays, weights and `run.json`."""
 
 import platform
+import resource
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -37,31 +38,27 @@ def test_scores(
     training: Training, last: dict[str, Tensor]
 ) -> tuple[list[dict], dict[str, np.ndarray]]:
     """Loss and accuracy on the test images: of the epoch with the best validation accuracy,
-    as the courses ask, and of the last if that is another. And the answers of the best."""
+    as the courses ask, and of the last if that is another. And the best one's answers: the
+    class that each image is taken for, the confidence in it, 0 to 255, and if it is right.
+    """
     images, history = training.test(), training.history
     moments = {history.best["epoch"]: history.best["model"], history.epoch: last}
-    rows, answered = [], []
+    rows, found = [], []
     for epoch, state in moments.items():
         training.model.load_state_dict(state)
         loss, accuracy, logits = evaluate(training.model, images, training.backend)
-        answered.append(logits)
+        found.append(logits)
         scores = history.metrics[epoch - 1].items()
         clean = {name: score for name, score in scores if name.startswith("clean_")}
         rows.append({"epoch": epoch, "test_loss": loss, "test_accuracy": accuracy} | clean)
-    return rows, answers(answered[0], images.labels)
-
-
-def answers(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
-    """For each image [n]: the class it is taken for, as the smallest unsigned integer that
-    holds all classes; the softmax's confidence in it, 0 to 255 for 0 to 1 and 0 for what is
-    not a number; and whether it is right."""
-    confidence, predicted = logits.softmax(1).max(dim=1)
-    kind = np.min_scalar_type(logits.shape[1] - 1)
-    return {
-        "predicted": predicted.cpu().numpy().astype(kind),
+    confidence, predicted = found[0].softmax(1).max(dim=1)
+    smallest = np.min_scalar_type(logits.shape[1] - 1)  # that holds all classes
+    answers = {
+        "predicted": predicted.cpu().numpy().astype(smallest),
         "confidence": (255 * confidence.nan_to_num()).round().byte().cpu().numpy(),
-        "right": (predicted == labels).cpu().numpy(),
+        "right": (predicted == images.labels).cpu().numpy(),
     }
+    return rows, answers
 
 
 def one_object_each(settings: dict) -> dict:
@@ -89,15 +86,13 @@ def write_results(
     record.write_csv(out / "test.csv", scores)
     record.write_arrays(out / "predictions.npz", **predictions)
     record.write_arrays(out / "steps.npz", **step_arrays(history))
-    gradients = np.array(history.gradients, dtype=np.float32)
-    record.write_arrays(
-        out / "gradients.npz",
-        mean_absolute_gradient=gradients,
-        layer=np.array(list(weights(model))),
-    )
+    gradients = {"mean_absolute_gradient": np.array(history.gradients, np.float32)}
+    gradients["layer"] = np.array(list(weights(model)))
+    record.write_arrays(out / "gradients.npz", **gradients)
     sealed.save(out / "model.pt", saved)
     seconds = sum(row["seconds"] for row in history.timing)
-    torch_version = str(torch.__version__)
+    versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
+    versions["numpy"] = np.__version__
     finished = RunRecord(
         study=run.study,
         run=run.name,
@@ -122,13 +117,12 @@ def write_results(
         seconds_probing=history.seconds_probing,
         seconds_last_attempt=wall_seconds,
         images_per_second=training.train.count * len(history.timing) / seconds,
-        peak_memory_bytes=record.peak_memory_bytes(training.backend),
+        peak_memory_bytes={
+            "host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "gpu": torch.cuda.max_memory_allocated() if training.backend.is_cuda else None,
+        },
         resumed=history.resumed,
         revision=record.revision(),
-        versions={
-            "python": platform.python_version(),
-            "torch": torch_version,
-            "numpy": np.__version__,
-        },
+        versions=versions,
     )
     write(out / RECORD, finished)

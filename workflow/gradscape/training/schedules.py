@@ -1,9 +1,8 @@
 """The learning rate as a closed function of the step, so that resuming needs no state.
 
-A schedule of your own, `path/file.py:function`, is a function like these: it takes the
-run's settings, the epoch and the minibatch in it (both from 0), and the minibatches of an
-epoch, and returns the rate. After a warm-up the epochs it sees, `settings.epochs` among
-them, are counted from the warm-up's end.
+One of your own is a function like these: of the run's settings, the epoch and the step in
+it, both from 0, and the steps of an epoch. After a warm-up the epochs, `settings.epochs`
+among them, are counted from its end.
 """
 
 import math
@@ -48,8 +47,8 @@ SCHEDULES = {
 
 
 def learning_rate(settings: Settings) -> Callable[[int, int, int], float]:
-    """A run's rate by epoch, minibatch and minibatches of an epoch. In `warmup_epochs` it
-    rises linearly, minibatch by minibatch; then the schedule begins."""
+    """A run's rate by epoch, step and steps of an epoch: it rises linearly, step by step,
+    in `warmup_epochs`, and then follows the schedule."""
     schedule, warmup = find("schedule", settings.schedule), settings.warmup_epochs
     warm = replace(settings, epochs=settings.epochs - warmup)
 

@@ -1,8 +1,7 @@
 """One training step: minibatch, forward, backward, update, and what is kept of it.
 
 On CUDA both halves are captured by hand as graphs, the gradient once for each minibatch
-size, and replayed: the host then issues two calls per step. Nothing in a step reads from
-the device.
+size, and replayed: the host issues two calls per step, which read nothing from the device.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +28,8 @@ class TrainingStep:
     """Trains on the epoch that `minibatches` has drawn, one minibatch per call.
 
     `epoch` [names, steps] holds, on the device, what was minimised (`loss`), the fraction
-    of the minibatch that was right (`accuracy`) and what the `measures` give, which are
-    taken at every step between its gradient and its update. `memory` is all that a kill
-    must not lose; its `index` is the next minibatch.
+    that was right (`accuracy`) and what the `measures` give between gradient and update.
+    `memory` is all that a kill must not lose; its `index` is the next minibatch.
     """
 
     def __init__(
@@ -39,14 +37,14 @@ class TrainingStep:
         forward: Forward,
         optimiser: Optimizer,
         minibatches: Minibatches,
-        backend: Backend,
         settings: Settings,
         measures: Sequence[GradientChange] = (),
     ):
         self.forward, self.model, self.optimiser = forward, forward.model, optimiser
-        self.minibatches, self.backend, self.settings = minibatches, backend, settings
+        self.minibatches, self.settings = minibatches, settings
+        self.backend = forward.backend
         self.loss = find("loss", settings.loss)
-        steps, device = len(minibatches.sizes), backend.device
+        steps, device = len(minibatches.sizes), self.backend.device
         self.index = torch.zeros((), dtype=torch.int64, device=device)
         self.steps = torch.arange(steps, device=device)
         self.measures = measures
@@ -61,10 +59,9 @@ class TrainingStep:
         self.anew = True
 
     def __call__(self, size: int, around: AbstractContextManager | None = None) -> None:
-        """Train on the next minibatch, of `size` images; what measures `around` the update
-        is entered between gradient and update and left behind it."""
+        """Train on the next minibatch, of `size` images, with the update in `around`."""
         if around is not None:
-            self.size, self.random_state = size, self.backend.random_state()
+            self.size, self.random_state = size, self.backend.random.get_rng_state()
         self.part("gradient", size)()
         with around or nullcontext():
             self.part("update")()
@@ -98,19 +95,16 @@ class TrainingStep:
         self.index.add_(1)
 
     def again(self) -> Tensor:
-        """The loss of the minibatch of a measured step, and, left in the parameters, its
-        gradient, wherever the weights are now; the same units are dropped."""
-        self.backend.set_random_state(self.random_state)
+        """The loss of the minibatch of the step `around` which this is called, and, left in
+        the parameters, its gradient, at today's weights; the same units are dropped."""
+        self.backend.random.set_rng_state(self.random_state)
         self.part("gradient", self.size)()
         return self.now[0]
 
     def capture(self) -> None:
-        """Capture graphs of the update and of every minibatch size's gradient.
-
-        Needs an epoch to have been drawn. Warm-up trains for real, so all tensors and the
-        random state are put back afterwards.
-        """
-        random_state = self.backend.random_state()
+        """Capture graphs of the update and of every minibatch size's gradient, once an
+        epoch has been drawn. Warm-up trains for real; all that it changed is put back."""
+        random_state = self.backend.random.get_rng_state()
         before = {key: tensor.clone() for key, tensor in self.tensors().items()}
         # The first graph makes the gradients, all others write where it put them, for which
         # they need more kernels: so the first is that of nearly all steps.
@@ -135,11 +129,10 @@ class TrainingStep:
                 tensor.copy_(before[key])
             else:  # made by the warm-up; every optimiser here starts from zero
                 tensor.zero_()
-        self.backend.set_random_state(random_state)
+        self.backend.random.set_rng_state(random_state)
 
     def tensors(self) -> dict[tuple, Tensor]:
-        """All that a step changes: weights, running statistics, the optimiser's state and
-        `memory`."""
+        """All that a step changes."""
         parts = {"model": self.model.state_dict(), "memory": self.memory}
         parts |= dict(enumerate(self.optimiser.state.values()))
         return {
@@ -156,7 +149,6 @@ def evaluate(
 ) -> tuple[float, float, Tensor]:
     """Mean cross entropy and accuracy over all images, in evaluation mode; and the logits,
     [n, classes]."""
-    was_training = model.training
     model.eval()
     totals = torch.zeros(2, dtype=torch.float64, device=backend.device)
     kept = []
@@ -166,6 +158,6 @@ def evaluate(
         kept.append(logits.float())
         loss = cross_entropy(kept[-1], labels, reduction="sum")
         totals += torch.stack([loss, (kept[-1].argmax(1) == labels).sum()])
-    model.train(was_training)
+    model.train()
     loss, right = (totals / minibatches.count).tolist()
     return loss, right, torch.cat(kept)

@@ -5,20 +5,18 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from tqdm import tqdm
+
 from gradscape.base.files import say
 from gradscape.base.paths import CHECKPOINT, EVENTS
 from gradscape.data.store import Dataset
 from gradscape.spec.study import Run
 from gradscape.training import progress
-from gradscape.training.checkpoint import SECONDS_BETWEEN, Checkpoint, fingerprint
+from gradscape.training.checkpoint import Checkpoint, fingerprint
 from gradscape.training.device import configure
 from gradscape.training.landscape import landscape_precision
 from gradscape.training.loop import Training
 from gradscape.training.save import write_results
-
-
-class Stopped(SystemExit):
-    """A signal asked the training to stop; its place is saved."""
 
 
 def train(
@@ -26,19 +24,18 @@ def train(
     dataset: Dataset,
     out: Path,
     threads: int = 1,
-    checkpoint_seconds: float = SECONDS_BETWEEN,
+    checkpoint_seconds: float = 20.0,
     tensorboard: bool = False,
     pretrained: Path | None = None,
 ) -> None:
     """Train a run and write its directory `out`; `run.json` is written last.
 
-    `pretrained` is the file that a run with that setting takes its first weights from;
-    `tensorboard` adds event files.
-
     A run that was stopped, by whatever means, resumes from its checkpoint (a hidden file in
-    `out`) and ends with the same bytes as one that was not, on the same backend. SIGTERM
-    and SIGINT save first. A run that diverges ends there and is a result like any other.
+    `out`, at most `checkpoint_seconds` old) and ends with the same bytes as one that was
+    not, on the same backend. SIGTERM and SIGINT save first and end in `SystemExit`. A run
+    that diverges ends there and is a result like any other.
 
+    `pretrained` is the file that a run with that setting takes its first weights from.
     Raises `GradscapeError` for a device or a precision that is not there.
     """
     start = time.perf_counter()
@@ -48,7 +45,7 @@ def train(
     backend = configure(settings.device, precision, settings.deterministic, threads)
     training = Training(settings, dataset, backend, pretrained)
     mark = fingerprint(settings, dataset.checksum, training.weights_sha256)
-    checkpoint = Checkpoint(out / CHECKPOINT, mark, checkpoint_seconds, asdict(settings))
+    checkpoint = Checkpoint(out / CHECKPOINT, mark, asdict(settings))
     saved = checkpoint.load()
     if saved is not None:
         try:
@@ -71,17 +68,23 @@ def train(
 
     def between_steps(images: int = 0) -> None:
         bar.update(images)
-        if signals or checkpoint.due():
+        if signals or checkpoint.due(checkpoint_seconds):
             checkpoint.save(training.state())
         if signals:
             bar.close()
             say(f"{out}: stopped; the same command goes on from here")
-            raise Stopped(128 + signals[0])
+            raise SystemExit(128 + signals[0])
 
     try:
         while not training.finished:
-            done = int(training.step.index) * settings.batch_size
-            with progress.bar(history.epoch + 1, *size, done) as bar:
+            with tqdm(
+                total=training.train.count,
+                initial=int(training.step.index) * settings.batch_size,
+                desc=f"epoch {history.epoch + 1}/{settings.epochs}",
+                unit=" images",
+                leave=False,
+                disable=None,  # but on a terminal
+            ) as bar:
                 training.run_epoch(between_steps)
             row, timing = history.metrics[-1], history.timing[-1]
             progress.print_epoch(row, timing["images_per_second"], *size)
