@@ -1,7 +1,7 @@
 """Where the network looks: Grad-CAM and occlusion, for right and wrong predictions.
 
 Of the first 1000 test images, those classified with most confidence are taken, as many
-right as wrong, different predicted classes first: confident mistakes teach most.
+right as wrong, different predicted classes first.
 """
 
 from itertools import product
@@ -25,10 +25,9 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     """Selvaraju et al. 2017, section 3: [n, s, s], not negative, of images [n, c, s, s] and
     one class each [n].
 
-    A feature map's weight is the class logit's gradient, averaged over positions (equation
-    1); the map is the ReLU of the weighted sum (equation 2), enlarged bilinearly. The
-    feature maps are the last of the last convolution's size: after its normalisation and
-    activation, where those are modules.
+    A feature map's weight is the class logit's mean gradient (equation 1); the map is the
+    ReLU of the weighted sum (equation 2), enlarged bilinearly. The feature maps are the
+    last of the last convolution's size: behind its normalisation and activation.
     """
     with calls(modules := dict(model.named_modules())) as seen:
         # The input asks for gradients because a frozen backbone's weights do not.

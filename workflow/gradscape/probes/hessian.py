@@ -1,8 +1,7 @@
 """Curvature of the loss at trained weights: largest eigenvalue and trace of the Hessian.
 
-They go with a loss surface (Li et al. 2018, section 6). The eigenvalue is found by power
-iteration, the trace by Hutchinson's estimator with random signs; both need only products of
-the Hessian with a vector, which differentiate the gradient once more.
+They go with a loss surface (Li et al. 2018, section 6). Power iteration finds the
+eigenvalue, Hutchinson's estimator with random signs the trace.
 """
 
 from collections.abc import Callable

@@ -1,9 +1,8 @@
 """Lesions: how much accuracy a trained network loses with one of its blocks.
 
 Veit et al. 2016, section 4.1: one block at a time is replaced by the identity. A plain
-network falls to chance; one with residual connections hardly notices, as if it were an
-ensemble of shallower ones. What the later layers then see has other statistics than in
-training, so those of batch normalisation are estimated anew each time.
+network falls to chance; one with residual connections hardly notices, like an ensemble of
+shallower ones. Batch normalisation's statistics are estimated anew each time.
 """
 
 from copy import deepcopy
@@ -42,9 +41,10 @@ def removable(model: nn.Module, image: Tensor) -> list[str]:
 
 
 def without(model: nn.Module, block: str) -> nn.Module:
-    """A copy of the network with the identity in a block's place."""
+    """A copy of the network with the identity in place of a block, unless it is `none`."""
     copy = deepcopy(model)
-    copy.set_submodule(block, nn.Identity())
+    if block != "none":
+        copy.set_submodule(block, nn.Identity())
     return copy
 
 
@@ -60,7 +60,7 @@ def lesion(
     Raises `GradscapeError` for a network without such blocks."""
     model = run.network("best").eval()
     pixels, labels = run.test_images(slice(images))
-    training = [batch for batch, _ in run.minibatches(statistics)]
+    training = [images for images, _ in run.minibatches(statistics)]
     blocks = removable(model, pixels[:1])
     if not blocks:
         raise GradscapeError(
@@ -69,8 +69,7 @@ def lesion(
         )
     rows = []
     for block in ("none", *blocks):
-        injured = without(model, block) if block != "none" else deepcopy(model)
-        given = probabilities(with_statistics_of(injured, training), pixels)
-        right = (given.argmax(1) == labels).float().mean()
-        rows.append({"block": block, "accuracy": float(right)})
+        injured = with_statistics_of(without(model, block), training)
+        right = probabilities(injured, pixels).argmax(1) == labels
+        rows.append({"block": block, "accuracy": float(right.float().mean())})
     return rows

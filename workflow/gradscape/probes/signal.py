@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gradscape.models import laws
-from gradscape.probes.trained import Call, Trained, calls, layers
+from gradscape.probes.trained import Trained, calls, layers
 from gradscape.spec.options import Range
 
 WORDS = "moment layer"
@@ -28,7 +28,7 @@ def is_plain(model: nn.Module) -> bool:
     residual = any(getattr(module, "residual", False) for module in model.modules())
     default = getattr(model, "initialisation", None) == "default"
     norms = layers(model, nn.BatchNorm2d)
-    return hasattr(model, "entry_norm") and len(norms) == 1 and not residual and default
+    return list(norms) == ["entry_norm"] and not residual and default
 
 
 def side(tensor: Tensor) -> int:
@@ -58,17 +58,16 @@ def signal(
             if call.gave.requires_grad:
                 call.gave.retain_grad()
         loss.backward()
-        of: dict[str, Call] = {call.name: call for call in seen}
+        of = {call.name: call for call in seen}
         activations = gradients = [math.nan] * len(chain)
         if moment == "initialisation" and is_plain(model):
             plain = [
                 laws.Layer(side(of[name].given), m.weight[0].numel(), m.bias is not None)
                 for name, m in chain.items()
             ]
-            activations = laws.activation_mean_squares(plain, model.slope)
-            gradients = laws.gradient_mean_squares(
-                plain, model.slope, run.classes, len(labels)
-            )
+            shape, counts = (plain, model.slope), (run.classes, len(labels))
+            activations = laws.activation_mean_squares(*shape)
+            gradients = laws.gradient_mean_squares(*shape, *counts)
         for depth, name in enumerate(chain):
             z = of[name].gave
             rows.append(

@@ -1,8 +1,8 @@
 """The loss around trained weights, on a plane of two random directions.
 
 Li et al. 2018, section 4: each filter of a direction is scaled to the norm of the
-network's own filter, so that networks whose weights differ in scale can be compared.
-Biases and the parameters of normalisations stay as they are.
+network's own, so that networks whose weights differ in scale can be compared; biases and
+normalisations stay as they are.
 """
 
 from collections.abc import Callable
@@ -59,9 +59,8 @@ def on_plane(
 
 
 @torch.no_grad()
-def way(model: nn.Module, to: nn.Module) -> Direction:
-    """The direction from one network's parameters to another's."""
-    return torch._foreach_sub(list(to.parameters()), list(model.parameters()))
+def way(start: nn.Module, end: nn.Module) -> Direction:
+    return torch._foreach_sub(list(end.parameters()), list(start.parameters()))
 
 
 def projected(step: Direction, directions: tuple[Direction, Direction]) -> list[float]:

@@ -1,10 +1,9 @@
 """Augmentation: training images changed on the device, by parameters drawn on the CPU.
 
-A crop moves by whole pixels (He et al. 2016, section 4.2) and is cut by `minibatches`. The
-changes below draw a row of parameters per image for a whole epoch and turn the pixels
-[b, c, s, s] of the images `at` [b] of the epoch into others; `strength` scales their
-ranges, and 0 leaves the images as they are. Colour comes first, so that the black from
-outside stays black.
+`minibatches` cuts crops (He et al. 2016, section 4.2). The changes below draw a row of
+parameters per image for an epoch and turn the pixels [b, c, s, s] of the images `at` [b] of
+the epoch into others; `strength` scales their ranges. Colour comes first, so that the black
+from outside stays black.
 """
 
 import math

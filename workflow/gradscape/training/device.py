@@ -39,7 +39,7 @@ class Backend(record.Backend):
 
     @property
     def random(self) -> ModuleType:
-        """The module whose `get_rng_state` and `set_rng_state` are the device's."""
+        """The module with the device's `get_rng_state` and `set_rng_state`."""
         return torch.cuda if self.is_cuda else torch.random
 
     def autocast(self) -> AbstractContextManager:

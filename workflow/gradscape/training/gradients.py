@@ -21,11 +21,9 @@ class GradientChange:
     """The proxy: how far the output layer's gradient moves as training proceeds.
 
     Fudan project 2, section 2.4: the l2 distance between its gradients at step i and at
-    step i - `lag`; divided by the distance that the weight has moved meanwhile, it is the
-    brief's "effective" beta-smoothness. The gradients are of different minibatches, which
-    `landscape.py` avoids. Measured as well: the gradient's norm, and the other lags.
-
-    `memory` holds the gradients and weights [depth, *weight.shape] of the last steps.
+    step i - `lag`; over the distance that the weight has moved meanwhile it is the brief's
+    "effective" beta-smoothness. The gradients are of different minibatches, which
+    `landscape.py` avoids. `memory` holds gradients and weights [depth, *weight.shape].
     """
 
     def __init__(self, weight: Tensor, lag: int):
@@ -60,7 +58,7 @@ class GradientChange:
         return values
 
     def slot(self, lag: int) -> Tensor:
-        """A mask of the value from `lag` steps ago, which a CUDA graph can read."""
+        """A mask of the value from `lag` steps ago."""
         return self.slots == (self.memory["steps_done"] - lag) % self.depth
 
     def distance(self, past: Tensor, value: Tensor, lag: int) -> Tensor:

@@ -117,10 +117,9 @@ def along(
 ) -> Tensor:
     """Measure at w + s d for each of the `sizes` s along the direction d.
 
-    The parameters are at w and hold their gradient there, as they do afterwards, bit for
-    bit; `loss()` computes the loss (0-d) and leaves its gradient, for wherever they are.
-    Returns [2, 1 + points]: the loss here and at each size; the gradient's norm here and
-    each distance from it.
+    The parameters are at w and hold their gradient, before and, bit for bit, afterwards;
+    `loss()` computes the loss (0-d) and leaves its gradient, for wherever they are. Returns
+    [2, 1 + points]: the loss here and at each size; the gradient's norm and its distances.
     """
     start = copies(parameters)
     gradient = copies(parameter.grad for parameter in parameters)

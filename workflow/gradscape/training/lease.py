@@ -1,8 +1,7 @@
 """Leases of GPUs: a run gets the first that no other run on this machine has.
 
-Snakemake counts GPUs but does not assign them, so every job would land on device 0. Each
-run locks a file of its GPU, which the kernel unlocks with the process, however that ends.
-Where a scheduler assigns GPUs itself (Slurm), nothing is locked.
+Snakemake counts GPUs but does not assign them. Each run locks a file of its GPU, which the
+kernel unlocks with the process, however that ends; Slurm assigns GPUs itself.
 """
 
 import fcntl

@@ -1,8 +1,7 @@
 """Minibatches cut from a split that lives on the device as one uint8 tensor.
 
 Order and augmentation are drawn on the CPU from a generator seeded by (seed, epoch) alone:
-any epoch can be drawn again, and all runs of a seed see the same minibatches, on every
-device.
+all runs of a seed see the same minibatches, on every device and after a kill.
 """
 
 from collections.abc import Iterator

@@ -44,13 +44,13 @@ class TrainingStep:
         self.minibatches, self.settings = minibatches, settings
         self.backend = forward.backend
         self.loss = find("loss", settings.loss)
-        steps, device = len(minibatches.sizes), self.backend.device
-        self.index = torch.zeros((), dtype=torch.int64, device=device)
-        self.steps = torch.arange(steps, device=device)
         self.measures = measures
         self.names = ["loss", "accuracy", *(name for m in measures for name in m.names)]
-        self.now = torch.zeros(len(self.names), device=device)
-        self.epoch = torch.zeros(len(self.names), steps, device=device)
+        with torch.device(self.backend.device):
+            self.index = torch.zeros((), dtype=torch.int64)
+            self.steps = torch.arange(len(minibatches.sizes))
+            self.now = torch.zeros(len(self.names))
+            self.epoch = torch.zeros(len(self.names), len(self.steps))
         self.memory = {"index": self.index, "epoch": self.epoch}
         for measure in measures:
             self.memory |= measure.memory
@@ -67,11 +67,10 @@ class TrainingStep:
             self.part("update")()
 
     def part(self, name: str, *size: int) -> Callable:
-        """A half of a step as a call: a graph's replay where there is one."""
+        """A half of a step, or its graph's replay."""
         return self.graphs.get((name, *size)) or partial(getattr(self, name), *size)
 
     def gradient(self, size: int) -> None:
-        """Loss, accuracy and gradient of the minibatch at the current weights."""
         images, labels = self.minibatches.take(self.index, size)
         self.optimiser.zero_grad(set_to_none=self.anew)
         logits = self.forward(images)
@@ -83,7 +82,6 @@ class TrainingStep:
         torch.stack([loss.detach(), accuracy], out=self.now[:2])
 
     def update(self) -> None:
-        """Move the weights along that gradient and keep a record of the step."""
         measured = [value for measure in self.measures for value in measure.measure()]
         if measured:
             torch.stack(measured, out=self.now[2:])
@@ -132,7 +130,6 @@ class TrainingStep:
         self.backend.random.set_rng_state(random_state)
 
     def tensors(self) -> dict[tuple, Tensor]:
-        """All that a step changes."""
         parts = {"model": self.model.state_dict(), "memory": self.memory}
         parts |= dict(enumerate(self.optimiser.state.values()))
         return {

@@ -30,12 +30,10 @@ def train(
 ) -> None:
     """Train a run and write its directory `out`; `run.json` is written last.
 
-    A run that was stopped, by whatever means, resumes from its checkpoint (a hidden file in
-    `out`, at most `checkpoint_seconds` old) and ends with the same bytes as one that was
-    not, on the same backend. SIGTERM and SIGINT save first and end in `SystemExit`. A run
-    that diverges ends there and is a result like any other.
-
-    `pretrained` is the file that a run with that setting takes its first weights from.
+    A run that was stopped resumes from its checkpoint (a hidden file in `out`, at most
+    `checkpoint_seconds` old) and ends with the same bytes as one that was not, on the same
+    backend. SIGTERM and SIGINT save first and end in `SystemExit`. A run that diverges ends
+    there and is a result. `pretrained` is the file of its first weights, if it wants any.
     Raises `GradscapeError` for a device or a precision that is not there.
     """
     start = time.perf_counter()
