@@ -8,4 +8,4 @@ adds to the caption. `PROBES` names the probes that it draws.
 import os
 
 # A notebook's shell names a backend that is not installed here; importing matplotlib fails.
-os.environ["MPLBACKEND"] = "agg"
+os.environ["MPLBACKEND"] = "pdf"

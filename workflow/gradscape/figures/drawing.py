@@ -29,12 +29,10 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     function = find("figure", figure.draw)
     with style.applied(), uncollected(), tables_of(figure):
         picture, facts = function(figure, chosen, **figure.options)
-        for output in outputs:
-            if output.suffix == ".txt":
-                with atomic_write(output) as partial:
-                    partial.write_text(facts + "\n", "utf-8")
-            else:
-                style.save(picture, output)
+        style.save(picture, *(path for path in outputs if path.suffix != ".txt"))
+        for path in (path for path in outputs if path.suffix == ".txt"):
+            with atomic_write(path) as partial:
+                partial.write_text(facts + "\n", "utf-8")
     plt.close("all")  # a report draws dozens
 
 

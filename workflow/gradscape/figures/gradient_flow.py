@@ -59,7 +59,8 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
         axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
         axis.set_ylabel("epoch" if label == "layers" else "epoch\n(scales)")
     if norm is not None:
-        picture.colorbar(drawn, ax=axes[1:], pad=0.01, label="average gradient")
+        look = {"label": "average gradient", "format": style.POWERS}
+        picture.colorbar(drawn, ax=axes[1:], pad=0.01, **look)
     name_blocks(axes[-1], layers, LABELS * (2 if figure.wide else 1))
     return picture, facts(runs, flow, names, layers, len(scales))
 

@@ -52,6 +52,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.4, "shrinkB": 4},
         )
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(style.POWERS)
     axis.set_xlim(SMALLEST / 10, 10)
     axis.margins(y=0.15)
     style.log_scale(axis)

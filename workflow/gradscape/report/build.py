@@ -5,6 +5,8 @@ The rules do it job by job, `gradscape report` in one process; the steps are the
 its sources: a number links to the run or the table that it comes from.
 """
 
+import gc
+
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import FIGURE_KINDS, REPORT
 from gradscape.claims.files import decide_studies
@@ -21,6 +23,7 @@ from gradscape.spec.study import matches
 def build(experiment: Experiment) -> None:
     """Decide, draw, write and compile everything from the finished runs: the report, each
     study's and each course's own document, and the page, also where there is no LaTeX."""
+    gc.freeze()  # the modules: searching them for cycles takes a tenth of the time
     views = prepare(experiment)
     begun = [name for name, view in views.items() if view.finished]
     try:

@@ -7,6 +7,7 @@ fonts of the system, and what no font has is named: `[rocket]`.
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from gradscape.figures.fonts import font_for
 from gradscape.spec.quantity import Interval, Quantity
@@ -109,6 +110,7 @@ def pieces(text: str) -> Iterator[str]:
     return (text[slice(*found.span())] for found in PIECES.finditer(kinds))
 
 
+@cache
 def kind(character: str) -> str:
     if character in PRINTED:
         if unicodedata.name(character, "").startswith("GREEK"):
