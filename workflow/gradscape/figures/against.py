@@ -15,11 +15,7 @@ LABELS = {
     "dropout": "probability of dropping a unit",
     "augmentation_strength": "strength of the augmentation",
 }
-LINES = {
-    "train_accuracy": ("training", ":"),
-    "val_accuracy": ("validation", "--"),
-    "test_accuracy": ("test", "-"),
-}
+LINES = {"train": ("training", ":"), "val": ("validation", "--"), "test": ("test", "-")}
 
 
 def against(
@@ -28,10 +24,8 @@ def against(
     *,
     x: Annotated[str, "a numeric setting, or `parameters`"],
 ):
-    """Training, validation and test accuracy at the best epoch, over the option `x`.
-
-    `x` is a numeric setting, or `parameters`; means over seeds, bands of one deviation.
-    """
+    """Training, validation and test accuracy at the best epoch, over the option `x`: means
+    over seeds, bands of one deviation."""
     rows = [
         {
             "x": run.record.parameters if x == "parameters" else run.settings[x],
@@ -41,11 +35,10 @@ def against(
         for run in runs
     ]
     groups = pd.DataFrame(rows).groupby("x")
-    means, deviations = 100 * groups.mean(), 100 * groups.std(ddof=1)
+    means, deviations = 100 * groups.mean(), 100 * groups.std(ddof=1).fillna(0)
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.0))
-    for number, (column, (label, line)) in enumerate(LINES.items()):
-        mean, deviation = means[column], deviations[column].fillna(0)
-        colour = style.COLOURS[number]
+    for colour, (part, (label, line)) in zip(style.COLOURS, LINES.items(), strict=False):
+        mean, deviation = (table[f"{part}_accuracy"] for table in (means, deviations))
         axis.plot(means.index, mean, line, marker=".", color=colour, label=label)
         low, high = mean - deviation, mean + deviation
         axis.fill_between(means.index, low, high, color=colour, alpha=0.2, lw=0)
@@ -56,8 +49,9 @@ def against(
         axis.xaxis.set_major_formatter(lambda value, _: short(float(f"{value:.3g}")))
         axis.minorticks_off()
     words = LABELS.get(x, x.replace("_", " "))
-    axis.set_xlabel(words)
-    axis.set_ylabel("accuracy (%)")
+    axis.set(xlabel=words, ylabel="accuracy (%)")
     style.legend_below(picture, axis.get_legend_handles_labels()[0], 3)
-    seeds = style.seeds_sentence([run.seed for run in runs])
-    return picture, f"Accuracy at the best epoch against the {words}. {seeds}"
+    return (
+        picture,
+        f"Accuracy at the best epoch against the {words}. {style.mean_over(runs)}",
+    )

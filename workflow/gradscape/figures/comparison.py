@@ -18,9 +18,9 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
     models = {model for model, _, _ in groups}
     rows = []
     for (model, _, variant), group in groups.items():
-        name = variant_label(model, variant, models)
         values = 100 * np.array([run.test["test_accuracy"] for run in group])
         deviation = values.std(ddof=1) if len(values) > 1 else 0
+        name = variant_label(model, variant, models)
         rows.append((values.mean(), deviation, name, not variant))
     rows.sort()
     size = (style.width(figure.wide), 0.7 + 0.125 * len(rows))
@@ -31,21 +31,13 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
             axis.axvline(mean, color=colour, lw=0.6)
         axis.errorbar(mean, place, xerr=deviation or None, fmt="o", ms=3, color=colour)
     axis.set_yticks(range(len(rows)), [name for _, _, name, _ in rows])
-    axis.set_ylim(-0.7, len(rows) - 0.3)
-    axis.set_xlabel("test accuracy (%)")
-    chance = 100 / runs[0].record.data.classes
-    axis.axvline(chance, color="grey", lw=0.8, ls=":")
-    facts = [
-        f"Test accuracy of {len(rows)} settings, the best on top; orange: the study's own.",
-        style.seeds_sentence([run.seed for run in runs]).replace("bands", "bars"),
-        f"Dotted: chance. {spread(runs)}",
-    ]
-    return picture, " ".join(facts)
-
-
-def spread(runs: list[FinishedRun]) -> str:
-    """The 95 % interval of a test accuracy from the number of images: the binomial's."""
+    axis.set(ylim=(-0.7, len(rows) - 0.3), xlabel="test accuracy (%)")
+    axis.axvline(100 / runs[0].record.data.classes, color="grey", lw=0.8, ls=":")
     accuracy = np.mean([run.test["test_accuracy"] for run in runs])
     images = runs[0].record.data.test
-    half = 196 * np.sqrt(accuracy * (1 - accuracy) / images)
-    return f"The 95 % interval from {images:,} test images alone is ± {half:.1f} points."
+    half = 196 * np.sqrt(accuracy * (1 - accuracy) / images)  # of the binomial
+    return picture, (
+        f"Test accuracy of {len(rows)} settings, the best on top; orange: the study's own. "
+        f"{style.mean_over(runs, 'bars')} Dotted: chance. The 95 % interval from "
+        f"{images:,} test images alone is ± {half:.1f} points."
+    )

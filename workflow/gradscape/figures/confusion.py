@@ -1,6 +1,7 @@
 """Which classes are mistaken for which: the confusion matrix of the test images."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from gradscape.figures import style
@@ -16,11 +17,9 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
     """One panel per run: the percentage of each class's images (row) put in each column."""
     drawn, seed = style.smallest_seed(runs)
     width = style.width(figure.wide) / len(drawn)
+    size = (len(drawn) * width, width)
     picture, axes = plt.subplots(
-        *(1, len(drawn)),
-        figsize=(len(drawn) * width, width),
-        layout="compressed",
-        squeeze=False,
+        1, len(drawn), figsize=size, layout="compressed", squeeze=False
     )
     facts = [
         "Confusion matrix: the percentage of each class's test images (row) put in each "
@@ -30,34 +29,28 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
         matrix = percentages(run.probe("predictions"))
         draw_matrix(axis, matrix, size=72 * 0.75 * width / len(matrix) * 0.4)
         axis.set_title(run.label)
-        facts.append(f"{run.label} most often takes {listing(most_confused(matrix))}.")
+        pairs = most_confused(matrix)
+        words = [f"{label} for {taken} ({value:.1f} %)" for label, taken, value in pairs]
+        listed = ", ".join(words) or "no class for another"
+        facts.append(f"{run.label} most often takes {listed}.")
     return picture, " ".join(facts)
 
 
-def counts(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Images by class (rows) and prediction (columns), classes in alphabetical order."""
-    classes = sorted({*predictions["label"], *predictions["predicted"]})
-    table = pd.crosstab(predictions["label"], predictions["predicted"])
-    return table.reindex(index=classes, columns=classes, fill_value=0)
-
-
 def percentages(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The same in percent of the row; a class without images has none."""
-    table = counts(predictions)
+    """Percent of each class's images (rows) by prediction (columns), both in alphabetical
+    order; a class without images has none."""
+    classes = sorted({*predictions["label"], *predictions["predicted"]})
+    counts = pd.crosstab(predictions["label"], predictions["predicted"])
+    table = counts.reindex(index=classes, columns=classes, fill_value=0)
     return 100 * table.div(table.sum(axis=1).clip(lower=1), axis=0)
 
 
-def most_confused(matrix: pd.DataFrame, count: int = NAMED) -> list[tuple[str, str, float]]:
+def most_confused(matrix: pd.DataFrame) -> list[tuple[str, str, float]]:
     """Largest entries off the diagonal: class, what it is taken for, percent."""
     pairs = matrix.rename_axis(index="label", columns="predicted").stack()
     wrong = pairs[pairs.index.map(lambda pair: pair[0] != pair[1])]
-    largest = wrong[wrong > 0].nlargest(count)
+    largest = wrong[wrong > 0].nlargest(NAMED)
     return [(*pair, percent) for pair, percent in largest.items()]
-
-
-def listing(pairs: list[tuple[str, str, float]]) -> str:
-    words = [f"{label} for {taken} ({value:.1f} %)" for label, taken, value in pairs]
-    return ", ".join(words) or "no class for another"
 
 
 def draw_matrix(axis, matrix: pd.DataFrame, size: float) -> None:
@@ -66,17 +59,14 @@ def draw_matrix(axis, matrix: pd.DataFrame, size: float) -> None:
     extent = (-0.5, edge, edge, -0.5)  # so that class number n is at n
     look = {"cmap": "Blues", "vmin": 0, "vmax": 100, "extent": extent}
     style.show_pixels(axis, matrix.to_numpy(), **look)
-    axis.set_xlabel("predicted")
-    axis.set_ylabel("class")
+    axis.set(xlabel="predicted", ylabel="class")
     if size < SMALLEST:
         return
     places, size = range(len(matrix)), min(size, 6)
     names = [style.plain(name) for name in matrix.index]
     axis.set_xticks(places, names, rotation=90, fontsize=size)
     axis.set_yticks(places, names, fontsize=size)
-    for row in places:
-        for column in places:
-            value = matrix.iat[row, column]
-            colour = "white" if value > 50 else "black"
-            look = {"ha": "center", "va": "center", "color": colour, "fontsize": size}
-            axis.text(column, row, f"{value:.0f}", **look)
+    for (row, column), value in np.ndenumerate(matrix):
+        colour = "white" if value > 50 else "black"
+        look = {"ha": "center", "va": "center", "color": colour, "fontsize": size}
+        axis.text(column, row, f"{value:.0f}", **look)

@@ -21,6 +21,8 @@ from gradscape.spec.study import Figure
 WIDE = True
 LINES = ["-", "--", ":", "-."]
 PERCENT = {"train_loss": 1, "val_loss": 1, "train_accuracy": 100, "val_accuracy": 100}
+PARTS = {"train": "training", "val": "validation"}
+UNITS = {"loss": "", "accuracy": " (%)"}
 TOGETHER = 2  # settings up to which training and validation share a panel
 NAMED = 24  # settings up to which each has its colour, its band and a place in the legend
 MAX_DIVERGED = 10  # runs that the caption names one by one
@@ -38,105 +40,94 @@ def curves(
     Published curves, in the CSV `reference`, are drawn beside them.
     """
     groups = by_setting(runs)
-    many = len(groups) > NAMED
-    together = len(groups) <= TOGETHER
+    many, together = len(groups) > NAMED, len(groups) <= TOGETHER
     count = 2 if together else 4
-    across = count if figure.wide else min(count, 2)
-    shape = (count // across, across)
-    size = (style.width(figure.wide), 0.4 + 1.5 * shape[0])
-    picture, axes = plt.subplots(*shape, figsize=size, squeeze=False)
-    axes = axes.ravel()
+    across = count if figure.wide else 2
+    size = (style.width(figure.wide), 0.4 + 1.5 * (count // across))
+    picture, axes = plt.subplots(count // across, across, figsize=size, squeeze=False)
     panels = dict(zip(PERCENT, np.repeat(axes, 4 // count), strict=True))
+    dashed = [column for column in panels if together and column.startswith("val")]
     models = list(dict.fromkeys((model, variant) for model, _, variant in groups))
     rates = sorted({rate for _, rate, _ in groups})
     lines = dict(zip(rates, cycle(LINES), strict=False))
     shades = ScalarMappable(LogNorm(rates[0], rates[-1]), "viridis")
     handles = []
     for number, ((model, rate, variant), group) in enumerate(groups.items()):
-        if together:
-            colour, line = style.COLOURS[number], "-"
+        place = number if together else models.index((model, variant))
+        look = {"color": style.colour(place), "ls": "-" if together else lines[rate]}
+        if many:
+            look = {"color": shades.to_rgba(rate), "lw": 0.4, "rasterized": True}
         else:
-            colour = style.colour(models.index((model, variant)))
-            line = lines[rate]
-        shade = shades.to_rgba(rate)
-        tables = [run.metrics.set_index("epoch") for run in group]
-        for column, axis in panels.items():
-            table = PERCENT[column] * pd.concat([table[column] for table in tables], axis=1)
-            dashed = together and column.startswith("val")
-            look = {"color": colour, "ls": "--" if dashed else line}
-            if many:
-                look = {"color": shade, "lw": 0.4, "rasterized": True}
-            plot_group(axis, table, not many, **look)
-        if not many:
             label = group[0].label if len(rates) > 1 else setting_label(model, variant)
-            handles.append(Line2D([], [], color=colour, ls=line, label=label))
+            handles.append(Line2D([], [], label=label, **look))
+        for column, axis in panels.items():
+            seeds = [run.metrics.set_index("epoch")[column] for run in group]
+            table = PERCENT[column] * pd.concat(seeds, axis=1)
+            line = {"ls": "--"} if column in dashed else {}
+            plot_group(axis, table, not many, look | line)
     if many and len(rates) > 1:
         picture.colorbar(shades, ax=axes, pad=0.01, label="learning rate")
     if reference is not None:
         published = read_table(locate(reference), METRICS).set_index("epoch")
         for column, axis in panels.items():
-            line = "--" if together and column.startswith("val") else "-"
-            values = PERCENT[column] * published[column]
-            axis.plot(values, color="black", ls=line, lw=0.7)
+            line = "--" if column in dashed else "-"
+            axis.plot(PERCENT[column] * published[column], color="black", ls=line, lw=0.7)
         handles.append(Line2D([], [], color="black", lw=0.7, label="published"))
     chance, highest = runs[0].chance_loss, []
     for column, axis in panels.items():
-        part = {"train": "training", "val": "validation"}[column.split("_")[0]]
-        quantity = column.split("_")[1]
-        unit = " (%)" if quantity == "accuracy" else ""
-        axis.set_title((quantity if together else f"{part} {quantity}") + unit)
-        axis.set_xlabel("epoch")
+        part, quantity = column.split("_")
+        title = quantity if together else f"{PARTS[part]} {quantity}"
+        axis.set(title=title + UNITS[quantity], xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if quantity == "loss":
-            axis.axhline(chance, color="grey", lw=0.8, ls=":")
-            if axis.get_ylim()[1] > 1.15 * chance:  # a bad start hides the rest
-                highest += [np.nanmax(line.get_ydata()) for line in axis.lines[:-1]]
-                lowest = min(np.nanmin(line.get_ydata()) for line in axis.lines)
-                axis.set_ylim(lowest - 0.05 * (1.15 * chance - lowest), 1.15 * chance)
-        else:
+        if quantity == "accuracy":
             axis.set_ylim(bottom=0)
+            continue
+        axis.axhline(chance, color="grey", lw=0.8, ls=":")
+        if axis.get_ylim()[1] > 1.15 * chance:  # a bad start hides the rest
+            highest += [np.nanmax(line.get_ydata()) for line in axis.lines[:-1]]
+            lowest = min(np.nanmin(line.get_ydata()) for line in axis.lines)
+            axis.set_ylim(lowest - 0.05 * (1.15 * chance - lowest), 1.15 * chance)
     if together:
         for line, label in (("-", "training"), ("--", "validation")):
             handles.append(Line2D([], [], color="grey", ls=line, label=label))
     handles.append(Line2D([], [], color="grey", lw=0.8, ls=":", label="chance"))
     style.legend_below(picture, handles, 4 if figure.wide else 2)
-    words = [facts(runs, len(groups) if many else None)]
+    words = facts(runs, len(groups) if many else None)
     if highest:
-        words.append(
-            f"The loss axis ends at {1.15 * chance:.2f}; the highest curve reaches "
+        words += (
+            f" The loss axis ends at {1.15 * chance:.2f}; the highest curve reaches "
             f"{max(highest):.2f}."
         )
-    return picture, " ".join(words)
+    return picture, words
 
 
-def plot_group(axis, table: pd.DataFrame, band: bool, **look):
+def plot_group(axis, table: pd.DataFrame, band: bool, look: dict) -> None:
     """Mean over seeds, and a band, of a table of epoch × seed."""
     mean = table.mean(axis=1)
-    alone = len(table) == 1
-    axis.plot(mean.index, mean, marker="." if alone else None, **look)
+    axis.plot(mean.index, mean, marker="." if len(table) == 1 else None, **look)
     if band and table.shape[1] > 1:
         deviation = table.std(axis=1)
         low, high = mean - deviation, mean + deviation
         axis.fill_between(mean.index, low, high, color=look["color"], alpha=0.2, lw=0)
 
 
-def facts(runs: list[FinishedRun], lines: int | None = None) -> str:
+def facts(runs: list[FinishedRun], lines: int | None) -> str:
     """The caption's sentences; `lines` of them where they are too many to be named."""
-    if lines is not None:
-        models = len({run.model for run in runs})
-        drawn = f"{lines:,} settings of {models} models, one line each"
-    else:
-        rates = style.rate_order(runs)
+    if lines is None:
+        rates = style.rates(runs)
         at = f", learning rate {rates[0]}" if len(rates) == 1 else ""
-        drawn = f"{style.named(runs)}{at}"
-    sentences = [
-        f"Training and validation curves: {drawn}.",
-        style.seeds_sentence([run.seed for run in runs], bands=lines is None),
-        "Dotted: the loss of a uniform guess.",
-    ]
-    diverged = [run for run in runs if run.diverged]
-    if len(diverged) > MAX_DIVERGED:
-        sentences.append(f"{len(diverged):,} of {len(runs):,} runs diverged.")
+        drawn, spread = f"{style.named(runs)}{at}", "bands"
     else:
-        sentences += [f"{run.label} diverged in epoch {run.diverged}." for run in diverged]
-    return " ".join(sentences)
+        models = len({run.model for run in runs})
+        drawn, spread = f"{lines:,} settings of {models} models, one line each", ""
+    diverged = [run for run in runs if run.diverged]
+    ended = [f"{run.label} diverged in epoch {run.diverged}." for run in diverged]
+    if len(diverged) > MAX_DIVERGED:
+        ended = [f"{len(diverged):,} of {len(runs):,} runs diverged."]
+    return " ".join(
+        [
+            f"Training and validation curves: {drawn}.",
+            f"{style.mean_over(runs, spread)} Dotted: the loss of a uniform guess.",
+            *ended,
+        ]
+    )

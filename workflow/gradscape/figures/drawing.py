@@ -27,13 +27,13 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
         raise GradscapeError(f"figure {figure.name}: none of its runs is finished")
     chosen = best_setting(runs) if figure.best else runs
     function = find("figure", figure.draw)
+    texts = [path for path in outputs if path.suffix == ".txt"]
     with style.applied(), uncollected(), tables_of(figure):
         picture, facts = function(figure, chosen, **figure.options)
-        style.save(picture, *(path for path in outputs if path.suffix != ".txt"))
-        for path in (path for path in outputs if path.suffix == ".txt"):
-            with atomic_write(path) as partial:
-                partial.write_text(facts + "\n", "utf-8")
-    plt.close("all")  # a report draws dozens
+        style.save(picture, *(path for path in outputs if path not in texts))
+    for path in texts:
+        with atomic_write(path) as partial:
+            partial.write_text(facts + "\n", "utf-8")
 
 
 def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
@@ -50,22 +50,23 @@ def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Pat
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without Python's search for cycles, a sixth of the time that a drawing takes."""
+    """Without Python's search for cycles, a sixth of the time that a drawing takes; what is
+    drawn is closed in the end, for a report draws dozens."""
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        plt.close("all")
 
 
 @contextmanager
 def tables_of(figure: Figure) -> Iterator[None]:
     """Tables that can be read, and still do not hold together (rows that are missing or
-    there twice), as one sentence. Of a drawing of the user's own, as it is raised."""
+    there twice), as one sentence; what a drawing of the user's own raises, as it is."""
     try:
         yield
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        plt.close("all")
         if is_custom(figure.draw):
             raise
         raise GradscapeError(

@@ -26,31 +26,9 @@ def explanations(figure: Figure, runs: list[FinishedRun]):
     """
     drawn, seed = style.smallest_seed(runs)
     table = drawn[0].probe("explanations")
-    images = [part for _, part in table.groupby("image", sort=False)]
-    kinds = {right: [part for part in images if is_right(part) == right] for right in KINDS}
-    kinds = {right: parts for right, parts in kinds.items() if parts}
-    shape = (1, len(kinds)) if figure.wide else (len(kinds), 1)
-    across = max(LEAST, *map(len, kinds.values()))
-    width = style.width(figure.wide)
-    panel = (width / shape[1] - 0.45) / across  # inches
-    lines = max(title(part, panel).count("\n") for part in images) + 1
-    height = shape[0] * (len(ROWS) * (panel + 0.06) + 0.1 * lines + 0.4)
-    picture = plt.figure(figsize=(width, height))
-    fields = np.ravel(picture.subfigures(*shape))
-    for field, (right, parts) in zip(fields, kinds.items(), strict=True):
-        field.suptitle(KINDS[right], fontsize=7)
-        axes = field.subplots(len(ROWS), across, squeeze=False)
-        for axis in axes.flat:
-            axis.set_axis_off()
-        for column, part in zip(axes.T, parts, strict=False):
-            for axis, pixels in zip(column, pictures(part), strict=True):
-                axis.set_axis_on()
-                style.show_pixels(axis, pixels)
-            column[0].set_title(title(part, panel, lines), fontsize=6, pad=2)
-            fall = max(part["occlusion"].max(), 0)
-            column[-1].set_xlabel(f"up to {fall:.2f}", fontsize=6)
-        for axis, name in zip(axes[:, 0], ROWS, strict=True):
-            axis.set_ylabel(name, fontsize=6)
+    kinds: dict[bool, list[pd.DataFrame]] = {True: [], False: []}
+    for _, image in table.groupby("image", sort=False):
+        kinds[is_right(image)].append(image)
     facts = [
         f"Where {drawn[0].label} looks. {seed} In brackets: the probability of the "
         "predicted class, which the maps explain. Grad-CAM: the brighter a place, the "
@@ -58,10 +36,31 @@ def explanations(figure: Figure, runs: list[FinishedRun]):
         "probability, hiding a blue one raises it. Each map has its own scale; "
         "below it, the largest drop.",
     ]
-    if False not in kinds:
-        facts.append("No image was misclassified.")
-    if True not in kinds:
-        facts.append("No image was classified correctly.")
+    facts += [f"No image was {KINDS[right]}." for right, part in kinds.items() if not part]
+    kinds = {right: images for right, images in kinds.items() if images}
+    shape = (1, len(kinds)) if figure.wide else (len(kinds), 1)
+    across = max(LEAST, *map(len, kinds.values()))
+    width = style.width(figure.wide)
+    panel = (width / shape[1] - 0.45) / across  # inches
+    titles = [title(image, panel) for images in kinds.values() for image in images]
+    lines = max(text.count("\n") for text in titles) + 1
+    height = shape[0] * (len(ROWS) * (panel + 0.06) + 0.1 * lines + 0.4)
+    picture = plt.figure(figsize=(width, height))
+    fields = np.ravel(picture.subfigures(*shape))
+    for field, (right, images) in zip(fields, kinds.items(), strict=True):
+        field.suptitle(KINDS[right], fontsize=7)
+        axes = field.subplots(len(ROWS), across, squeeze=False)
+        for axis in axes.flat:
+            axis.set_axis_off()
+        for column, image in zip(axes.T, images, strict=False):
+            for axis, pixels in zip(column, pictures(image), strict=True):
+                axis.set_axis_on()
+                style.show_pixels(axis, pixels)
+            column[0].set_title(title(image, panel, lines), fontsize=6, pad=2)
+            fall = max(image["occlusion"].max(), 0)
+            column[-1].set_xlabel(f"up to {fall:.2f}", fontsize=6)
+        for axis, name in zip(axes[:, 0], ROWS, strict=True):
+            axis.set_ylabel(name, fontsize=6)
     return picture, " ".join(facts)
 
 
@@ -86,17 +85,13 @@ def pictures(image: pd.DataFrame) -> list[np.ndarray]:
     shape = tuple(image[["row", "column"]].max() + 1)
     image = image.sort_values(["row", "column"])
     colours = image[["red", "green", "blue"]].to_numpy().reshape(*shape, 3)
-    cam, falls = (
-        image[name].to_numpy().reshape(shape) for name in ("grad_cam", "occlusion")
-    )
-    warm = plt.get_cmap("inferno")(cam / largest(cam))
-    signed = plt.get_cmap("RdBu_r")(0.5 + 0.5 * falls / largest(falls))
+    cam, falls = (scaled(image[name]).reshape(shape) for name in ("grad_cam", "occlusion"))
+    tints = plt.get_cmap("inferno")(cam), plt.get_cmap("RdBu_r")(0.5 + 0.5 * falls)
     greys = colours.mean(axis=2, keepdims=True)
-    return [
-        colours,
-        *(OPACITY * tint[..., :3] + (1 - OPACITY) * greys for tint in (warm, signed)),
-    ]
+    maps = [OPACITY * tint[..., :3] + (1 - OPACITY) * greys for tint in tints]
+    return [colours, *maps]
 
 
-def largest(values: np.ndarray) -> float:
-    return max(np.abs(values).max(), np.finfo(float).tiny)
+def scaled(values: pd.Series) -> np.ndarray:
+    """By the largest size, to at most 1."""
+    return values.to_numpy() / max(values.abs().max(), np.finfo(float).tiny)

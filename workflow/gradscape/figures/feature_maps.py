@@ -28,31 +28,28 @@ def feature_maps(figure: Figure, runs: list[FinishedRun]):
     height = len(layers) * (panel + TITLE)
     # By hand: constrained layout would make room for a title wider than its panel.
     picture = plt.figure(figsize=(width, height), layout="none")
-    sides = {"left": 0, "right": 1, "bottom": 0, "top": 1 - TITLE / height}
-    grid = picture.add_gridspec(
-        *(len(layers), across + 2), **sides, wspace=0.06, hspace=TITLE / panel
-    )
-    style.show_pixels(picture.add_subplot(grid[:, :2]), np.stack(list(image.values()), -1))
+    edges = {"left": 0, "right": 1, "bottom": 0, "top": 1 - TITLE / height}
+    edges |= {"wspace": 0.06, "hspace": TITLE / panel}
+    grid = picture.add_gridspec(len(layers), across + 2, **edges)
+    style.show_pixels(picture.add_subplot(grid[:, :2]), np.stack(image, -1))
     for row, (name, channels) in enumerate(layers.items()):
-        for column, pixels in enumerate(channels.values()):
+        for column, pixels in enumerate(channels):
             axis = picture.add_subplot(grid[row, column + 2])
             style.show_pixels(axis, pixels, cmap="viridis")
             if column == 0:
                 size = " × ".join(map(str, pixels.shape))
-                axis.set_title(
-                    f"{named.get(name, name)}: {size}", loc="left", fontsize=6, pad=2
-                )
-    facts = (
+                text = f"{named.get(name, name)}: {size}"
+                axis.set_title(text, loc="left", fontsize=6, pad=2)
+    return picture, (
         f"One test image, and the outputs of {len(layers)} convolutions of "
         f"{drawn[0].label}. {seed} Of each, the channels that vary most over the image, "
         "each scaled from its smallest to its largest value."
     )
-    return picture, facts
 
 
-def maps(layer: pd.DataFrame) -> dict[int, np.ndarray]:
-    """By channel, its values [height, width]."""
-    return {
-        channel: part.pivot(index="row", columns="column", values="value").to_numpy()
-        for channel, part in layer.groupby("channel", sort=False)
-    }
+def maps(layer: pd.DataFrame) -> list[np.ndarray]:
+    """The values of each channel, [height, width]."""
+    return [
+        part.pivot(index="row", columns="column", values="value").to_numpy()
+        for _, part in layer.groupby("channel", sort=False)
+    ]

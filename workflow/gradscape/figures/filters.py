@@ -22,26 +22,20 @@ def filters(figure: Figure, runs: list[FinishedRun]):
     across = ACROSS[figure.wide]
     rows = [-(-len(weights["best"]) // across) for weights in tables for _ in MOMENTS]
     width = style.width(figure.wide)
-    picture, axes = plt.subplots(
-        *(len(rows), 1),
-        figsize=(width, sum(width * count / across + 0.2 for count in rows)),
-        height_ratios=rows,
-    )
+    size = (width, sum(width * count / across + 0.2 for count in rows))
+    picture, axes = plt.subplots(len(rows), figsize=size, height_ratios=rows)
     facts = [
         f"Filters of the first convolution. {seed} Each is scaled from its own smallest to "
         "its own largest weight."
     ]
-    panels = iter(axes)
-    for run, weights in zip(drawn, tables, strict=True):
-        name = setting_label(run.model, run.variant)
-        for moment, words in MOMENTS.items():
-            axis = next(panels)
-            style.show_pixels(axis, montage(weights[moment], across))
+    for number, (run, weights) in enumerate(zip(drawn, tables, strict=True)):
+        name, ends = setting_label(run.model, run.variant), []
+        for axis, (moment, words) in zip(axes[2 * number :], MOMENTS.items(), strict=False):
+            shown = weights[moment]
+            style.show_pixels(axis, montage(shown, across))
             axis.set_title(f"{name}, {words}", loc="left", pad=2)
-        ends = [
-            " to ".join(Quantity(end).text() for end in (part.min(), part.max()))
-            for part in (weights[moment] for moment in MOMENTS)
-        ]
+            low, high = (Quantity(end).text() for end in (shown.min(), shown.max()))
+            ends.append(f"{low} to {high}")
         facts.append(
             f"{name}: {len(weights['best'])} filters, weights {ends[0]} before and "
             f"{ends[1]} after."

@@ -17,10 +17,8 @@ def letters_of_fonts() -> dict[Path, frozenset[int]]:
     from matplotlib.ft2font import FT2Font
 
     found = {}
-    for path in [
-        font_manager.findfont("DejaVu Sans"),
-        *sorted(font_manager.findSystemFonts()),
-    ]:
+    usual, others = font_manager.findfont("DejaVu Sans"), font_manager.findSystemFonts()
+    for path in [usual, *sorted(others)]:
         try:
             found[Path(path)] = frozenset(FT2Font(path).get_charmap())
         except (OSError, RuntimeError):  # no font after all, or one of another kind
@@ -41,10 +39,9 @@ def draw_word(text: str, path: Path) -> None:
     from matplotlib.figure import Figure
 
     picture = Figure()
-    renderer = FigureCanvasAgg(picture).get_renderer()
     look = {"font": font_for(text), "fontsize": SIZE, "parse_math": False}
     word = picture.text(0, 0.2, text, **look)
-    width = word.get_window_extent(renderer).width
+    width = word.get_window_extent(FigureCanvasAgg(picture).get_renderer()).width
     picture.set_size_inches(max(width / picture.dpi, 0.01), 1.25 * SIZE / 72)
     with atomic_write(path) as partial:
         picture.savefig(partial, format="pdf", metadata={"CreationDate": None})

@@ -5,7 +5,7 @@ from collections import Counter
 
 STAGES = 3  # of the courseworks' VGG, whose blocks are one list
 BLOCK = re.compile(r"(?P<block>(?P<list>\w+)\.\d+)\.(?P<part>[a-z]\w*)")
-NUMBERED = re.compile(r"(?P<list>\w+)\.(?P<number>\d+)(?:\.0)?")
+NUMBERED = re.compile(r"(?P<list>\w+)\.\d+(?:\.0)?")
 LINEAR = {"classifier", "head", "fc"}
 PRINTED = {"entry": "first conv", "head": "output"}
 
@@ -16,11 +16,9 @@ def is_scale(name: str, before: str) -> bool:
     >>> is_scale("features.1", "features.0"), is_scale("features.4", "features.0")
     (True, False)
     """
-    if "norm" in name:
-        return True
     (head, _, number), (other, _, last) = name.rpartition("."), before.rpartition(".")
     both = head == other and number.isdecimal() and last.isdecimal()
-    return both and int(number) == int(last) + 1
+    return "norm" in name or (both and int(number) == int(last) + 1)
 
 
 def split_scales(names: list[str]) -> tuple[list[str], list[tuple[str, int]]]:
@@ -46,17 +44,16 @@ def blocks(layers: list[str]) -> list[str]:
     """
     places = [BLOCK.match(name) for name in layers]
     found = list(dict.fromkeys(place["block"] for place in places if place))
+    each = len(found) // STAGES
     counts: Counter[str] = Counter()
     printed = []
     for name, place in zip(layers, places, strict=True):
-        numbered = NUMBERED.fullmatch(name)
         if place:
             number = found.index(place["block"])
-            each = len(found) // STAGES
             staged = place["list"] == "stages" and len(found) == each * STAGES
             stage, block = divmod(number, each) if staged else (0, number)
             printed.append(f"stage {stage + 1}, " * staged + f"block {block + 1}")
-        elif numbered:
+        elif numbered := NUMBERED.fullmatch(name):
             kind = "linear" if numbered["list"] in LINEAR else "conv"
             counts[kind] += 1
             printed.append(f"{kind} {counts[kind]}")
@@ -71,9 +68,8 @@ def labels(layers: list[str]) -> dict[str, str]:
     >>> labels(["features.0", "features.2.conv1.0"])
     {'features.0': 'conv 1', 'features.2.conv1.0': 'block 1, conv 1'}
     """
-    named = {}
-    for name, block in zip(layers, blocks(layers), strict=True):
-        place = BLOCK.match(name)
-        part = re.sub(r"(\d+)$", r" \1", place["part"]) if place else ""
-        named[name] = ", ".join(filter(None, [block, part]))
+    named = dict(zip(layers, blocks(layers), strict=True))
+    for name in layers:
+        if place := BLOCK.match(name):
+            named[name] += ", " + re.sub(r"(\d+)$", r" \1", place["part"])
     return named

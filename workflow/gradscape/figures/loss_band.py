@@ -12,7 +12,7 @@ import numpy as np
 from gradscape.claims.smoothness import band, smooth
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
-from gradscape.spec.labels import model_label
+from gradscape.spec.labels import listing, model_label
 from gradscape.spec.options import Range
 from gradscape.spec.quantity import rate
 from gradscape.spec.study import Figure
@@ -29,10 +29,10 @@ def loss_band(
 
     Faint lines: the extremes of each step. The band lies between their running medians.
     """
-    seed = min(run.seed for run in runs)
-    runs = [run for run in runs if run.seed == seed]
+    runs, _ = style.smallest_seed(runs)
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
-    top = 1.5 * runs[0].chance_loss
+    chance = runs[0].chance_loss
+    top = 1.5 * chance
     drawn, over, facts = [], [], []
     for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
         group = [run for run in runs if run.model == model]
@@ -49,34 +49,28 @@ def loss_band(
         axis.fill_between(steps, low, high, color=colour, alpha=0.35, lw=0, label=name)
         axis.plot(steps, low, color=colour, lw=0.8)
         axis.plot(steps, high, color=colour, lw=0.8)
-        over += beyond(name, extremes[1], top)
+        largest = extremes[1]
+        beyond = np.flatnonzero(np.isfinite(largest) & (largest > top))
+        if len(beyond):
+            worst = beyond[largest[beyond].argmax()]
+            count = "one step" if len(beyond) == 1 else f"{len(beyond):,} steps"
+            at = f"up to {largest[worst]:.2f}, at step {worst + 1:,}"
+            over.append(f"{name} at {count} ({at})")
         diverged = [rate(run.learning_rate).text() for run in group if run.diverged]
         if diverged:
             facts.append(f"{name} diverged at {', '.join(diverged)}: its band is open.")
     if drawn:
-        rates = style.listing(style.rate_order(runs), " and ")
         facts.insert(
             0,
-            f"Loss landscape of {style.listing(drawn, ' and ')}: the largest and the "
-            f"smallest minibatch loss over learning rates {rates} at each step (faint), "
-            f"and the band between their running medians over {window} steps; seed {seed}.",
+            f"Loss landscape of {listing(drawn)}: the largest and the smallest minibatch "
+            f"loss over learning rates {listing(style.rates(runs))} at each step (faint), "
+            f"and the band between their running medians over {window} steps; "
+            f"{style.seeds(runs)}.",
         )
         facts.append("Dotted: the loss of a uniform guess.")
     if over:
         facts.append(f"The axis ends at {top:.2f}; beyond it lie {', '.join(over)}.")
-    axis.set_ylim(0, top)
-    axis.axhline(runs[0].chance_loss, color="grey", lw=0.8, ls=":", label="chance")
-    axis.set_xlabel("step")
-    axis.set_ylabel("minibatch loss")
+    axis.axhline(chance, color="grey", lw=0.8, ls=":", label="chance")
+    axis.set(ylim=(0, top), xlabel="step", ylabel="minibatch loss")
     axis.legend(loc="upper right")
     return picture, " ".join(facts)
-
-
-def beyond(name: str, high: np.ndarray, top: float) -> list[str]:
-    """What of a band lies above the axis."""
-    over = np.flatnonzero(np.isfinite(high) & (high > top))
-    if not len(over):
-        return []
-    worst = over[high[over].argmax()]
-    steps = "one step" if len(over) == 1 else f"{len(over):,} steps"
-    return [f"{name} at {steps} (up to {high[worst]:.2f}, at step {worst + 1:,})"]

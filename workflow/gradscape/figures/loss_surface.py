@@ -9,6 +9,7 @@ import pandas as pd
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import setting_label
+from gradscape.spec.quantity import Quantity
 from gradscape.spec.study import Figure
 
 PROBES = ["surface", "hessian"]  # what it draws; only the first is required
@@ -26,15 +27,10 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
 
     The Hessian's numbers are under the name, where they were measured.
     """
-    seed = min(run.seed for run in runs)
-    drawn = [run for run in runs if run.seed == seed]
-    tables = [grid(run.probe("surface")) for run in drawn]
+    drawn, _ = style.smallest_seed(runs)
     ceiling = CEILING * drawn[0].chance_loss
-    inside = [np.isfinite(table) & (table <= ceiling) for table in tables]
-    cut = sum(int((~part).to_numpy().sum()) for part in inside)
-    tables = [
-        table.where(part, ceiling) for table, part in zip(tables, inside, strict=True)
-    ]
+    grids = [grid(run.probe("surface")) for run in drawn]
+    tables = [capped(table, ceiling) for table in grids]
     smallest = min(table.to_numpy().min() for table in tables)
     largest = max(table.to_numpy().max() for table in tables)
     largest = max(largest, smallest + FLAT)
@@ -45,43 +41,40 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
     for number, (run, table) in enumerate(zip(drawn, tables, strict=True)):
         alpha, beta = np.meshgrid(table.index, table.columns, indexing="ij")
         loss = table.to_numpy()
-        ticks = table.index.max() * np.array(TICKS)
         surface = picture.add_subplot(1, count, 2 * number + 1, projection="3d")
-        look = {"cmap": "viridis", "vmin": smallest, "vmax": largest}
-        surface.plot_surface(
-            alpha, beta, loss, lw=0, rcount=99, ccount=99, rasterized=True, **look
-        )
+        look = {"cmap": "viridis", "vmin": smallest, "vmax": largest, "rasterized": True}
+        surface.plot_surface(alpha, beta, loss, lw=0, rcount=99, ccount=99, **look)
         surface.set_zlim(smallest, largest)
         surface.tick_params(labelsize=5, pad=-3)
-        surface.set_title(f"{name(run)}\n{numbers(run)}", fontsize=6)
+        name = setting_label(run.model, run.variant)
+        surface.set_title(f"{name}\n{numbers(run)}", fontsize=6)
         contours = picture.add_subplot(1, count, 2 * number + 2)
         filled = contours.contourf(alpha, beta, loss, levels, extend="both", cmap="viridis")
         contours.contour(alpha, beta, loss, levels, colors="white", linewidths=0.3)
         draw_path(contours, path(run.probe("surface")))
-        contours.set_xlim(table.index[0], table.index[-1])
-        contours.set_ylim(table.columns[0], table.columns[-1])
-        contours.set_aspect("equal")
+        contours.set(xlim=table.index[[0, -1]], ylim=table.columns[[0, -1]], aspect="equal")
         contours.set_xlabel(r"$\alpha$")
         contours.set_ylabel(r"$\beta$", labelpad=-4)
         contours.grid(visible=False)
+        ticks = table.index.max() * np.array(TICKS)
         for axis in (surface, contours):
-            axis.set_xticks(ticks)
-            axis.set_yticks(ticks)
+            axis.set(xticks=ticks, yticks=ticks)
         contour_axes.append(contours)
-    picture.colorbar(
-        filled, ax=contour_axes, label="training loss", pad=0.02, shrink=0.8, format="%.1f"
-    )
+    look = {"label": "training loss", "pad": 0.02, "shrink": 0.8, "format": "%.1f"}
+    picture.colorbar(filled, ax=contour_axes, **look)
     points = len(tables[0])
     facts = [
         f"Loss around the best weights (+) of {style.named(drawn)}: a surface and its "
-        f"contours. Seed {seed}, {points} × {points} points, evaluation mode."
+        f"contours. {style.seeds(drawn).capitalize()}, {points} × {points} points, "
+        "evaluation mode.",
+        *path_facts(path(drawn[0].probe("surface"))),
     ]
-    facts += path_facts(path(drawn[0].probe("surface")))
+    whole = sum(table.size for table in tables)
+    cut = whole - sum(int((table <= ceiling).to_numpy().sum()) for table in grids)
     if cut:
-        whole = sum(table.size for table in tables)
         lie = "lies" if cut == 1 else "lie"
         facts.append(f"{cut:,} of {whole:,} points {lie} above {ceiling:.1f}, drawn there.")
-    if any(run.probe("hessian") is not None for run in drawn):
+    if any(map(numbers, drawn)):
         facts.append(
             "Under the names: the Hessian's eigenvalue of largest magnitude, and its trace."
         )
@@ -95,6 +88,11 @@ def grid(table: pd.DataFrame) -> pd.DataFrame:
     return table.pivot(index="alpha", columns="beta", values="loss")
 
 
+def capped(table: pd.DataFrame, ceiling: float) -> pd.DataFrame:
+    """With the ceiling for what is higher, or no number."""
+    return table.where(table <= ceiling, ceiling)
+
+
 def path(table: pd.DataFrame) -> pd.DataFrame:
     """Where the weights were, by moment: alpha, beta. Older tables have the best alone."""
     if "moment" not in table:
@@ -104,9 +102,9 @@ def path(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw_path(axis, places: pd.DataFrame) -> None:
     """An arrow from each of the places to the next, and a mark at each."""
-    look = {"color": ORANGE, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
+    look = {"arrowstyle": "->", "color": ORANGE, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
     for start, end in pairwise(places.to_numpy()):
-        axis.annotate("", end, start, arrowprops={"arrowstyle": "->", **look})
+        axis.annotate("", end, start, arrowprops=look)
     for moment, place in places.iterrows():
         axis.plot(*place, MARKS[moment], color=ORANGE, ms=5, mfc="none", clip_on=False)
 
@@ -118,7 +116,7 @@ def path_facts(places: pd.DataFrame) -> list[str]:
     facts = ["Arrows: from the first weights (○) to the best and the last (×)."]
     if abs(places.loc["initialisation", "alpha"] - 1) < EXACT:
         return [*facts, f"α leads back to the first weights, at 1; β is {scaled}."]
-    farthest = style.power(places.abs().to_numpy().max())
+    farthest = Quantity(places.abs().to_numpy().max(), style="scientific").text()
     return [
         *facts,
         f"Both directions are {scaled}; the path of training projects to within {farthest} "
@@ -126,15 +124,13 @@ def path_facts(places: pd.DataFrame) -> list[str]:
     ]
 
 
-def name(run: FinishedRun) -> str:
-    return setting_label(run.model, run.variant)
-
-
 def numbers(run: FinishedRun) -> str:
+    """`$\\lambda$ 0.13, trace 1.3`; empty where the Hessian was not measured."""
     table = run.probe("hessian")
     if table is None:
         return ""
     value = table.set_index("quantity")["value"]
-    eigenvalue, trace = value["largest_eigenvalue"], value["trace"]
-    words = (f"{float(f'{number:.3g}'):,g}" for number in (eigenvalue, trace))
-    return "$\\lambda$ {}, trace {}".format(*words)
+    eigenvalue, trace = (
+        f"{float(f'{value[name]:.3g}'):,g}" for name in ("largest_eigenvalue", "trace")
+    )
+    return rf"$\lambda$ {eigenvalue}, trace {trace}"

@@ -16,7 +16,6 @@ MARGIN = 0.1  # below a uniform guess's loss, to count as trained
 LINE = 1.2  # from one label to the next, as a ratio of decades
 SIZES = (3.0, 9.0)  # of the markers, for cosines 0 and 1
 COORDINATES = ("image_share", "gradient_range", "gradient_cosine", "final_train_loss")
-TRAINED, STUCK = 0, 1  # colours
 
 
 def phase(figure: Figure, runs: list[FinishedRun]):
@@ -31,16 +30,14 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.6))
     # Many start near each other: labels are pushed upwards, each a line above the last.
     highest = {True: 0.0, False: 0.0}
-    for name, (share, decades, cosine, loss) in sorted(
-        points.items(), key=lambda item: np.nan_to_num(item[1][1])
-    ):
+    upwards = sorted(points.items(), key=lambda item: np.nan_to_num(item[1][1]))
+    for name, (share, decades, cosine, loss) in upwards:
         trained = loss < chance - MARGIN
-        colour = style.colour(TRAINED if trained else STUCK)
-        filled = colour if trained else "none"
-        look = {"marker": "o", "ms": size(cosine), "mec": colour, "mfc": filled}
-        axis.plot(share, decades, ls="", zorder=2 if trained else 3, **look)
+        look = marker(trained, size(cosine))
+        axis.plot(share, decades, zorder=2 if trained else 3, **look)
         left = share > np.sqrt(SMALLEST)  # where there is more room
         highest[left] = max(decades, highest[left] * LINE)
+        pointer = {"arrowstyle": "-", "color": look["mec"], "lw": 0.4, "shrinkB": 4}
         axis.annotate(
             name,
             (share, decades),
@@ -48,8 +45,8 @@ def phase(figure: Figure, runs: list[FinishedRun]):
             ha="right" if left else "left",
             va="center",
             fontsize=5.5,
-            color=colour,
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.4, "shrinkB": 4},
+            color=look["mec"],
+            arrowprops=pointer,
         )
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(style.POWERS)
@@ -58,15 +55,17 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     style.log_scale(axis)
     axis.set_xlabel("share of the signal that depends on the image")
     axis.set_ylabel("range of the gradient (decades)")
-    style.legend_below(picture, handles(), 4)
-    seeds = sorted({run.seed for run in runs})
+    handles = [Line2D([], [], label="trained", **marker(True, 5))]
+    handles.append(Line2D([], [], label="did not train", **marker(False, 5)))
+    for cosine in (0, 1):
+        look = {"ls": "", "marker": "o", "color": "grey", "ms": size(cosine)}
+        handles.append(Line2D([], [], label=f"cosine {cosine}", **look))
+    style.legend_below(picture, handles, 4)
+    several = "geometric mean over " * (len({run.seed for run in runs}) > 1)
     facts = [
-        f"At initialisation, geometric mean over seeds {style.listing(seeds, ' and ')}."
-        if seeds[1:]
-        else f"At initialisation, seed {seeds[0]}.",
-        f"Trained: the last epoch's training loss is more than {MARGIN} below that of a "
-        f"uniform guess, {chance:.2f}.",
-        "Larger: a larger cosine between input gradients at neighbouring points.",
+        f"At initialisation, {several}{style.seeds(runs)}. Trained: the last epoch's "
+        f"training loss is more than {MARGIN} below that of a uniform guess, {chance:.2f}. "
+        "Larger: a larger cosine between input gradients at neighbouring points."
     ]
     if any(point[0] <= SMALLEST for point in points.values()):
         facts.append(f"Shares below {SMALLEST:.0e} are rounding, and drawn there.")
@@ -85,8 +84,8 @@ def points_of(runs: list[FinishedRun]) -> dict[str, np.ndarray]:
 
 
 def coordinates(group: list[FinishedRun]) -> np.ndarray:
-    """Image share, decades, cosine and training loss, means over seeds. What was not
-    measured is NaN."""
+    """Image share, decades, cosine and training loss, means over seeds; not a number where
+    they were not measured."""
     rows = [[find("metric", name)([run]) for name in COORDINATES] for run in group]
     table = np.array(rows, dtype=float)
     table[:, 0] = np.log(table[:, 0])
@@ -105,14 +104,8 @@ def size(cosine: float) -> float:
     return low + (high - low) * float(np.clip(np.nan_to_num(cosine), 0, 1))
 
 
-def handles() -> list[Line2D]:
-    found = []
-    for label, number in (("trained", TRAINED), ("did not train", STUCK)):
-        colour = style.colour(number)
-        filled = colour if number == TRAINED else "none"
-        found.append(Line2D([], [], ls="", marker="o", color=colour, mfc=filled, ms=5))
-        found[-1].set_label(label)
-    for cosine in (0, 1):
-        look = {"ls": "", "marker": "o", "color": "grey", "ms": size(cosine)}
-        found.append(Line2D([], [], label=f"cosine {cosine}", **look))
-    return found
+def marker(trained: bool, size: float) -> dict:
+    """Full and blue where training succeeded, else empty and orange."""
+    colour = style.COLOURS[0 if trained else 1]
+    filled = colour if trained else "none"
+    return {"ls": "", "marker": "o", "ms": size, "mec": colour, "mfc": filled}

@@ -15,15 +15,8 @@ from gradscape.spec.study import Figure
 
 PROBES = ["signal"]
 WIDE = True
-START = [
-    ("initialisation", "activation", "pre-activations at initialisation"),
-    ("initialisation", "gradient", "gradients at initialisation"),
-]
-TRAINED = [
-    ("best", "activation", "pre-activations, trained"),
-    ("best", "gradient", "gradients, trained"),
-]
-PANELS = {"initialisation": START, "best": TRAINED, None: START + TRAINED[1:]}
+QUANTITIES = {"activation": "pre-activations", "gradient": "gradients"}
+MOMENTS = {"initialisation": " at initialisation", "best": ", trained"}
 
 
 def signal_propagation(
@@ -35,23 +28,22 @@ def signal_propagation(
 ):
     """Points: one per layer and seed. Lines: the law at initialisation, where the network
     is plain; elsewhere the geometric mean over seeds."""
-    models = list(dict.fromkeys(run.model for run in runs))
-    panels = PANELS[moment]
-    picture, axes = plt.subplots(
-        1, len(panels), figsize=(style.width(figure.wide), 2.4), squeeze=False
-    )
-    axes = axes[0]
+    panels = [(at, quantity) for at in MOMENTS for quantity in QUANTITIES]
+    panels = [panel for panel in panels if moment in (None, panel[0])]
+    if moment is None:
+        panels.remove(("best", "activation"))
+    size = (style.width(figure.wide), 2.4)
+    picture, axes = plt.subplots(1, len(panels), figsize=size)
     handles, predicted_any = [], False
-    seeds = sorted({run.seed for run in runs})
-    facts = [
+    facts = (
         f"Signal propagation through {style.named(runs)}: mean squares by depth. "
-        f"{'Seeds' if len(seeds) > 1 else 'Seed'} {style.listing(seeds, ' and ')}."
-    ]
-    for number, model in enumerate(models):
+        f"{style.seeds(runs).capitalize()}."
+    )
+    for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
         colour = style.colour(number)
         handles.append(Line2D([], [], color=colour, marker=".", label=model_label(model)))
         tables = [run.probe("signal") for run in runs if run.model == model]
-        for axis, (when, quantity, _) in zip(axes, panels, strict=True):
+        for axis, (when, quantity) in zip(axes, panels, strict=True):
             chosen = [table[table.moment == when].set_index("depth") for table in tables]
             column = f"{quantity}_mean_square"
             values = pd.concat([table[column] for table in chosen], axis=1)
@@ -65,16 +57,16 @@ def signal_propagation(
             else:
                 mean = np.exp(np.log(values).mean(axis=1))
                 axis.plot(mean.index, mean, color=colour, lw=0.7)
-    for axis, (_, _, title) in zip(axes, panels, strict=True):
+    for axis, (when, quantity) in zip(axes, panels, strict=True):
         style.log_scale(axis)
-        axis.set_title(title)
+        axis.set_title(QUANTITIES[quantity] + MOMENTS[when])
         axis.set_xlabel("layer, from input to output")
     axes[0].set_ylabel("mean square")
     if predicted_any:
         handles.append(Line2D([], [], color="grey", ls="--", label="predicted"))
-        facts.append(
-            "Dashed: the law in the text for plain networks, with nothing fitted; points: "
+        facts += (
+            " Dashed: the law in the text for plain networks, with nothing fitted; points: "
             "measured."
         )
     style.legend_below(picture, handles, 5)
-    return picture, " ".join(facts)
+    return picture, facts

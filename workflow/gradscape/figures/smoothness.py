@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from gradscape.claims.smoothness import MEASURES, definition, proxy, smooth
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
-from gradscape.spec.labels import model_label
+from gradscape.spec.labels import listing, model_label, noun
 from gradscape.spec.options import Range, Unset
 from gradscape.spec.quantity import Quantity
 from gradscape.spec.study import Figure
@@ -40,23 +40,17 @@ def smoothness(
     A proxy is drawn where a model has several learning rates. The definition is drawn at
     `learning_rate`, or else at the first that was probed.
     """
-    seed = min(run.seed for run in runs)
-    runs = [run for run in runs if run.seed == seed]
+    runs, _ = style.smallest_seed(runs)
     probed = [run for run in runs if "probed_step" in run.steps]
     rate = learning_rate or (probed[0].learning_rate if probed else None)
     models = dict.fromkeys(run.model for run in runs)
     groups = {name: [run for run in runs if run.model == name] for name in models}
     rows = 2 if any(len(group) > 1 for group in groups.values()) else 1
-    picture, axes = plt.subplots(
-        rows,
-        3,
-        figsize=(style.width(figure.wide), 0.3 + 1.5 * rows),
-        sharex=True,
-        squeeze=False,
-    )
+    size = (style.width(figure.wide), 0.3 + 1.5 * rows)
+    picture, axes = plt.subplots(rows, 3, figsize=size, sharex=True, squeeze=False)
     facts = [
         f"Three measures of smoothness for {style.named(runs)}: bands from the smallest to "
-        f"the largest value, and the largest β. Seed {seed}."
+        f"the largest value, and the largest β. {style.seeds(runs).capitalize()}."
     ]
     handles = []
     for number, (model, group) in enumerate(groups.items()):
@@ -68,35 +62,30 @@ def smoothness(
             facts.append(f"{name} ran at only one learning rate and has no proxy.")
         for run in group:
             measures = definition(run) if run.learning_rate == rate else None
-            if measures is not None:
-                infinite = draw_row(axes[-1], measures, PROBE_WINDOW, colour)
-                if infinite:
-                    facts.append(
-                        f"{infinite} values of {name} overflowed; drawn at the top."
-                    )
+            infinite = draw_row(axes[-1], measures or {}, PROBE_WINDOW, colour)
+            if infinite:
+                facts.append(f"{infinite} values of {name} overflowed; drawn at the top.")
     for axis in axes.flat:
         style.log_scale(axis)
-    for column, measure in enumerate(MEASURES):
-        axes[0, column].set_title(TITLES[measure])
-        axes[-1, column].set_xlabel("step")
+    for measure, above, below in zip(MEASURES, axes[0], axes[-1], strict=True):
+        above.set_title(TITLES[measure])
+        below.set_xlabel("step")
     axes[0, 0].set_ylabel("over learning rates")
     axes[-1, 0].set_ylabel("along the gradient")
     style.legend_below(picture, handles, len(handles))
     if rows == 2:
-        rates = style.listing(style.rate_order(runs), " and ")
         lag = min(run.settings["gradient_lag"] or 0 for run in runs)
         facts.append(
-            f"Above, over learning rates {rates}: gradients of the output layer, "
-            f"{lag} {'step' if lag == 1 else 'steps'} apart; running medians of {window} "
+            f"Above, over learning rates {listing(style.rates(runs))}: gradients of the "
+            f"output layer, {lag} {noun(lag, 'step')} apart; running medians of {window} "
             "steps."
         )
     if probed:
-        run = probed[0]
-        settings, sizes = run.settings, run.steps["probed_size"].shape[1]
-        at = Quantity(rate, style="rate").text()
+        settings, sizes = probed[0].settings, probed[0].steps["probed_size"].shape[1]
         facts.append(
             f"{'Below, along' if rows == 2 else 'Along'} the gradient: every "
-            f"{settings['landscape_every']} steps at learning rate {at}, "
+            f"{settings['landscape_every']} steps at learning rate "
+            f"{Quantity(rate, style='rate').text()}, "
             f"{sizes} step sizes from 1/2 to 4 times it, at most "
             f"{settings['landscape_cap']:g}; all parameters; running medians of "
             f"{PROBE_WINDOW} probes."
@@ -107,7 +96,7 @@ def smoothness(
 def draw_row(axes, measures: dict, window: int, colour: str) -> int:
     """Draw bands, and beta's largest value as a line; return the number of infinities."""
     infinite = 0
-    for axis, name in zip(axes, MEASURES, strict=True):
+    for name, axis in zip(MEASURES, axes, strict=True):
         if name not in measures:
             continue
         steps, low, high = measures[name]

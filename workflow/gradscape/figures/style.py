@@ -18,8 +18,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, StrMethodFormatter
 from gradscape.base.files import atomic_write
 from gradscape.figures.fonts import font_for
 from gradscape.runs.run import FinishedRun
-from gradscape.spec.labels import model_label, printed_variant
-from gradscape.spec.quantity import Quantity, rate
+from gradscape.spec.labels import listing, model_label, noun, printed_variant
+from gradscape.spec.quantity import rate
 
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.35, 6.9  # inches
@@ -27,8 +27,6 @@ LETTERS_PER_INCH = 25  # of a legend
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
-
-MAX_LISTED = 20  # seeds or learning rates that a caption names one by one
 
 SETTINGS = {
     "font.size": 7,
@@ -51,11 +49,11 @@ SETTINGS = {
     "svg.fonttype": "none",
     "axes.titley": 1.0,  # to look for the best place takes a tenth of the time
 }
-POWERS = FuncFormatter(lambda value, _: rate(value).text())  # 10⁻³: no formula to parse
 DATES = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+POWERS = FuncFormatter(lambda value, _: rate(value).text())  # 10⁻³: no formula to parse
 
-# No reader of a PDF looks at these tables of a font; cutting them to a figure's letters takes
-# a fifth of the time of drawing it.
+# No reader of a PDF looks at these tables of a font; cutting them to a figure's letters is
+# a fifth of the work of drawing it.
 getattr(subset.Options, "_drop_tables_default", []).extend(["GDEF", "GPOS", "GSUB"])
 
 
@@ -70,6 +68,10 @@ def applied() -> Iterator[None]:
 
 def width(wide: bool) -> float:
     return PAGE if wide else COLUMN
+
+
+def colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
 
 
 def save(picture: Picture, *paths: Path) -> None:
@@ -92,14 +94,11 @@ def save(picture: Picture, *paths: Path) -> None:
 
 
 def show_pixels(axis, pixels: np.ndarray, **look) -> None:
-    """A small picture, [h, w] or [h, w, 3], without ticks and with sharp pixels.
-
-    Viewers smooth a picture that they enlarge, so this one is enlarged already.
-    """
+    """A small picture, [h, w] or [h, w, 3], without ticks; enlarged, for viewers smooth
+    the pixels of a picture that they enlarge."""
     sharp = pixels.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
     axis.imshow(sharp, interpolation="none", **look)
-    axis.set_xticks([])
-    axis.set_yticks([])
+    axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)
     axis.spines[:].set_visible(False)
 
@@ -122,37 +121,14 @@ def log_scale(axis) -> None:
     axis.yaxis.set_minor_formatter(FuncFormatter(label) if powers < 2 else NullFormatter())
 
 
-def rate_order(runs: list[FinishedRun]) -> list[str]:
-    """The learning rates of the runs as they are printed, ascending."""
-    return [rate(value).text() for value in sorted({run.learning_rate for run in runs})]
-
-
-def named(runs: list[FinishedRun]) -> str:
-    """Which networks are drawn: `VGG08 and VGG38`."""
-    names = [
-        model_label(run.model) + f" ({printed_variant(run.variant)})" * bool(run.variant)
-        for run in runs
-    ]
-    return listing(list(dict.fromkeys(names)), " and ")
-
-
-def power(value: float) -> str:
-    """`2.3 × 10⁻⁷`, for a caption."""
-    return Quantity(value, style="scientific").text()
-
-
 def legend_below(picture: Picture, handles: list, columns: int) -> None:
-    """Fewer columns where the longest label needs more room."""
+    """A legend, with fewer columns where the longest label needs more room."""
     labels = [handle.get_label() for handle in handles]
     letters = LETTERS_PER_INCH * picture.get_figwidth()
     fitting = min(columns, max(1, int(letters / (max(map(len, labels)) + 6))))
     tight = {"columnspacing": 0.8, "handlelength": 1.2, "handletextpad": 0.4}
     options = tight if fitting < columns else {}
     picture.legend(handles, labels, loc="outside lower center", ncols=fitting, **options)
-
-
-def colour(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
 
 
 def plain(name: str) -> str:
@@ -164,24 +140,37 @@ def plain(name: str) -> str:
     return name.replace("_", " ").replace("$", r"\$")
 
 
-def listing(words: list, last: str = ", ") -> str:
-    """`a, b, c`; of very many `a to z (26 in all)`."""
-    if len(words) > MAX_LISTED:
-        return f"{words[0]} to {words[-1]} ({len(words)} in all)"
-    return last.join(filter(None, [", ".join(map(str, words[:-1])), str(words[-1])]))
+def rates(runs: list[FinishedRun]) -> list[str]:
+    """The learning rates of the runs as they are printed, ascending."""
+    return [rate(value).text() for value in sorted({run.learning_rate for run in runs})]
 
 
-def seeds_sentence(seeds: list[int], bands: bool = True) -> str:
-    """`Seed 0.` or `Mean over seeds 0, 1 and 2; bands: ± one standard deviation.`"""
-    seeds = sorted(set(seeds))
-    if len(seeds) == 1:
-        return f"Seed {seeds[0]}."
-    drawn = "; bands: ± one standard deviation" if bands else ""
-    return f"Mean over seeds {listing(seeds, ' and ')}{drawn}."
+def named(runs: list[FinishedRun]) -> str:
+    """Which networks are drawn: `VGG08 and VGG38`."""
+    names = [
+        model_label(run.model) + f" ({printed_variant(run.variant)})" * bool(run.variant)
+        for run in runs
+    ]
+    return listing(list(dict.fromkeys(names)))
+
+
+def seeds(runs: list[FinishedRun]) -> str:
+    """`seed 0` or `seeds 0, 1 and 2`."""
+    numbers = sorted({run.seed for run in runs})
+    return f"{noun(len(numbers), 'seed')} {listing(numbers)}"
+
+
+def mean_over(runs: list[FinishedRun], spread: str = "bands") -> str:
+    """`Seed 0.` or `Mean over seeds 0, 1 and 2; bands: ± one standard deviation.`; without
+    `spread` only the seeds."""
+    if len({run.seed for run in runs}) == 1:
+        return f"{seeds(runs).capitalize()}."
+    drawn = f"; {spread}: ± one standard deviation" if spread else ""
+    return f"Mean over {seeds(runs)}{drawn}."
 
 
 def smallest_seed(runs: list[FinishedRun]) -> tuple[list[FinishedRun], str]:
     """Those of the smallest seed, and `Seed 0.` or `Seed 0 of 0, 1 and 2.` to say so."""
-    seeds = sorted({run.seed for run in runs})
-    others = f" of {listing(seeds, ' and ')}" if seeds[1:] else ""
-    return [run for run in runs if run.seed == seeds[0]], f"Seed {seeds[0]}{others}."
+    seed, *others = numbers = sorted({run.seed for run in runs})
+    of = f" of {listing(numbers)}" if others else ""
+    return [run for run in runs if run.seed == seed], f"Seed {seed}{of}."

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from gradscape.figures.fonts import font_for
+from gradscape.spec import labels
 from gradscape.spec.quantity import Interval, Quantity
 
 SPECIAL = {
@@ -90,19 +91,9 @@ def escape(value: object) -> Tex:
     return Tex("".join(map(written, pieces(text))))
 
 
-MAX_LISTED = 20
-
-
 def listing(words: Sequence[object]) -> Tex:
-    r"""`a, b and c`, each escaped; of very many, only the first and the last.
-
-    >>> listing(["0", "1", "2"]), listing([str(seed) for seed in range(1000)])
-    ('0, 1 and 2', '0 \\dots\\ 999 (1000 in all)')
-    """
-    if len(words) > MAX_LISTED:
-        return Tex(rf"{escape(words[0])} \dots\ {escape(words[-1])} ({len(words)} in all)")
-    *first, last = [escape(word) for word in words] or [""]
-    return Tex(f"{', '.join(first)} and {last}" if first else last)
+    """`a, b and c`, each escaped; nothing of nothing."""
+    return Tex(labels.listing([escape(word) for word in words]) if words else "")
 
 
 def pieces(text: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """How names of models, datasets, learning rates and variants are printed."""
 
 import re
+from collections.abc import Sequence
 
 PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
 SPELT = ["ReLU", "ELU", "GELU", "Adam", "AdamW", "SGD", "RMSprop", "Muon", "L1", "L2", "He"]
@@ -64,3 +65,18 @@ def in_words(number: int) -> str:
 def noun(number: int, one: str) -> str:
     """`epoch` or `epochs`."""
     return one if number == 1 else f"{one}s"
+
+
+MAX_LISTED = 20
+
+
+def listing(words: Sequence[object]) -> str:
+    """`a, b and c`; of very many only the first and the last.
+
+    >>> listing(["a", "b", "c"]), listing(range(1000))
+    ('a, b and c', '0 to 999 (1000 in all)')
+    """
+    if len(words) > MAX_LISTED:
+        return f"{words[0]} to {words[-1]} ({len(words)} in all)"
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
