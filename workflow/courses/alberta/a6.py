@@ -66,7 +66,7 @@ def norm(channels: int, batch_norm: bool) -> nn.Module:
     return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
 
 
-from gradscape.models.resnet_small import STAGES, Convolution, ResidualBlock, ResNetSmall
+from gradscape.models.resnet_small import STAGES, ResidualBlock, ResNetSmall, convolution
 
 
 def network():

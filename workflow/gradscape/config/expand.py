@@ -23,17 +23,15 @@ from gradscape.spec.settings import SETTINGS, Settings
 from gradscape.spec.study import VARIANT, Figure, Probe, Run, Study, matches, run_name
 
 COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
-# All curves, and the best run's gradients.
-DEFAULT_FIGURES = {
-    "curves": {"draw": "curves"},
-    "gradient-flow": {"draw": "gradient_flow", "best": True},
-}
+DEFAULT_FIGURES = {"curves": {"draw": "curves"}}
+DEFAULT_FIGURES["gradient-flow"] = {"draw": "gradient_flow", "best": True}
 MAX_NAME = 200  # bytes of a run's folder, to which logs append
 NAMED = {name: option.named for name, option in SETTINGS.items() if option.named}
 # A file of published numbers: its columns of numbers, and the columns that it must have.
 NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
-NUMBERS += [f"{part}_loss" for part in ("train", "val", "test")]
-NUMBERS += [f"{part}_accuracy" for part in ("train", "val", "test")]
+NUMBERS += [
+    f"{part}_{of}" for part in ("train", "val", "test") for of in ("loss", "accuracy")
+]
 REQUIRED_COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]
 
 
@@ -41,7 +39,8 @@ def expand_study(name: str, study: dict, defaults: dict) -> Study:
     """A study with everything that belongs to it, every name in it looked up."""
     at = f"config: studies.{name}"
     runs = expand_runs(name, study, defaults)
-    files = [section_file(study.get("section", "study"), f"{at}.section")]
+    section = study.get("section", "study")
+    files = [section_file(section, f"{at}.section")]
     claims, claims_at = study.get("claims", {}), f"{at}.claims"
     if isinstance(claims, str):
         files.append(existing(claims, claims_at))
@@ -58,7 +57,7 @@ def expand_study(name: str, study: dict, defaults: dict) -> Study:
     return Study(
         name=name,
         title=study["title"],
-        section=study.get("section", "study"),
+        section=section,
         runs=runs,
         probes=probes,
         figures=expand_figures(name, study, runs, probes),
@@ -253,8 +252,7 @@ def expand_figures(
         look_up("figure", draw, at)
         options = check_options("figure", draw, options, f"{at}.options")
         wide = registry.declared("figure", draw, "WIDE", False)
-        drawn = {"wide": wide} | spec | {"options": options}
-        figure = Figure(study=name, name=figure_name, **drawn)
+        figure = Figure(name, figure_name, **({"wide": wide} | spec | {"options": options}))
         for needed in figure.probes[:1]:
             if needed not in probes:
                 which = f"the probe {needed!r}, which the study's `probes` do not name"

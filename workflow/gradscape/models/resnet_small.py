@@ -18,13 +18,10 @@ from gradscape.models.blocks import ACTIVATIONS, conv3x3, norm
 STAGES = (1, 2, 4, 4)  # widths, as multiples of the first
 
 
-class Convolution(nn.Sequential):
+def convolution(inputs: int, outputs: int, batch_norm: bool) -> nn.Sequential:
     """Convolution and normalisation, or a bias in its place."""
-
-    def __init__(self, inputs: int, outputs: int, batch_norm: bool):
-        super().__init__(
-            conv3x3(inputs, outputs, bias=not batch_norm), norm(outputs, batch_norm)
-        )
+    convolved = conv3x3(inputs, outputs, bias=not batch_norm)
+    return nn.Sequential(convolved, norm(outputs, batch_norm))
 
 
 class ResidualBlock(nn.Module):
@@ -32,8 +29,8 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int, activation: str, batch_norm: bool, skip: bool):
         super().__init__()
-        self.conv1 = Convolution(width, width, batch_norm)
-        self.conv2 = Convolution(width, width, batch_norm)
+        self.conv1 = convolution(width, width, batch_norm)
+        self.conv2 = convolution(width, width, batch_norm)
         self.activation = ACTIVATIONS[activation]()
         self.skip = skip
         if skip and batch_norm:
@@ -63,7 +60,7 @@ class ResNetSmall(nn.Module):
         for number, factor in enumerate(STAGES):
             after = factor * width
             if number > 0:
-                layers += [nn.MaxPool2d(2), Convolution(before, after, batch_norm)]
+                layers += [nn.MaxPool2d(2), convolution(before, after, batch_norm)]
                 layers.append(ACTIVATIONS[activation]())
             layers.append(ResidualBlock(after, activation, batch_norm, skip))
             before = after

@@ -107,8 +107,7 @@ class Quantity:
             case "count":
                 return f"{value:,.0f}"
             case "rate":
-                mantissa, exponent = f"{value:.6e}".split("e")
-                return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+                return format_learning_rate(value)
             case "scientific":
                 return f"{value:.1e}"
             case "power":
@@ -131,6 +130,16 @@ def write(digits: str, notation: Notation) -> str:
         return minus + mantissa
     factor = "" if mantissa == "1" else mantissa + notation.times
     return minus + notation.math + factor + notation.ten(int(exponent)) + notation.math
+
+
+def format_learning_rate(rate: float) -> str:
+    """One text for one rate.
+
+    >>> format_learning_rate(0.001), format_learning_rate(1.5e-3), format_learning_rate(1)
+    ('1e-3', '1.5e-3', '1e0')
+    """
+    mantissa, exponent = f"{rate:.6e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def rate(value: float) -> Quantity:

@@ -72,20 +72,14 @@ class Architecture:
 
 
 @group
-class Start:
-    """The weights that training starts from."""
+class Training:
+    """From which weights, by which loss, how fast and how long."""
 
     pretrained: bool = False
     """Start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)."""
     perturbation: Annotated[int | None, Range(0), Unset("off"), LATER] = None
     """Before training, flip the last bit of this weight, counted from 0, of the first
     layer: which runs does rounding decide?"""
-
-
-@group
-class Loss:
-    """The function that training minimises."""
-
     loss: Annotated[str, Named("loss", own=True)] = "cross_entropy"
     """`cross_entropy`, `squared_error` or `focal`; validation and test losses are always
     cross entropy."""
@@ -93,12 +87,6 @@ class Loss:
     """Label smoothing of the cross entropy."""
     l1: Annotated[float, Range(0)] = 0.0
     """Factor of the sum of absolute weights added to the loss."""
-
-
-@group
-class Training:
-    """How fast and how long."""
-
     learning_rate: Annotated[float, Range(above=0)] = 1e-3
     """Base rate of the schedule."""
     seed: Annotated[int, Range(0, 10**13)] = 0
@@ -217,9 +205,7 @@ class Measures:
 
 # A dataclass takes the fields of its last base first.
 @dataclass(frozen=True)
-class Settings(
-    Measures, Device, Schedule, Optimiser, Data, Training, Loss, Start, Architecture, Task
-):
+class Settings(Measures, Device, Schedule, Optimiser, Data, Training, Architecture, Task):
     """All settings of one run; the defaults are a coursework's."""
 
 

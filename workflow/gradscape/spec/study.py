@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
+from gradscape.spec.quantity import format_learning_rate
 from gradscape.spec.registry import declared, is_custom, short
 from gradscape.spec.settings import Settings, changed
 
@@ -105,20 +106,8 @@ def varied_label(varied: dict) -> str:
 
 def matches(traits: dict, where: dict) -> bool:
     """Tell whether a run has the wanted traits, each one value or a list of them."""
-    return all(
-        traits[key] in (wanted if isinstance(wanted, list) else [wanted])
-        for key, wanted in where.items()
-    )
-
-
-def format_learning_rate(rate: float) -> str:
-    """`0.001` → `1e-3`, `0.0015` → `1.5e-3`: one text for one rate.
-
-    >>> format_learning_rate(0.001), format_learning_rate(1.5e-3), format_learning_rate(1)
-    ('1e-3', '1.5e-3', '1e0')
-    """
-    mantissa, exponent = f"{rate:.6e}".split("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    lists = {key: w if isinstance(w, list) else [w] for key, w in where.items()}
+    return all(traits[key] in wanted for key, wanted in lists.items())
 
 
 def run_name(settings: Settings, varied: dict | None = None) -> str:
