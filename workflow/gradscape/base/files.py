@@ -53,8 +53,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
                 raise
     except OSError as error:
         if error.filename in (None, str(partial)) and error.errno is not None:
-            reason = os.strerror(error.errno)
-            raise OSError(error.errno, reason, str(path)) from error
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
 
 
@@ -157,10 +156,8 @@ def refuse_linked_results(path: Path) -> None:
     for end in range(places[-1] + 1 if places else len(parts), len(parts)):
         folder = Path(*parts[:end])
         if folder.is_symlink():
-            raise GradscapeError(
-                f"{folder}: is a link to {folder.readlink()}; results are written and "
-                "published where they lie, so remove the link"
-            )
+            why = "results are written and published where they lie, so remove the link"
+            raise GradscapeError(f"{folder}: is a link to {folder.readlink()}; {why}")
 
 
 @contextmanager

@@ -116,10 +116,8 @@ class Experiment:
         if document in self.courses:
             return self.of_course(document)
         if document not in self.studies:
-            known = [*self.studies, *self.courses]
-            raise GradscapeError(
-                f"{document}: neither a study nor a course{suggest(document, known)}"
-            )
+            hint = suggest(document, [*self.studies, *self.courses])
+            raise GradscapeError(f"{document}: neither a study nor a course{hint}")
         return [self.studies[document]]
 
     def documents_of(self, studies: list[str]) -> list[str]:
@@ -141,10 +139,8 @@ def check_count(config: dict) -> None:
         each = [math.prod(map(len, grid.values())) for grid in grids(study)]
         count = sum(each) * (1 + len(study.get("variants", {})))
         if count > most:
-            raise GradscapeError(
-                f"config: studies.{name}.grid: has {count:,} runs, above max_runs "
-                f"({most:,}); raise that, if so many are meant"
-            )
+            why = f"above max_runs ({most:,}); raise that, if so many are meant"
+            raise GradscapeError(f"config: studies.{name}.grid: has {count:,} runs, {why}")
 
 
 def check_courses(courses: dict[str, dict], studies) -> None:
@@ -186,9 +182,10 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
 
 def fewer_seeds(study: dict, count: int | None) -> dict:
     """A study with only the first `count` of the seeds in its grids."""
-    kept = [
-        grid | {k: grid[k][:count] for k in ("seed",) if k in grid} for grid in grids(study)
-    ]
+    kept = [dict(grid) for grid in grids(study)]
+    for grid in kept:
+        if "seed" in grid:
+            grid["seed"] = grid["seed"][:count]
     return study | {"grid": kept}
 
 
@@ -216,14 +213,9 @@ def named_datasets(runs: list[Run]) -> dict[str, str]:
         name = run.settings.dataset
         folder = registry.short(name)
         if not FOLDER.fullmatch(folder) or folder in RESERVED:
-            raise GradscapeError(
-                f"config: the dataset {name!r} cannot have the folder "
-                f"{folder!r} in results/data: rename it"
-            )
-        other = datasets.setdefault(folder, name)
-        if other != name:
-            raise GradscapeError(
-                f"config: the datasets {other!r} and {name!r} would share one folder, "
-                f"results/data/{registry.short(name)}: rename one of them"
-            )
+            why = f"cannot have the folder {folder!r} in results/data: rename it"
+            raise GradscapeError(f"config: the dataset {name!r} {why}")
+        if (other := datasets.setdefault(folder, name)) != name:
+            why = f"would share one folder, results/data/{folder}: rename one of them"
+            raise GradscapeError(f"config: the datasets {other!r} and {name!r} {why}")
     return datasets

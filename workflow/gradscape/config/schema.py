@@ -22,9 +22,8 @@ def schema() -> dict:
     """The schema of a configuration, with every setting wherever one is allowed."""
     whole = read_yaml(paths.SCHEMA)
     one = {name: option.schema() for name, option in SETTINGS.items()}
-    many = {
-        name: {"type": "array", "minItems": 1, "items": spec} for name, spec in one.items()
-    }
+    several = {"type": "array", "minItems": 1}
+    many = {name: several | {"items": spec} for name, spec in one.items()}
     either = {name: {"anyOf": [one[name], many[name]]} for name in one}
     text = {"type": "string"}
     either["variant"] = {"anyOf": [text, {"type": "array", "items": text}]}
@@ -68,7 +67,8 @@ def check_options(kind: str, name: str, given: dict, at: str) -> dict:
 def check(rules: Draft202012Validator, config: Any, at: str) -> None:
     check_plain(config, at)
     if errors := list(rules.iter_errors(config)):
-        raise GradscapeError(describe(closest(errors), at))
+        error = closest(errors)
+        raise GradscapeError(f"{place(at, tuple(error.absolute_path))}: {describe(error)}")
 
 
 def closest(errors: list[ValidationError]) -> ValidationError:
@@ -79,34 +79,32 @@ def closest(errors: list[ValidationError]) -> ValidationError:
     return closest(forms) if forms else error
 
 
-def describe(error: ValidationError, at: str) -> str:
-    """One sentence for a JSON-schema error, naming the key where it stands."""
-    key = place(at, tuple(error.absolute_path))
-    if error.validator == UNKNOWN:
-        known = error.schema.get("properties", {})
-        unknown = [name for name in error.instance if name not in known]
-        hint = suggest(unknown[0], known) if known else " (there are no options)"
-        return f"{key}: unknown key {unknown[0]!r}{hint}"
-    if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
-        return f"{key}: {error.instance!r} is not a name: use up to 64 of a-z, 0-9 and '-'"
-    if error.validator == "pattern":
-        why = "it has braces, or starts with '-'"
-        return f"{key}: {error.instance!r} cannot be used: {why}"
-    if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return f"{key}: the key {missing[0]!r} is missing"
-    if error.validator == "enum":
-        words = [str(word) for word in error.validator_value]
-        return f"{key}: unknown value {error.instance!r}{suggest(error.instance, words)}"
-    if error.validator in ("type", "anyOf") and isinstance(error.instance, str):
-        with suppress(ValueError):
-            number = f"{float(error.instance):.1e}"
+def describe(error: ValidationError) -> str:
+    """The fault that a JSON-schema error stands for, as the end of a sentence."""
+    value = error.instance
+    match error.validator:
+        case "additionalProperties":
+            known = error.schema.get("properties", {})
+            unknown = next(name for name in value if name not in known)
+            hint = suggest(unknown, known) if known else " (there are no options)"
+            return f"unknown key {unknown!r}{hint}"
+        case "pattern" if "propertyNames" in error.absolute_schema_path:
+            return f"{value!r} is not a name: use up to 64 of a-z, 0-9 and '-'"
+        case "pattern":
+            return f"{value!r} cannot be used: it has braces, or starts with '-'"
+        case "required":
+            missing = next(name for name in error.validator_value if name not in value)
+            return f"the key {missing!r} is missing"
+        case "enum":
             return (
-                f"{key}: {error.instance!r} is text to YAML, not a number; write {number}"
+                f"unknown value {value!r}{suggest(value, map(str, error.validator_value))}"
             )
-    if error.validator in ("minItems", "minProperties"):
-        return f"{key}: is empty, so there is nothing to run"
+        case "minItems" | "minProperties":
+            return "is empty, so there is nothing to run"
+        case "type" | "anyOf" if isinstance(value, str):
+            with suppress(ValueError):
+                return f"{value!r} is text to YAML, not a number; write {float(value):.1e}"
     if error.context:
         forms = ", ".join(str(e.validator_value) for e in error.context)
-        return f"{key}: {error.instance!r} is none of {forms}"
-    return f"{key}: {error.message}"
+        return f"{value!r} is none of {forms}"
+    return error.message

@@ -64,9 +64,9 @@ def split_exceptions(study: dict, at: str) -> dict:
             override.append({"where": where, "set": exception.get("set", {})})
             changed |= override[-1]["set"].keys()
         elif changed & where.keys():
+            instead = "write `exclude` and `override`, which apply in this order"
             raise GradscapeError(
-                f"{at}: skips by a setting that it has set before; write `exclude` and "
-                "`override`, which apply in this order"
+                f"{at}: skips by a setting that it has set before; {instead}"
             )
         else:
             exclude.append(where)

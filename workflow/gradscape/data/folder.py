@@ -20,9 +20,9 @@ def listing(folder: Path) -> tuple[list[str], Listed, Listed]:
     """Names of the classes, and the images to train and to test with."""
     parts = [folder / "train", folder / "test"]
     if parts[0].is_dir() and (folder / "val").is_dir() and not parts[1].is_dir():
+        hint = "rename val/ to test/ (a `split` takes the validation images from train/)"
         raise GradscapeError(
-            f"{folder}: has train/ and val/, where test/ is needed; rename val/ to test/ "
-            "(a `split` takes the validation images from train/)"
+            f"{folder}: has train/ and val/, where test/ is needed; {hint}"
         )
     if not all(part.is_dir() for part in parts):
         parts = [folder]
@@ -92,9 +92,8 @@ def read(name: str) -> Dataset:
             pixels = pixels_of(path)
             height, width, channels = pixels.shape
             if (height, width) != (size, size):
-                raise GradscapeError(
-                    f"{path}: {width}x{height} pixels, where {first} has {size}x{size}"
-                )
+                found = f"{width}x{height} pixels, where {first} has {size}x{size}"
+                raise GradscapeError(f"{path}: {found}")
             if channels > known.channels:
                 raise GradscapeError(f"{path}: in colours, where {first} is grey")
             image[:] = pixels  # a grey image among colour ones: the same in each channel

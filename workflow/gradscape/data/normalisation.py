@@ -21,10 +21,8 @@ def check_normalises(name: str, channels: int) -> None:
     """Raise `GradscapeError` if a normalisation is not for that many channels."""
     known = find("normalisation", name)
     if known is not None and len(known[0]) not in (1, channels):
-        raise GradscapeError(
-            f"normalisation {name}: for three channels, the images have {channels}; "
-            "use dataset or half"
-        )
+        why = f"for three channels, the images have {channels}; use dataset or half"
+        raise GradscapeError(f"normalisation {name}: {why}")
 
 
 def moments(name: str, dataset: "Dataset") -> tuple[list[float], list[float]]:

@@ -69,10 +69,9 @@ def layout(path: Path, arrays: NpzFile) -> tuple[Facts, list[str], list[np.ndarr
     else:
         found = np.unique(labels[0])
         if len(empty := np.flatnonzero(found != np.arange(len(found)))):
-            raise GradscapeError(
-                f"{path}: labels: none is {empty[0]}, where they begin at 0; name the "
-                "classes in `classes` if one has no images"
-            )
+            hint = "name the classes in `classes` if one has no images"
+            wrong = f"none is {empty[0]}, where they begin at 0; {hint}"
+            raise GradscapeError(f"{path}: labels: {wrong}")
         classes = list(map(str, found))
     for part, of_part in zip(parts, labels, strict=True):
         check_labels(f"{path}: {part}labels", of_part, len(of_part), len(classes))

@@ -44,11 +44,8 @@ def files_of(name: str, files: Files, folder: Path | None) -> Iterator[Path]:
 
 
 def download(name: str, files: Files, folder: Path) -> None:
-    wanted = ", ".join(files)
-    say(
-        f"{name}: downloading {wanted}; if it is on this machine, name its folder in the "
-        "environment as GRADSCAPE_DATA"
-    )
+    wanted, place = ", ".join(files), "in the environment as GRADSCAPE_DATA"
+    say(f"{name}: downloading {wanted}; if it is on this machine, name its folder {place}")
     for file, (url, md5) in files.items():
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -56,10 +53,9 @@ def download(name: str, files: Files, folder: Path) -> None:
                 break
             except Failed as error:
                 if attempt == ATTEMPTS:
-                    raise GradscapeError(
-                        f"{name}: the download failed ({error}); put {wanted} into a "
-                        "folder and name that in the environment as GRADSCAPE_DATA"
-                    ) from None
+                    instead = f"put {wanted} into a folder and name that {place}"
+                    sentence = f"{name}: the download failed ({error}); {instead}"
+                    raise GradscapeError(sentence) from None
                 time.sleep(2**attempt)
 
 
@@ -86,10 +82,8 @@ def cifar(name: str, folder: Path | None) -> Dataset:
         with files_of(name, extracted, folder):
             return read(folder, "local folder")
     if folder is not None and not (folder / kind.filename).exists():
-        raise GradscapeError(
-            f"{folder}: holds neither {kind.filename} nor {kind.base_folder}/, "
-            f"so there is no {name} to read"
-        )
+        without = f"{kind.base_folder}/, so there is no {name} to read"
+        raise GradscapeError(f"{folder}: holds neither {kind.filename} nor {without}")
     archive = {kind.filename: (kind.url, kind.tgz_md5)}
     with (
         files_of(name, archive, folder) as checked,

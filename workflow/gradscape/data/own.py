@@ -35,10 +35,8 @@ def read(name: str) -> Dataset:
     """The dataset that the user's own function returns."""
     made = registry.find("dataset", name)()
     if not isinstance(made, Dataset):
-        raise GradscapeError(
-            f"dataset {name}: returns {type(made).__name__}, where a "
-            "gradscape.data.store.Dataset is needed"
-        )
+        found = f"{type(made).__name__}, where a gradscape.data.store.Dataset is needed"
+        raise GradscapeError(f"dataset {name}: returns {found}")
     images, labels, train = np.asarray(made.images), np.asarray(made.labels), made.train
     where = f"dataset {name}"
     shape = shape_of_pixels(f"{where}: images", images.shape, images.dtype)

@@ -114,15 +114,12 @@ def load(folder: Path, name: str | None = None) -> Dataset:
         if dataset.checksum != record["sha256"]:
             raise ValueError("its checksum is not the one in dataset.json")
     except FileNotFoundError as error:
-        raise GradscapeError(
-            f"{error.filename}: missing; make it with `gradscape data {folder.name}`"
-        ) from None
+        make = f"make it with `gradscape data {folder.name}`"
+        raise GradscapeError(f"{error.filename}: missing; {make}") from None
     except Exception as error:  # whatever a torn file makes its reader raise
         raise GradscapeError(f"{folder}: damaged: {error}; delete it") from None
     if name is not None and dataset.name != name:
-        raise GradscapeError(
-            f"{folder}: holds the dataset {dataset.name!r}, not {name!r}; delete it or "
-            "rename one of the two"
-        )
+        found = f"{dataset.name!r}, not {name!r}; delete it or rename one of the two"
+        raise GradscapeError(f"{folder}: holds the dataset {found}")
     vars(dataset)["moments"] = record["mean"], record["deviation"]
     return dataset

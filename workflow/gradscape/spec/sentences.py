@@ -155,9 +155,9 @@ def check_sentences(claim: dict, at: str) -> None:
         for kind, sentence in written.items():
             for group, name in tokens(sentence):
                 if group == "placeholder" and not is_known(name):
+                    hint = f"{suggest(name, PLACEHOLDERS)}; to print it, write \\[{name}]"
                     raise GradscapeError(
-                        f"{place}.{kind}: [{name}] stands for nothing"
-                        f"{suggest(name, PLACEHOLDERS)}; to print it, write \\[{name}]"
+                        f"{place}.{kind}: [{name}] stands for nothing{hint}"
                     )
 
 
