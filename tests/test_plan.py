@@ -12,7 +12,7 @@ import yaml
 from conftest import ROOT, TINY
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
-from gradscape.pipeline.cost import SECONDS_TO_START, disk_bytes, estimated_seconds, plan
+from gradscape.pipeline.cost import SECONDS_TO_START, estimated_seconds, plan
 from gradscape.pipeline.rates import Measured, steps, training_images
 from gradscape.runs.record import read, sound_runs, write
 from gradscape.spec.settings import Settings
@@ -58,8 +58,7 @@ def test_hours_are_measured_seconds_of_what_is_left(results):
     assert Measured(KIND, [*sound_runs(results, read)], {"cifar100"}).seconds(
         Settings("vgg08", "generated10", epochs=36, train_items=100), threads=3
     ) == pytest.approx(43)
-    assert text.splitlines()[1].split() == ["tiny", "2", "1", "0.01", "455", "kB"]
-    assert "train tiny/vgg08_lr1e-2_seed0 (1 min)" in text
+    assert text.splitlines()[1].split() == ["tiny", "2", "1", "0.01"]
 
 
 def test_a_network_never_measured_on_this_cpu_takes_what_it_took_on_another(results):
@@ -111,9 +110,6 @@ def test_a_kind_of_device_is_one_that_is_known(results, capsys):
         assert "CPU AVX2; " in line and "GPU of a test; NVIDIA H200)" in line
 
 
-def test_sizes_are_those_of_the_datasets_and_files():
+def test_an_epochs_images_are_those_of_the_split():
     assert training_images(Settings("vgg08", "cifar100")) == 47_500
     assert training_images(Settings("vgg08", "generated10", split="alberta")) == 9_000
-    # model.pt of vgg08 on ten classes has 465,405 bytes
-    settings = Settings("vgg08", "generated10", epochs=1, train_items=100)
-    assert disk_bytes(settings) == pytest.approx(465_405, rel=0.15)

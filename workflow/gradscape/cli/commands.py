@@ -284,7 +284,7 @@ def plan(
     experiment: Experiment,
     on: A[str | None, Unset("this one's"), "kind of device, such as CPU or H200"] = None,
 ) -> None:
-    """estimate what a configuration will cost: device-hours, disk, the longest chain"""
+    """estimate the device-hours that a configuration will cost"""
     from gradscape.pipeline.rates import known_kind
 
     kind = known_kind(experiment, on) if on is not None else None
