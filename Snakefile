@@ -41,7 +41,7 @@ rule all:
 
 rule runs:
     input:
-        dag.runs(),
+        dag.records(experiment.runs),
     localrule: True
 
 

@@ -8,7 +8,7 @@ better progress bar would cost weeks of training.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def of_training(run: Run) -> list[str]:
     return of("training/train", *functions)
 
 
-def digest(files: list[str]) -> str:
+def digest(files: Iterable[str]) -> str:
     """A digest of what files say, wherever they lie."""
     parts = sorted(hashlib.sha256(Path(file).read_bytes()).digest() for file in files)
     return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -230,7 +230,7 @@ class Dag:
     def figure_runs(self, wildcards) -> list[str]:
         figure = self._figure(wildcards)
         runs = self.experiment.figure_runs(figure)
-        return self._records(runs) + self._probe_files(runs, figure.probes)
+        return self.records(runs) + self._probe_files(runs, figure.probes)
 
     def figure_spec(self, wildcards) -> str:
         return json.dumps(vars(self._figure(wildcards)))
@@ -242,7 +242,7 @@ class Dag:
         return dependencies.of("figures/drawing", ("figure", self._figure(wildcards).draw))
 
     def study_runs(self, wildcards) -> list[str]:
-        return self._records(self._study(wildcards).runs)
+        return self.records(self._study(wildcards).runs)
 
     def study_files(self, wildcards) -> list[str]:
         return self.files(self._study(wildcards).runs)
@@ -276,12 +276,9 @@ class Dag:
             "}", ")"
         )
 
-    def runs(self) -> list[str]:
-        return self._records(self.experiment.runs)
-
     def files(self, runs: list[Run]) -> list[str]:
         """The files that runs and their probes write last."""
-        return self._records(runs) + self._probe_files(runs)
+        return self.records(runs) + self._probe_files(runs)
 
     def figures(self, wildcards=None) -> list[str]:
         return [
@@ -328,7 +325,7 @@ class Dag:
         """The runs without those whose pretrained weights are missing."""
         return [run for run in runs if not self.experiment.left_out(run)]
 
-    def _records(self, runs: list[Run]) -> list[str]:
+    def records(self, runs: list[Run]) -> list[str]:
         """What says that each run is finished, in place of all that it writes."""
         possible = self._possible(runs)
         return [str(self.results.trained(run.study, run.name)) for run in possible]

@@ -94,12 +94,10 @@ def known_kind(experiment: Experiment, word: str) -> str:
     kinds = sorted({"CPU", ESTIMATED, *measured})
     named = [kind for kind in kinds if word.lower() == kind.lower()]
     named = named or [kind for kind in kinds if word.lower() in kind.lower().split()]
-    if len(named) != 1:
-        raise GradscapeError(
-            f"--on: {word!r} is no kind of device whose times are known "
-            f"(known: {'; '.join(kinds)})"
-        )
-    return named[0]
+    if len(named) == 1:
+        return named[0]
+    known = f"known ({'; '.join(kinds)})"
+    raise GradscapeError(f"--on: {word!r} is no kind of device whose times are {known}")
 
 
 def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None], set[str]]:

@@ -17,10 +17,8 @@ from gradscape.pipeline.replace import keep_code
 
 
 def bring_in_line(experiment: Experiment) -> None:
-    """Look at every run of a configuration and every document; does nothing in a folder
-    that cannot be written."""
-    digest = cache(lambda *files: dependencies.digest(list(files)))
-    results = experiment.results
+    """Look at every run and document; a folder that cannot be written stays as it is."""
+    digest, results = cache(dependencies.digest), experiment.results
     for run in experiment.runs:
         folder = experiment.directory(run)
         done = folder / DONE
@@ -31,7 +29,7 @@ def bring_in_line(experiment: Experiment) -> None:
             again(folder, done, f"{empty[0]} is empty")
         elif not (folder / CODE).exists() and not done.exists():
             timed = results.log("train", run.study, f"{run.name}.benchmark.tsv")
-            adopt(folder, timed, digest(*dependencies.of_training(run)))
+            adopt(folder, timed, digest(tuple(dependencies.of_training(run))))
         for _, probe in experiment.probed([run]):
             table = results.probe(run.study, run.name, probe)
             done = results.probed(run.study, run.name, probe)
@@ -58,7 +56,6 @@ def adopt(folder: Path, timed: Path, code: str) -> None:
 
 
 def again(path: Path, made: Path, reason: str) -> None:
-    """Have Snakemake make something again, and say so."""
     with suppress(OSError):
         made.unlink(missing_ok=True)
         say(f"{path}: {reason}, so it is made again")

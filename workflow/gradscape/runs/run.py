@@ -243,9 +243,8 @@ def scores(runs: list[FinishedRun], name: str) -> list:
 
 
 COLUMNS = ["study", "run", "model", "learning_rate", "variant", "seed", "parameters"]
-COLUMNS += ["flops", "epochs", "best_epoch", "train_loss", "train_accuracy", "val_loss"]
-COLUMNS += ["val_accuracy", "test_loss", "test_accuracy", "final_train_loss"]
-COLUMNS += ["final_train_accuracy", "final_val_accuracy", "final_test_accuracy", "diverged"]
+COLUMNS += ["flops", "epochs", "best_epoch", *tables.METRICS[1:], *tables.TEST[1:]]
+COLUMNS += [*(f"final_{name}" for name in FINAL), "final_test_accuracy", "diverged"]
 COLUMNS += ["seconds_training", "images_per_second"]
 COLUMNS += [name for name in SETTINGS if name not in COLUMNS]
 

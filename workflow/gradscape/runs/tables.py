@@ -4,7 +4,6 @@ Whatever is missing, of the wrong kind or too large ends in a `Damaged` that nam
 and the column; nothing in them is ever run (numpy's pickles are refused).
 """
 
-import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -52,11 +51,10 @@ def read_probe(path: Path, probe: str) -> pd.DataFrame:
 def read_arrays(path: Path, *needed: str) -> dict[str, np.ndarray]:
     """The arrays of an `.npz`, which hold numbers or text; those needed are among them."""
     with reading(path):
-        with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-        if size > MAX_BYTES:
-            raise ValueError(f"it unpacks to {size:,} bytes")
         with np.load(path, allow_pickle=False) as packed:
+            size = sum(entry.file_size for entry in packed.zip.infolist())
+            if size > MAX_BYTES:
+                raise ValueError(f"it unpacks to {size:,} bytes")
             for key in packed.files:
                 header(packed, key)
             arrays = {key: packed[key] for key in packed.files}
@@ -95,8 +93,7 @@ def read_steps(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_predictions(path: Path, classes: int) -> pd.DataFrame:
-    """A row a test image: `predicted`, the class it is taken for; `confidence`, 0 to 1; and
-    whether it is `right`."""
+    """A row a test image: the class `predicted`; `confidence`, 0 to 1; is it `right`?"""
     kinds = {"predicted": "u", "confidence": "u", "right": "b"}
     arrays = read_arrays(path, *kinds)
     with reading(path):
@@ -109,8 +106,7 @@ def read_predictions(path: Path, classes: int) -> pd.DataFrame:
 
 
 def read_gradients(path: Path) -> pd.DataFrame:
-    """Mean absolute gradient, a row an epoch, a column a weight tensor by depth; not a
-    number where a run ended before any was recorded."""
+    """Mean absolute gradient, a row an epoch, a column a weight tensor by depth."""
     arrays = read_arrays(path, "layer", "mean_absolute_gradient")
     with reading(path):
         check_array(arrays, "mean_absolute_gradient", "iuf")
