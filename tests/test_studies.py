@@ -250,10 +250,12 @@ def test_without_weights_everything_else_goes_on(weights, tmp_path):
     )
     missing = str(tmp_path / "vgg11_bn-00000000.pth")
     without = Dag(Experiment(config | {"weights": missing}))
-    assert [Path(p).parent.name for p in without.runs()] == ["vgg11-bn_lr1e-3_seed0"]
+    assert [Path(p).parent.name for p in without.records(without.experiment.runs)] == [
+        "vgg11-bn_lr1e-3_seed0"
+    ]
     assert {Path(p).stem for p in without.figures()} == {"all"}
     complete = Dag(Experiment(config | {"weights": str(weights)}))
-    assert len(complete.runs()) == 2
+    assert len(complete.records(complete.experiment.runs)) == 2
     assert {Path(p).stem for p in complete.figures()} == {"all", "tuned"}
 
     study = config["studies"]["tiny"] | {"section": "transfer"}

@@ -98,7 +98,8 @@ def varied_label(varied: dict) -> str:
     """
     parts = []
     for key, value in varied.items():
-        if isinstance(value, str) and ("/" in value or is_custom(value)):
+        is_path = isinstance(value, str) and ("/" in value or is_custom(value))
+        if is_path and key != VARIANT:
             value = short(value)
         parts.append(value if key == VARIANT else f"{key.replace('_', '-')}-{value}")
     return "_".join(parts)
