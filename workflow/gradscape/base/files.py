@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from gradscape.base.errors import GradscapeError
+from gradscape.base.errors import GradscapeError, is_short_of_memory
 
 LITTLE = 2**20  # bytes: a disk with less is full
 SEAL = "record_sha256"  # of the other lines of a record
@@ -142,6 +142,26 @@ def bounded_file(path: Path, most: int) -> Path:
     if status.st_size > most:
         raise GradscapeError(f"{path}: has {status.st_size:,} bytes, above {most:,}")
     return path
+
+
+@contextmanager
+def reading(
+    path: Path, most: int, fault: str = "damaged", kind: type = GradscapeError
+) -> Iterator[None]:
+    """Turn whatever a torn or foreign file makes its reader raise into a `GradscapeError`,
+    of a `kind`, that names it."""
+    try:
+        bounded_file(path, most)
+        yield
+    except FileNotFoundError:
+        raise kind(f"{path}: missing") from None
+    except GradscapeError as error:
+        raise kind(str(error)) from None
+    except Exception as error:
+        if is_short_of_memory(error):  # the file may be sound
+            raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise kind(f"{path}: {fault} ({reason})") from None
 
 
 # Folders of a results folder; the results folder itself may lie on another disk.

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from gradscape.base.errors import GradscapeError
+from gradscape.base.files import reading
 from gradscape.data import Facts
-from gradscape.data.own import check_size, counted, reading
+from gradscape.data.own import MAX_FILE, check_size, counted
 from gradscape.data.store import Dataset, joined, shuffled
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -59,7 +60,7 @@ def pixels_of(path: Path) -> np.ndarray:
     if path.is_dir():
         raise GradscapeError(f"{path}: a folder where an image was expected")
     with (
-        reading(path, "an image that can be read"),
+        reading(path, MAX_FILE, "not an image that can be read"),
         Image.open(path, formats=FORMATS) as image,
     ):
         if image.mode.startswith(DEEP):

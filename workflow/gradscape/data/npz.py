@@ -10,15 +10,16 @@ from numpy.lib.npyio import NpzFile
 
 from gradscape.base import arrays as arrays_of
 from gradscape.base.errors import GradscapeError
+from gradscape.base.files import reading
 from gradscape.data import Facts
-from gradscape.data.own import check_labels, check_size, counted, reading, shape_of_pixels
+from gradscape.data.own import MAX_FILE, check_labels, check_size, counted, shape_of_pixels
 from gradscape.data.store import Dataset, joined
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[NpzFile]:
     with (
-        reading(path, "a whole .npz of arrays"),
+        reading(path, MAX_FILE, "not a whole .npz of arrays"),
         path.open("rb") as file,
         NpzFile(file, allow_pickle=False) as arrays,
     ):

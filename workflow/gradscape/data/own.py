@@ -11,14 +11,11 @@ images are always put in that order: sorted by class, they would be split by cla
 module reads functions, and checks all three.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from gradscape.base.errors import GradscapeError, is_short_of_memory
-from gradscape.base.files import bounded_file
+from gradscape.base.errors import GradscapeError
 from gradscape.data import Facts
 from gradscape.data.store import HELD_OUT, Dataset, joined
 from gradscape.spec import registry
@@ -46,24 +43,6 @@ def read(name: str) -> Dataset:
     counted(where, *shape, len(made.classes), train, len(images) - train)
     test = (images[train:], labels[train:]) if train < len(images) else None
     return joined(name, made.source, made.classes, (images[:train], labels[:train]), test)
-
-
-@contextmanager
-def reading(path: Path, kind: str) -> Iterator[None]:
-    """Raise `GradscapeError` for whatever a torn, encrypted or foreign file, which should
-    be of a `kind`, makes its reader raise."""
-    try:
-        bounded_file(path, MAX_FILE)
-        yield
-    except FileNotFoundError:
-        raise GradscapeError(f"{path}: missing") from None
-    except GradscapeError:
-        raise
-    except Exception as error:
-        if is_short_of_memory(error):  # the file may be sound
-            raise
-        reason = str(error) or type(error).__name__
-        raise GradscapeError(f"{path}: not {kind} ({reason})") from None
 
 
 def check_size(where: str | Path, pixels: int) -> None:

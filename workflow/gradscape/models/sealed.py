@@ -31,8 +31,6 @@ def save(path: Path, content: dict) -> None:
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.write(SEAL + digest.encode())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def load(path: Path, unsealed: bool = False) -> dict:

@@ -9,14 +9,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from gradscape.base.errors import GradscapeError, is_short_of_memory
-from gradscape.base.files import SEAL, bounded_file, say, seal, sha256, write_record
+from gradscape.base import files
+from gradscape.base.errors import GradscapeError
+from gradscape.base.files import SEAL, say, seal, sha256, write_record
 from gradscape.base.paths import RECORD, SEALED
 from gradscape.spec.settings import DEFAULTS, SETTINGS
 
@@ -102,21 +103,9 @@ class Damaged(GradscapeError):
     """A file of a finished run is not what gradscape wrote."""
 
 
-@contextmanager
-def reading(path: Path, most: int = MAX_BYTES) -> Iterator[None]:
+def reading(path: Path, most: int = MAX_BYTES) -> AbstractContextManager[None]:
     """Turn whatever a torn file makes its reader raise into a `Damaged` that names it."""
-    try:
-        bounded_file(path, most)
-        yield
-    except FileNotFoundError:
-        raise Damaged(f"{path}: missing") from None
-    except GradscapeError as error:
-        raise Damaged(str(error)) from None
-    except Exception as error:
-        if is_short_of_memory(error):  # the file may be sound
-            raise
-        reason = " ".join(str(error).split())[:200]
-        raise Damaged(f"{path}: damaged ({reason or type(error).__name__})") from None
+    return files.reading(path, most, kind=Damaged)
 
 
 def read(path: Path) -> RunRecord:
