@@ -95,10 +95,7 @@ def script(settings: dict, work: HandIn) -> str:
     text = (COURSES / "alberta" / "a6.py").read_text("utf-8")
     text = text.replace("YOURIDNUMBER", work.student).replace("YOURNAME", work.name)
     recipe = {name: settings[name] for name in RECIPE}
-    for constant, values in {
-        "NETWORK": network_options(settings),
-        "RECIPE": recipe,
-    }.items():
+    for constant, values in (("NETWORK", network_options(settings)), ("RECIPE", recipe)):
         written = f"{constant} = {json.dumps(values, indent=4)}"
         text = re.sub(rf"(?ms)^{constant} = \{{.*?\}}$", written, text)
     return re.sub(r"(?m)^from gradscape.*\n", lambda found: source(found[0]), text)

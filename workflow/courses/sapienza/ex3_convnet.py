@@ -96,18 +96,11 @@ def main():
     known = parsed(parser, "convnet")
     batch_norm = known.norm_layer == "BN"
     PrintModelSize(ConvNet(10, batch_norm))
-    train_and_report(
-        known,
-        model="convnet-bn" if batch_norm else "convnet",
-        dropout=known.dropout,
-        augmentation=known.augmentation,
-        augmentation_strength=known.augmentation_strength,
-        normalisation="half",
-        learning_rate=2e-3,
-        weight_decay=1e-3,
-        schedule="exponential",
-        decay=0.95,
-    )
+    names = ("dropout", "augmentation", "augmentation_strength")
+    settings = {name: getattr(known, name) for name in names}
+    settings |= {"normalisation": "half", "learning_rate": 2e-3, "weight_decay": 1e-3}
+    settings |= {"schedule": "exponential", "decay": 0.95}
+    train_and_report(known, model="convnet-bn" if batch_norm else "convnet", **settings)
     trained = Trained(known.out, known.data)
     for moment, name in (("initialisation", "before"), ("best", "after")):
         VisualizeFilter(trained.network(moment), known.out / f"filters_{name}.png")

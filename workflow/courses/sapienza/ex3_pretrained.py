@@ -36,18 +36,10 @@ def main():
             copy(known.weights, weights)  # under the name that says what it has to be
         elif not weights.exists():
             download(MODEL, weights)
-    train_and_report(
-        known,
-        weights,
-        model=MODEL,
-        pretrained=weights is not None,
-        freeze=freeze,
-        augmentation="flip",
-        normalisation="imagenet",
-        learning_rate=1e-3,
-        schedule="exponential",
-        decay=0.99,
-    )
+    settings = {"model": MODEL, "pretrained": weights is not None, "freeze": freeze}
+    settings |= {"augmentation": "flip", "normalisation": "imagenet"}
+    settings |= {"learning_rate": 1e-3, "schedule": "exponential", "decay": 0.99}
+    train_and_report(known, weights, **settings)
 
 
 if __name__ == "__main__":

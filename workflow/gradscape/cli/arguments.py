@@ -43,15 +43,13 @@ class Parser(argparse.ArgumentParser):
         """Name a misspelt option first: the required one that it stands for is missing."""
         args = sys.argv[1:] if args is None else list(args)
         known = self._option_string_actions
-        for word in takewhile(self.is_mine, args):
+        for word in takewhile("--".__ne__, args):
+            if self._subparsers and not word.startswith("-"):
+                break  # the command, whose options follow
             flag = word.partition("=")[0]
             if flag.startswith("--") and not any(k.startswith(flag) for k in known):
                 self.error(f"unknown option {flag}{suggest(flag, known)}")
         return super().parse_known_args(args, namespace)
-
-    def is_mine(self, word: str) -> bool:
-        """Tell whether a word is for this parser, not for the command that it precedes."""
-        return word != "--" and (self._subparsers is None or word.startswith("-"))
 
     def _check_value(self, action: argparse.Action, value) -> None:
         """Other than a few words may be the user's own, and are checked, with a better

@@ -21,9 +21,8 @@ from gradscape.spec.study import Run
 # the data, which have a checksum, and settings, which are parameters of the rules.
 WITHOUT_EFFECT = {"base/errors", "base/files", "base/paths", "base/download"}
 WITHOUT_EFFECT |= {"spec/registry", "spec/options", "spec/settings", "spec/study"}
-WITHOUT_EFFECT |= {"data/datasets", "data/store", "runs/record"}
-WITHOUT_EFFECT |= {"training/checkpoint", "training/lease", "training/progress"}
-WITHOUT_EFFECT |= {"training/record", "models/sealed"}
+WITHOUT_EFFECT |= {"data/datasets", "data/store", "runs/record", "models/sealed"}
+WITHOUT_EFFECT |= {f"training/{m}" for m in ("checkpoint", "lease", "progress", "record")}
 
 IMPORT = re.compile(
     rf"^ *(?:import ({PACKAGE.name}[\w.]*)"
@@ -72,9 +71,10 @@ def of(*parts: str | tuple[str, str]) -> list[str]:
 
 @cache
 def seen_from(here: Path, *parts: str | tuple[str, str]) -> list[str]:
-    names = [part for part in parts if not isinstance(part, str)]
-    starts = [PACKAGE / f"{part}.py" for part in parts if part not in names]
-    starts += [registry.source(*name) for name in names]
+    starts = [
+        PACKAGE / f"{part}.py" if isinstance(part, str) else registry.source(*part)
+        for part in parts
+    ]
     return [nearby(path) for path in closure(starts, has_no_effect)]
 
 
