@@ -1,8 +1,7 @@
 """Alberta CMPUT 328, assignment 6 (2019): sections D, what is handed in, and E, the marks.
 
-One file that stands alone, and the saved model. The network is the one with the best
-validation accuracy among those that meet all requirements of section A. Beside the folder
-lie notes for the oral part.
+One file that stands alone, and the saved model, of the best network that meets section A;
+beside the folder, notes for the oral part.
 """
 
 import ast
@@ -64,8 +63,7 @@ def score(accuracy: float) -> float:
 
 
 def chosen(runs: list[FinishedRun]) -> FinishedRun:
-    """The best on validation of the runs that `a6.py` can train and that meet every
-    requirement. Raises `GradscapeError` if there is none."""
+    """The best on validation that `a6.py` can train. Raises `GradscapeError` for none."""
     fitting = [run for run in runs if not refused(run.settings)]
     if not fitting:
         reasons = [f"{run.path.name}: {', '.join(refused(run.settings))}" for run in runs]
@@ -77,8 +75,7 @@ def chosen(runs: list[FinishedRun]) -> FinishedRun:
 
 
 def refused(settings: dict) -> list[str]:
-    """The reasons not to hand a run in. A setting that is None is the network's own, which
-    meets the requirements."""
+    """The reasons not to hand a run in; None is the network's own, which is right."""
     lacking = [f"no {REQUIRED[k]}" for k in REQUIRED if settings[k] in (False, 0)]
     return lacking + [f"{k} {settings[k]}" for k in WRITTEN if settings[k] != WRITTEN[k]]
 

@@ -3,10 +3,9 @@
 `snakemake --logger gradscape …` shows one bar for all jobs with the time left, a line for
 each training that ends, and one sentence and the log for each job that fails.
 
-Snakemake imports its logger plugins before it reads its arguments. This makes it possible
-to have `snakemake --cores 1 --configfile FILE all` work as written, and to say a misspelt
-target or a locked folder in one sentence, whichever logger is chosen. Other Snakefiles than
-gradscape's are left alone.
+Snakemake imports its logger plugins before it reads its arguments; so words such as
+`snakemake --cores 1 --configfile FILE all` are put right here, and a misspelt target or a
+locked folder gets a sentence, whichever logger is chosen, in gradscape's Snakefiles alone.
 """
 
 import logging

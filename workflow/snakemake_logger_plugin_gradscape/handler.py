@@ -27,11 +27,8 @@ OTHER = 5.0  # of a job that is no training; drawing and measuring take about th
 
 class Forecast:
     """How long a grid will still take: the work to do, in `gradscape plan`'s seconds, and
-    the pace at which it gets done.
-
-    At first the pace is one such second per second and job that runs at once; a machine
-    that is faster or slower shows in the jobs that it has finished.
-    """
+    the pace at which it gets done. At first that is one such second per second and job that
+    runs at once; how fast the machine is shows in the jobs that it has finished."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -68,8 +65,7 @@ class Forecast:
 
 
 def expected() -> dict[str, float]:
-    """The seconds of each run to do; none if anything prevents it, because the bar must not
-    stop the work."""
+    """The seconds of each run to do; none if anything prevents it: the work goes on."""
     try:
         from gradscape.pipeline import rates
 

@@ -89,11 +89,8 @@ def learning_rate(epoch, step, steps):
 
 
 def train(train_loader, validation_loader):
-    """Train on from the epoch that MODEL was saved after, if it is there.
-
-    MODEL is saved after each epoch that validates better than all before it, with what
-    resuming needs.
-    """
+    """Train on from MODEL, which is saved after each epoch that validates better than all
+    before it."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.manual_seed(RECIPE["seed"])
     model = network().to(device)

@@ -4,11 +4,8 @@ import matplotlib.pyplot as plt
 
 
 def plot_grad_flow(named_parameters):
-    """Plot the mean absolute gradient of each weight tensor, from input to output.
-
-    Takes `model.named_parameters()` after a backward pass and returns the plot. Called once
-    an epoch, it lays one translucent line over the others, as the course's figures do.
-    """
+    """Plot the mean absolute gradient of each weight tensor, from input to output, of
+    `model.named_parameters()` after a backward pass; calls lay lines over each other."""
     all_grads, layers = [], []
     for name, parameter in named_parameters:
         if parameter.requires_grad and name.endswith("weight"):

@@ -1,9 +1,8 @@
 """The networks of coursework 2: plain, with batch normalisation, with residual connections.
 
 Blocks take and return feature maps [n, channels, h, w]. Batch normalisation (Ioffe &
-Szegedy 2015) follows every convolution, before the leaky ReLU. A residual connection (He
-et al. 2016, Fig. 2) runs from a processing block's input to before its last leaky ReLU; the
-reduction blocks, which change the size of the feature map, have none.
+Szegedy 2015) follows every convolution. A residual connection (He et al. 2016, Fig. 2) runs
+from a processing block's input to before its last leaky ReLU; reduction blocks have none.
 """
 
 from functools import partial
@@ -84,9 +83,8 @@ class BNConvolutionalDimensionalityReductionBlock(
 class ConvolutionalNetwork(nn.Module):
     """Images [n, channels, h, w] → logits [n, num_output_classes].
 
-    An entry block, which has batch normalisation in every network; in each stage
-    `num_blocks_per_stage` processing blocks and a reduction block; the mean over positions;
-    a linear layer.
+    An entry block, always normalised; in each stage `num_blocks_per_stage` processing
+    blocks and a reduction block; the mean over positions; a linear layer.
     """
 
     def __init__(

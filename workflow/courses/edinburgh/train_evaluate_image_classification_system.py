@@ -1,9 +1,8 @@
-"""Train one network of `model_architectures.py` and write its statistics.
+"""Train one network of `model_architectures.py`, with the course's settings by default.
 
     python train_evaluate_image_classification_system.py --block_type conv_bn_rc_block
 
-With the course's settings where none are given; for a first try, `--num_epochs 1
---train_items 1000`.
+For a first try, `--num_epochs 1 --train_items 1000`.
 """
 
 import argparse

@@ -17,10 +17,8 @@ NAME = "cifar10"
 
 def get_dataset(root=HERE / "data", name=NAME, n_items=None) -> Dataset:
     """The images as arrays in `root`; if they are not there, they are downloaded first, or
-    read from the folder that GRADSCAPE_DATA names in the environment.
-
-    `n_items` keeps only that many of the training and of the test images, the first.
-    """
+    read from the folder that GRADSCAPE_DATA names. `n_items` keeps only the first of the
+    training and of the test images."""
     whole = prepared(name, Path(root))
     if n_items is None:
         return whole
@@ -33,10 +31,8 @@ def get_dataset(root=HERE / "data", name=NAME, n_items=None) -> Dataset:
 def get_cifar_loader(
     root=HERE / "data", batch_size=128, train=True, shuffle=True, n_items=-1, name=NAME
 ) -> DataLoader:
-    """Minibatches of images [b, 3, 32, 32], scaled to -1 … 1, and labels [b].
-
-    `n_items` keeps only that many images, the first; -1 keeps all.
-    """
+    """Minibatches of images [b, 3, 32, 32], scaled to -1 … 1, and labels [b]; of the first
+    `n_items` images, or with -1 of all."""
     dataset = get_dataset(root, name, None if n_items < 0 else n_items)
     part = slice(dataset.train) if train else slice(dataset.train, None)
     images = torch.tensor(dataset.images[part]).permute(0, 3, 1, 2) / 127.5 - 1

@@ -1,8 +1,7 @@
 """Train a network of section 1 again: python train_cifar10.py NAME
 
-NAME is a folder in results/accuracy, whose settings it takes; without one, it lists them
-with their accuracies. The network is in gradscape/models/resnet_small.py, the optimiser
-that this project implements in gradscape/training/muon.py.
+NAME is a folder in results/accuracy; without one, it lists them with their accuracies. The
+network is in gradscape/models/resnet_small.py, Muon in gradscape/training/muon.py.
 """
 
 import argparse

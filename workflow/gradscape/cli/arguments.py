@@ -28,10 +28,7 @@ PLACE |= {"--results": "folder to use (default: the config's results)"}
 
 class Parser(argparse.ArgumentParser):
     """argparse, but an error is one sentence, with the likeliest word for an unknown one.
-
-    typer and cyclopts do the same, and make every command start 0.2 s later: a grid of a
-    thousand jobs would pay minutes.
-    """
+    typer and cyclopts do that too, and make every command start 0.2 s later."""
 
     def add_argument(self, *flags, **options) -> argparse.Action:
         action = super().add_argument(*flags, **options)
@@ -134,8 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
 
 
 def call(function: Callable, given: dict) -> None:
-    """Run a command on its parsed arguments. Its experiment is a configuration file's, else
-    the one that a results folder holds."""
+    """Run a command, with the experiment of its configuration or of its results folder."""
     if "config" in given:
         config, results = given.pop("config"), given.pop("results")
         if config is None and results is None:

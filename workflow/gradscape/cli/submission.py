@@ -67,10 +67,7 @@ class HandIn:
         return self.finished
 
     def report(self) -> bytes:
-        """The course's document as a PDF, with the student on each page.
-
-        It is compiled again from its LaTeX. Raises `GradscapeError` if that is missing.
-        """
+        """The course's document, compiled again with the student on each page."""
         results = self.experiment.results
         if results.tex(self.course).exists():
             return signed(results, self.course, f"{self.name}, {self.student}")
@@ -149,10 +146,7 @@ def signed(results: Results, document: str, author: str) -> bytes:
 
 def write_submission(experiment: Experiment, course: str, student: str, name: str) -> Path:
     """Write what `course` wants handed in into the results folder and return its path.
-
-    Raises `GradscapeError` for a number or a name that cannot be one, and if a study of the
-    course, one of its runs or the report is missing.
-    """
+    Raises `GradscapeError` for a wrong number or name, and for whatever is missing."""
     form, example = (declared("course", course, key) for key in ("STUDENT", "EXAMPLE"))
     if not re.fullmatch(form, student):
         raise GradscapeError(

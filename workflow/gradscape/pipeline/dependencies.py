@@ -1,9 +1,8 @@
 """The code files that a job's result depends on: its module, what that imports, and so on.
 
-They are inputs of the job, compared by content, so that a change in a network trains its
-runs again and a change in a figure draws that figure again. They are read from the source
-text, because importing takes seconds. Whatever cannot change a result is left out, or a
-better progress bar would cost weeks of training.
+They are inputs of the job, compared by content, and read from the source text, because
+importing takes seconds. Whatever cannot change a result is left out, or a better progress
+bar would cost weeks of training.
 """
 
 import hashlib

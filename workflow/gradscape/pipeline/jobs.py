@@ -111,11 +111,8 @@ def has_gpu() -> bool:
 
 
 class Dag:
-    """Input and parameter functions: each takes a job's wildcards.
-
-    Parameters that hold a text of the user's are functions too: in plain ones Snakemake
-    takes braces for wildcards. `workflow` is Snakemake's, if it is there.
-    """
+    """Functions of a job's wildcards, for inputs and parameters: in plain parameters
+    Snakemake takes a text's braces for wildcards. `workflow` is Snakemake's."""
 
     def __init__(self, experiment: Experiment, workflow=None):
         self.experiment = experiment
@@ -269,12 +266,10 @@ class Dag:
         return restructured(self.experiment.title)
 
     def category(self, wildcards) -> str:
-        """A study's place and title, for Snakemake's report, which sorts by the alphabet
-        and takes braces for wildcards."""
+        """A study's place and title: the report sorts, and takes braces for wildcards."""
         place = list(self.experiment.studies).index(wildcards.study) + 1
-        return f"{place:02d} {self._study(wildcards).title}".replace("{", "(").replace(
-            "}", ")"
-        )
+        title = self._study(wildcards).title.translate({ord("{"): "(", ord("}"): ")"})
+        return f"{place:02d} {title}"
 
     def files(self, runs: list[Run]) -> list[str]:
         """The files that runs and their probes write last."""

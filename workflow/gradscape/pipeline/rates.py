@@ -1,7 +1,7 @@
 """How much a run has to do, and how fast such runs were; loads no torch.
 
-For `gradscape plan`, for the time left that the progress bar shows, and for the guard
-against a week of work that was meant for a GPU.
+For `gradscape plan`, the time left beside the progress bar, and the guard against a GPU's
+week of work on a CPU.
 """
 
 from collections.abc import Collection
@@ -40,10 +40,9 @@ def passes_per_step(settings: Settings) -> float:
 class Measured:
     """The time of recorded runs on one kind of device, or on all whose name starts like it.
 
-    `seconds_per_image` is the quickest run's: other work on the machine slows a run down,
-    nothing speeds it up. `overhead` is what a run takes besides its training steps:
-    start-up, validation, test. Runs on other than these datasets are passed over: what
-    their records name may be a program of somebody else.
+    `seconds_per_image` is the quickest run's: other work only slows a run down. `overhead`
+    is start-up, validation and test. Runs on other than these datasets are passed over:
+    what their records name may be a program of somebody else.
     """
 
     def __init__(self, kind: str, records: list[RunRecord], datasets: Collection[str]):
@@ -103,9 +102,8 @@ def known_kind(experiment: Experiment, word: str) -> str:
 def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None], set[str]]:
     """The seconds that each run to do should take, and which of them are guesses.
 
-    Where a network was never measured on a kind of CPU, that is what it took on any CPU,
-    times how much slower this kind is in the others; where it never was on any, the mean of
-    the other runs. On a GPU it is None.
+    For a network never measured on a kind of CPU: what it took on any, times how much
+    slower this kind is in the others; else the mean of the other runs. On a GPU: None.
     """
     known = known_records(experiment), {*DATASETS, *experiment.datasets.values()}
     measured, threads = Measured(kind, *known), experiment.threads

@@ -10,12 +10,9 @@ from gradscape.config.experiment import Experiment
 
 
 def publish(experiment: Experiment, out: Results) -> int:
-    """Copy the tables of the finished runs to `out`, and the configuration.
-
-    `gradscape report --results OUT` writes the report from them. Returns how many of the
-    configuration's runs are in `out`. Raises `GradscapeError` for a table or folder that is
-    a link: it could lead to anything, and this is published.
-    """
+    """Copy the tables of the finished runs to `out`, and the configuration; return how many
+    of its runs are there. `gradscape report --results OUT` writes the report from them.
+    Raises `GradscapeError` for a link, which could lead to anything: this is published."""
     for run in experiment.runs:
         copy_run(experiment.directory(run), out.run(run.study, run.name))
     with files.atomic_write(out.config) as partial:
@@ -24,10 +21,8 @@ def publish(experiment: Experiment, out: Results) -> int:
 
 
 def copy_run(source: Path, target: Path) -> None:
-    """Copy a finished run's tables, which appear all at once; leave an unfinished one.
-
-    The copies get new dates, or Snakemake would train the run again.
-    """
+    """Copy a finished run's tables, which appear all at once, with new dates, or Snakemake
+    would train the run again."""
     if not (source / RECORD).exists():
         return
     names = [name for name in (*SEALED, RECORD) if (source / name).exists()]

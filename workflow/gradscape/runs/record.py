@@ -1,8 +1,8 @@
 """A run's record, `run.json`: what someone needs to believe the run, read and written here.
 
-It holds the digests of the run's tables and, as its last line, the digest of its other
-lines. A disk may have torn it, and somebody else may have sent it: whatever is missing or
-of the wrong kind ends in a `Damaged` that names the file and the field.
+It holds the digests of the run's tables and, last, that of its other lines. A disk may have
+torn it, and somebody else may have sent it: what is missing or of the wrong kind ends in a
+`Damaged` that names the file and the field.
 """
 
 import json
@@ -109,10 +109,8 @@ def reading(path: Path, most: int = MAX_BYTES) -> AbstractContextManager[None]:
 
 
 def read(path: Path) -> RunRecord:
-    """The record of a finished run, with its seal unbroken and every field checked.
-
-    A setting that is younger than the run had its default. Raises `Damaged`.
-    """
+    """The record of a finished run, with its seal unbroken and every field checked; younger
+    settings have their defaults. Raises `Damaged`."""
     with reading(path, MAX_RECORD):
         content = json.loads(path.read_text("utf-8"))
         record = decoded(RunRecord, content)

@@ -127,8 +127,7 @@ class FinishedRun:
 
     @property
     def gradients(self) -> pd.DataFrame:
-        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth; not a
-        number where a run ended before any was recorded."""
+        """Mean absolute gradient, a row an epoch, a column a weight tensor by depth."""
         return self.read("gradients.npz", tables.read_gradients)
 
     @property
@@ -225,10 +224,8 @@ def sound(folder: Path, stamp: tuple, measures: tuple) -> FinishedRun | None:
 
 
 def by_setting(runs: Iterable[FinishedRun]) -> dict[Setting, list[FinishedRun]]:
-    """Runs that differ in nothing but the seed, by (model, learning rate, variant).
-
-    Models and variants in the order of the runs, rates ascending.
-    """
+    """Runs that differ in nothing but the seed, by (model, learning rate, variant): models
+    and variants in the order of the runs, rates ascending."""
     groups: dict[Setting, list[FinishedRun]] = {}
     for run in runs:
         groups.setdefault((run.model, run.learning_rate, run.variant), []).append(run)
@@ -250,13 +247,12 @@ COLUMNS += [name for name in SETTINGS if name not in COLUMNS]
 
 
 def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
-    """A row a run: losses and accuracies (as fractions) at the best epoch.
+    """A row a run: losses and accuracies (as fractions) at the epoch that validated best.
 
-    That is the one with the best validation accuracy; the test columns are its weights'
-    scores on the official test images, the `final_…` columns those of the last epoch.
-    `flops` are one image's forward pass, multiply and add counted as two. `diverged` is the
-    epoch in which the run diverged, if it did. All settings follow; `epochs` is how many
-    were run.
+    The test columns are its weights' scores on the official test images, the `final_…`
+    columns those of the last epoch; `flops` one image's forward pass, multiply and add
+    counted as two; `diverged` the epoch in which the run did. All settings follow;
+    `epochs` is how many were run.
     """
     rows = []
     for run in runs:
@@ -286,9 +282,7 @@ class Runs(list[FinishedRun]):
 
     def where(self, **wanted) -> "Runs":
         """The runs with these settings, `study` or `variant`; each one value or a list.
-
-        Raises `GradscapeError` for a name that no run has.
-        """
+        Raises `GradscapeError` for a name that no run has."""
         traits = [run.traits | {"study": run.record.study} for run in self]
         for name in wanted:
             if any(name not in known for known in traits):
@@ -298,11 +292,8 @@ class Runs(list[FinishedRun]):
 
 
 def load(folder: str | Path) -> Runs:
-    """The finished runs below a results folder such as `results/cpu`.
-
-    Damaged ones are left out, each with a sentence on stderr. Raises `GradscapeError` if
-    none are left.
-    """
+    """The finished runs below a results folder such as `results/cpu`; damaged ones are
+    named and left out. Raises `GradscapeError` if none are left."""
     runs = Runs(stored.sound_runs(Path(folder), lambda record: FinishedRun(record.parent)))
     if not runs:
         raise GradscapeError(f"{folder}: there are no finished runs, runs/<study>/<run>")

@@ -1,8 +1,5 @@
-"""The tables of finished runs as they lie on disk, checked while they are read.
-
-Whatever is missing, of the wrong kind or too large ends in a `Damaged` that names the file
-and the column; nothing in them is ever run (numpy's pickles are refused).
-"""
+"""The tables of finished runs as they lie on disk, checked while they are read: whatever is
+missing, of the wrong kind or too large ends in a `Damaged` that names file and column."""
 
 from collections.abc import Collection
 from pathlib import Path
