@@ -1,9 +1,6 @@
-"""Generated images, of CIFAR's shape or half its side: oriented gratings.
-
-The class is a grating's tilt and spatial frequency, and with 100 classes also its colour
-axis. The side it tilts to (so that a horizontal flip keeps the class), phase, contrast,
-background, pixel noise, and colours where they do not decide, are nuisances.
-"""
+"""Generated images, of CIFAR's shape or half its side: oriented gratings. The class is a
+grating's tilt and spatial frequency, and with 100 classes also its colour axis; the side it
+tilts to (so that a horizontal flip keeps the class) and all else are nuisances."""
 
 from itertools import product
 from pathlib import Path

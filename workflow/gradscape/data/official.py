@@ -1,8 +1,5 @@
-"""CIFAR, SVHN and Fashion-MNIST from their official files, local or downloaded.
-
-torchvision knows their names, addresses and md5s. Nothing is unpacked, unpickled or read
-before its md5 has been checked.
-"""
+"""CIFAR, SVHN and Fashion-MNIST from their official files, local or downloaded. Nothing is
+unpacked, unpickled or read before its md5, which torchvision knows, has been checked."""
 
 import gzip
 import tempfile

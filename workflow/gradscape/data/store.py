@@ -1,9 +1,7 @@
-"""A dataset on disk: uint8 images, labels, class names and checksums, written once.
-
-`results/data/<dataset>/` holds `images.npy` [n, size, size, channels], `labels.npy` [n]
-(training images first, test images after) and `dataset.json`. The images lie
-channels-last, as the networks read them, and are memory-mapped.
-"""
+"""A dataset on disk, written once: `images.npy` uint8 [n, size, size, channels],
+`labels.npy` [n] (training images first, test images after), and `dataset.json` with names
+of classes and checksums. The images lie channels-last, as the networks read them, and are
+memory-mapped."""
 
 import hashlib
 import json

@@ -5,9 +5,7 @@ A constructor takes the number of classes, and by keyword whatever can be chosen
 returns a module that maps images [n, channels, size, size] to logits [n, classes]. If it
 has the keywords `channels` and `size`, it is told the images' shape. Its file says in plain
 constants which images it takes: `SIZES`, the smallest and the largest side (`None`: any),
-`SIZES_OF` for single names, and `CHANNELS`.
-
-Only `build` imports torch; a configuration is checked without it.
+`SIZES_OF` for single names, and `CHANNELS`. Only `build` imports torch.
 """
 
 import inspect

@@ -21,13 +21,10 @@ def conv3x3(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
 
 
 class FoldedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation [n, c, h, w] that stops after `fold_after` training steps.
-
-    The next minibatch's statistics then stay as constants: the layer is an affine map whose
-    scale and shift still train, and could be folded into the convolution before it. With 0
-    that is initialisation from the first minibatch (Salimans & Kingma 2016, section 3;
-    Mishkin & Matas 2016).
-    """
+    """Batch normalisation [n, c, h, w] that stops after `fold_after` training steps: the
+    next minibatch's statistics stay as constants of an affine map, whose scale and shift
+    still train. With 0 that is initialisation from the first minibatch (Salimans & Kingma
+    2016, section 3; Mishkin & Matas 2016)."""
 
     def __init__(self, channels: int, fold_after: int):
         super().__init__(channels)

@@ -1,9 +1,6 @@
-"""VGG-11 with batch normalisation as a backbone, and a head of two layers on top.
-
-The convolutions are torchvision's, so that its ImageNet weights fit, without its pooling
-and classifier for 224×224 images, as the Sapienza AML exercise 2, question 4 asks: from
-32×32 images they leave 512×1×1.
-"""
+"""VGG-11 with batch normalisation as a backbone, and a head of two layers on top: Sapienza
+AML exercise 2, question 4. The convolutions are torchvision's, so that its ImageNet weights
+fit, without its pooling and classifier: from 32×32 images they leave 512×1×1."""
 
 from torch import Tensor, nn
 from torchvision.models import vgg11_bn
@@ -12,21 +9,15 @@ HIDDEN = 256
 
 
 class VGG11(nn.Module):
-    """Images [n, 3, s, s] → logits [n, classes].
-
-    `freeze` keeps the convolutional part from training: `weights` only its parameters,
-    `backbone` also its running statistics, which training then uses as evaluation does.
-    """
+    """Images [n, 3, s, s] → logits [n, classes]. `freeze` keeps the convolutional part from
+    training: `weights` only its parameters, `backbone` also its running statistics, which
+    training then uses as evaluation does."""
 
     def __init__(self, classes: int, freeze: str | None = None):
         super().__init__()
         self.features = vgg11_bn().features
-        self.head = nn.Sequential(
-            nn.Linear(512, HIDDEN),
-            nn.BatchNorm1d(HIDDEN),
-            nn.ReLU(),
-            nn.Linear(HIDDEN, classes),
-        )
+        hidden = [nn.Linear(512, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU()]
+        self.head = nn.Sequential(*hidden, nn.Linear(HIDDEN, classes))
         self.freeze = freeze
         if freeze is not None:
             self.features.requires_grad_(False)

@@ -1,8 +1,6 @@
-"""VGG-A for small images (Simonyan & Zisserman 2015, Table 1, column A), Fudan project 2.
-
-Eight convolutions with bias and ReLU, five max pools, three linear layers; Xavier-normal
-weights and zero biases. The BN variant normalises after each convolution, before ReLU.
-"""
+"""VGG-A for small images (Simonyan & Zisserman 2015, Table 1, column A), Fudan project 2:
+eight convolutions with bias and ReLU, five max pools, three linear layers; Xavier-normal
+weights and zero biases. The BN variant normalises after each convolution, before ReLU."""
 
 from functools import partial
 
@@ -16,11 +14,9 @@ LIGHT = [16, POOL, 32, POOL]
 
 
 class VGG(nn.Module):
-    """Images [n, channels, size, size] → logits [n, classes].
-
-    `layers` lists the widths of the convolutions, with `POOL` in between; `hidden` is the
-    width of the two hidden linear layers; `dropout` comes before each of those two.
-    """
+    """Images [n, channels, size, size] → logits [n, classes]. `layers` lists the widths of
+    the convolutions, with `POOL` in between; `hidden` is the width of the two hidden linear
+    layers, before each of which `dropout` comes."""
 
     def __init__(
         self,

@@ -1,10 +1,9 @@
 """VGG08 and VGG38 of the Edinburgh MLP coursework 2, their fixes, and further experiments.
 
-Plain 3×3 networks of 32 filters in three stages. With b processing blocks a stage there
-are 7 + 6b convolutions and a linear layer, which makes 8 in VGG08 and 38 in VGG38, b = 5.
-The plain VGG38 does not train; batch normalisation (Ioffe & Szegedy 2015, section 3.2) and
-residual connections (He et al. 2016, section 3.2) are the two cures the coursework
-compares. The depths in between and the further keywords are experiments of our own.
+Plain 3×3 networks of 32 filters in three stages: with b processing blocks a stage, 7 + 6b
+convolutions and a linear layer. The plain VGG38 (b = 5) does not train; the course compares
+two cures, batch normalisation (Ioffe & Szegedy 2015, section 3.2) and residual connections
+(He et al. 2016, section 3.2). Other depths and further keywords are our own experiments.
 """
 
 from collections.abc import Callable
@@ -23,12 +22,10 @@ STAGES = 3
 
 
 class Block(nn.Module):
-    """Two convolutions: [n, w, s, s] → the same, or [n, w, s/2, s/2] if it `reduces`.
-
-    The shortcut, where there is one, runs from the block's input to before its last
-    activation (He et al. 2016, Fig. 2). With `pre_activation` normalisation and activation
-    come before each convolution, and nothing after the addition (He et al. 2016b, Fig. 1).
-    """
+    """Two convolutions: [n, w, s, s] → the same, or [n, w, s/2, s/2] if it `reduces`. A
+    shortcut runs from the block's input to before its last activation (He et al. 2016, Fig.
+    2). With `pre_activation` normalisation and activation come before each convolution, and
+    nothing after the addition (He et al. 2016b, Fig. 1)."""
 
     def __init__(
         self,

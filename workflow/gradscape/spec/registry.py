@@ -2,14 +2,8 @@
 
 Reading a configuration or drawing a figure must not load torch, so names and options are
 read from the source text. A name is a key of a table that a module spells out, or a file
-whose function has the file's name:
-
-    models/*.py             MODELS          probes/<name>.py    def <name>(run, …options)
-    data/datasets.py        DATASETS        figures/<name>.py   def <name>(figure, runs, …)
-    training/optimisers.py  OPTIMISERS      ../courses/<name>.py    def <name>(work)
-    …
-
-In place of most of these names, `path/file.py:function` names one of the user's own.
+whose function has the file's name; in place of most, `path/file.py:function` names one of
+the user's own.
 """
 
 import ast

@@ -2,11 +2,10 @@
 
 `holds` and `fails` are written for each claim that the report tells; the others have a
 default. A claim can be told again in other words, each a mapping of the same keys: as a
-`clause` of a longer sentence, in the `abstract`, and in the report's `ending`.
-
-A sentence is text with formulas (`$\\eta$`), commands (`\\citet{he2016}`) and placeholders
-in brackets, which stand for what the claim compares and how; any other character prints as
-itself, and one after a backslash always does.
+`clause` of a longer sentence, in the `abstract`, and in the report's `ending`. A sentence
+is text with formulas (`$\\eta$`), commands (`\\citet{he2016}`) and placeholders in
+brackets, which stand for what the claim compares; any other character prints as itself, and
+one after a backslash always does.
 """
 
 import re

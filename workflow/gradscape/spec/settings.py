@@ -1,8 +1,8 @@
-"""The settings that decide the outcome of a run, in groups, each explained below itself.
+"""The settings that decide the outcome of a run, each explained below itself.
 
 The schema of a configuration, the options of the command line, the settings in `run.json`
-and the table in `config/README.md` all come from these lines. The groups are for readers:
-YAML, records and `Settings` hold all settings side by side, in this order.
+and the table in `config/README.md` come from these lines. Groups are for readers: all else
+holds the settings side by side, in this order.
 """
 
 import ast
