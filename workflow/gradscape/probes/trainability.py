@@ -1,13 +1,7 @@
 """Trainability: gradients, features and moves, which theory says decide whether it trains.
 
-- `gradient_cosine`: of the gradients of a logit with respect to the image, at neighbouring
-  points of the line between two images (Balduzzi et al. 2017, section 2): near 1 where the
-  gradient can be followed, 0 where it is white noise.
-- `effective_rank` of what the output layer sees: exp of the entropy of the singular values'
-  shares (Roy & Vetterli 2007); 1 if all images look alike (Daneshmand et al. 2020).
-- `mean_absolute_gradient` of each weight tensor before the first step.
-- `moved`, the share of a tensor's weights that training changed, and `relative_distance`,
-  how far it went over its norm at the start.
+`mean_absolute_gradient` is |dL/dw| of each weight tensor before the first step; `moves`
+gives `moved` and `relative_distance`; the functions below explain the other quantities.
 """
 
 from typing import Annotated
@@ -27,8 +21,9 @@ POINTS = 50  # on the line between two images
 
 
 def gradient_cosine(model: nn.Module, first: Tensor, second: Tensor, label: int) -> float:
-    """Mean cosine of input gradients at neighbours of `POINTS` points between two images,
-    [channels, s, s] each, of the logit `label`."""
+    """Mean cosine of a logit's gradients by the image at neighbours of `POINTS` points
+    between two images [channels, s, s] (Balduzzi et al. 2017, section 2): near 1 where the
+    gradient can be followed, 0 where it is white noise."""
     share = torch.linspace(0, 1, POINTS, device=first.device).reshape(-1, 1, 1, 1)
     images = torch.lerp(first, second, share).requires_grad_()
     (gradient,) = torch.autograd.grad(model(images)[:, label].sum(), images)
@@ -38,7 +33,8 @@ def gradient_cosine(model: nn.Module, first: Tensor, second: Tensor, label: int)
 
 
 def effective_rank(features: Tensor) -> float:
-    """That of [images, features]; NaN if they are not finite."""
+    """exp of the entropy of the singular values' shares (Roy & Vetterli 2007), of [images,
+    features]: 1 if all images look alike (Daneshmand et al. 2020), NaN if not finite."""
     if not features.isfinite().all():
         return float("nan")
     values = torch.linalg.svdvals(features.double())
@@ -55,7 +51,7 @@ def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def moves(start: nn.Module, end: nn.Module) -> tuple[dict[str, float], dict[str, float]]:
-    """Each weight tensor's share of changed weights, and its distance over its norm."""
+    """Each tensor's share of changed weights, and its distance over its norm at first."""
     after = weights(end)
     changed, distance = {}, {}
     for layer, before in weights(start).items():

@@ -6,6 +6,7 @@ size, and replayed: the host issues two calls per step, which read nothing from 
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -24,6 +25,7 @@ from gradscape.training.minibatches import Minibatches
 WARMUP_RUNS = 3  # before a capture, so that libraries have set themselves up
 
 
+@dataclass(eq=False)
 class TrainingStep:
     """Trains on the epoch that `minibatches` has drawn, one minibatch per call.
 
@@ -32,27 +34,24 @@ class TrainingStep:
     `memory` is all that a kill must not lose; its `index` is the next minibatch.
     """
 
-    def __init__(
-        self,
-        forward: Forward,
-        optimiser: Optimizer,
-        minibatches: Minibatches,
-        settings: Settings,
-        measures: Sequence[GradientChange] = (),
-    ):
-        self.forward, self.model, self.optimiser = forward, forward.model, optimiser
-        self.minibatches, self.settings = minibatches, settings
-        self.backend = forward.backend
-        self.loss = find("loss", settings.loss)
-        self.measures = measures
-        self.names = ["loss", "accuracy", *(name for m in measures for name in m.names)]
+    forward: Forward
+    optimiser: Optimizer
+    minibatches: Minibatches
+    settings: Settings
+    measures: Sequence[GradientChange] = ()
+
+    def __post_init__(self):
+        self.model, self.backend = self.forward.model, self.forward.backend
+        self.loss = find("loss", self.settings.loss)
+        self.names = ["loss", "accuracy"]
+        self.names += [name for measure in self.measures for name in measure.names]
         with torch.device(self.backend.device):
             self.index = torch.zeros((), dtype=torch.int64)
-            self.steps = torch.arange(len(minibatches.sizes))
+            self.steps = torch.arange(len(self.minibatches.sizes))
             self.now = torch.zeros(len(self.names))
             self.epoch = torch.zeros(len(self.names), len(self.steps))
         self.memory = {"index": self.index, "epoch": self.epoch}
-        for measure in measures:
+        for measure in self.measures:
             self.memory |= measure.memory
         self.graphs: dict[tuple, Callable] = {}
         # Gradients are new tensors each time, rather than set to zero and added to.
