@@ -135,7 +135,7 @@ def probe(
 
     given = check_options("probe", probe, options or {}, "--options")
     measure = find("probe", probe)
-    trained = Trained(run, data, threads, own=own)
+    trained = Trained(run, data, threads, own)
     settings = {k: v for k, v in vars(trained.settings).items() if v is not None}
     validate(settings, f"{run}: settings", "settings")  # somebody else may have sent it
     rows = measure(trained, **given)

@@ -28,17 +28,10 @@ KINDS = {"settings": dict, "classes": list, "best": dict, "last": dict}
 
 class Trained:
     """The run in the directory `path`, read back: settings, weights, data. Its settings may
-    name a `device`, unless another is named here, and programs, which are run only if named
-    here as well, as `own`. Raises `GradscapeError` for missing or damaged files."""
+    name programs, which are run only if named here as well, as `own`. Raises
+    `GradscapeError` for missing or damaged files."""
 
-    def __init__(
-        self,
-        path: Path,
-        data: Path,
-        threads: int = 1,
-        device: str = "",
-        own: Collection[str] = (),
-    ):
+    def __init__(self, path: Path, data: Path, threads: int = 1, own: Collection[str] = ()):
         self.file = path / "model.pt"
         self.weights = read_weights(self.file)
         if not all(isinstance(self.weights.get(key), KINDS[key]) for key in KINDS):
@@ -59,7 +52,7 @@ class Trained:
         name = str(self.settings.dataset)
         self.dataset = load(data / short(name), name)
         # fp32 throughout: differences between nearly equal weights are what is measured.
-        self.backend = configure(device or self.settings.device, "fp32", True, threads)
+        self.backend = configure(self.settings.device, "fp32", True, threads)
         on = {"settings": self.settings, "device": self.backend.device}
         self.cut = partial(Minibatches, self.dataset, **on)
 
@@ -142,8 +135,8 @@ class Call(NamedTuple):
 
 @contextmanager
 def calls(modules: dict[str, nn.Module]) -> Iterator[list[Call]]:
-    """The calls of these modules, in order, in the forward passes of the block. The network
-    goes on with a copy: activations in place must not reach what is kept."""
+    """The calls of these modules, in order, while the block runs. The network goes on with
+    a copy: activations in place must not reach what is kept."""
     seen: list[Call] = []
 
     def record(name: str, _: nn.Module, inputs: tuple, output: Tensor) -> Tensor:

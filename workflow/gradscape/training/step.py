@@ -92,8 +92,8 @@ class TrainingStep:
         self.index.add_(1)
 
     def again(self) -> Tensor:
-        """The loss of the minibatch of the step `around` which this is called, and, left in
-        the parameters, its gradient, at today's weights; the same units are dropped."""
+        """Within `around`: the loss of the step's minibatch at the weights as they are now,
+        and, left in the parameters, its gradient; the same units are dropped."""
         self.backend.random.set_rng_state(self.random_state)
         self.part("gradient", self.size)()
         return self.now[0]
