@@ -1,22 +1,25 @@
-"""The tables of `config/README.md` and the schema for editors, from the code: `make docs`.
+"""Tables of the documentation and the schema for editors, from the code: `make docs`.
 
 Each table stands between `<!-- name -->` and `<!-- /name -->`; the rest is written by hand.
 """
 
 import ast
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gradscape.base.paths import CONFIGS
+from gradscape.base.paths import CONFIGS, PACKAGE
 from gradscape.config.schema import schema
 from gradscape.data.datasets import DATASETS
 from gradscape.spec.options import Option
 from gradscape.spec.registry import declared, names, options, source, tree
 from gradscape.spec.settings import SETTINGS
 
-FILE = CONFIGS / "README.md"
+FILES = [CONFIGS / "README.md", Path(__file__).with_name("statistics.md")]
+CONSTANT = re.compile(r"^([A-Z_]+) = (\S+)  # (.+)$", re.MULTILINE)
 EDITORS = CONFIGS / "schema.json"
 
 
@@ -63,7 +66,13 @@ def tables() -> dict[str, str]:
         )
     settings = [("key", "default", "meaning")]
     settings += [(f"`{o.name}`", default_text(o), o.help) for o in SETTINGS.values()]
+    constants = [("constant", "value", "")]
+    for module in ("inference", "sides"):
+        text = (PACKAGE / "claims" / f"{module}.py").read_text("utf-8")
+        found = CONSTANT.findall(text)
+        constants += [(f"`{module}.{name}`", value, why) for name, value, why in found]
     made = {
+        "constants": constants,
         "settings": settings,
         "datasets": datasets,
         "probes": probes,
@@ -75,6 +84,8 @@ def tables() -> dict[str, str]:
 def current(text: str) -> str:
     """The file's text with the tables as the code has them now."""
     for name, content in tables().items():
+        if f"<!-- {name} -->" not in text:
+            continue
         before, start, rest = text.partition(f"<!-- {name} -->\n")
         _, end, after = rest.partition(f"\n<!-- /{name} -->")
         text = before + start + content + end + after
@@ -118,5 +129,6 @@ def optional(spec: dict, setting: str = "") -> dict:
 
 
 if __name__ == "__main__":
-    FILE.write_text(current(FILE.read_text("utf-8")), "utf-8")
+    for file in FILES:
+        file.write_text(current(file.read_text("utf-8")), "utf-8")
     EDITORS.write_text(for_editors(), "utf-8")

@@ -127,7 +127,7 @@ BAD = {
                 "c": {
                     "statement": "s",
                     "source": "s",
-                    "left": 0,
+                    "left": {"metric": "test_accuracy", "where": {}},
                     "is": "above",
                     "right": 1,
                     "given": "d",
@@ -301,7 +301,8 @@ def test_no_text_is_run_by_a_shell_or_filled_in_by_snakemake(tmp_path, monkeypat
     )
     study = {"title": BRACES, "dataset": f"{NASTY}.npz", "model": "convnet", "epochs": 1}
     study |= {"figures": {"f": {"draw": "curves", "caption": BRACES}}}
-    claim = {"statement": BRACES, "source": BRACES, "left": 0, "is": "below", "right": 1}
+    claim = {"statement": BRACES, "source": BRACES, "is": "below", "right": 1}
+    claim |= {"left": {"metric": "test_accuracy", "where": {}}}
     study |= {"claims": {"c": claim}}
     wanted = {"title": BRACES, "author": BRACES, "results": f"results/{NASTY}"}
     wanted |= {"data_dir": NASTY, "weights": NASTY, "studies": {"one": study}}

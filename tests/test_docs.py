@@ -20,12 +20,17 @@ from gradscape.spec.registry import TABLES, names, own_module
 from gradscape.spec.settings import SETTINGS
 
 readme = own_module(ROOT / "docs/generate.py")
-CONFIGURATION = readme.FILE.read_text()
+CONFIGURATION = readme.FILES[0].read_text()
 
 
-def test_the_configurations_tables_are_the_codes():
-    assert set(readme.tables()) == {"settings", "datasets", "probes", "figures"}
-    assert readme.current(CONFIGURATION) == CONFIGURATION, "call `make docs`"
+def test_the_tables_in_documents_are_the_codes():
+    tables = {"settings", "datasets", "probes", "figures", "constants"}
+    assert set(readme.tables()) == tables
+    texts = [file.read_text() for file in readme.FILES]
+    assert {
+        name for name in tables for text in texts if f"<!-- {name} -->" in text
+    } == tables
+    assert [readme.current(text) for text in texts] == texts, "call `make docs`"
 
 
 def test_the_schema_for_editors_is_the_codes_and_takes_the_configurations():
@@ -154,7 +159,7 @@ def test_the_readme_says_what_a_students_document_takes():
 
 
 def test_links_lead_somewhere():
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), readme.FILE]
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), readme.FILES[0]]
     for document in documents:
         for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
             if not target.startswith("http"):

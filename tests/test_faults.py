@@ -34,7 +34,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, unfinished
 from gradscape.base.paths import PACKAGE, RECORD, Results
 from gradscape.claims.tables import write_table
-from gradscape.claims.verdicts import HOLDS, decide
+from gradscape.claims.verdicts import HOLDS, decide_all
 from gradscape.cli import parser as cli
 from gradscape.config.expand import check_literature
 from gradscape.config.experiment import Experiment
@@ -234,7 +234,7 @@ def test_every_metric_of_numbers_that_are_none_decides_nothing(broken, name):
         {} if name.startswith(("mean_band", "median_proxy")) else {"learning_rate": 1e-3}
     )
     claim = {"left": {"metric": name, "where": where}, "is": "above", "right": 0.5}
-    verdict = decide("c", claim | {"statement": "s", "source": "s"}, broken)
+    verdict = decide_all({"c": claim | {"statement": "s", "source": "s"}}, broken)["c"]
     if name not in ("parameters", "normalised_gradient_growth"):  # no run's own
         assert verdict.verdict != HOLDS or np.isposinf(verdict.left).all()
 

@@ -15,12 +15,12 @@ from pypdf import PdfReader
 from conftest import ROOT, needs_tex, page_fill, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import REPORT, Results
-from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, UNMEASURED, decide_all
+from gradscape.claims.files import read_verdicts
+from gradscape.claims.verdicts import tally
 from gradscape.config.experiment import Experiment
 from gradscape.report import build
 from gradscape.report.diff import write_diff
 from gradscape.report.latex import compile_pdf
-from gradscape.runs.run import finished_runs
 
 PUBLISHED = [
     path.parent for path in sorted((ROOT / "results/published").glob("*/config.json"))
@@ -140,22 +140,15 @@ def test_the_readmes_numbers_are_the_runs():
     assert f"VGG38 with both comes to {100 * scores[epoch]:.1f} % (one seed)" in readme
     experiment = Experiment.from_file(folder / "config.json", folder)
     studies = experiment.studies.values()
-    claims = [
-        claim
-        for study in studies
-        for claim in decide_all(
-            study.claims, finished_runs(study, experiment.results)
-        ).values()
-    ]
-    decided = [claim for claim in claims if claim.verdict != UNMEASURED]
-    held, failed, undecided = (
-        sum(claim.verdict == verdict for claim in decided)
-        for verdict in (HOLDS, FAILS, UNDECIDED)
-    )
+    decided = [read_verdicts(study, experiment.results).claims for study in studies]
+    claims = [verdict for found in decided for verdict in found.values()]
+    told = tally(claims)
     assert (
-        f"Of {len(decided)} claims, by courses, papers and ourselves, {held} hold, "
-        f"{failed} do not and {undecided} are undecided." in readme
-    )
+        f"{told['tested']} claims stood before the runs that decide them: {told['holds']} "
+        f"hold, {told['refuted']} do not, {told['undecided']} are undecided; "
+        f"{told['methods']} of the decided rest on seeds, {told['networks']} on single "
+        f"runs. {told['seen']} more were asked later: seen, not tested."
+    ) in " ".join(readme.split())
     (best,) = (folder / "runs" / "accuracy").glob("*_long")
     accuracy = pd.read_csv(best / "test.csv")["test_accuracy"].iloc[0]
     record = json.loads((best / "run.json").read_text())

@@ -7,6 +7,7 @@
                                                 which deletes what it makes anew
                      figures/<study>/           <figure>.pdf, .svg and .txt, its facts
                      tables/<study>/            <table>.csv and .html
+                     registered.json            which claims stood before which runs
                      claims/<study>.json        verdicts, and claims.csv of all studies
                      report/<document>.tex      LaTeX, with what it includes beside it
                      report.html                the report to explore in a browser
@@ -44,6 +45,7 @@ PROBES = "probes"
 TENSORBOARD = "GRADSCAPE_TENSORBOARD"  # in the environment: every training wants
 EVENTS = "tensorboard"  # this folder of event files
 # The tables of a run, whose checksums its record holds; the weights have their own.
+REPLACED = "replaced.json"  # the runs whose place a published one has taken
 SEALED = ["metrics.csv", "timing.csv", "test.csv", "predictions.npz", "steps.npz"]
 SEALED += ["gradients.npz"]
 RUN_FILES = [*SEALED, "model.pt", RECORD]
@@ -86,6 +88,11 @@ class Results:
         """Tell whether a figure is there; one that cannot be drawn leaves empty files."""
         path = self.figure(study, figure)
         return path.exists() and path.stat().st_size > 0
+
+    @property
+    def registered(self) -> Path:
+        """Which claims stood at which revision of the code."""
+        return self.root / "registered.json"
 
     def claims(self, study: str) -> Path:
         return self.root / "claims" / f"{study}.json"

@@ -18,10 +18,10 @@ import pandas as pd
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write
 from gradscape.base.paths import REPORT, Results
-from gradscape.claims import verdicts
+from gradscape.claims import registered, verdicts
 from gradscape.claims.sentences import said
 from gradscape.claims.tables import for_spreadsheets, write_table
-from gradscape.claims.verdicts import UNMEASURED, Verdict, decide
+from gradscape.claims.verdicts import UNMEASURED, Verdict, decide_all
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import MAX_RECORD, Damaged, reading
 from gradscape.runs.run import (
@@ -36,16 +36,19 @@ from gradscape.spec.labels import variant_label
 from gradscape.spec.study import Study
 
 MAX_BYTES = 16 * MAX_RECORD
-NUMBERS = ("effect", "low", "high")
+NUMBERS = ("low", "high", "p", "adjusted")
 KNOWN = {
-    "verdict": {verdicts.HOLDS, verdicts.FAILS, verdicts.UNDECIDED, UNMEASURED},
+    "verdict": set(verdicts.VERDICTS),
+    "reading": {"", *verdicts.VERDICTS},
+    "rests": set(verdicts.RESTS),
     "style": {"loss", "accuracy", "significant", "count", "power"},
     "asked": {verdicts.BEFORE, verdicts.AFTER},
     "threshold": {"", "ours", "theirs"},
 }
 # A row a claim: these columns, after the study's and the claim's names.
-COLUMNS = ["statement", "source", "threshold", "asked", "verdict", "reversed", "style"]
-COLUMNS += ["left", "right", "effect", "low", "high", "basis", "sentence"]
+COLUMNS = ["statement", "source", "threshold", "asked", "verdict", "reading", "reversed"]
+COLUMNS += ["style", "left", "right", "effect", "low", "high", "p", "adjusted", "seeds"]
+COLUMNS += ["basis", "rests", "sentence"]
 
 
 class Decided(NamedTuple):
@@ -64,7 +67,7 @@ def decide_study(study: Study, results: Results) -> Decided:
     names = [run.path.name for run in finished]
     claims = {
         name: replace(v, sentence=said(study.claims[name], v, study, finished))
-        for name, v in verdicts.decide_all(study.claims, finished).items()
+        for name, v in decided_of(study, finished, results).items()
     }
     decided = Decided(
         claims=claims,
@@ -81,6 +84,16 @@ def decide_study(study: Study, results: Results) -> Decided:
     return decided
 
 
+def decided_of(
+    study: Study, finished: list[FinishedRun], results: Results
+) -> dict[str, Verdict]:
+    stood = {
+        commit: studies.get(study.name, {})
+        for commit, studies in registered.read(results).items()
+    }
+    return decide_all(study.claims, finished, stood)
+
+
 def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Verdict]:
     """Is each variant's test accuracy above its unchanged network's? By variants' labels.
 
@@ -90,7 +103,7 @@ def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Ver
     for (model, _, variant), runs in by_setting(finished).items():
         settings.setdefault((model, variant), []).append(runs)
     models = {run.settings.model for run in study.runs}
-    found = {}
+    claims = {}
     for (model, variant), groups in settings.items():
         unchanged = settings.get((model, ""), [])
         if not variant or len(groups) != 1 or len(unchanged) != 1:
@@ -102,10 +115,9 @@ def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Ver
         name = variant_label(model, variant, models)
         claim = {"left": left, "is": "above", "right": right, "style": "accuracy"}
         about = {"statement": f"{name} tests higher than unchanged.", "source": ""}
-        verdict = decide(name, claim | about, [*groups[0], *unchanged[0]])
-        if verdict.verdict != UNMEASURED:
-            found[name] = verdict
-    return found
+        claims[name] = claim | about
+    found = decide_all(claims, finished)
+    return {name: v for name, v in found.items() if v.verdict != UNMEASURED}
 
 
 def digest(claims: dict[str, dict]) -> str:
@@ -181,7 +193,7 @@ def restored(item: dict) -> Verdict:
             raise ValueError(f"{key} is {str(item[key])[:60]!r}")
     values = {field.name: item[field.name] for field in fields(Verdict)}
     values |= {side: [number(value) for value in item[side]] for side in ("left", "right")}
-    values |= {bound: number(item[bound]) for bound in ("low", "high")}
+    values |= {key: number(item[key]) for key in NUMBERS}
     values |= {
         key: str(item[key]) for key in ("name", "statement", "source", "basis", "sentence")
     }
@@ -240,9 +252,7 @@ def as_lines(decided: dict[str, Decided]) -> list[str]:
                 for side in ("left", "right")
             ]
             interval = verdict.interval.text()
-            rows.append(
-                [f"{study}/{name}", *sides, interval, verdict.basis, verdict.verdict]
-            )
+            rows.append([f"{study}/{name}", *sides, interval, verdict.basis, verdict.word])
             sentences.append(verdict.sentence)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     padded = (map(str.ljust, row, widths) for row in rows)

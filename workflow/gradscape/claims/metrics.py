@@ -1,7 +1,12 @@
 """What a claim compares: one number for the runs of one seed and variant.
 
 A metric takes those runs and returns a number, or None if they were not measured for it.
-One of your own is named `path/file.py:function`.
+One of your own is named `path/file.py:function`. It may say more, as its attributes:
+
+- `log`: its numbers are positive and compared by their ratio;
+- `images`, `steps`: functions that take the runs and return what it is the mean of, per
+  test image or per step of training; `ratio`: the steps are compared by theirs;
+- `fact`: it is no measurement, so that no interval is asked for.
 """
 
 import numpy as np
@@ -36,6 +41,13 @@ def final_losses(runs: list[FinishedRun]) -> list[float]:
     return [run.metrics["train_loss"].iloc[-1] for run in runs]
 
 
+def final_train_loss(runs: list[FinishedRun]) -> float:
+    return final_losses([only(runs)])[0]
+
+
+final_train_loss.steps = lambda runs: runs[0].step_losses[-runs[0].steps_per_epoch :]
+
+
 def final_gap(run: FinishedRun) -> float:
     """Training minus validation accuracy, in the last epoch."""
     last = run.metrics.iloc[-1]
@@ -58,8 +70,15 @@ def gradient_ratio(runs: list[FinishedRun]) -> float:
 
 def mean_band_width(runs: list[FinishedRun]) -> float:
     """Mean over steps, from the second epoch on, of the loss band's width."""
+    return float(np.mean(band_widths(runs)))
+
+
+def band_widths(runs: list[FinishedRun]) -> np.ndarray:
     low, high = band([run.step_losses for run in runs])
-    return float(np.mean((high - low)[runs[0].steps_per_epoch :]))
+    return (high - low)[runs[0].steps_per_epoch :]
+
+
+mean_band_width.steps = band_widths
 
 
 def median_width(kind: str, measure: str, lag: int | None = None):
@@ -78,13 +97,13 @@ def median_width(kind: str, measure: str, lag: int | None = None):
 
 def median_over(steps):
     """The metric that is the median of what `steps` tells of each step, and None where that
-    is nothing. A claim judges it by the scatter over `metric.steps`."""
+    is nothing."""
 
     def metric(runs: list[FinishedRun]) -> float | None:
         values = steps(runs)
         return float(np.median(values)) if values is not None and len(values) else None
 
-    metric.steps = steps
+    metric.steps, metric.ratio, metric.log = steps, True, True
     return metric
 
 
@@ -131,6 +150,29 @@ def of_one(function):
     return lambda runs: function(only(runs))
 
 
+def ratio(metric):
+    """A metric whose numbers are positive and compared by their ratio."""
+
+    def compared(runs: list[FinishedRun]):
+        return metric(runs)
+
+    vars(compared).update(vars(metric), log=True)
+    return compared
+
+
+def fact(metric):
+    """A metric that is known without measuring."""
+    metric.fact = True
+    return metric
+
+
+def test_accuracy(runs: list[FinishedRun]) -> float:
+    return only(runs).test["test_accuracy"]
+
+
+test_accuracy.images = lambda runs: runs[0].correct
+
+
 def curvature(quantity: str):
     def metric(runs: list[FinishedRun]) -> float | None:
         table = only(runs).probe("hessian")
@@ -175,7 +217,7 @@ def confidence_beyond(runs: list[FinishedRun]) -> pd.Series | None:
     return None if table is None else table.confidence - (table.predicted == table.label)
 
 
-overconfidence.images = confidence_beyond  # from which a claim has its interval
+overconfidence.images = confidence_beyond
 
 
 def beta_at(size: float):
@@ -197,6 +239,14 @@ def beta_at(size: float):
     return median_over(steps)
 
 
+def batch_sharpness(runs: list[FinishedRun]) -> float | None:
+    values = theory.batch_sharpness(only(runs))
+    return None if values is None else float(np.mean(values))
+
+
+batch_sharpness.steps = of_one(theory.batch_sharpness)
+
+
 def gradient_decades(column: str):
     """Decades (in mean square) by which the gradient falls from the last convolution to
     the first after the entry, at initialisation."""
@@ -215,20 +265,20 @@ def gradient_decades(column: str):
 
 # A key with words in braces stands for a metric for each word, which its function makes.
 METRICS = {
-    "final_train_loss": lambda runs: final_losses([only(runs)])[0],
+    "final_train_loss": ratio(final_train_loss),
     # Not a number is the worst loss, never the lowest, and never the best accuracy.
-    "worst_final_train_loss": lambda runs: np.max(final_losses(runs)),
-    "lowest_final_train_loss": lambda runs: np.fmin.reduce(final_losses(runs)),
+    "worst_final_train_loss": ratio(lambda runs: np.max(final_losses(runs))),
+    "lowest_final_train_loss": ratio(lambda runs: np.fmin.reduce(final_losses(runs))),
     "best_val_accuracy": lambda runs: np.fmax.reduce(
         [run.best["val_accuracy"] for run in runs]
     ),
-    "test_accuracy": lambda runs: only(runs).test["test_accuracy"],
+    "test_accuracy": test_accuracy,
     "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
     "final_gap": of_one(final_gap),
     "clean_gap": of_one(clean_gap),
-    "initial_loss": lambda runs: only(runs).step_losses[0],
-    "parameters": lambda runs: only(runs).record.parameters,
-    "gradient_ratio": gradient_ratio,
+    "initial_loss": ratio(lambda runs: only(runs).step_losses[0]),
+    "parameters": fact(lambda runs: only(runs).record.parameters),
+    "gradient_ratio": ratio(gradient_ratio),
     "mean_band_width": mean_band_width,
     "median_{proxy,definition,step}_{loss,beta}": median_width,
     "median_{,relative_}{proxy,definition,step}_gradient": lambda relative, kind: (
@@ -242,9 +292,9 @@ METRICS = {
         at_equal_loss(kind, f"{relative}gradient")
     ),
     "beta_at_0.1": beta_at(0.1),
-    "batch_sharpness": of_one(theory.batch_sharpness),
-    "largest_eigenvalue": curvature("largest_eigenvalue"),
-    "hessian_trace": curvature("trace"),
+    "batch_sharpness": batch_sharpness,
+    "largest_eigenvalue": ratio(curvature("largest_eigenvalue")),
+    "hessian_trace": ratio(curvature("trace")),
     "filter_normalised_eigenvalue": curvature("filter_normalised_largest_eigenvalue"),
     "filter_normalised_trace": curvature("filter_normalised_trace"),
     "calibration_error": calibration_error,
@@ -254,17 +304,17 @@ METRICS = {
     "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
     "gradient_range": of_one(theory.gradient_range),
     "gradient_growth": of_one(theory.gradient_growth),
-    "normalised_gradient_growth": lambda runs: normalised_gradient_growth(SLOPE),
+    "normalised_gradient_growth": fact(lambda runs: normalised_gradient_growth(SLOPE)),
     "residual_deviation": of_one(theory.residual_deviation),
     "reduction_share": of_one(theory.reduction_share),
-    "image_share": of_one(theory.image_share),
+    "image_share": ratio(of_one(theory.image_share)),
     "{gradient_cosine,effective_rank}": lambda quantity: trainability(
         quantity, "initialisation"
     ),
     "trained_{gradient_cosine,effective_rank}": lambda quantity: trainability(
         quantity, "last"
     ),
-    "relative_distance": trainability("relative_distance", "last", np.median),
+    "relative_distance": ratio(trainability("relative_distance", "last", np.median)),
     "share_moved": trainability("moved", "last"),
     "initial_share_below_epsilon": of_one(theory.initial_share_below_epsilon),
     "share_below_epsilon": of_one(theory.share_below_epsilon),

@@ -2,7 +2,17 @@
 
 from collections.abc import Iterable
 
-from gradscape.claims.verdicts import AFTER, FAILS, HOLDS, UNDECIDED, UNMEASURED, Verdict
+from gradscape.claims.evidence import NETWORKS
+from gradscape.claims.verdicts import (
+    EQUAL,
+    FAILS,
+    HOLDS,
+    REFUTED,
+    SEEN,
+    UNDECIDED,
+    UNMEASURED,
+    Verdict,
+)
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import in_words, noun
 from gradscape.spec.quantity import TEXT, Notation, Quantity
@@ -10,7 +20,15 @@ from gradscape.spec.registry import options
 from gradscape.spec.sentences import COMPARED, choose, plain
 from gradscape.spec.study import Study, matches
 
-KINDS = {HOLDS: "holds", FAILS: "fails", UNDECIDED: "undecided", UNMEASURED: "unmeasured"}
+KINDS = {
+    HOLDS: ("holds",),
+    FAILS: ("fails",),
+    EQUAL: ("equal", "fails"),
+    UNDECIDED: ("undecided",),
+    UNMEASURED: ("unmeasured",),
+}
+# Signs of what a sentence may not be taken for, explained where a document begins.
+NOT_TESTED, NETWORKS_ONLY = r"$^\dagger$", r"$^\ddagger$"
 MISSING = "(not measured)"
 
 
@@ -19,9 +37,20 @@ def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
     told = claim.get(telling, {}) if telling else claim
     if "holds" not in told:
         return ""
-    suited = ["seen"] if verdict.asked == AFTER else []
-    suited += ["reversed"] if verdict.verdict == FAILS and verdict.reversed else []
-    return choose(told, (*suited, KINDS[verdict.verdict]), claim["statement"])
+    suited = ["seen"] if verdict.verdict == SEEN else []
+    suited += ["reversed"] if verdict.says in REFUTED and verdict.reversed else []
+    text = choose(told, (*suited, *KINDS[verdict.says]), claim["statement"])
+    return text + sign(verdict) if text else ""
+
+
+def sign(verdict: Verdict) -> str:
+    """Tells a finding that was not tested from one that was, and one about two trained
+    networks from one about methods."""
+    if verdict.says in (UNDECIDED, UNMEASURED):
+        return ""
+    if verdict.verdict == SEEN:
+        return NOT_TESTED
+    return NETWORKS_ONLY if verdict.rests == NETWORKS else ""
 
 
 def said(claim: dict, verdict: Verdict, study: Study, finished: list[FinishedRun]) -> str:

@@ -152,10 +152,11 @@ def lesion_loss(run: FinishedRun, kept=np.median) -> float | None:
 # Of every step
 
 
-def batch_sharpness(run: FinishedRun) -> float | None:
-    """Curvature of the minibatch's loss along its own gradient g, the mean of gᵀHg / |g|²
-    (Andreyev & Beneventano 2024, from version 3 on), in the last quarter of training, times
-    half the rate: 1 at the edge of stability, where the curvature is 2 over the rate.
+def batch_sharpness(run: FinishedRun) -> np.ndarray | None:
+    """Curvature of the minibatch's loss along its own gradient g, gᵀHg / |g|², at each
+    probed step in the last quarter of training, [steps], times half the rate. Its mean
+    (Andreyev & Beneventano 2024, from version 3 on) is 1 at the edge of stability, where
+    the curvature is 2 over the rate.
 
     From the loss at the smallest probed step s, half the learning rate: L(w - s g) =
     L - s |g|² + s²/2 gᵀHg. So it is the curvature averaged over that step.
@@ -169,4 +170,4 @@ def batch_sharpness(run: FinishedRun) -> float | None:
     change = steps["probed_loss"][last, 0].astype(float) - steps["probed_loss_here"][last]
     curved = 2 * (change + size * squares) / size**2
     rate = size / REACH[0]
-    return float(np.mean(curved / squares * rate / 2))
+    return curved / squares * rate / 2

@@ -1,7 +1,6 @@
 """What a coursework or a paper asserts, decided by the measured runs and their scatter.
 
-A study's claims are data: a statement, its source, and the comparison that decides it, made
-once per seed (and per value of whatever else the grid varies):
+A study's claims are data: a statement, its source, and the comparison that decides it:
 
     left: {metric: test_accuracy, where: {model: vgg38-rc}}
     is: above                # or below, near, apart
@@ -11,55 +10,54 @@ once per seed (and per value of whatever else the grid varies):
     threshold: theirs        # the source sets the margin or the number; default ours
     same: learning_rate      # a seed counts only if both sides have the same values of it
     given: plain-trains      # where that claim does not hold, this one is not judged
-    scatter: 0.07            # half the interval that one seed stands for, where it has none
 
-The claim is decided by the 95 % interval of the difference. Over several seeds that is
-Student's interval of the paired differences. One seed has no scatter: there an
-accuracy's interval comes from the images it was measured on, paired by McNemar's count
-of those that only one of the two networks gets right where the runs kept their
-predictions (Dietterich 1998, section 2), and a median over steps has that of blocks of
-steps drawn anew (Künsch 1989); any other number has the claim's `scatter`, or stands for
-itself. The claim *holds* if the whole interval agrees with it, *does not
-hold* if the whole interval contradicts it; otherwise the two sides *cannot be told
-apart*. `near` asks for an interval within the margin (two one-sided tests).
+Each side is one number a seed. `claims/evidence.py` tells what the difference of the two
+rests on, and with which error. A study's claims that were registered before their runs form
+a family, whose p values are adjusted by Holm; claims asked later are seen, not tested.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
+from gradscape.claims.evidence import (
+    FACT,
+    METHODS,
+    NETWORKS,
+    Evidence,
+    weigh,
+)
+from gradscape.claims.inference import LEVEL, Estimate, holm, seeds_needed
+from gradscape.claims.registered import digest
+from gradscape.claims.sides import Measurements, Side
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.quantity import Interval, Quantity
-from gradscape.spec.registry import find
-from gradscape.spec.study import VARIANT, matches, varied_label
 
-HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "cannot be told apart"
-UNMEASURED = "not measured"
-BEFORE, AFTER = "before", "after"  # the runs were seen, a claim was asked
-NORMAL = 1.96  # standard errors of a 95 % interval
-RESAMPLED = 2000  # times, for an interval to two digits
-MIN_STEPS = 8  # for an interval from steps
-QUESTION = ("left", "is", "right", "margin", "relative_margin", "scatter", "same", "given")
-# The images that an accuracy is measured on, as a run's record counts them.
-IMAGES = {
-    "test_accuracy": "test",
-    "final_test_accuracy": "test",
-    "best_val_accuracy": "validation",
-}
+HOLDS, FAILS, EQUAL = "holds", "does not hold", "equal within the margin"
+UNDECIDED, UNMEASURED, SEEN = "undecided", "not measured", "seen, not tested"
+REFUTED = (FAILS, EQUAL)
+VERDICTS = (HOLDS, FAILS, EQUAL, UNDECIDED, UNMEASURED, SEEN)
+BEFORE, AFTER = "before", "after"  # the runs were made, a claim was registered
+RESTS = (METHODS, NETWORKS, FACT, "")
+QUESTION = ("left", "is", "right", "margin", "relative_margin", "same", "given")
 
 
 @dataclass(frozen=True)
 class Verdict:
     """A claim and what the runs say.
 
-    `left` and `right` hold one number per seed, `left_runs` and `right_runs` the names of
-    the runs that each rests on; `low` and `high` bound the difference, and `basis` says
-    what that interval rests on. `reversed`: the difference is beyond zero on the other side
-    than claimed. `threshold` says whose the deciding number is (`ours`, `theirs`, or empty
-    where two measurements decide), `asked` whether the claim was made `before` its runs
-    were seen or `after`, and `question` is the comparison as the claim has it. `sentence`
-    says it all in words, where the claim has some.
+    `left` and `right` hold one number a seed, `left_runs` and `right_runs` the names of the
+    runs that each rests on, `left_out` those of runs that match but were made on another
+    kind of device. `low` and `high` bound the difference (95 %), `basis` says what they
+    rest on, and `rests` what is thereby spoken of: `methods`, the trained `networks` alone,
+    or a `fact`, which needs no interval. `reading` is what the interval says by itself,
+    `p` its p value and `adjusted` that in its family; `seeds` the seeds a side that would
+    decide. `reversed`: the difference is beyond zero on the other side than claimed.
+    `threshold` says whose the deciding number is (`ours`, `theirs`, or empty where two
+    measurements decide), `asked` whether the claim was registered `before` its runs or
+    `after`, and `question` is the comparison as the claim has it. `sentence` says it all in
+    words, where the claim has some.
     """
 
     name: str
@@ -69,14 +67,20 @@ class Verdict:
     verdict: str
     left: list[float]
     right: list[float]
-    low: float
-    high: float
-    basis: str
+    low: float = np.nan
+    high: float = np.nan
+    basis: str = ""
+    rests: str = ""
+    reading: str = ""
+    p: float = np.nan
+    adjusted: float = np.nan
+    seeds: int | None = None
     reversed: bool = False
     threshold: str = ""
     asked: str = BEFORE
     left_runs: list[list[str]] = field(default_factory=list)
     right_runs: list[list[str]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     question: dict = field(default_factory=dict)
     sentence: str = ""
 
@@ -89,6 +93,19 @@ class Verdict:
     def interval(self) -> Interval:
         return Interval(self.low, self.high, self.style)
 
+    @property
+    def says(self) -> str:
+        """The verdict; of a claim that is seen and not tested, what its interval says."""
+        return self.reading if self.verdict == SEEN else self.verdict
+
+    @property
+    def word(self) -> str:
+        """The verdict as a table prints it: of what it speaks, or which seeds would do."""
+        if self.verdict == UNDECIDED:
+            return f"{UNDECIDED}: {self.seeds} seeds would do" if self.seeds else UNDECIDED
+        is_narrow = self.rests == NETWORKS and self.verdict in (HOLDS, *REFUTED)
+        return self.verdict + " for these networks" * is_narrow
+
     def side(self, side: str) -> Quantity:
         """The `left` or the `right` number."""
         return Quantity.of(getattr(self, side), self.style)
@@ -99,92 +116,184 @@ class Verdict:
         return self.source + (" (threshold: ours)" if self.threshold == "ours" else "")
 
 
-Pair = tuple[int, str]  # a seed and a variant, which must agree for a fair comparison
+@dataclass(frozen=True)
+class Comparison:
+    """A difference and its thresholds, on the scale of its estimate.
 
-
-class Side:
-    """One side of a comparison: a metric of the runs that match, by seed and variant.
-
-    Or a constant, which stands beside whatever pairs the other side has; of `chance_loss`,
-    that of a uniform guess.
+    `low` and `high` are the differences that lie a margin below the right side and above.
     """
 
-    def __init__(self, side: dict | float | str, runs: list[FinishedRun]):
-        self.constant = not isinstance(side, dict)
-        self.groups: dict[Pair, list[FinishedRun]] = {}
-        self.values: dict[Pair, float] = {}
-        if not isinstance(side, dict):
-            chance = max((run.chance_loss for run in runs), default=np.nan)
-            self.number = chance if side == "chance_loss" else float(side)
-            return
-        where, self.factor = side["where"], side.get("times", 1)
-        self.name, self.metric = side["metric"], find("metric", side["metric"])
-        for run in runs:
-            if matches(run.traits, where):
-                pair = (run.seed, varied_besides(where, run.varied))
-                self.groups.setdefault(pair, []).append(run)
-        for pair, group in self.groups.items():
-            value = self.metric(group)
-            if value is not None:
-                self.values[pair] = self.factor * float(value)
+    relation: str
+    estimate: Estimate
+    low: float
+    high: float
 
-    def of(self, pairs: list[Pair]) -> np.ndarray:
-        return np.array([self.number if self.constant else self.values[p] for p in pairs])
+    @property
+    def p(self) -> float:
+        """Two-sided for what lies outside; for equality the larger one-sided, doubled, so
+        that the 95 % interval decides everywhere."""
+        estimate = self.estimate
+        if self.relation in ("above", "below"):
+            one = estimate.above(self._threshold)
+            return min(1.0, 2 * min(one, estimate.below(self._threshold)))
+        return self._inside if self._is_inside else self._outside
 
-    def runs(self, pairs: list[Pair]) -> list[list[str]]:
-        return [[run.path.name for run in self.groups.get(pair, [])] for pair in pairs]
+    @property
+    def _threshold(self) -> float:
+        return self.high if self.relation == "above" else self.low
 
-    def has(self, setting: str) -> dict[Pair, set]:
-        """Which values a setting takes among a pair's runs."""
-        groups = self.groups.items()
-        return {pair: {run.settings[setting] for run in group} for pair, group in groups}
+    @property
+    def _is_inside(self) -> bool:
+        return self.low <= self.estimate.difference <= self.high
+
+    @property
+    def _inside(self) -> float:
+        """Two one-sided tests of equality within the margin (Lakens 2017)."""
+        return min(
+            1.0, 2 * max(self.estimate.above(self.low), self.estimate.below(self.high))
+        )
+
+    @property
+    def _outside(self) -> float:
+        return min(
+            1.0, 2 * min(self.estimate.above(self.high), self.estimate.below(self.low))
+        )
+
+    def word(self, level: float = LEVEL) -> str:
+        """The verdict if each test is made at this level."""
+        if self.p > level:
+            return UNDECIDED
+        if self.relation in ("near", "apart"):
+            return HOLDS if self._is_inside == (self.relation == "near") else FAILS
+        beyond = self.estimate.difference > self._threshold
+        if beyond == (self.relation == "above"):
+            return HOLDS
+        return EQUAL if self.high > 0 and self._inside <= level else FAILS
+
+    @property
+    def distance(self) -> float:
+        """From the difference to the nearest threshold."""
+        ends = [self.low, self.high]
+        if self.relation in ("above", "below"):
+            ends = [self._threshold]
+        return min(abs(self.estimate.difference - end) for end in ends)
 
 
-def varied_besides(where: dict, varied: dict) -> str:
-    """What a run varies, apart from the settings that the claim itself names.
+def decide_all(
+    claims: dict[str, dict],
+    runs: list[FinishedRun],
+    registered: Mapping[str, Mapping[str, str]] | None = None,
+    measurements: Measurements | None = None,
+) -> dict[str, Verdict]:
+    """The verdict on each of a study's claims, by name.
 
-    >>> varied_besides({"precision": "bf16"}, {"precision": "bf16", "schedule": "cosine"})
-    'schedule-cosine'
+    `registered`: for each commit that runs were made at, the digests of the claims that
+    stood then; without it every claim counts as asked before its runs.
     """
-    if VARIANT in where:
-        return ""
-    return varied_label({key: value for key, value in varied.items() if key not in where})
+    measured = measurements or Measurements(runs)
+    decided = {
+        name: decide(name, claim, measured, registered) for name, claim in claims.items()
+    }
+    for name, claim in claims.items():
+        if "given" in claim and decided[claim["given"]][0].reading in REFUTED:
+            verdict = replace(decided[name][0], verdict=UNMEASURED, reading="")
+            decided[name] = verdict, decided[name][1], None
+    return adjust(decided)
 
 
-def decide(name: str, claim: dict, runs: list[FinishedRun]) -> Verdict:
-    """Compare both sides over the seeds and variants that have both."""
-    sides = [Side(claim[side], runs) for side in ("left", "right")]
-    measured = [set(side.values) for side in sides if not side.constant]
-    pairs = sorted(set.intersection(*measured)) if measured else []
-    if "same" in claim:
-        left, right = (side.has(claim["same"]) for side in sides)
-        pairs = [pair for pair in pairs if left.get(pair) == right.get(pair)]
-    left, right = (side.of(pairs) for side in sides)
-    scatter = claim.get("scatter")
-    noise, rests_on = scatter, basis(pairs, sides, scatter)
-    if len(pairs) == 1:
-        counted = image_noise(sides, pairs[0]) or step_noise(sides, pairs[0])
-        noise, rests_on = counted or (noise, rests_on)
-    margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * np.abs(right)
-    with np.errstate(invalid="ignore"):
-        low, high = interval(left - right, noise) if pairs else (np.nan, np.nan)
-    return Verdict(
+Decision = tuple[Verdict, Evidence | None, Comparison | None]
+
+
+def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
+    """The verdicts of a family, each at the level that Holm leaves it."""
+    family = [
+        name
+        for name, (verdict, _, test) in decided.items()
+        if test is not None and verdict.asked == BEFORE
+    ]
+    adjusted = dict(zip(family, holm([decided[name][0].p for name in family]), strict=True))
+    verdicts = {}
+    for name, (verdict, evidence, test) in decided.items():
+        if test is not None and evidence is not None:
+            more = {"verdict": SEEN}
+            if name in adjusted:
+                p = adjusted[name]
+                level = LEVEL * (verdict.p / p if p else 1)
+                more = {"adjusted": p, "verdict": test.word(level)}
+                if more["verdict"] == UNDECIDED and evidence.variance and test.distance:
+                    more["seeds"] = seeds_needed(
+                        test.distance, evidence.variance, evidence.sides, level
+                    )
+            verdict = replace(verdict, **more)
+        verdicts[name] = verdict
+    return verdicts
+
+
+def decide(
+    name: str,
+    claim: dict,
+    measured: Measurements,
+    registered: Mapping[str, Mapping[str, str]] | None = None,
+) -> Decision:
+    """A claim's verdict by itself, what it rests on, and its test if there is one."""
+    sides = [Side(claim[side], measured) for side in ("left", "right")]
+    found = weigh(sides, claim.get("same"))
+    margin = claim.get("margin", 0)
+    verdict = Verdict(
         name=name,
         statement=claim["statement"],
         source=claim["source"],
         style=claim.get("style", "loss"),
-        verdict=compare(left, claim["is"], right, margin, noise) if pairs else UNMEASURED,
-        left=left.tolist(),
-        right=right.tolist(),
-        low=low,
-        high=high,
-        basis=rests_on,
-        reversed={"above": high < 0, "below": low > 0}.get(claim["is"], False),
+        verdict=UNMEASURED if found is None else UNDECIDED,
+        left=[] if found is None else found.left.tolist(),
+        right=[] if found is None else found.right.tolist(),
         threshold=claim.get("threshold", "ours") if is_threshold(claim) else "",
-        asked=AFTER if "after the fact" in claim["source"] else BEFORE,
-        left_runs=sides[0].runs(pairs),
-        right_runs=sides[1].runs(pairs),
+        left_runs=sides[0].runs(found.pairs[0] if found else None),
+        right_runs=sides[1].runs(found.pairs[1] if found else None),
         question={key: claim[key] for key in QUESTION if key in claim},
+    )
+    if found is None:
+        return verdict, None, None
+    used = {
+        name for side in (verdict.left_runs, verdict.right_runs) for s in side for name in s
+    }
+    commits = {measured.commit(run) for run in used}
+    if registered is not None and any(
+        registered.get(commit, {}).get(name) != digest(claim) for commit in commits
+    ):
+        verdict = replace(verdict, asked=AFTER)
+    verdict = replace(
+        verdict, basis=found.basis, rests=found.rests, left_out=found.left_out
+    )
+    right = found.reference
+    margin += claim.get("relative_margin", 0) * abs(right)
+    if found.rests == FACT or found.diverged:
+        word = compare(float(found.left.mean()), claim["is"], right, margin)
+        word = FAILS if found.diverged == "all" else word
+        word = UNDECIDED if found.diverged == "some" else word
+        return replace(verdict, verdict=word, reading=word), found, None
+    estimate = found.estimate
+    if estimate is None:
+        return replace(verdict, reading=UNDECIDED), found, None
+    low, high = -margin, margin
+    ends = estimate.interval()
+    if estimate.log:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            low, high = (float(np.log1p(end / right)) for end in (low, high))
+        low = -np.inf if np.isnan(low) else low
+        ends = tuple(float(right * np.expm1(end)) for end in ends)
+    test = Comparison(claim["is"], estimate, low, high)
+    return (
+        replace(
+            verdict,
+            low=ends[0],
+            high=ends[1],
+            p=test.p,
+            reading=test.word(),
+            reversed={"above": ends[1] < 0, "below": ends[0] > 0}.get(claim["is"], False),
+        ),
+        found,
+        test,
     )
 
 
@@ -194,113 +303,37 @@ def is_threshold(claim: dict) -> bool:
     return number or "margin" in claim or "relative_margin" in claim
 
 
-def compare(left, relation: str, right, margin, noise: float | None = None) -> str:
-    """The verdict from both sides and the margin, [pairs] each.
-
-    A diverged run proves no claim: where none of the differences is finite, the claim does
-    not hold; where some are not, there is no interval.
-    """
-    with np.errstate(invalid="ignore"):
-        difference = left - right
-    finite = np.isfinite(difference)
-    if not finite.any():
-        return FAILS
-    if not finite.all():
-        return UNDECIDED
-    if relation in ("near", "apart"):
-        signs = [sign(margin - difference, noise), sign(margin + difference, noise)]
-        decided = min(signs) * (1 if relation == "near" else -1)
-    else:
-        decided = sign((difference if relation == "above" else -difference) - margin, noise)
-    return {1: HOLDS, 0: UNDECIDED, -1: FAILS}[decided]
+def compare(left: float, relation: str, right: float, margin: float) -> str:
+    """What two facts say of a claim."""
+    difference = left - right
+    agrees = {
+        "above": difference > margin,
+        "below": -difference > margin,
+        "near": abs(difference) <= margin,
+        "apart": abs(difference) > margin,
+    }[relation]
+    return HOLDS if agrees else FAILS
 
 
-def sign(values: np.ndarray, noise: float | None) -> int:
-    """1 or -1 where the whole interval of their mean is on one side of zero, else 0."""
-    low, high = interval(values, noise)
-    return int(low > 0) - int(high < 0)
-
-
-def interval(values: np.ndarray, noise: float | None = None) -> tuple[float, float]:
-    """The 95 % interval of the mean of `values`, [n]: Student's; of one value, ± noise."""
-    half = noise or 0.0
-    if len(values) > 1:
-        error = values.std(ddof=1) / np.sqrt(len(values))
-        half = stdtrit(len(values) - 1, 0.975) * error
-    return float(values.mean() - half), float(values.mean() + half)
-
-
-Noise = tuple[float, str]  # half the 95 % interval of a difference, and what it rests on
-
-
-def image_noise(sides: list[Side], pair: Pair) -> Noise | None:
-    """Of a difference of accuracies or other means over images, from the images that they
-    were measured on; None if a side is measured otherwise."""
-    variance, right, images = 0.0, [], 0
-    for side in sides:
-        if side.constant:
-            continue
-        if side.factor != 1:
-            return None
-        group = side.groups[pair]
-        if hasattr(side.metric, "images"):  # a mean over them
-            values = side.metric.images(group)
-            images, variance = len(values), variance + values.var() / len(values)
-            continue
-        if side.name not in IMAGES:
-            return None
-        images = getattr(group[0].record.data, IMAGES[side.name])
-        if not images:
-            return None
-        share = (side.values[pair] * images + 2) / (images + 4)  # Agresti and Coull
-        variance += share * (1 - share) / images
-        if side.name == "test_accuracy":
-            right.append(group[0].correct)
-    if len(right) == 2 and right[0] is not None and right[1] is not None:
-        difference = right[0].astype(float) - right[1]
-        variance = difference.var() / len(difference)
-    return NORMAL * float(np.sqrt(variance)), f"{images:,} images"
-
-
-def step_noise(sides: list[Side], pair: Pair) -> Noise | None:
-    """Of a difference of medians over steps, from moving blocks of n^(1/3) neighbouring
-    steps drawn anew; None if a side is something else, or too short."""
-    medians, counts, random = [], [], np.random.default_rng(0)
-    for side in sides:
-        if side.constant or not hasattr(side.metric, "steps"):
-            return None
-        values = side.metric.steps(side.groups[pair])
-        if values is None or len(values) < MIN_STEPS:
-            return None
-        length = round(len(values) ** (1 / 3))
-        starts = random.integers(
-            len(values) - length + 1, size=(RESAMPLED, -(-len(values) // length), 1)
-        )
-        drawn = (starts + np.arange(length)).reshape(RESAMPLED, -1)[:, : len(values)]
-        medians.append(side.factor * np.median(values[drawn], axis=1))
-        counts.append(len(values))
-    with np.errstate(invalid="ignore"):
-        low, high = np.quantile(medians[0] - medians[1], [0.025, 0.975])
-    if not np.isfinite(high - low):
-        return None
-    return float(high - low) / 2, f"{min(counts):,} steps"
-
-
-def basis(pairs: list[Pair], sides: list[Side], scatter: float | None) -> str:
-    """What the interval of the difference rests on, for the table of claims."""
-    if not pairs:
-        return ""
-    if len(pairs) > 1:
-        same = len({variant for _, variant in pairs}) == 1
-        return f"{len(pairs)} {'seeds' if same else 'pairs'}"
-    runs_each = "one run" if any(side.constant for side in sides) else "one run each"
-    return runs_each + (f" (± {scatter})" if scatter else "")
-
-
-def decide_all(claims: dict[str, dict], runs: list[FinishedRun]) -> dict[str, Verdict]:
-    """The verdict on each of a study's claims, by name."""
-    verdicts = {name: decide(name, claim, runs) for name, claim in claims.items()}
-    for name, claim in claims.items():
-        if "given" in claim and verdicts[claim["given"]].verdict == FAILS:
-            verdicts[name] = replace(verdicts[name], verdict=UNMEASURED)
-    return verdicts
+def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How many claims were measured, and what became of those that were tested: after
+    Holm's correction and `alone`, without it; resting on what."""
+    verdicts = list(verdicts)
+    measured = [v for v in verdicts if v.verdict != UNMEASURED]
+    tested = [v for v in measured if v.p == v.p and v.verdict != SEEN]
+    decided = [v for v in tested if v.verdict != UNDECIDED]
+    return {
+        "measured": len(measured),
+        "unmeasured": len(verdicts) - len(measured),
+        "tested": len(tested),
+        "holds": sum(v.verdict == HOLDS for v in tested),
+        "refuted": sum(v.verdict in REFUTED for v in tested),
+        "undecided": len(tested) - len(decided),
+        "alone_holds": sum(v.reading == HOLDS for v in tested),
+        "alone_refuted": sum(v.reading in REFUTED for v in tested),
+        "methods": sum(v.rests == METHODS for v in decided),
+        "networks": sum(v.rests == NETWORKS for v in decided),
+        "seen": sum(v.verdict == SEEN for v in measured),
+        "facts": sum(v.rests == FACT for v in measured),
+        "without": sum(not v.rests for v in measured),
+    }

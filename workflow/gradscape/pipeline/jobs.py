@@ -14,6 +14,7 @@ from gradscape.base import paths
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say
 from gradscape.base.paths import REPORT, TEMPLATES, nearby
+from gradscape.claims.registered import register
 from gradscape.config.claimed import check_claimed
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies, upkeep
@@ -174,8 +175,10 @@ class Dag:
         return dependencies.of_training(self._run(wildcards))
 
     def begin(self) -> None:
-        """Before the first job, say which runs are left out, and stop a configuration that
-        asks for a GPU, finds none and is too much for a CPU, unless it says `allow_cpu`."""
+        """Before the first job, register the claims and say which runs are left out; stop a
+        configuration that asks for a GPU, finds none and is too much for a CPU, unless it
+        says `allow_cpu`."""
+        register(self.experiment)
         config, runs = self.experiment.config, self.experiment.runs
         left_out = Counter(r.settings.model for r in runs if self.experiment.left_out(r))
         for model, count in left_out.items():

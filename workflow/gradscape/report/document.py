@@ -11,13 +11,7 @@ from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
 from gradscape.claims.files import decided_runs, read_verdicts
 from gradscape.claims.sentences import about, compared, sentence
-from gradscape.claims.verdicts import (
-    FAILS,
-    HOLDS,
-    UNDECIDED,
-    UNMEASURED,
-    Verdict,
-)
+from gradscape.claims.verdicts import HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, listing
@@ -68,10 +62,10 @@ class StudyView:
         return self.claims[name]
 
     def holds(self, claim: str) -> bool:
-        return self.claim(claim).verdict == HOLDS
+        return self.claim(claim).says == HOLDS
 
     def fails(self, claim: str) -> bool:
-        return self.claim(claim).verdict == FAILS
+        return self.claim(claim).says in REFUTED
 
     def say(self, claim: str, telling: str = "") -> Tex:
         """The sentence that goes with the claim's verdict; `telling`: in other words."""
@@ -104,7 +98,7 @@ class StudyView:
 
     @property
     def holding(self) -> list[str]:
-        return [name for name, claim in self.claims.items() if claim.verdict == HOLDS]
+        return [name for name, claim in self.claims.items() if claim.says == HOLDS]
 
     @property
     def measured(self) -> list[str]:
@@ -122,9 +116,24 @@ class StudyView:
         return len(self.claims) - len(self.measured)
 
     @property
-    def assumes(self) -> bool:
-        """Does a claim that was measured rest on an assumed scatter?"""
-        return any("±" in self.claims[name].basis for name in self.measured)
+    def left_out(self) -> list[str]:
+        """Runs that a comparison does not take, for the device that they were made on."""
+        names = (name for v in self.claims.values() for name in v.left_out)
+        return sorted(set(names))
+
+    @property
+    def exchanged(self) -> list[Tex]:
+        """Runs that stand where another with the same settings stood, and what that was."""
+        told = []
+        for run in self.finished:
+            loss = Quantity(run.scores["final_train_loss"]).latex()
+            name = escape(f"{run.path.name}, on {run.record.backend.kind}")
+            for old in run.replaced:
+                other = Quantity(old["final_train_loss"]).latex()
+                told.append(
+                    Tex(rf"{name} ({loss}), for one on {escape(old['kind'])} ({other})")
+                )
+        return told
 
     @property
     def conclusion(self) -> str:

@@ -7,7 +7,6 @@ forbids it to load anything or to run any script but its two.
 import base64
 import hashlib
 import json
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from gradscape.base.files import atomic_write, plain_file
 from gradscape.base.paths import PAGE
-from gradscape.claims.verdicts import Verdict
+from gradscape.claims.verdicts import Verdict, tally
 from gradscape.config.experiment import Experiment
 from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, grid, numbers
@@ -73,7 +72,7 @@ def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = Non
         title=experiment.title,
         author=experiment.author,
         numbers=list(key_numbers(views)),
-        verdicts=Counter(v.verdict for view in views for v in view.claims.values()),
+        tally=tally(v for view in views for v in view.claims.values()),
         studies=studies,
         documents=[d for d in documents if d not in experiment.studies],
         missing=sum(view.missing for view in views),
@@ -100,7 +99,7 @@ def key_numbers(views: list[StudyView]):
         for claim, text in view.key_numbers.items():
             verdict = view.claims[claim]
             if verdict.left:
-                yield text, *sides(verdict), verdict.verdict
+                yield text, *sides(verdict), verdict.word
 
 
 def sides(verdict: Verdict) -> list[str]:

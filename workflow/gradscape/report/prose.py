@@ -4,6 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
+from gradscape.claims.evidence import NETWORKS
 from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.spec.labels import dataset_label, in_words, noun
@@ -96,6 +97,8 @@ def mistakes(table: pd.DataFrame) -> Tex:
 def changes(verdicts: list[Verdict]) -> Tex:
     """Which changes are told from none, and which way, by their test accuracies."""
     sentences = []
+    narrow = any(v.rests == NETWORKS for v in verdicts)
+    of = " of the networks trained here" if narrow else ""
     for decided, verb in ((HOLDS, "raise"), (FAILS, "lower")):
         told = [v for v in verdicts if v.verdict == decided and v.low == v.low]
         named = [
@@ -106,13 +109,12 @@ def changes(verdicts: list[Verdict]) -> Tex:
             many = in_words(len(named)).capitalize()
             verb = f"{verb}s" if len(named) == 1 else verb
             sentences.append(
-                f"{many} {noun(len(named), 'change')} clearly {verb} the test accuracy, in "
-                f"points (the 95\\,\\% interval excludes zero): {listing(named)}."
+                f"{many} {noun(len(named), 'change')} {verb} the test accuracy{of}, in "
+                f"points: {listing(named)}."
             )
     if open_ := sum(v.verdict not in (HOLDS, FAILS) for v in verdicts):
         other = " other" if sentences else ""
         many = in_words(open_).capitalize()
-        sentences.append(
-            f"{many}{other} {noun(open_, 'change')} cannot be told from no change."
-        )
+        is_ = "is" if open_ == 1 else "are"
+        sentences.append(f"{many}{other} {noun(open_, 'change')} {is_} undecided.")
     return Tex(" ".join(sentences))

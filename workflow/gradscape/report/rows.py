@@ -223,7 +223,7 @@ class Rows:
             if lines > room:
                 tables.append([])
                 room = LINES
-            tables[-1].append([*row, claim.interval, claim.basis, claim.verdict])
+            tables[-1].append([*row, claim.interval, claim.basis, claim.word])
             room -= lines
         return tables
 

@@ -7,6 +7,9 @@ import jinja2
 
 from gradscape.base.files import atomic_write, copy
 from gradscape.base.paths import REPORT, TEMPLATES, locate
+from gradscape.claims import inference
+from gradscape.claims.sentences import NETWORKS_ONLY, NOT_TESTED
+from gradscape.claims.verdicts import tally
 from gradscape.config.experiment import Experiment
 from gradscape.figures.fonts import draw_word
 from gradscape.report import prose as words
@@ -14,7 +17,7 @@ from gradscape.report.colophon import colophon, revisions
 from gradscape.report.document import StudyView, nothing_to_report, view_studies
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.latex import refuse_linked
-from gradscape.spec.labels import model_label
+from gradscape.spec.labels import in_words, model_label
 from gradscape.spec.registry import declared
 
 # What marks blocks, values and comments in a template, and is no LaTeX.
@@ -63,6 +66,16 @@ class OwnSections(jinja2.BaseLoader):
             raise jinja2.TemplateNotFound(template)
         text = path.read_text("utf-8")
         return text, str(path), lambda: path.is_file() and path.read_text("utf-8") == text
+
+
+METHOD = {
+    "confidence": f"{100 * (1 - inference.LEVEL):.0f}",
+    "level": f"{100 * inference.LEVEL:.0f}",
+    "unequal": f"{100 * inference.UNEQUAL:.0f}",
+    "batches": in_words(inference.BATCHES),
+    "networks_sign": Tex(NETWORKS_ONLY),
+    "seen_sign": Tex(NOT_TESTED),
+}
 
 
 def unnamed(environment: jinja2.Environment, view: StudyView) -> list[str]:
@@ -124,6 +137,10 @@ def write_tex(
         sections={view.study.section: view for view in studies.values()},
         runs=runs,
         words=words,
+        method=METHOD,
+        tally=tally(v for view in studies.values() for v in view.claims.values()),
+        left_out=listing([n for view in studies.values() for n in view.left_out]),
+        exchanged=[text for view in studies.values() for text in view.exchanged],
         unnamed=partial(unnamed, environment),
         missing=sum(view.missing for view in studies.values()),
         absent=listing([v.title for v in studies.values() if not v.finished]),

@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 from gradscape.base import files
-from gradscape.base.paths import PROBES, RECORD, SEALED, Results
+from gradscape.base.paths import PROBES, RECORD, REPLACED, SEALED, Results
 from gradscape.config.experiment import Experiment
+from gradscape.runs.run import FinishedRun
 
 
 def publish(experiment: Experiment, out: Results) -> int:
@@ -17,12 +18,15 @@ def publish(experiment: Experiment, out: Results) -> int:
         copy_run(experiment.directory(run), out.run(run.study, run.name))
     with files.atomic_write(out.config) as partial:
         partial.write_text(json.dumps(experiment.config) + "\n", "utf-8")
+    if experiment.results.registered.exists():
+        files.copy(files.plain_file(experiment.results.registered), out.registered)
     return sum(out.record(run.study, run.name).exists() for run in experiment.runs)
 
 
 def copy_run(source: Path, target: Path) -> None:
     """Copy a finished run's tables, which appear all at once, with new dates, or Snakemake
-    would train the run again."""
+    would train the run again. Another run with the same settings that they take the place
+    of is written down beside them, so that no document keeps silent about it."""
     if not (source / RECORD).exists():
         return
     names = [name for name in (*SEALED, RECORD) if (source / name).exists()]
@@ -32,7 +36,23 @@ def copy_run(source: Path, target: Path) -> None:
     for name in names:
         files.refuse_linked_results(source / name)
         files.copy(files.plain_file(source / name), beside / name)
+    if replaced := exchanged(source, target):
+        text = json.dumps(replaced, indent=1)
+        (beside / REPLACED).write_text(f"{text}\n", "utf-8")
     if target.exists():
         files.replace_folder(beside, target)
     else:
         beside.rename(target)
+
+
+def exchanged(source: Path, target: Path) -> list[dict]:
+    """What is known of the runs that a copy takes, or has taken, the place of."""
+    if not (target / RECORD).exists():
+        return []
+    new, old = FinishedRun(source), FinishedRun(target)
+    is_other = (new.path / RECORD).read_bytes() != (old.path / RECORD).read_bytes()
+    if not is_other or new.settings != old.settings:
+        return old.replaced
+    scores = {key: old.scores[key] for key in ("final_train_loss", "val_accuracy")}
+    about = {"kind": old.record.backend.kind, "commit": old.commit}
+    return [*old.replaced, about | scores]

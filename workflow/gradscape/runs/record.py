@@ -8,6 +8,7 @@ torn it, and somebody else may have sent it: what is missing or of the wrong kin
 import json
 import math
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass, replace
@@ -101,6 +102,23 @@ NEEDED = ("model", "learning_rate", "seed")  # of the settings; others have defa
 
 class Damaged(GradscapeError):
     """A file of a finished run is not what gradscape wrote."""
+
+
+def revision(here: Path = Path(__file__).parent) -> Revision:
+    """The git commit of the code, and whether its tracked files were changed; results do
+    not count, because published ones are tracked as well."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=here, capture_output=True, encoding="utf-8", check=True
+        ).stdout.strip()
+
+    try:
+        code = (":(top)", ":(top,exclude)results")
+        dirty = bool(git("status", "--porcelain", "--untracked-files=no", "--", *code))
+        return Revision(git("rev-parse", "HEAD"), dirty)
+    except (OSError, subprocess.CalledProcessError):
+        return Revision(None, None)
 
 
 def reading(path: Path, most: int = MAX_BYTES) -> AbstractContextManager[None]:

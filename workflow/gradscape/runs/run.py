@@ -1,5 +1,6 @@
 """Finished runs, read back from their directories: what figures and tables start from."""
 
+import json
 from collections.abc import Callable, Iterable
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say, sha256
-from gradscape.base.paths import PROBES, RECORD, Results, probe_file
+from gradscape.base.paths import PROBES, RECORD, REPLACED, Results, probe_file
 from gradscape.runs import record as stored
 from gradscape.runs import tables
 from gradscape.spec.labels import model_label, printed_variant
@@ -21,6 +22,8 @@ from gradscape.spec.study import Run, Study, matches, traits, varied_label
 Setting = tuple[str, float, str]  # model, learning rate, variant
 RECORDED = ("parameters", "flops", "diverged", "seconds_training", "images_per_second")
 FINAL = ("train_loss", "train_accuracy", "val_accuracy")
+# Kinds of CPU as records named them before they told the kinds of bf16 apart.
+OLD_KINDS = {"CPU AVX2": "CPU AVX2, no bf16", "CPU AVX512": None}
 
 
 class FinishedRun:
@@ -68,6 +71,31 @@ class FinishedRun:
     def chance_loss(self) -> float:
         """Cross entropy of a uniform guess, ln(classes)."""
         return float(np.log(self.record.data.classes))
+
+    @property
+    def device(self) -> tuple[str, str] | None:
+        """The kind of device and the version of torch, within which runs compare; None
+        where a record does not tell the kinds of an AVX-512 CPU apart, as old ones."""
+        kind = self.record.backend.kind
+        kind = OLD_KINDS.get(kind, kind)
+        return kind and (kind, self.record.backend.torch)
+
+    @cached_property
+    def replaced(self) -> list[dict]:
+        """What is known of the runs whose place this published one has taken."""
+        path = self.path / REPLACED
+        if not path.exists():
+            return []
+        with stored.reading(path):
+            runs = json.loads(path.read_text("utf-8"))
+            for run in runs:
+                float(run["final_train_loss"]), str(run["kind"])
+        return runs
+
+    @property
+    def commit(self) -> str:
+        """The revision of the code that trained it."""
+        return self.record.revision.commit or "unknown"
 
     @property
     def metrics(self) -> pd.DataFrame:

@@ -161,8 +161,7 @@ class Interval:
 
     @property
     def is_known(self) -> bool:
-        """Has it two ends? A single run's difference may have no scatter."""
-        return math.isfinite(self.high - self.low) and self.low != self.high
+        return math.isfinite(self.high - self.low)
 
     def latex(self) -> str:
         r"""`$+1.1$ to $+3.7$`; a dash where there is none."""

@@ -30,6 +30,7 @@ OPENING = re.compile(
     r"(?: [^ ,]+){1,7},"
 )
 SYMBOLS = {"gg": "≫", "leq": "≤", "geq": "≥", "approx": "≈", "times": "×", "lambda": "λ"}
+SYMBOLS |= {"dagger": "†", "ddagger": "‡"}
 ENTRY = re.compile(r"^@\w+\{(\w+),(.*?)^\}", re.MULTILINE | re.DOTALL)
 AUTHORS = re.compile(r"^\s*author\s*=\s*\{(.*?)\},?$", re.MULTILINE)
 TOKEN = re.compile(
@@ -100,6 +101,7 @@ def within(part: str, fill: Callable[[str], str]) -> str:
 
 def plain_formula(text: str) -> str:
     text = re.sub(r"\^\{?(-?\d+)\}?", lambda f: f[1].translate(SUPERSCRIPT), text)
+    text = text.removeprefix("^")
     text = re.sub(r"\\([A-Za-z]+) ?", lambda found: symbol(found[1]), text)
     text = re.sub(r" *([=≫≤≥≈]) *", r" \1 ", re.sub(r"[\\{}]", "", text)).strip()
     return re.sub(r"(?<!\w)-(?=[\d.])", "−", text)

@@ -1,7 +1,6 @@
-"""Tables and weights as files, and the revision of the code."""
+"""Tables and weights as files."""
 
 import csv
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import numpy as np
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write
 from gradscape.models import sealed
-from gradscape.runs.record import Revision
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
@@ -38,20 +36,3 @@ def read_weights(path: Path) -> dict:
         raise GradscapeError(
             f"{path}: damaged ({error}); delete the run's run.json and train it again"
         ) from None
-
-
-def revision(here: Path = Path(__file__).parent) -> Revision:
-    """The git commit of the code, and whether its tracked files were changed; results do
-    not count, because published ones are tracked as well."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], cwd=here, capture_output=True, encoding="utf-8", check=True
-        ).stdout.strip()
-
-    try:
-        code = (":(top)", ":(top,exclude)results")
-        dirty = bool(git("status", "--porcelain", "--untracked-files=no", "--", *code))
-        return Revision(git("rev-parse", "HEAD"), dirty)
-    except (OSError, subprocess.CalledProcessError):
-        return Revision(None, None)

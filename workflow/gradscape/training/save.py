@@ -14,7 +14,7 @@ from gradscape.base.paths import RECORD
 from gradscape.data.store import Dataset
 from gradscape.models import sealed
 from gradscape.models.blocks import parameter_count, weights
-from gradscape.runs.record import Data, RunRecord, write
+from gradscape.runs.record import Data, RunRecord, revision, write
 from gradscape.spec.study import Run
 from gradscape.training import record
 from gradscape.training.history import History
@@ -122,7 +122,7 @@ def write_results(
             "gpu": torch.cuda.max_memory_allocated() if training.backend.is_cuda else None,
         },
         resumed=history.resumed,
-        revision=record.revision(),
+        revision=revision(),
         versions=versions,
     )
     write(out / RECORD, finished)

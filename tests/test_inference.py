@@ -1,0 +1,98 @@
+"""Intervals and tests against other implementations, and their coverage on made-up runs."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gradscape.claims.inference import (
+    bartlett,
+    holm,
+    of_images,
+    of_seeds,
+    of_steps,
+    pooled,
+    seeds_needed,
+    variance,
+)
+
+RANDOM = np.random.default_rng(5)
+CELLS = [RANDOM.normal(mean, 1.0, size) for mean, size in ((0, 3), (1, 3), (5, 4), (2, 5))]
+
+
+def test_the_intervals_are_those_of_scipy():
+    one, two = CELLS[:2]
+    welch = of_seeds([one, two], [variance(one), variance(two)])
+    expected = stats.ttest_ind(one, two, equal_var=False)
+    ends = expected.confidence_interval()
+    assert welch.interval() == pytest.approx((ends.low, ends.high))
+    assert 2 * welch.below(0) == pytest.approx(expected.pvalue)
+    common = pooled([one, two])
+    expected = stats.ttest_ind(one, two)
+    ends = expected.confidence_interval()
+    assert of_seeds([one, two], [common, common]).interval() == pytest.approx(
+        (ends.low, ends.high)
+    )
+    alone = stats.ttest_1samp(one, 0).confidence_interval()
+    assert of_seeds([one], [variance(one)]).interval() == pytest.approx(tuple(alone))
+    assert bartlett(CELLS) == pytest.approx(stats.bartlett(*CELLS).pvalue)
+
+
+def test_a_pool_has_all_cells_degrees_of_freedom_or_is_none():
+    common = pooled(CELLS)
+    assert (common.freedom, common.cells) == (11, 4)
+    residuals = np.concatenate([cell - cell.mean() for cell in CELLS])
+    assert common.value == pytest.approx((residuals**2).sum() / 11)
+    assert pooled([CELLS[0], 1e3 * CELLS[1]]) is None
+    assert pooled([CELLS[0], np.ones(3)]) is None  # no scatter beside some
+    assert pooled(CELLS[:1]) is None
+
+
+def test_a_cell_of_one_seed_borrows_the_pool():
+    common = pooled(CELLS)
+    wide = of_seeds([CELLS[0][:1], CELLS[1]], [common, common])
+    half = stats.t.ppf(0.975, 11) * np.sqrt(common.value * (1 + 1 / 3))
+    assert wide.interval()[1] - wide.difference == pytest.approx(half)
+
+
+def test_two_pools_have_satterthwaites_degrees_of_freedom():
+    first, second = pooled(CELLS[:2]), pooled(CELLS[2:])
+    both = of_seeds([CELLS[0], CELLS[2]], [first, second])
+    parts = first.value / 3, second.value / 4
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 7)
+    assert (both.freedom, both.error) == pytest.approx((freedom, sum(parts) ** 0.5))
+
+
+def test_images_are_paired_as_mcnemar_does():
+    right = np.zeros(10_000)
+    right[:3000] = 1
+    other = right.copy()
+    other[2900:3000], other[3000:3200] = 0, 1  # 100 and 200 that only one gets right
+    found = of_images(other - right)
+    assert found.difference == 0.01
+    statistic = (200 - 100) / np.sqrt(300)  # McNemar's, without a correction
+    assert found.difference / found.error == pytest.approx(statistic, rel=0.01)
+    assert of_images(np.zeros(100)).error > 0  # two networks that agree on all of few
+
+
+def test_holm_is_holm():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.6]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_the_seeds_that_would_decide_do():
+    """With as many, a difference as large as this one is just told from none."""
+    known = pooled([RANDOM.normal(0, 1, 40) for _ in range(4)])
+    count = seeds_needed(0.8, known, sides=2, level=0.05)
+    for seeds, decides in ((count, True), (count - 1, False)):
+        shift = np.full(seeds, 0.8), np.zeros(seeds)
+        low, _ = of_seeds(shift, [known, known]).interval()
+        assert (low >= 0) == decides
+
+
+def test_steps_that_depend_on_each_other_have_a_wider_interval():
+    noise = np.random.default_rng(0).normal(size=4000)
+    lasting = noise[:-1] + 0.4 * noise[1:]
+    assert of_steps(lasting).error > 1.1 * of_steps(noise).error
+    assert of_steps(np.repeat(noise[::4], 4)) is None
+    assert of_steps(noise[:15]) is None
+    assert of_steps(np.append(noise, np.inf)) is None

@@ -1,0 +1,256 @@
+"""What a comparison rests on: seeds, the images or steps of single runs, or facts.
+
+Runs of one comparison are made on one kind of device with one version of torch: where a
+side has runs of several, those of the kind that both sides have most of count. Seeds are
+independent, for those of two networks share no more than the order of images; two sides
+that are measured on the same runs, images or steps are paired.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradscape.claims.inference import (
+    Estimate,
+    Variance,
+    of_images,
+    of_seeds,
+    of_share,
+    of_steps,
+    pooled,
+    variance,
+)
+from gradscape.claims.sides import Chosen, Pair, Side
+
+METHODS, NETWORKS, FACT = "methods", "networks", "fact"
+# What two runs share if they see the same minibatches.
+MINIBATCHES = ("seed", "dataset", "split", "train_items", "batch_size", "landscape_every")
+# The images that an accuracy is measured on, as a run's record counts them.
+IMAGES = {
+    "test_accuracy": "test",
+    "final_test_accuracy": "test",
+    "best_val_accuracy": "validation",
+}
+
+
+@dataclass
+class Evidence:
+    """The numbers that a comparison takes, and the estimate of their difference if they
+    allow one. `reference` is the right side's mean, geometric where ratios are compared;
+    `variance` that of one of `sides` from seed to seed; `diverged`: `all` or `some` numbers
+    are not finite."""
+
+    left: np.ndarray
+    right: np.ndarray
+    pairs: tuple[Chosen, Chosen]
+    reference: float
+    basis: str = ""
+    rests: str = ""
+    estimate: Estimate | None = None
+    variance: Variance | None = None
+    sides: int = 2
+    diverged: str = ""
+    left_out: list[str] = field(default_factory=list)
+
+
+def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
+    """What the two sides of a claim rest on; None if one of them was not measured."""
+    if sides[1].constant is None:
+        sides[0].constant = None
+    constant = [side.constant is not None for side in sides]
+    chosen: list[Chosen] = [
+        None if is_constant else sorted(side.values)
+        for side, is_constant in zip(sides, constant, strict=True)
+    ]
+    if same:
+        both = set(chosen[0] or []) & set(chosen[1] or [])
+        both = {p for p in both if sides[0].rates(p, same) == sides[1].rates(p, same)}
+        chosen = [None if c else sorted(both) for c in constant]
+    if any(pairs == [] for pairs in chosen):
+        return None
+    matched = names_of(sides, chosen)
+    if not all(constant):
+        chosen = one_device(sides, chosen)
+    left, right = (side.of(pairs) for side, pairs in zip(sides, chosen, strict=True))
+    found = Evidence(left, right, (chosen[0], chosen[1]), float(right.mean()))
+    found.left_out = sorted(matched - names_of(sides, chosen))
+    numbers = np.concatenate([left, right])
+    if all(constant):
+        found.rests, found.basis = FACT, "a fact"
+    elif not np.isfinite(numbers).all():
+        finite = [bool(np.isfinite(values).any()) for values in (left, right)]
+        found.diverged = "some" if all(finite) else "all"
+        found.basis = "diverged"
+    else:
+        estimate(found, sides, numbers)
+    return found
+
+
+def names_of(sides: Sequence[Side], chosen: Sequence[Chosen]) -> set[str]:
+    both = zip(sides, chosen, strict=True)
+    return {name for side, pairs in both for group in side.runs(pairs) for name in group}
+
+
+def one_device(sides: Sequence[Side], chosen: Sequence[Chosen]) -> list[Chosen]:
+    """Of each side the pairs of the device that both have most of; all if none serves."""
+    counts: dict[tuple, list[int]] = {}
+    for at, (side, pairs) in enumerate(zip(sides, chosen, strict=True)):
+        for pair in pairs or []:
+            device = side.device(pair)
+            if device is not None and side.constant is None:
+                counts.setdefault(device, [0, 0])[at] += 1
+    free = [side.constant is not None for side in sides]
+
+    def least(count: list[int]) -> int:
+        return min(n for n, constant in zip(count, free, strict=True) if not constant)
+
+    best = max(counts, key=lambda d: (least(counts[d]), sum(counts[d]), d), default=None)
+    if best is None or not least(counts[best]):
+        return list(chosen)
+    return [
+        pairs if constant else [p for p in pairs or [] if side.device(p) == best]
+        for side, pairs, constant in zip(sides, chosen, free, strict=True)
+    ]
+
+
+def estimate(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> None:
+    """Add the estimate of the difference, if there is one, and what it rests on."""
+    measured = [
+        (side, pairs)
+        for side, pairs in zip(sides, found.pairs, strict=True)
+        if side.constant is None and pairs is not None
+    ]
+    found.sides = len(measured)
+    counts = " + ".join(str(len(pairs)) for _, pairs in measured)
+    constant = sides[1].constant
+    if any(len({variant for _, variant in pairs}) > 1 for _, pairs in measured):
+        found.basis = "several settings, not averaged over"
+        return
+    if all(len(pairs) == 1 for _, pairs in measured):
+        of_one(found, [(side, pairs[0]) for side, pairs in measured])
+        return
+    found.basis = f"{counts} seeds"
+    devices = {side.device(pair) for side, pairs in measured for pair in pairs}
+    if len(devices) > 1 or None in devices:
+        found.basis += ", several or unknown devices"
+        return
+    log = all(side.log for side in sides) and bool((numbers > 0).all())
+    scale = np.log if log else np.asarray
+    if len(measured) == 2 and sides[0].runs(found.pairs[0]) == sides[1].runs(
+        found.pairs[1]
+    ):
+        cell = scale(found.left) - scale(found.right)
+        variances = [variance(cell)]
+        found.estimate = of_seeds([cell], variances, log)
+        found.basis, found.sides = f"{len(cell)} seeds, paired", 1
+    else:
+        values = [scale(side.of(pairs)) for side, pairs in measured]
+        variances, method = seed_variances(measured, values, scale)
+        if not variances:
+            return
+        found.basis += method
+        if constant is not None:
+            values[0] = values[0] - scale(constant)
+        found.estimate = of_seeds(values, variances, log)
+    found.rests, found.variance = METHODS, max(variances, key=lambda v: v.value)
+    if log:
+        found.reference = float(np.exp(np.log(found.right).mean()))
+
+
+def seed_variances(measured, values, scale) -> tuple[list[Variance], str]:
+    """The variance of each measured cell, pooled or its own, and how it was found; none if
+    a cell of one seed has no pool."""
+    known = []
+    for (side, pairs), seeds in zip(measured, values, strict=True):
+        common = pooled([scale(cell) for cell in side.pool(pairs)])
+        if common is None and len(seeds) == 1:
+            return [], ""
+        known.append(common or variance(seeds))
+    if all(len(seeds) == 1 for seeds in values):
+        return [], ""
+    if known[0] == known[-1]:
+        known = known[:1] * len(known)  # one pool; cells at chance have one of their own
+    cells = sorted({v.cells for v in known if v.cells > 1})
+    if cells:
+        return known, f", σ of {' and '.join(map(str, cells))} cells"
+    return known, ", Welch" * (len(known) > 1)
+
+
+def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> None:
+    """Add what the images or the steps of single runs tell of these trained networks."""
+    found.basis = "one run" if len(measured) == 1 else "one run each"
+    if any(side.is_mixed(pair) for side, pair in measured):
+        found.basis = "runs of several devices"
+        return
+    of = images(found, measured) or steps(found, measured)
+    if of is not None:
+        found.estimate, found.basis = of
+        found.rests = NETWORKS
+
+
+def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
+    """From the images that accuracies, or other means, were measured on; paired where both
+    runs kept what they said of each."""
+    kept, shares = [], []
+    for side, pair in measured:
+        group = side.groups[pair]
+        if side.factor != 1 or (len(group) > 1 and side.name != "best_val_accuracy"):
+            return None
+        if hasattr(side.metric, "images"):
+            kept.append(side.metric.images(group))
+        if side.name in IMAGES:
+            count = getattr(group[0].record.data, IMAGES[side.name])
+            shares.append((round(side.values[pair] * count), count))
+        elif not kept:
+            return None
+    difference = float(found.left.mean() - found.right.mean())
+    if len(kept) == len(measured) and all(values is not None for values in kept):
+        values = [np.asarray(k, float) for k in kept]
+        if len(values) == 2 and len(values[0]) == len(values[1]):
+            return of_images(values[0] - values[1]), f"{len(values[0]):,} images"
+        if len(values) == 1 and not shares:
+            error = float(values[0].std(ddof=1) / len(values[0]) ** 0.5)
+            return Estimate(difference, error, np.inf), f"{len(values[0]):,} images"
+    if len(shares) != len(measured) or not all(count for _, count in shares):
+        return None
+    error = sum(of_share(*share).value for share in shares) ** 0.5
+    return Estimate(difference, error, np.inf), f"{shares[0][1]:,} images"
+
+
+def steps(found: Evidence, measured) -> tuple[Estimate, str] | None:
+    """From the steps of training that a metric is the median or mean of; paired where both
+    runs were measured on the same minibatches."""
+    series, ratio = [], False
+    for side, pair in measured:
+        if not hasattr(side.metric, "steps"):
+            return None
+        values = side.metric.steps(side.groups[pair])
+        if values is None:
+            return None
+        series.append(side.factor * np.asarray(values, float))
+        ratio = getattr(side.metric, "ratio", False)
+    ratio = ratio and all((values > 0).all() for values in (*series, found.right))
+    scale = np.log if ratio else np.asarray
+    series = [scale(values) for values in series]
+    if len(series) == 1:
+        return named(of_steps(series[0] - scale(found.right[0]), ratio), len(series[0]))
+    first = [side.groups[pair][0].settings for side, pair in measured]
+    paired = all(first[0].get(key) == first[1].get(key) for key in MINIBATCHES)
+    if paired and len(series[0]) == len(series[1]):
+        return named(of_steps(series[0] - series[1], ratio), len(series[0]), ", paired")
+    both = [of_steps(values, ratio) for values in series]
+    if None in both:
+        return None
+    one, two = both
+    joint = Estimate(
+        one.difference - two.difference,
+        float(np.hypot(one.error, two.error)),
+        min(one.freedom, two.freedom),
+        ratio,
+    )
+    return named(joint, min(map(len, series)))
+
+
+def named(found: Estimate | None, count: int, how: str = "") -> tuple[Estimate, str] | None:
+    return None if found is None else (found, f"{count:,} steps{how}")

@@ -1,0 +1,54 @@
+"""Which claims stood when a run was made: `registered.json`, by the code's revision.
+
+The workflow writes it before its first job: {revision: {study: {claim: digest}}}. What
+stands there for a revision is never added to, since runs may have been made since. A claim
+whose runs all come from revisions that list it was registered before them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from gradscape.base.files import atomic_write
+from gradscape.base.paths import Results
+from gradscape.config.experiment import Experiment
+from gradscape.runs.record import reading, revision
+
+ASKED = ("left", "is", "right", "margin", "relative_margin", "same")
+Registered = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+def digest(claim: dict) -> str:
+    """Changes with what a claim asks, not with how it is told."""
+    asked = {key: claim[key] for key in ASKED if key in claim}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def digests(claims: dict[str, dict]) -> dict[str, str]:
+    return {name: digest(claim) for name, claim in claims.items()}
+
+
+def read(results: Results) -> Registered:
+    """Raises `Damaged` for a file that is none of ours."""
+    if not results.registered.exists():
+        return {}
+    with reading(results.registered):
+        found = json.loads(results.registered.read_text("utf-8"))
+        for studies in found.values():
+            for claims in studies.values():
+                claims.items()
+    return found
+
+
+def register(experiment: Experiment) -> None:
+    """Write down which claims stand before runs are made at this revision."""
+    results, commit = experiment.results, revision().commit or "unknown"
+    known = {name: dict(studies) for name, studies in read(results).items()}
+    studies = known.setdefault(commit, {})
+    before = json.dumps(studies)
+    for study in experiment.studies.values():
+        if study.claims:
+            studies.setdefault(study.name, digests(study.claims))
+    if json.dumps(studies) != before:
+        with atomic_write(results.registered) as partial:
+            partial.write_text(json.dumps(known, indent=1) + "\n", "utf-8")

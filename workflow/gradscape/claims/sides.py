@@ -1,0 +1,134 @@
+"""The two sides of a comparison: which runs they take, and what is measured of each."""
+
+from functools import cached_property
+
+import numpy as np
+
+from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.spec.registry import find
+from gradscape.spec.study import VARIANT, matches, varied_label
+
+TRAINS = 0.05  # below a guess's loss, or a cell is at chance and not pooled with others
+LENGTH = ("epochs", "train_items", "batch_size")  # of trainings that scatter alike
+
+Pair = tuple[int, str]  # a seed and a variant
+Chosen = list[Pair] | None  # None: a constant, which stands beside any
+
+
+class Measurements:
+    """The metrics of a study's runs, each taken once."""
+
+    def __init__(self, runs: list[FinishedRun]):
+        self.all = runs
+        self._values: dict[tuple, float | None] = {}
+        self._commits = {run.path.name: run.commit for run in runs}
+
+    def value(self, metric: str, runs: list[FinishedRun]) -> float | None:
+        key = (metric, *(run.path.name for run in runs))
+        if key not in self._values:
+            value = find("metric", metric)(runs)
+            self._values[key] = None if value is None else float(value)
+        return self._values[key]
+
+    def commit(self, name: str) -> str:
+        return self._commits[name]
+
+    @cached_property
+    def cells(self) -> list[list[FinishedRun]]:
+        """The runs that differ in nothing but the seed and the device."""
+        return list(by_setting(self.all).values())
+
+
+class Side:
+    """One side of a comparison: a metric of the runs that match, by seed and variant.
+
+    Or a constant; of `chance_loss`, that of a uniform guess.
+    """
+
+    def __init__(self, side: dict | float | str, measured: Measurements):
+        self.measured = measured
+        self.constant: float | None = None
+        self.groups: dict[Pair, list[FinishedRun]] = {}
+        self.values: dict[Pair, float] = {}
+        if not isinstance(side, dict):
+            chance = max((run.chance_loss for run in measured.all), default=np.nan)
+            self.constant = chance if side == "chance_loss" else float(side)
+            return
+        where, self.factor = side["where"], side.get("times", 1)
+        self.name, self.metric = side["metric"], find("metric", side["metric"])
+        for run in measured.all:
+            if matches(run.traits, where):
+                pair = (run.seed, varied_besides(where, run.varied))
+                self.groups.setdefault(pair, []).append(run)
+        for pair, group in self.groups.items():
+            value = measured.value(self.name, group)
+            if value is not None:
+                self.values[pair] = self.factor * value
+        if self.values and getattr(self.metric, "fact", False):
+            self.constant = next(iter(self.values.values()))
+
+    def of(self, pairs: Chosen) -> np.ndarray:
+        """The numbers of these pairs, [pairs]; a constant is one."""
+        if pairs is None or self.constant is not None:
+            return np.array([self.constant])
+        return np.array([self.values[pair] for pair in pairs])
+
+    def runs(self, pairs: Chosen) -> list[list[str]]:
+        groups = [self.groups.get(pair, []) for pair in pairs or []]
+        return [[run.path.name for run in group] for group in groups]
+
+    def device(self, pair: Pair) -> tuple | None:
+        """The kind of device and the torch of a pair's runs, if that is one."""
+        kinds = {run.device for run in self.groups[pair]}
+        return kinds.pop() if len(kinds) == 1 else None
+
+    def is_mixed(self, pair: Pair) -> bool:
+        """Was the number taken from runs of several kinds of device?"""
+        backends = (run.record.backend for run in self.groups[pair])
+        return len({(backend.kind, backend.torch) for backend in backends}) > 1
+
+    def rates(self, pair: Pair, setting: str) -> set | None:
+        group = self.groups.get(pair)
+        return {run.settings[setting] for run in group} if group else None
+
+    @property
+    def log(self) -> bool:
+        """Are its numbers compared by their ratio?"""
+        return self.constant is not None or getattr(self.metric, "log", False)
+
+    def pool(self, pairs: list[Pair]) -> list[np.ndarray]:
+        """The study's cells that scatter as this one does, [seeds] each: of the same length
+        and device, and like it at chance or not."""
+        first = self.groups[pairs[0]][0]
+        if any(len(self.groups[pair]) > 1 for pair in pairs):
+            return []
+        cells = []
+        for cell in self.measured.cells:
+            alike = [
+                run
+                for run in cell
+                if run.device == first.device
+                and all(run.settings[key] == first.settings[key] for key in LENGTH)
+            ]
+            if len(alike) > 1 and trains(alike) == trains([first]):
+                values = [self.measured.value(self.name, [run]) for run in alike]
+                if all(value is not None and np.isfinite(value) for value in values):
+                    cells.append(self.factor * np.array(values, float))
+        return cells
+
+
+def trains(runs: list[FinishedRun]) -> bool:
+    """Does a cell end below a uniform guess's loss?"""
+    losses = [run.scores["final_train_loss"] for run in runs]
+    return float(np.mean(losses)) < runs[0].chance_loss - TRAINS
+
+
+def varied_besides(where: dict, varied: dict) -> str:
+    """What a run varies, apart from the settings that the claim itself names.
+
+    >>> varied_besides({"precision": "bf16"}, {"precision": "bf16", "schedule": "cosine"})
+    'schedule-cosine'
+    """
+    if VARIANT in where:
+        return ""
+    return varied_label({key: value for key, value in varied.items() if key not in where})
