@@ -27,7 +27,7 @@ from gradscape.spec.sentences import papers
 from gradscape.spec.study import Study, matches, varied_label
 
 # Of a page of claims: its lines, the letters of a line, and the space between two claims.
-LINES, LETTERS, GAP = 58, 60, 0.5
+LINES, LETTERS, GAP = 58, 48, 0.5
 MAX_ROWS = 40  # of a table in the PDF; its CSV has all
 DASH = "--"
 ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
