@@ -70,7 +70,8 @@ def test_claims_follow_the_runs(tmp_path):
     assert says["rc-cures"] == HOLDS
     assert says["rc-beats-bn"] == UNDECIDED
     assert says["both-beat-rc"] == UNMEASURED
-    trained = [write_run(tmp_path / "b", "vgg38", losses=(4.6, 2.0))]
+    steps = np.repeat((4.6, 2.0), 16)
+    trained = [write_run(tmp_path / "b", "vgg38", losses=(4.6, 2.0), steps=steps)]
     assert decided(trained)["vgg38-does-not-train"] == FAILS
 
 
@@ -141,7 +142,8 @@ def test_one_seed_is_judged_by_the_images(tmp_path):
 
 @pytest.mark.parametrize("loss, verdict", [(1.0, HOLDS), (4.6, UNMEASURED)])
 def test_a_claim_is_not_judged_where_one_that_it_is_given_fails(loss, verdict, tmp_path):
-    runs = [write_run(tmp_path, "vgg08", losses=(4.6, loss))]
+    steps = np.repeat((4.6, loss), 16)
+    runs = [write_run(tmp_path, "vgg08", losses=(4.6, loss), steps=steps)]
     side = {"metric": "final_train_loss", "where": {"model": "vgg08"}}
     claim = {"statement": "s", "source": "s", "left": side, "is": "below"}
     trains = claim | {"right": "chance_loss", "margin": 0.1}
@@ -176,13 +178,17 @@ def test_medians_over_steps_are_judged_by_their_scatter(scatter, verdict, tmp_pa
 
 
 def test_bands_over_different_rates_are_not_compared(tmp_path):
+    def banded(model, rate, losses):
+        steps = np.repeat(losses, 16)
+        return write_run(tmp_path, model, rate, losses=losses, steps=steps)
+
     runs = [
-        write_run(tmp_path, "vgg-a", 1e-3, losses=(2.0, 2.0)),
-        write_run(tmp_path, "vgg-a", 1e-4, losses=(2.0, 1.0)),
-        write_run(tmp_path, "vgg-a-bn", 1e-3, losses=(2.0, 1.5)),
+        banded("vgg-a", 1e-3, (2.0, 2.0)),
+        banded("vgg-a", 1e-4, (2.0, 1.0)),
+        banded("vgg-a-bn", 1e-3, (2.0, 1.5)),
     ]
     assert decided(runs, "landscape")["bn-narrows-band"] == UNMEASURED
-    runs.append(write_run(tmp_path, "vgg-a-bn", 1e-4, losses=(2.0, 1.25)))
+    runs.append(banded("vgg-a-bn", 1e-4, (2.0, 1.25)))
     claim = decide(claims("landscape")["bn-narrows-band"], runs)
     assert (claim.verdict, claim.left, claim.right) == (HOLDS, [0.25], [1.0])
 
