@@ -58,7 +58,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Have the kernel write a file or folder to the disk; some file systems refuse."""
+    """Have the kernel write a file or folder to the disk; not every file system can."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
