@@ -253,7 +253,7 @@ def test_a_configuration_asks_for_tensorboard_without_training_again(monkeypatch
 
 
 def test_a_gpus_work_does_not_start_on_a_cpu_by_itself(monkeypatch, capsys):
-    monkeypatch.setattr(dag, "has_gpu", lambda: False)
+    monkeypatch.setattr(dag, "has_driver", lambda: False)
 
     def begin(file: str = "config", is_local: bool = True, **more) -> None:
         config = {"extends": f"config/{file}.yaml", **more}
@@ -267,7 +267,7 @@ def test_a_gpus_work_does_not_start_on_a_cpu_by_itself(monkeypatch, capsys):
         begin()
     last = capsys.readouterr().err.splitlines()[-1]
     assert "CPU-hours" in last and "config/cpu.yaml" in last and "allow_cpu=true" in last
-    monkeypatch.setattr(dag, "has_gpu", lambda: True)
+    monkeypatch.setattr(dag, "has_driver", lambda: True)
     begin()
 
 

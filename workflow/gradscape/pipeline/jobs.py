@@ -5,7 +5,6 @@ import os
 import re
 import sys
 from collections import Counter
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -102,15 +101,6 @@ def has_driver() -> bool:
     return not hidden and any(map(os.path.exists, DRIVERS))
 
 
-def has_gpu() -> bool:
-    """Where torch is in the jobs' conda environments only, nobody can tell."""
-    with suppress(ImportError):
-        import torch
-
-        return torch.cuda.is_available()
-    return True
-
-
 class Dag:
     """Functions of a job's wildcards, for inputs and parameters: in plain parameters
     Snakemake takes a text's braces for wildcards. `workflow` is Snakemake's."""
@@ -193,9 +183,9 @@ class Dag:
         from gradscape.pipeline.rates import expected  # loads numpy
 
         hours = sum(expected(self.experiment, "CPU")[0].values()) / 3600
-        if hours > MAX_CPU_HOURS and not has_gpu():
+        if hours > MAX_CPU_HOURS and not has_driver():
             stop(
-                f"torch finds no GPU, and on a CPU this configuration takes about "
+                "there is no GPU here, and on a CPU this configuration takes about "
                 f"{hours:,.0f} CPU-hours (`gradscape plan` says it for yours); use "
                 "--configfile config/cpu.yaml, which is cut down, or, if you mean it, "
                 "--config allow_cpu=true"

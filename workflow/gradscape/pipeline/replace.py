@@ -4,15 +4,9 @@ import csv
 from dataclasses import asdict
 from pathlib import Path
 
+from gradscape.base import files
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import (
-    atomic_write,
-    folder_lock,
-    plain_file,
-    replace_folder,
-    say,
-    sha256,
-)
+from gradscape.base.files import say
 from gradscape.base.paths import CODE, RECORD, RUN_FILES
 from gradscape.pipeline import dependencies
 from gradscape.runs.record import Damaged, RunRecord, read
@@ -30,7 +24,7 @@ def train(
     `options` are those of `gradscape.training.train.train`. Raises `GradscapeError`.
     """
     code = dependencies.digest(dependencies.of_training(run))
-    with folder_lock(out):
+    with files.folder_lock(out):
         place = place_to_train(out, run.settings, images.checksum, code, overwrite, update)
         if place is None:
             return False
@@ -39,7 +33,7 @@ def train(
         train_run(run, images, place, **options)
         keep_code(place, code)
         if place != out:
-            replace_folder(place, out)
+            files.replace_folder(place, out)
     return True
 
 
@@ -89,11 +83,11 @@ def damaged(out: Path, record: RunRecord) -> str:
     """Which file of a finished run is not as its record says; empty if all are."""
     for name in RUN_FILES:
         try:
-            whole = plain_file(out / name).stat().st_size > 0
+            whole = files.plain_file(out / name).stat().st_size > 0
         except GradscapeError:
             whole = False
         sealed = record.sha256.get(name)
-        if not whole or (sealed and sha256(out / name) != sealed):
+        if not whole or (sealed and files.sha256(out / name) != sealed):
             return f"{name} is damaged"
     return ""
 
@@ -102,14 +96,14 @@ def trained_with(out: Path, code: str) -> str:
     """The digest of the code that a finished run was trained with; from before it was kept,
     that of today's."""
     try:
-        return plain_file(out / CODE).read_text("utf-8").strip()
+        return files.plain_file(out / CODE).read_text("utf-8").strip()
     except GradscapeError:
         keep_code(out, code)
         return code
 
 
 def keep_code(folder: Path, code: str) -> None:
-    with atomic_write(folder / CODE) as partial:
+    with files.atomic_write(folder / CODE) as partial:
         partial.write_text(f"{code}\n", "utf-8")
 
 
