@@ -16,7 +16,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
 from gradscape.report.document import StudyView
 from gradscape.report.escape import escape
-from gradscape.report.literature import compare, read_published
+from gradscape.report.literature import compare
 from gradscape.runs.record import Revision
 from gradscape.runs.run import FinishedRun, best_setting, results_table
 from gradscape.spec.labels import model_label, variant_label
@@ -164,8 +164,8 @@ def test_the_best_setting_is_the_best_mean_over_seeds(tmp_path):
 
 def test_published_numbers_stand_beside_ours(tmp_path):
     experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    decide_studies(experiment, "degradation")
-    view = StudyView(experiment.studies["degradation"], experiment.results)
+    study, decided = experiment.studies["degradation"], decide_studies(experiment)
+    view = StudyView(study, experiment.results, decided[study.name])
     (row,) = (r for r in view.rows.results() if r[:2] == ["VGG38 RC", rate(1e-3)])
     assert row[2:7] == ["--", "--", r"\emph{1.33}", "--", r"\emph{61.52}"]
 
@@ -192,13 +192,13 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
         write_run(tmp_path, "vgg38-rc", seed=seed, accuracies=(0.5, accuracy))
     write_run(tmp_path, "vgg08", rate=1e-2)
     runs = [FinishedRun(path) for path in sorted(tmp_path.iterdir())]
-    table = read_published("report/published/edinburgh-table1.csv")
+    table = pd.read_csv(ROOT / "report/published/edinburgh-table1.csv")
     (pair,) = compare(table, runs)
     assert (pair.network, pair.metric) == ("VGG38 RC", "validation, best epoch")
     assert (pair.published, pair.ours) == (0.5232, [0.52, 0.54])
     assert pair.source == "Edinburgh cw2, Table 1"
     assert pair.differs[0] == "ours 2 epochs of 47,500 images, theirs 100 of 47,500"
-    he = read_published("report/published/he2016.csv")
+    he = pd.read_csv(ROOT / "report/published/he2016.csv")
     assert list(compare(he, runs)) == []
 
 

@@ -17,7 +17,6 @@ from gradscape.report.document import StudyView, view_studies
 from gradscape.report.latex import compile_pdf
 from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
-from gradscape.spec.study import matches
 
 
 def build(experiment: Experiment) -> None:
@@ -41,11 +40,11 @@ def prepare(experiment: Experiment, document: str = REPORT) -> dict[str, StudyVi
     studies' views, for the document to be written from."""
     decide_studies(experiment, document)
     views, results = view_studies(experiment, document), experiment.results
-    for study, finished in ((v.study, v.finished) for v in views.values() if v.finished):
-        write_tables(study, finished, results)
-        for figure in study.figures:
-            chosen = [r for r in finished if matches(r.traits, figure.where)]
+    for view in (view for view in views.values() if view.finished):
+        write_tables(view.study, view.finished, results)
+        for figure in view.study.figures:
+            chosen = view.chosen(**figure.where)
             if drawable(figure, chosen):
-                kinds = [results.figure(study.name, figure.name, k) for k in FIGURE_KINDS]
+                kinds = [results.figure(view.name, figure.name, k) for k in FIGURE_KINDS]
                 draw_or_leave_out(figure, chosen, kinds)
     return views

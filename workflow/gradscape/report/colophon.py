@@ -16,21 +16,18 @@ def revisions(runs: list[FinishedRun]) -> dict[str, int]:
 def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
     """Names and values."""
     records = [run.record for run in runs]
-    seconds = sum(r.seconds_training + (r.seconds_probing or 0) for r in records)
-    hours = seconds / 3600
+    versions = (" ".join(item) for r in records for item in r.versions.items())
     found = {
         "Revisions": revisions(runs),
-        "Versions": Counter(
-            f"{name} {version}"
-            for record in records
-            for name, version in record.versions.items()
-        ),
+        "Versions": Counter(versions),
         "Devices": Counter(record.backend.kind for record in records),
         "Precision": Counter(record.backend.precision for record in records),
     }
     rows = [(name, counted(values, len(runs))) for name, values in found.items() if values]
-    minutes = words.count(round(60 * hours), "minute") if hours >= 1 / 60 else "seconds"
-    took = f"{hours:.1f} hours" if hours >= 1 else minutes
+    minutes = sum(r.seconds_training + (r.seconds_probing or 0) for r in records) / 60
+    took = words.count(round(minutes), "minute") if minutes >= 1 else "seconds"
+    if minutes >= 60:
+        took = f"{minutes / 60:.1f} hours"
     rows.append(("Training", f"{took} in all"))
     if late := sum(record.sealed_at == MIGRATION for record in records):
         made = f"{words.count(late, 'run')} were made on migration: they are no provenance"
@@ -40,8 +37,7 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
 
 def counted(values: dict[str, int], runs: int) -> str:
     """`a, b (3 runs)`: how many of the runs, where it is not all."""
-    parts = []
-    for value, count in values.items():
-        some = f" ({words.count(count, 'run')})" if count < runs else ""
-        parts.append(f"{value}{some}")
-    return ", ".join(parts)
+    return ", ".join(
+        value + f" ({words.count(count, 'run')})" * (count < runs)
+        for value, count in values.items()
+    )

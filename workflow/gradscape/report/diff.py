@@ -21,21 +21,17 @@ def write_diff(old: Path, new: Path) -> Path:
     """Write both reports again from their runs, and the new one with its changes marked."""
     if shutil.which(LATEXDIFF[0]) is None:
         raise GradscapeError("latexdiff is missing; apt-get install latexdiff")
-    experiments = [experiment(Results(folder)) for folder in (old, new)]
-    for chosen in experiments:
-        write_tex(chosen, views=prepare(chosen))
-    sources = [chosen.results.tex(REPORT).resolve() for chosen in experiments]
+    sources = []
+    for results in (Results(folder) for folder in (old, new)):
+        if not results.config.is_file():
+            raise GradscapeError(f"{results}: is no results folder, it has no config.json")
+        experiment = Experiment.from_file(results.config.resolve(), results.root)
+        write_tex(experiment, views=prepare(experiment))
+        sources.append(results.tex(REPORT).resolve())
     done = subprocess.run([*LATEXDIFF, *sources], capture_output=True, encoding="utf-8")
     if done.returncode != 0:
         raise GradscapeError(f"latexdiff stopped: {' '.join(done.stderr.split())}")
-    results = experiments[1].results
     with atomic_write(results.tex(DIFF)) as partial:
         partial.write_text(done.stdout, "utf-8")
     compile_pdf(results, DIFF, strict=False)
     return results.pdf(DIFF)
-
-
-def experiment(results: Results) -> Experiment:
-    if not results.config.is_file():
-        raise GradscapeError(f"{results}: is no results folder, it has no config.json")
-    return Experiment.from_file(results.config.resolve(), results.root)

@@ -1,22 +1,19 @@
 """One study as the templates see it: its numbers, tables and figures as LaTeX."""
 
-from functools import cached_property
 from operator import attrgetter
 
 import numpy as np
-import pandas as pd
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
-from gradscape.claims.files import decided_runs, read_verdicts
+from gradscape.claims.files import Decided, decided_runs, read_verdicts
 from gradscape.claims.sentences import about, compared, sentence
 from gradscape.claims.verdicts import HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
-from gradscape.report.escape import Tex, escape, listing
+from gradscape.report.escape import Tex, escape, latex, listing
 from gradscape.report.rows import Rows, link, style_of
-from gradscape.report.sentences import latex
 from gradscape.runs.run import FinishedRun, best_setting, scores
 from gradscape.spec.labels import model_label, setting_label, variant_label
 from gradscape.spec.quantity import LATEX, Quantity, rate
@@ -27,31 +24,38 @@ from gradscape.spec.study import Figure, Run, Study, matches
 class StudyView:
     """One study as its section's template sees it. All texts are returned as LaTeX."""
 
-    def __init__(self, study: Study, results: Results):
-        self.study = study
-        self.results = results
-        self.name = study.name
-        self.title = study.title
-        self.decided = read_verdicts(study, results)
-        self.finished = decided_runs(study, results, self.decided)
-        self.damaged = [f"{study.name}/{name}" for name in self.decided.damaged]
-        unfinished = [run for run in study.runs if run.name not in self.decided.runs]
+    def __init__(self, study: Study, results: Results, decided: Decided):
+        self.study, self.results, self.decided = study, results, decided
+        self.name, self.title = study.name, study.title
+        self.finished = decided_runs(study, results, decided)
+        self.damaged = [f"{study.name}/{name}" for name in decided.damaged]
+        unfinished = [run for run in study.runs if run.name not in decided.runs]
         self.without_weights = [run for run in unfinished if run.settings.pretrained]
         self.missing = len(unfinished) - len(self.without_weights)
-
-    @property
-    def template(self) -> str:
-        """The section's template: one of gradscape's by name, or the user's by its path."""
-        section = self.study.section
-        return section if self.own_section else f"sections/{section}.tex.j2"
-
-    @property
-    def own_section(self) -> bool:
-        return self.study.section.endswith(".j2")
-
-    @property
-    def claims(self) -> dict[str, Verdict]:
-        return self.decided.claims
+        self.seed_numbers = sorted({run.seed for run in self.finished})
+        self.datasets = list(dict.fromkeys(r.record.data.name for r in self.finished))
+        self.synthetic = any(run.synthetic for run in self.finished)
+        self.rows = Rows(study, self.finished, decided, results)
+        self.published = self.rows.published
+        # The claims: all, then by verdict; `key_numbers` are those that the whole report
+        # counts up, with what both of their sides are.
+        self.claims = claims = decided.claims
+        self.holding = [name for name, c in claims.items() if c.says == HOLDS]
+        self.measured = [name for name, c in claims.items() if c.verdict != UNMEASURED]
+        self.unmeasured = len(claims) - len(self.measured)
+        open_ = (claim for claim in claims.values() if claim.verdict == UNDECIDED)
+        self.undecided = [escape(claim.statement) for claim in open_]
+        asked = study.claims.items()
+        self.key_numbers = {name: claim["key"] for name, claim in asked if "key" in claim}
+        # Runs that a comparison does not take, for the device that they were made on.
+        self.left_out = sorted({name for c in claims.values() for name in c.left_out})
+        # The section's template: one of gradscape's by name, or the user's by its path; and
+        # that with what the study comes to, if it has one.
+        self.own_section = study.section.endswith(".j2")
+        own = study.section if self.own_section else ""
+        self.template = own or f"sections/{study.section}.tex.j2"
+        conclusion = f"conclusions/{study.section}.tex.j2"
+        self.conclusion = conclusion if (TEMPLATES / conclusion).is_file() else ""
 
     def claim(self, name: str) -> Verdict:
         if name not in self.claims:
@@ -76,15 +80,8 @@ class StudyView:
                 f"section {self.study.section}: tells the claim {claim!r}, which has no "
                 f"sentence{telling and f' under {telling!r}'}"
             )
-        return latex(
-            sentence(spec, verdict, telling), lambda name: self._filled(name, claim)
-        )
-
-    @property
-    def key_numbers(self) -> dict[str, str]:
-        """What both sides of a claim are, for those that the whole report counts up."""
-        claims = self.study.claims.items()
-        return {name: claim["key"] for name, claim in claims if "key" in claim}
+        told_sentence = sentence(spec, verdict, telling)
+        return latex(told_sentence, lambda name: self._filled(name, claim))
 
     def _filled(self, name: str, claim: str) -> Tex:
         """What a placeholder stands for in a sentence of a claim."""
@@ -95,31 +92,6 @@ class StudyView:
         if name in COMPARED:
             return Tex(compared(name, self.claim(claim), LATEX))
         return escape(about(name, self.study.claims[claim], self.study, self.finished))
-
-    @property
-    def holding(self) -> list[str]:
-        return [name for name, claim in self.claims.items() if claim.says == HOLDS]
-
-    @property
-    def measured(self) -> list[str]:
-        return [name for name, claim in self.claims.items() if claim.verdict != UNMEASURED]
-
-    @property
-    def undecided(self) -> list[Tex]:
-        """The statements that the runs neither bear out nor refute."""
-        open_ = (v for v in self.claims.values() if v.verdict == UNDECIDED)
-        return [escape(claim.statement) for claim in open_]
-
-    @property
-    def unmeasured(self) -> int:
-        """How many claims no runs decide."""
-        return len(self.claims) - len(self.measured)
-
-    @property
-    def left_out(self) -> list[str]:
-        """Runs that a comparison does not take, for the device that they were made on."""
-        names = (name for v in self.claims.values() for name in v.left_out)
-        return sorted(set(names))
 
     @property
     def exchanged(self) -> list[Tex]:
@@ -134,12 +106,6 @@ class StudyView:
                     Tex(rf"{name} ({loss}), for one on {escape(old['kind'])} ({other})")
                 )
         return told
-
-    @property
-    def conclusion(self) -> str:
-        """The template with what the study comes to; empty if it has none."""
-        name = f"conclusions/{self.study.section}.tex.j2"
-        return name if (TEMPLATES / name).is_file() else ""
 
     def covers(self, **where) -> bool:
         """Is a run that matches finished?"""
@@ -172,23 +138,13 @@ class StudyView:
         return Tex(f"{listing([f'{v:,}' for v in values])} {noun}s")
 
     @property
-    def datasets(self) -> list[str]:
-        return list(dict.fromkeys(run.record.data.name for run in self.finished))
-
-    @property
     def dataset(self) -> Tex:
         return listing([words.dataset(name) for name in self.datasets])
 
     @property
     def cited_dataset(self) -> Tex:
-        return listing(
-            [words.cited_dataset(name, self.synthetic) for name in self.datasets]
-        )
-
-    @property
-    def synthetic(self) -> bool:
-        """Were its images drawn by this program?"""
-        return any(run.synthetic for run in self.finished)
+        cited = (words.cited_dataset(name, self.synthetic) for name in self.datasets)
+        return listing(list(cited))
 
     def images(self, part: str = "train", **where) -> Tex:
         """How many images the finished runs have in a part of the data: `47,500 images`."""
@@ -226,7 +182,7 @@ class StudyView:
     @property
     def models(self) -> Tex:
         names = dict.fromkeys(run.settings.model for run in self.study.runs)
-        return listing([model_label(name) for name in names])
+        return listing(list(map(model_label, names)))
 
     @property
     def rates(self) -> Tex:
@@ -239,10 +195,6 @@ class StudyView:
 
     def optimiser(self, **where) -> Tex:
         return words.optimiser(self.runs(**where)[0].settings)
-
-    @property
-    def seed_numbers(self) -> list[int]:
-        return sorted({run.seed for run in self.finished})
 
     @property
     def seeds(self) -> Tex:
@@ -285,10 +237,8 @@ class StudyView:
 
     def figure(self, name: str) -> Tex:
         """A figure with its caption, or a sentence if none of its runs is finished."""
-        spec = next((f for f in self.study.figures if f.name == name), None)
-        if spec is None:
-            return Tex("")
-        return self._figure(spec)
+        specs = [spec for spec in self.study.figures if spec.name == name]
+        return self._figure(specs[0]) if specs else Tex("")
 
     def picture(self, name: str) -> Tex:
         """A figure's file, put beside the document; empty if it was not drawn."""
@@ -319,19 +269,14 @@ class StudyView:
     def all_figures(self) -> Tex:
         return Tex("\n".join(self._figure(spec) for spec in self.study.figures))
 
-    @property
-    def published(self) -> pd.DataFrame | None:
-        return self.rows.published
-
-    @cached_property
-    def rows(self) -> Rows:
-        return Rows(self.study, self.finished, self.decided, self.results)
-
 
 def view_studies(experiment: Experiment, document: str = REPORT) -> dict[str, StudyView]:
     """The views of a document's studies, by name."""
-    studies = experiment.documents(document)
-    return {study.name: StudyView(study, experiment.results) for study in studies}
+    results = experiment.results
+    return {
+        study.name: StudyView(study, results, read_verdicts(study, results))
+        for study in experiment.documents(document)
+    }
 
 
 def nothing_to_report(experiment: Experiment, document: str = REPORT) -> GradscapeError:

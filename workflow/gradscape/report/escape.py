@@ -6,12 +6,13 @@ fonts of the system, and what no font has is named: `[rocket]`.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from gradscape.figures.fonts import font_for
 from gradscape.spec import labels
 from gradscape.spec.quantity import Interval, Quantity
+from gradscape.spec.sentences import tokens, within
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -47,12 +48,8 @@ SPECIAL = {
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
 SPECIAL |= {raised: f"$^{{{plain}}}$" for raised, plain in RAISED.items()}
 GREEK = "alpha beta gamma delta epsilon eta theta lambda mu pi rho sigma tau phi omega"
-SPECIAL |= {
-    unicodedata.lookup(f"GREEK SMALL LETTER {'LAMDA' if name == 'lambda' else name}"): (
-        rf"$\{name}$"
-    )
-    for name in GREEK.split()
-}
+GREEK_LETTERS = zip("αβγδεηθλμπρστφω", GREEK.split(), strict=True)
+SPECIAL |= {letter: rf"$\{name}$" for letter, name in GREEK_LETTERS}
 # What the fonts have beside ASCII: Latin letters, and these signs.
 LATIN = {chr(code) for code in range(0xA1, 0x17F)} - set("ĦħĵĸĿŀŉŊŋŦŧ")
 PRINTED = set(SPECIAL) | LATIN | {chr(code) for code in range(0x20, 0x7F)}
@@ -88,7 +85,9 @@ def escape(value: object) -> Tex:
     text = re.sub(r"\s*\n\s*\n\s*", " ", unicodedata.normalize("NFC", text))
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
     text = text.replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
-    return Tex("".join(map(written, pieces(text))))
+    kinds = "".join(map(kind, text))
+    pieces = (text[slice(*found.span())] for found in PIECES.finditer(kinds))
+    return Tex("".join(map(written, pieces)))
 
 
 def listing(words: Sequence[object]) -> Tex:
@@ -96,9 +95,19 @@ def listing(words: Sequence[object]) -> Tex:
     return Tex(labels.listing([escape(word) for word in words]) if words else "")
 
 
-def pieces(text: str) -> Iterator[str]:
-    kinds = "".join(map(kind, text))
-    return (text[slice(*found.span())] for found in PIECES.finditer(kinds))
+def latex(sentence: str, fill: Callable[[str], str]) -> Tex:
+    """A claim's sentence; `fill` gives what a placeholder stands for."""
+    written = []
+    for kind, text in tokens(sentence):
+        if kind == "placeholder":
+            written.append(fill(text))
+        elif kind in ("formula", "command"):
+            written.append(within(text, fill))
+        elif kind == "escaped":
+            written.append(text if text in (r"\,", r"\ ") else escape(text[1]))
+        else:
+            written.append(escape(text))
+    return Tex("".join(written))
 
 
 @cache

@@ -23,10 +23,8 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import LITTLE, atomic_write, plain_file, refuse_linked_results
 from gradscape.base.paths import REPORT, Results
 
-APT = (
-    "apt-get install --no-install-recommends latexmk texlive-latex-recommended "
-    "texlive-fonts-recommended fonts-droid-fallback"
-)
+APT = "apt-get install --no-install-recommends latexmk texlive-latex-recommended "
+APT += "texlive-fonts-recommended fonts-droid-fallback"
 LATEXMK = ["latexmk", "-norc", "-pdf", "-no-shell-escape", "-interaction=nonstopmode"]
 LATEXMK += ["-halt-on-error", "-file-line-error"]
 # The same sources give the same bytes; files are read and written in this folder only.
@@ -102,7 +100,8 @@ def latexmk(folder: Path, source: Path, *options: str) -> tuple[int, str]:
         encoding="utf-8",
         errors="replace",
         start_new_session=True,  # latexmk's own children are stopped with it
-        preexec_fn=limited,  # also where this process is killed
+        # Also where this process is killed.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS,) * 2),
     )
     try:
         said, _ = process.communicate(timeout=MAX_SECONDS)
@@ -119,9 +118,7 @@ def latexmk(folder: Path, source: Path, *options: str) -> tuple[int, str]:
 
 def run_latex(folder: Path, source: Path, strict: bool) -> None:
     status, said = latexmk(folder, source)
-    if (
-        status == 0
-    ):  # it overlooks what two quick passes change within a second, so: once more
+    if status == 0:  # it overlooks what changes within a second, so: once more
         status, said = latexmk(folder, source, "-g")
     if status != 0:
         if shutil.disk_usage(folder).free < LITTLE:
@@ -138,15 +135,12 @@ def run_latex(folder: Path, source: Path, strict: bool) -> None:
             raise GradscapeError(f"{source}: LaTeX warns: {found[0]}")
 
 
-def limited() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))
-
-
 def environment(folder: Path) -> dict[str, str]:
     """The user's, without other folders to look for inputs in; with one for the fonts that
     TeX makes, where the user's own cannot be written."""
     inherited = {key: value for key, value in os.environ.items() if "INPUTS" not in key}
-    fonts = ask("kpsewhich", "-var-value=TEXMFVAR")
+    asked = ["kpsewhich", "-var-value=TEXMFVAR"]
+    fonts = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
     try:
         Path(fonts).mkdir(parents=True, exist_ok=True)
         writable = os.access(fonts, os.W_OK)
@@ -156,22 +150,14 @@ def environment(folder: Path) -> dict[str, str]:
     return inherited | ALWAYS | own | {"TMPDIR": str(folder)}
 
 
-def ask(*command: str) -> str:
-    """The one line that a program of TeX answers."""
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
-    return done.stdout.strip()
-
-
 def pack_sources(folder: Path, names: list[str], archive: Path) -> None:
     """A source archive as arXiv takes it; the same files give the same bytes."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
-        for name in names:
-            if not (folder / name).exists():
-                continue
-            entry = tarfile.TarInfo(name)
-            entry.size = (folder / name).stat().st_size
-            with (folder / name).open("rb") as stream:
+        for path in (folder / name for name in names if (folder / name).exists()):
+            entry = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            entry.size = path.stat().st_size
+            with path.open("rb") as stream:
                 tar.addfile(entry, stream)
     with atomic_write(archive) as partial:
         partial.write_bytes(gzip.compress(content.getvalue(), mtime=0))

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from gradscape.base.paths import locate
 from gradscape.report import prose as words
 from gradscape.runs.run import FinishedRun, scores
 from gradscape.spec.labels import model_label
 from gradscape.spec.study import matches
 
+CHOOSING = ("model", "learning_rate", "variant", "dataset")  # our runs
 # The first of these that a row has is compared.
 METRICS = {
     "final_test_accuracy": "test, last epoch",
@@ -28,8 +28,8 @@ METRICS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published accuracy and those of our runs, as fractions; `differs` says how the two
-    trainings differ."""
+    """A published accuracy and those of our runs, as fractions, and how the two trainings
+    differ."""
 
     network: str
     source: str
@@ -42,20 +42,11 @@ class Comparison:
     differs: list[str]
 
 
-def read_published(path: str) -> pd.DataFrame:
-    """A `published` file, whose columns the configuration has already checked."""
-    return pd.read_csv(locate(path))
-
-
 def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Comparison]:
     """A comparison for each published accuracy that has finished runs on its data."""
     for row in table.to_dict("records"):
         row = {key: value for key, value in row.items() if not pd.isna(value)}
-        where = {
-            key: row[key]
-            for key in ("model", "learning_rate", "variant", "dataset")
-            if key in row
-        }
+        where = {key: row[key] for key in CHOOSING if key in row}
         runs = [run for run in finished if matches(run.traits, where)]
         metric = next((name for name in METRICS if name in row), None)
         if not runs or metric is None:
@@ -69,14 +60,14 @@ def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Compar
             published=row[metric],
             ours=scores(runs, metric),
             runs=runs,
-            differs=[*differences(row, runs[0]), *([row["note"]] if "note" in row else [])],
+            differs=[text for text in (lengths(row, runs[0]), row.get("note")) if text],
         )
 
 
-def differences(row: dict, run: FinishedRun) -> list[str]:
+def lengths(row: dict, run: FinishedRun) -> str:
     """How long and on how much the run trained, if the published one did otherwise."""
     epochs, images = run.scores["epochs"], run.record.data.train
     if (epochs, images) == (row["epochs"], row["train_images"]):
-        return []
+        return ""
     theirs = f"theirs {row['epochs']} of {row['train_images']:,}"
-    return [f"ours {words.count(epochs, 'epoch')} of {images:,} images, {theirs}"]
+    return f"ours {words.count(epochs, 'epoch')} of {images:,} images, {theirs}"

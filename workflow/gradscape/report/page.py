@@ -22,7 +22,7 @@ from gradscape.base.paths import PAGE
 from gradscape.claims.verdicts import Verdict, tally
 from gradscape.config.experiment import Experiment
 from gradscape.figures.layers import labels, split_scales
-from gradscape.figures.loss_surface import CEILING, grid, numbers
+from gradscape.figures.loss_surface import CEILING, capped, grid, numbers
 from gradscape.report.colophon import colophon
 from gradscape.report.document import StudyView, nothing_to_report, view_studies
 from gradscape.runs.record import reading
@@ -51,11 +51,9 @@ class Room:
 
 
 def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = None) -> None:
-    """Write `report.html` from the finished runs and the figures that are drawn.
-
-    `viewed`: the views of all studies, where they were made for a document. Raises
-    `GradscapeError` if no run is finished. The same files give the same bytes.
-    """
+    """Write `report.html` from the finished runs and the figures that are drawn; the same
+    files give the same bytes. `viewed`: the views of all studies, if they were made before.
+    Raises `GradscapeError` if no run is finished."""
     results = experiment.results
     views = list((viewed or view_studies(experiment)).values())
     runs = [run for view in views for run in view.finished]
@@ -71,7 +69,12 @@ def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = Non
     text = environment.from_string(PAGE.read_text("utf-8")).render(
         title=experiment.title,
         author=experiment.author,
-        numbers=list(key_numbers(views)),
+        numbers=[
+            (text, *sides(view.claims[claim]), view.claims[claim].word)
+            for view in views
+            for claim, text in view.key_numbers.items()
+            if view.claims[claim].left
+        ],
         tally=tally(v for view in views for v in view.claims.values()),
         studies=studies,
         documents=[d for d in documents if d not in experiment.studies],
@@ -91,15 +94,6 @@ def allowed(script: str) -> str:
     """A script as a content security policy names it (W3C, CSP Level 3, section 2.3)."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-def key_numbers(views: list[StudyView]):
-    """What is measured, both sides and the verdict, of those numbers that were measured."""
-    for view in views:
-        for claim, text in view.key_numbers.items():
-            verdict = view.claims[claim]
-            if verdict.left:
-                yield text, *sides(verdict), verdict.word
 
 
 def sides(verdict: Verdict) -> list[str]:
@@ -141,8 +135,7 @@ def table(name: str, view: StudyView, room: Room) -> dict:
     with reading(path):
         content = pd.read_csv(path).dropna(axis="columns", how="all")
     content = content.drop(columns="study", errors="ignore")
-    shown = content[:MAX_ROWS].itertuples(index=False)
-    rows = [[cell(value) for value in row] for row in shown]
+    rows = [list(map(cell, row)) for row in content[:MAX_ROWS].itertuples(index=False)]
     rows = rows if room.fits([rows, rows]) else []  # twice, for the markup
     return {"name": name, "columns": list(content), "rows": rows, "count": len(content)}
 
@@ -171,12 +164,12 @@ def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
                 item = {"study": view.title, "label": run.label + seed}
                 try:
                     item |= content(run)
+                    fits = room.fits(item)
                 except (LookupError, TypeError, ValueError):  # rows twice, or none
-                    item = {}
-                if item and room.fits(item):
+                    fits = False
+                if fits:
                     items.append(item)
-                else:
-                    left_out += 1
+                left_out += not fits
     return drawn, left_out
 
 
@@ -200,14 +193,12 @@ def flow(run: FinishedRun) -> dict:
 
 def surface(run: FinishedRun) -> dict:
     """The loss around the best weights, cut off where the figure cuts it."""
-    table = grid(run.probe("surface"))
-    ceiling = CEILING * run.chance_loss
-    loss = table.where(np.isfinite(table) & (table <= ceiling), ceiling).to_numpy()
+    table = capped(grid(run.probe("surface")), CEILING * run.chance_loss)
     return {
         "hessian": numbers(run).replace(r"$\lambda$", "λ"),
         "alpha": rounded(table.index),
         "beta": rounded(table.columns),
-        "loss": [rounded(row, 5) for row in loss],
+        "loss": [rounded(row, 5) for row in table.to_numpy()],
     }
 
 

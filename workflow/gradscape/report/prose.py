@@ -38,10 +38,10 @@ def dataset(name: str) -> Tex:
 
 def cited_dataset(name: str, synthetic: bool) -> Tex:
     """With its source, or that it is made up."""
-    if short(name).startswith("cifar"):
-        return Tex(rf"{dataset(name)} \citep{{krizhevsky2009}}")
     more = ", stripes and noise drawn by this program" if synthetic else ""
-    return Tex(f"{dataset(name)}{more}")
+    if short(name).startswith("cifar"):
+        more = r" \citep{krizhevsky2009}"
+    return Tex(dataset(name) + more)
 
 
 def count(number: int, one: str) -> Tex:
@@ -101,20 +101,17 @@ def changes(verdicts: list[Verdict]) -> Tex:
     of = " of the networks trained here" if narrow else ""
     for decided, verb in ((HOLDS, "raise"), (FAILS, "lower")):
         told = [v for v in verdicts if v.verdict == decided and v.low == v.low]
-        named = [
-            Tex(f"{escape(v.name)} ({points(v.effect)})")
-            for v in sorted(told, key=lambda v: v.low)
-        ]
-        if named:
-            many = in_words(len(named)).capitalize()
-            verb = f"{verb}s" if len(named) == 1 else verb
+        told.sort(key=lambda v: v.low)
+        if told:
+            named = [Tex(f"{escape(v.name)} ({points(v.effect)})") for v in told]
+            many = in_words(len(told)).capitalize()
+            verb += "s" * (len(told) == 1)
             sentences.append(
-                f"{many} {noun(len(named), 'change')} {verb} the test accuracy{of}, in "
+                f"{many} {noun(len(told), 'change')} {verb} the test accuracy{of}, in "
                 f"points: {listing(named)}."
             )
     if open_ := sum(v.verdict not in (HOLDS, FAILS) for v in verdicts):
-        other = " other" if sentences else ""
-        many = in_words(open_).capitalize()
+        many = in_words(open_).capitalize() + " other" * bool(sentences)
         is_ = "is" if open_ == 1 else "are"
-        sentences.append(f"{many}{other} {noun(open_, 'change')} {is_} undecided.")
+        sentences.append(f"{many} {noun(open_, 'change')} {is_} undecided.")
     return Tex(" ".join(sentences))

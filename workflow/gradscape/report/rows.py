@@ -12,25 +12,26 @@ from statistics import mean
 import pandas as pd
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import Results
+from gradscape.base.paths import Results, locate
 from gradscape.claims.files import Decided
 from gradscape.claims.verdicts import UNMEASURED, Verdict
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, listing
-from gradscape.report.literature import compare, read_published
+from gradscape.report.literature import compare
 from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
 from gradscape.spec.labels import setting_label, variant_label
 from gradscape.spec.quantity import Quantity
 from gradscape.spec.quantity import rate as printed_rate
 from gradscape.spec.sentences import papers
-from gradscape.spec.study import Study, matches, varied_label
+from gradscape.spec.study import Run, Study, matches, varied_label
 
 # Of a page of claims: its lines, the letters of a line, and the space between two claims.
 LINES, LETTERS, GAP = 58, 48, 0.5
 MAX_ROWS = 40  # of a table in the PDF; its CSV has all
 DASH = "--"
 ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
+MEASURED = ("train_loss", "train_accuracy", "val_loss", *ACCURACIES[1:])
 
 Row = list[str]
 
@@ -46,15 +47,14 @@ class Rows:
 
     @cached_property
     def published(self) -> pd.DataFrame | None:
-        return read_published(self.study.literature) if self.study.literature else None
+        """What others print, in columns that the configuration has checked."""
+        path = self.study.literature
+        return pd.read_csv(locate(path)) if path else None
 
     def results(self, beside: bool = True, beside_test: bool = False) -> list[Row]:
         """Model, rate, size, then losses and accuracies, published numbers beside them."""
         beside = beside and self.published is not None
-        planned = dict.fromkeys(
-            (run.settings.model, run.settings.learning_rate, varied_label(run.varied))
-            for run in self.study.runs
-        )
+        planned = dict.fromkeys(map(setting_of, self.study.runs))
         groups = by_setting(self.finished)
         order = list(dict.fromkeys((model, varied) for model, _, varied in planned))
         shown = sorted(planned, key=lambda setting: (order.index(setting[::2]), setting[1]))
@@ -66,15 +66,12 @@ class Rows:
             name = setting_label(model, varied)
             size = f"{runs[0].record.parameters:,}" if runs else DASH
             row = [name, printed_rate(rate), size]
-            for metric in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+            for metric in MEASURED:
+                test = metric == "test_accuracy"
                 ours = Quantity.of(scores(runs, metric), style_of(metric)) if runs else DASH
-                row.append(link(self.name, runs, ours) if runs else DASH)
-                if beside:
+                row.append(ours if test or not runs else link(self.name, runs, ours))
+                if beside and (beside_test or not test):
                     row.append(self._published_cell(model, rate, metric))
-            tested = scores(runs, "test_accuracy")
-            row.append(Quantity.of(tested, "accuracy") if runs else DASH)
-            if beside and beside_test:
-                row.append(self._published_cell(model, rate, "test_accuracy"))
             rows.append(row)
         if len(planned) > len(shown):
             rest = f"The best {len(shown)} of {len(planned)} settings"
@@ -88,10 +85,10 @@ class Rows:
 
     def _published_cell(self, model: str, rate: float, metric: str) -> str:
         table = self.published
-        if "learning_rate" not in table:
+        if not {"learning_rate", metric} <= {*table}:
             return DASH
         row = table[(table.model == model) & (table.learning_rate == rate)]
-        if row.empty or metric not in row:
+        if row.empty:
             return DASH
         factor = 100 if style_of(metric) == "accuracy" else 1
         return Tex(rf"\emph{{{factor * row[metric].iloc[0]:.2f}}}")
@@ -129,9 +126,8 @@ class Rows:
             row.append(DASH if flops is None else f"{flops / 1e6:,.0f}")
             row.append(f"{mean(scores(runs, 'seconds_training')):,.0f}")
             for metric in ACCURACIES:
-                row.append(
-                    link(self.name, runs, Quantity.of(scores(runs, metric), "accuracy"))
-                )
+                accuracy = Quantity.of(scores(runs, metric), "accuracy")
+                row.append(link(self.name, runs, accuracy))
             if changes:
                 row.append(against[name].interval if name in against else DASH)
             rows.append(row)
@@ -159,14 +155,14 @@ class Rows:
 
     def _settings(self, where: dict) -> list[tuple[str, list[FinishedRun]]]:
         """The planned settings that match: each with its name and its finished runs."""
-        planned = [run for run in self.study.runs if matches(run.traits, where)]
         groups = by_setting(self.finished)
         models = {run.settings.model for run in self.study.runs}
         found = {}
-        for run in planned:
-            settings, varied = run.settings, varied_label(run.varied)
-            name = variant_label(settings.model, varied, models)
-            found[name] = groups.get((settings.model, settings.learning_rate, varied), [])
+        for run in self.study.runs:
+            if matches(run.traits, where):
+                model, rate, varied = setting_of(run)
+                name = variant_label(model, varied, models)
+                found[name] = groups.get((model, rate, varied), [])
         return list(found.items())
 
     def smoothness(self, *models: str) -> list[Row]:
@@ -233,6 +229,11 @@ def listed(source: str) -> str:
     found = re.findall(r"(\w+)(?: et al\.| and \w+)? (\d{4}[a-z]?)", source)
     keys = {f"{name.lower()}{year}" for name, year in found} & papers().keys()
     return "".join(rf"\nocite{{{key}}}" for key in sorted(keys))
+
+
+def setting_of(run: Run) -> tuple[str, float, str]:
+    """Model, learning rate and variant, as `by_setting` has them."""
+    return run.settings.model, run.settings.learning_rate, varied_label(run.varied)
 
 
 def style_of(metric: str) -> str:

@@ -33,19 +33,6 @@ DRAWN = re.compile(r"\{letters/((?:[0-9A-F]{4,5}-?)+)\.pdf\}")
 SIDE_BY_SIDE = re.compile(r"^\\columnwide(.*)\s+\\columnwide(.*)$", re.MULTILINE)
 
 
-def title(experiment: Experiment, document: str) -> str:
-    if document in experiment.courses:
-        return declared("course", document, "TITLE", document)
-    return experiment.title if document == REPORT else experiment.studies[document].title
-
-
-def author(experiment: Experiment, document: str) -> str:
-    """A course's document has the student's name and number."""
-    student = experiment.courses.get(document, {})
-    words = [student.get("name") or experiment.author, student.get("number")]
-    return ", ".join(word for word in words if word)
-
-
 def question(document: str, course: dict, **numbers: str | dict[int, str]) -> str:
     """` (Question 2)` in the document of a course that asks what follows.
 
@@ -57,15 +44,10 @@ def question(document: str, course: dict, **numbers: str | dict[int, str]) -> st
     return f" (Question {number})" if number else ""
 
 
-class OwnSections(jinja2.BaseLoader):
-    """The user's own templates, by their paths."""
-
-    def get_source(self, environment: jinja2.Environment, template: str) -> tuple:
-        path = locate(template)
-        if not path.is_file():
-            raise jinja2.TemplateNotFound(template)
-        text = path.read_text("utf-8")
-        return text, str(path), lambda: path.is_file() and path.read_text("utf-8") == text
+def own_section(template: str) -> tuple | None:
+    """The user's own template, by its path; read anew each time."""
+    path = locate(template)
+    return (path.read_text("utf-8"), str(path), lambda: False) if path.is_file() else None
 
 
 METHOD = {
@@ -87,22 +69,19 @@ def unnamed(environment: jinja2.Environment, view: StudyView) -> list[str]:
     return [name for name, claim in claims if "holds" in claim and name not in named]
 
 
-def latex(text: str) -> Tex:
-    """A template's own text, such as what a macro returns: LaTeX that needs no escaping."""
-    return Tex(text.strip())
-
-
 @cache
 def templates() -> jinja2.Environment:
     """Where templates are found and how they are written; each is compiled once."""
     made = jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), OwnSections()]),
+        loader=jinja2.ChoiceLoader(
+            [jinja2.FileSystemLoader(TEMPLATES), jinja2.FunctionLoader(own_section)]
+        ),
         **MARKS,
         undefined=jinja2.StrictUndefined,
         finalize=escape,
         lstrip_blocks=True,
     )
-    made.filters["tex"] = latex
+    made.filters["tex"] = lambda text: Tex(text.strip())  # of a template itself
     made.filters["model_label"] = model_label
     return made
 
@@ -116,21 +95,24 @@ def write_tex(
 
     `views`: of all studies, where they were made for another document.
     """
-    results, chosen = experiment.results, experiment.documents(document)
+    results, environment = experiment.results, templates()
     refuse_linked(results)
-    environment = templates()
     views = views or view_studies(experiment, document)
-    studies = {study.name: views[study.name] for study in chosen}
+    studies = {study.name: views[study.name] for study in experiment.documents(document)}
     runs = [run for view in studies.values() for run in view.finished]
     if not runs:
         raise nothing_to_report(experiment, document)
-    commits = revisions(runs)
     course = experiment.courses.get(document, {})
+    if document in experiment.courses:
+        title = declared("course", document, "TITLE", document)
+    else:
+        title = experiment.title if document == REPORT else studies[document].title
+    names = [course.get("name") or experiment.author, course.get("number")]
     text = environment.get_template("main.tex.j2").render(
-        title=title(experiment, document),
+        title=title,
         whole=document == REPORT,
         of_course=document in experiment.courses,
-        author=author(experiment, document),
+        author=", ".join(filter(None, names)),
         question=partial(question, document, course),
         date=experiment.date,
         studies=studies,
@@ -146,7 +128,7 @@ def write_tex(
         absent=listing([v.title for v in studies.values() if not v.finished]),
         damaged=listing([name for view in studies.values() for name in view.damaged]),
         generated=any(run.synthetic for run in runs),
-        revisions=list(commits),
+        revisions=list(revisions(runs)),
         colophon=colophon(runs),
         published=any(view.rows.comparisons for view in studies.values()),
         dirty=any(run.record.revision.dirty for run in runs),
