@@ -193,13 +193,17 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
     write_run(tmp_path, "vgg08", rate=1e-2)
     runs = [FinishedRun(path) for path in sorted(tmp_path.iterdir())]
     table = pd.read_csv(ROOT / "report/published/edinburgh-table1.csv")
-    (pair,) = compare(table, runs)
-    assert (pair.network, pair.metric) == ("VGG38 RC", "validation, best epoch")
-    assert (pair.published, pair.ours) == (0.5232, [0.52, 0.54])
-    assert pair.source == "Edinburgh cw2, Table 1"
-    assert pair.differs[0] == "ours 2 epochs of 47,500 images, theirs 100 of 47,500"
+    ((network, _, _, metric, published, ours, difference, source),) = compare(
+        "s", table, runs
+    )
+    assert (network, metric) == ("VGG38 RC", "validation, best epoch")
+    assert (published, difference) == (r"\emph{52.32}", "$+0.7$")
+    assert r"{53.0 $\pm$ 1.4}" in ours
+    assert source.startswith(
+        "Edinburgh cw2, Table 1; ours 2 epochs of 47,500 images, theirs 100 of 47,500"
+    )
     he = pd.read_csv(ROOT / "report/published/he2016.csv")
-    assert list(compare(he, runs)) == []
+    assert list(compare("s", he, runs)) == []
 
 
 @pytest.mark.parametrize(

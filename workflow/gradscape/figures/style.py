@@ -1,12 +1,10 @@
 """The look of every figure: sizes of a two-column page, colours, and saving."""
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from unicodedata import east_asian_width
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from fontTools import subset
@@ -57,13 +55,9 @@ POWERS = FuncFormatter(lambda value, _: rate(value).text())  # 10⁻³: no formu
 getattr(subset.Options, "_drop_tables_default", []).extend(["GDEF", "GPOS", "GSUB"])
 
 
-@contextmanager
-def applied() -> Iterator[None]:
+def applied() -> AbstractContextManager:
     """These settings over matplotlib's defaults, whatever the user's own are."""
-    with plt.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(SETTINGS)
-        yield
+    return plt.style.context(SETTINGS, after_reset=True)
 
 
 def width(wide: bool) -> float:

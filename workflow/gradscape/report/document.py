@@ -13,7 +13,7 @@ from gradscape.claims.verdicts import HOLDS, REFUTED, UNDECIDED, UNMEASURED, Ver
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, latex, listing
-from gradscape.report.rows import Rows, link, style_of
+from gradscape.report.rows import Rows
 from gradscape.runs.run import FinishedRun, best_setting, scores
 from gradscape.spec.labels import model_label, setting_label, variant_label
 from gradscape.spec.quantity import LATEX, Quantity, rate
@@ -221,8 +221,8 @@ class StudyView:
         return self._value(runs, metric, style) if runs else Tex("(not measured)")
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
-        number = Quantity.of(scores(runs, metric), style or style_of(metric))
-        return link(self.name, runs, Tex(number.latex(unit=True)))
+        number = Quantity.of(scores(runs, metric), style or words.style_of(metric))
+        return words.link(self.name, runs, Tex(number.latex(unit=True)))
 
     @property
     def best(self) -> str:

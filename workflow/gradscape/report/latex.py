@@ -140,7 +140,7 @@ def environment(folder: Path) -> dict[str, str]:
     TeX makes, where the user's own cannot be written."""
     inherited = {key: value for key, value in os.environ.items() if "INPUTS" not in key}
     asked = ["kpsewhich", "-var-value=TEXMFVAR"]
-    fonts = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
+    fonts = subprocess.run(asked, capture_output=True, encoding="utf-8").stdout.strip()
     try:
         Path(fonts).mkdir(parents=True, exist_ok=True)
         writable = os.access(fonts, os.W_OK)

@@ -8,13 +8,14 @@ the table of results, with accuracies as fractions.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pandas as pd
 
 from gradscape.report import prose as words
+from gradscape.report.escape import Tex
 from gradscape.runs.run import FinishedRun, scores
 from gradscape.spec.labels import model_label
+from gradscape.spec.quantity import Quantity, rate
 from gradscape.spec.study import matches
 
 CHOOSING = ("model", "learning_rate", "variant", "dataset")  # our runs
@@ -26,24 +27,9 @@ METRICS = {
 }
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A published accuracy and those of our runs, as fractions, and how the two trainings
-    differ."""
-
-    network: str
-    source: str
-    learning_rate: float
-    schedule: str
-    metric: str
-    published: float
-    ours: list[float]
-    runs: list[FinishedRun]
-    differs: list[str]
-
-
-def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Comparison]:
-    """A comparison for each published accuracy that has finished runs on its data."""
+def compare(study: str, table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[list]:
+    """Of each published accuracy that has finished runs on its data: network, our learning
+    rate and schedule, what was measured, theirs, ours, the difference, and its reasons."""
     for row in table.to_dict("records"):
         row = {key: value for key, value in row.items() if not pd.isna(value)}
         where = {key: row[key] for key in CHOOSING if key in row}
@@ -51,17 +37,18 @@ def compare(table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[Compar
         metric = next((name for name in METRICS if name in row), None)
         if not runs or metric is None:
             continue
-        yield Comparison(
-            network=row.get("name", model_label(row["model"])),
-            source=row["source"],
-            learning_rate=runs[0].learning_rate,
-            schedule=runs[0].settings["schedule"],
-            metric=METRICS[metric],
-            published=row[metric],
-            ours=scores(runs, metric),
-            runs=runs,
-            differs=[text for text in (lengths(row, runs[0]), row.get("note")) if text],
-        )
+        ours = scores(runs, metric)
+        reasons = [row["source"], lengths(row, runs[0]), row.get("note")]
+        yield [
+            row.get("name", model_label(row["model"])),
+            rate(runs[0].learning_rate),
+            runs[0].settings["schedule"].replace("_", " "),
+            METRICS[metric],
+            Tex(rf"\emph{{{100 * row[metric]:.2f}}}"),
+            words.link(study, runs, Quantity.of(ours, "accuracy")),
+            words.points(sum(ours) / len(ours) - row[metric]),
+            "; ".join(filter(None, reasons)),
+        ]
 
 
 def lengths(row: dict, run: FinishedRun) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from gradscape.claims.evidence import NETWORKS
 from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
 from gradscape.report.escape import Tex, escape, listing
+from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import dataset_label, in_words, noun
 from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.registry import short
@@ -115,3 +116,15 @@ def changes(verdicts: list[Verdict]) -> Tex:
         is_ = "is" if open_ == 1 else "are"
         sentences.append(f"{many} {noun(open_, 'change')} {is_} undecided.")
     return Tex(" ".join(sentences))
+
+
+def style_of(metric: str) -> str:
+    return "accuracy" if metric.endswith("accuracy") else "loss"
+
+
+def link(study: str, runs: list[FinishedRun], text: Tex | Quantity) -> Tex:
+    """A text that links to the run's metrics, or with several runs to the table."""
+    target = f"tables/{study}/results.csv"
+    if len(runs) == 1:
+        target = f"runs/{study}/{runs[0].path.name}/metrics.csv"
+    return Tex(rf"\href{{{escape(target)}}}{{{escape(text)}}}")

@@ -15,9 +15,9 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import Results, locate
 from gradscape.claims.files import Decided
 from gradscape.claims.verdicts import UNMEASURED, Verdict
-from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.literature import compare
+from gradscape.report.prose import link, style_of
 from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
 from gradscape.spec.labels import setting_label, variant_label
@@ -97,20 +97,7 @@ class Rows:
     def comparisons(self) -> list[Row]:
         """A published accuracy, ours, the difference, and its reasons."""
         table = self.published
-        pairs = [] if table is None else compare(table, self.finished)
-        return [
-            [
-                pair.network,
-                printed_rate(pair.learning_rate),
-                pair.schedule.replace("_", " "),
-                pair.metric,
-                Tex(rf"\emph{{{100 * pair.published:.2f}}}"),
-                link(self.name, pair.runs, Quantity.of(pair.ours, "accuracy")),
-                words.points(sum(pair.ours) / len(pair.ours) - pair.published),
-                "; ".join([pair.source, *pair.differs]),
-            ]
-            for pair in pairs
-        ]
+        return [] if table is None else [*compare(self.name, table, self.finished)]
 
     def costs(self, changes: bool = False, **where) -> list[Row]:
         """Model and variant, size, cost, and accuracy in training, validation and test;
@@ -234,15 +221,3 @@ def listed(source: str) -> str:
 def setting_of(run: Run) -> tuple[str, float, str]:
     """Model, learning rate and variant, as `by_setting` has them."""
     return run.settings.model, run.settings.learning_rate, varied_label(run.varied)
-
-
-def style_of(metric: str) -> str:
-    return "accuracy" if metric.endswith("accuracy") else "loss"
-
-
-def link(study: str, runs: list[FinishedRun], text: Tex | Quantity) -> Tex:
-    """A text that links to the run's metrics, or with several runs to the table."""
-    target = f"tables/{study}/results.csv"
-    if len(runs) == 1:
-        target = f"runs/{study}/{runs[0].path.name}/metrics.csv"
-    return Tex(rf"\href{{{escape(target)}}}{{{escape(text)}}}")
