@@ -70,7 +70,8 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
         *path_facts(path(drawn[0].probe("surface"))),
     ]
     whole = sum(table.size for table in tables)
-    cut = whole - sum(int((table <= ceiling).to_numpy().sum()) for table in grids)
+    pairs = zip(tables, grids, strict=True)
+    cut = sum(int((table != measured).to_numpy().sum()) for table, measured in pairs)
     if cut:
         lie = "lies" if cut == 1 else "lie"
         facts.append(f"{cut:,} of {whole:,} points {lie} above {ceiling:.1f}, drawn there.")
@@ -89,8 +90,8 @@ def grid(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def capped(table: pd.DataFrame, ceiling: float) -> pd.DataFrame:
-    """With the ceiling for what is higher, or no number."""
-    return table.where(table <= ceiling, ceiling)
+    """With the ceiling for what is higher, or not finite."""
+    return table.where(np.isfinite(table) & (table <= ceiling), ceiling)
 
 
 def path(table: pd.DataFrame) -> pd.DataFrame:
