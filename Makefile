@@ -1,7 +1,7 @@
 # make demo          set up, then the whole chain on generated images: results/demo/report.pdf
 # make setup         the locked Python environment in .venv; make tex, a small TeX
 # make test          set up, then every check and test; make lint, the checks alone
-# make test-published  set up, then every published PDF again, byte for byte
+# make test-published  set up, then every published PDF again, byte for byte, and every number
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
 # make test-faults   set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
 # make published     the published reports again from their tables, without training
@@ -37,7 +37,7 @@ lint: setup
 	$(BIN)/snakemake --lint
 
 test-published: setup tex poppler
-	$(BIN)/python -m pytest -m published tests/test_published.py
+	$(BIN)/python -m pytest -m published tests/test_published.py tests/test_independent.py
 
 test-cluster: setup tex
 	$(BIN)/python -m pytest tests/cluster --durations 0

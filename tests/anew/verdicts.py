@@ -1,0 +1,500 @@
+"""What is decided of a claim, from docs/statistics.md."""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import yaml
+from scipy import stats
+
+from anew.metrics import METRICS, last_loss
+from anew.runs import HOME, Run, label_of
+
+ALPHA = 0.05
+
+
+class Study:
+    """A study's runs and claims, as its files in the published folder have them."""
+
+    def __init__(self, folder, name, config):
+        self.folder, self.name, self.config = folder, name, config
+        below = folder / "runs" / name
+        self.runs = [Run(path.parent) for path in sorted(below.glob("*/run.json"))]
+        claims = config.get("claims", {})
+        if isinstance(claims, str):
+            claims = yaml.safe_load((HOME / claims).read_text("utf-8"))
+        self.claims = claims
+        path = folder / "claims" / f"{name}.json"
+        self.printed = json.loads(path.read_text("utf-8")) if path.exists() else None
+        if self.printed:  # in the grid's order
+            order = {run: n for n, run in enumerate(self.printed["runs"])}
+            self.runs.sort(key=lambda run: order.get(run.name, 10**6))
+        self.values = {}
+
+    def measure(self, metric, runs):
+        key = metric, *(run.name for run in runs)
+        if key not in self.values:
+            value = METRICS[metric].value(runs)
+            self.values[key] = None if value is None else float(value)
+        return self.values[key]
+
+    @cached_property
+    def cells(self):
+        cells = {}
+        for run in self.runs:
+            cells.setdefault((run.model, run.rate, run.variant), []).append(run)
+        return cells
+
+
+class Side:
+    def __init__(self, spec, study):
+        self.study, self.constant, self.groups, self.values = study, None, {}, {}
+        if not isinstance(spec, dict):
+            chance = max((run.chance for run in study.runs), default=math.nan)
+            self.constant = chance if spec == "chance_loss" else float(spec)
+            return
+        self.metric, self.name = METRICS[spec["metric"]], spec["metric"]
+        self.times, where = spec.get("times", 1), spec["where"]
+        for run in study.runs:
+            if run.is_one_of(where):
+                rest = {k: v for k, v in run.varied.items() if k not in where}
+                variant = "" if "variant" in where else label_of(rest)
+                self.groups.setdefault((run.seed, variant), []).append(run)
+        for key, runs in self.groups.items():
+            value = study.measure(self.name, runs)
+            if value is not None:
+                self.values[key] = self.times * value
+        if self.values and self.metric.fact:
+            self.constant = next(iter(self.values.values()))
+
+    def take(self, keys):
+        if keys is None or self.constant is not None:
+            return np.array([self.constant])
+        return np.array([self.values[key] for key in keys])
+
+    def names(self, keys):
+        return [[run.name for run in self.groups.get(key, [])] for key in keys or []]
+
+    def device(self, key):
+        found = {run.device for run in self.groups[key]}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def log(self):
+        return self.constant is not None or self.metric.log
+
+    def alike(self, keys):
+        """The study's cells that scatter as this one: [seeds] each."""
+        first = self.groups[keys[0]][0]
+        if any(len(self.groups[key]) > 1 for key in keys):
+            return []
+        cells = []
+        for cell in self.study.cells.values():
+            runs = [
+                run
+                for run in cell
+                if run.device == first.device
+                and all(
+                    run.settings[k] == first.settings[k]
+                    for k in ("epochs", "train_items", "batch_size")
+                )
+            ]
+            if len(runs) < 2 or learns(runs) != learns([first]):
+                continue
+            values = [self.study.measure(self.name, [run]) for run in runs]
+            if all(value is not None and math.isfinite(value) for value in values):
+                cells.append(self.times * np.array(values))
+        return cells
+
+
+def learns(runs):
+    return np.mean([last_loss(run) for run in runs]) < runs[0].chance - 0.05
+
+
+def common_variance(cells):
+    """Pooled over cells, with its degrees of freedom; None unless Bartlett allows it."""
+    cells = [cell for cell in cells if len(cell) > 1]
+    if len(cells) < 2:
+        return None
+    variances = [cell.var(ddof=1) for cell in cells]
+    if min(variances) == 0:
+        equal = float(max(variances) == 0)
+    else:
+        equal = stats.bartlett(*cells).pvalue
+    if equal < 0.05:
+        return None
+    freedom = sum(len(cell) - 1 for cell in cells)
+    total = sum(((cell - cell.mean()) ** 2).sum() for cell in cells)
+    return total / freedom, freedom, len(cells)
+
+
+@dataclass
+class Found:
+    """A claim decided: the fields of claims/<study>.json, and what tests it."""
+
+    fields: dict
+    test: tuple = None  # difference, error, freedom, low, high, relation
+    variance: tuple = None
+    sides: int = 2
+    level: float = ALPHA
+    extra: dict = field(default_factory=dict)
+
+
+def distribution(freedom):
+    return stats.norm() if freedom > 1e8 else stats.t(freedom)
+
+
+def decide(name, claim, study, registered):
+    """A claim by itself; docs/statistics.md."""
+    sides = [Side(claim[side], study) for side in ("left", "right")]
+    if sides[1].constant is None:
+        sides[0].constant = None
+    keys = [None if side.constant is not None else sorted(side.values) for side in sides]
+    if same_setting := claim.get("same"):
+        rates = [
+            {
+                key: {run.settings[same_setting] for run in side.groups[key]}
+                for key in side.groups
+            }
+            for side in sides
+        ]
+        both = sorted(
+            key
+            for key in set(keys[0] or []) & set(keys[1] or [])
+            if rates[0].get(key) == rates[1].get(key)
+        )
+        keys = [None if k is None else both for k in keys]
+    number = isinstance(claim["right"], int | float)
+    ours = number or "margin" in claim or "relative_margin" in claim
+    fields = {
+        "name": name, "statement": claim["statement"], "source": claim["source"],
+        "style": claim.get("style", "loss"), "verdict": "not measured",
+        "left": [], "right": [],
+        "low": None, "high": None, "basis": "", "rests": "", "reading": "", "p": None,
+        "adjusted": None, "seeds": None, "reversed": False,
+        "threshold": claim.get("threshold", "ours") if ours else "", "asked": "before",
+        "left_runs": [], "right_runs": [], "left_out": [], "effect": None,
+    }  # fmt: skip
+    found = Found(fields)
+    if any(k == [] for k in keys):
+        return found
+    matched = {
+        n for side, k in zip(sides, keys, strict=True) for g in side.names(k) for n in g
+    }
+    if not all(side.constant is not None for side in sides):
+        keys = one_kind(sides, keys)
+    left, right = (side.take(k) for side, k in zip(sides, keys, strict=True))
+    names = [side.names(k) for side, k in zip(sides, keys, strict=True)]
+    used = {n for groups in names for group in groups for n in group}
+    fields |= {
+        "verdict": "undecided", "left": left.tolist(), "right": right.tolist(),
+        "left_runs": names[0], "right_runs": names[1], "left_out": sorted(matched - used),
+        "effect": float(left.mean() - right.mean()),
+    }  # fmt: skip
+    asked = {
+        k: claim[k]
+        for k in ("left", "is", "right", "margin", "relative_margin", "same")
+        if k in claim
+    }
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    by_name = {run.name: run for run in study.runs}
+    for run in used:
+        stood = registered.get(by_name[run].commit, {}).get(study.name, {})
+        if stood.get(name) != digest:
+            fields["asked"] = "after"
+    finite = [np.isfinite(values) for values in (left, right)]
+    margin = claim.get("margin", 0)
+    is_fact = all(side.constant is not None for side in sides)
+    if is_fact or not all(f.all() for f in finite):
+        margin += claim.get("relative_margin", 0) * abs(float(right.mean()))
+        difference = float(left.mean()) - float(right.mean())
+        agrees = {
+            "above": difference > margin, "below": -difference > margin,
+            "near": abs(difference) <= margin, "apart": abs(difference) > margin,
+        }[claim["is"]]  # fmt: skip
+        word = "holds" if agrees else "does not hold"
+        if not is_fact:
+            word = "undecided" if all(f.any() for f in finite) else "does not hold"
+        fields |= {"verdict": word, "reading": word}
+        fields |= {"rests": "fact", "basis": "a fact"} if is_fact else {"basis": "diverged"}
+        return found
+    estimate, reference = weigh(found, sides, keys, left, right)
+    if estimate is None:
+        fields["reading"] = "undecided"
+        return found
+    difference, error, freedom, log = estimate
+    margin += claim.get("relative_margin", 0) * abs(reference)
+    half = float(distribution(freedom).ppf(1 - ALPHA / 2)) * error
+    ends = [difference - half, difference + half]
+    low, high = -margin, margin
+    if log:
+        low = math.log1p(low / reference) if low > -reference else -math.inf
+        high = math.log1p(high / reference)
+        ends = [reference * math.expm1(end) for end in ends]
+    found.test = difference, error, freedom, low, high, claim["is"]
+    reverse = bool({"above": ends[1] < 0, "below": ends[0] > 0}.get(claim["is"]))
+    fields |= {
+        "low": ends[0],
+        "high": ends[1],
+        "p": p_value(found.test),
+        "reversed": reverse,
+    }
+    fields["reading"] = word_at(found.test, ALPHA)
+    return found
+
+
+def one_kind(sides, keys):
+    """Of each side the runs of the kind of device that both have most of."""
+    free = [side.constant is not None for side in sides]
+    counts = {}
+    for n, (side, chosen) in enumerate(zip(sides, keys, strict=True)):
+        for key in [] if free[n] else chosen:
+            if (kind := side.device(key)) is not None:
+                counts.setdefault(kind, Counter())[n] += 1
+
+    def rank(kind):
+        return (
+            min(counts[kind][n] for n in (0, 1) if not free[n]),
+            counts[kind].total(),
+            kind,
+        )
+
+    best = max(counts, key=rank, default=None)
+    if best is None or not rank(best)[0]:
+        return keys
+    return [
+        k if free[n] else [key for key in k if sides[n].device(key) == best]
+        for n, k in enumerate(keys)
+    ]
+
+
+def weigh(found, sides, keys, left, right):
+    """What the difference rests on: (difference, error, freedom, by ratio), and the right
+    side's mean."""
+    fields, reference = found.fields, float(right.mean())
+    measured = [(s, k) for s, k in zip(sides, keys, strict=True) if s.constant is None]
+    found.sides = len(measured)
+    if any(len({variant for _, variant in k}) > 1 for _, k in measured):
+        fields["basis"] = "several settings, not averaged over"
+        return None, reference
+    if all(len(k) == 1 for _, k in measured):
+        return single(fields, [(s, k[0]) for s, k in measured], left, right), reference
+    basis = " + ".join(str(len(k)) for _, k in measured) + " seeds"
+    kinds = {side.device(key) for side, k in measured for key in k}
+    if len(kinds) > 1 or None in kinds:
+        fields["basis"] = f"{basis}, several or unknown devices"
+        return None, reference
+    log = all(side.log for side in sides) and min(*left, *right) > 0
+    scale = np.log if log else np.asarray
+    if len(measured) == 2 and fields["left_runs"] == fields["right_runs"]:
+        values = scale(left) - scale(right)
+        variance = values.var(ddof=1), len(values) - 1, 1
+        fields["basis"], found.sides = f"{len(values)} seeds, paired", 1
+        found.variance = variance
+        estimate = values.mean(), (variance[0] / len(values)) ** 0.5, variance[1]
+    else:
+        cells = [scale(values) for values in (left, right)][: len(measured)]
+        if sides[0].constant is not None:
+            cells = [scale(right)]
+        variances = []
+        for (side, k), cell in zip(measured, cells, strict=True):
+            common = common_variance([scale(v) for v in side.alike(k)])
+            if common is None and len(cell) == 1:
+                fields["basis"] = basis
+                return None, reference
+            variances.append(common or (cell.var(ddof=1), len(cell) - 1, 1))
+        parts = [v[0] / len(cell) for v, cell in zip(variances, cells, strict=True)]
+        total = sum(parts)
+        freedom = variances[0][1]
+        if variances[0] != variances[-1] and total > 0:
+            freedom = total**2 / sum(
+                p * p / v[1] for p, v in zip(parts, variances, strict=True)
+            )
+        pooled = sorted({v[2] for v in variances if v[2] > 1})
+        if pooled:
+            basis += f", σ of {' and '.join(map(str, pooled))} cells"
+        elif len(variances) > 1 and variances[0] != variances[-1]:
+            basis += ", Welch"
+        fields["basis"] = basis
+        found.variance = max(variances)
+        difference = scale(left).mean() - scale(right).mean()
+        estimate = difference, total**0.5, freedom
+    fields["rests"] = "methods"
+    if log:
+        reference = float(np.exp(np.log(right).mean()))
+    return (*map(float, estimate), log), reference
+
+
+def single(fields, measured, left, right):
+    """Single runs: their images, else their steps."""
+    fields["basis"] = "one run" if len(measured) == 1 else "one run each"
+    for side, key in measured:
+        kinds = {(r.backend["kind"], r.backend["torch"]) for r in side.groups[key]}
+        if len(kinds) > 1:
+            fields["basis"] = "runs of several devices"
+            return None
+    found = by_images(measured, left, right) or by_steps(measured, right)
+    if found:
+        fields["rests"], fields["basis"] = "networks", found[1]
+        return found[0]
+    return None
+
+
+def by_images(measured, left, right):
+    kept, shares = [], []
+    for side, key in measured:
+        runs = side.groups[key]
+        if side.times != 1 or (len(runs) > 1 and side.name != "best_val_accuracy"):
+            return None
+        if side.metric.images:
+            kept.append(side.metric.images(runs))
+        if side.name in ("test_accuracy", "final_test_accuracy", "best_val_accuracy"):
+            part = "validation" if side.name.startswith("best") else "test"
+            images = runs[0].data[part]
+            shares.append((round(side.values[key] * images), images))
+        elif not side.metric.images:
+            return None
+    difference = float(left.mean() - right.mean())
+    if len(kept) == len(measured) and all(k is not None for k in kept):
+        n = len(kept[0])
+        if len(kept) == 2 and len(kept[1]) == n:
+            only = [int((a > b).sum()) for a, b in (kept, kept[::-1])]
+            if set(np.unique(kept[0])) | set(np.unique(kept[1])) <= {0, 1}:
+                mean, squares = (only[0] - only[1]) / n, sum(only) + 2
+            else:
+                apart = np.subtract(*map(np.asarray, kept))
+                mean, squares = apart.mean(), (apart**2).sum() + 2
+            error = ((squares / (n + 4) - mean**2) / (n + 4)) ** 0.5
+            return (mean, error, math.inf, False), f"{n:,} images"
+        if len(kept) == 1 and not shares:
+            error = np.std(kept[0], ddof=1) / n**0.5
+            return (difference, error, math.inf, False), f"{n:,} images"
+    if len(shares) != len(measured) or not all(n for _, n in shares):
+        return None
+    variance = 0
+    for right_ones, images in shares:
+        share = (right_ones + 2) / (images + 4)
+        variance += share * (1 - share) / (images + 4)
+    return (difference, variance**0.5, math.inf, False), f"{shares[0][1]:,} images"
+
+
+def by_steps(measured, right):
+    series = []
+    for side, key in measured:
+        values = side.metric.steps and side.metric.steps(side.groups[key])
+        if values is None:
+            return None
+        series.append(side.times * np.asarray(values, float))
+    ratio = measured[-1][0].metric.by_ratio
+    ratio = ratio and all((np.asarray(v) > 0).all() for v in (*series, right))
+    scale = np.log if ratio else np.asarray
+    series, n = [scale(v) for v in series], min(map(len, series))
+    if len(series) == 1:
+        mean = batches(series[0] - scale(right[0]))
+        return mean and ((*mean, 7, ratio), f"{n:,} steps")
+    settings = [side.groups[key][0].settings for side, key in measured]
+    shared = ("seed", "dataset", "split", "train_items", "batch_size", "landscape_every")
+    if all(settings[0][k] == settings[1][k] for k in shared) and len(series[0]) == len(
+        series[1]
+    ):
+        mean = batches(series[0] - series[1])
+        return mean and ((*mean, 7, ratio), f"{n:,} steps, paired")
+    both = [batches(values) for values in series]
+    if None in both:
+        return None
+    difference, error = both[0][0] - both[1][0], math.hypot(both[0][1], both[1][1])
+    return (difference, error, 7, ratio), f"{n:,} steps"
+
+
+def batches(values):
+    """The mean, and its error from eight batches of neighbouring steps; None if too few or
+    too much alike."""
+    if len(values) < 16 or not np.isfinite(values).all():
+        return None
+    centred = values - values.mean()
+    if (centred[1:] * centred[:-1]).sum() > 0.4 * (centred**2).sum():
+        return None
+    means = [part.mean() for part in np.array_split(values, 8)]
+    return float(values.mean()), float(np.std(means, ddof=1) / 8**0.5)
+
+
+def tails(test):
+    """The one-sided p values of lying above a threshold and of lying below it."""
+    difference, error, freedom = test[:3]
+
+    def above(threshold):
+        if error == 0:
+            return float(difference <= threshold)
+        return float(distribution(freedom).sf((difference - threshold) / error))
+
+    def below(threshold):
+        if error == 0:
+            return float(difference >= threshold)
+        return float(distribution(freedom).cdf((difference - threshold) / error))
+
+    return above, below
+
+
+def p_value(test):
+    (above, below), (low, high, relation) = tails(test), test[3:]
+    if relation in ("above", "below"):
+        at = high if relation == "above" else low
+        return min(1, 2 * min(above(at), below(at)))
+    if low <= test[0] <= high:
+        return min(1, 2 * max(above(low), below(high)))
+    return min(1, 2 * min(above(high), below(low)))
+
+
+def word_at(test, level):
+    (above, below), (low, high, relation) = tails(test), test[3:]
+    if p_value(test) > level:
+        return "undecided"
+    if relation in ("near", "apart"):
+        inside = low <= test[0] <= high
+        return "holds" if inside == (relation == "near") else "does not hold"
+    at = high if relation == "above" else low
+    if (test[0] > at) == (relation == "above"):
+        return "holds"
+    equal = high > 0 and min(1, 2 * max(above(low), below(high))) <= level
+    return "equal within the margin" if equal else "does not hold"
+
+
+REFUTED = ("does not hold", "equal within the margin")
+
+
+def decide_all(claims, study, registered):
+    """A study's claims, adjusted by Holm over those that stood before their runs."""
+    found = {name: decide(name, claim, study, registered) for name, claim in claims.items()}
+    for name, claim in claims.items():
+        if "given" in claim and found[claim["given"]].fields["reading"] in REFUTED:
+            found[name].fields |= {"verdict": "not measured", "reading": ""}
+            found[name].test = None
+    tested = [f for f in found.values() if f.test]
+    family = sorted(
+        (f for f in tested if f.fields["asked"] == "before"), key=lambda f: f.fields["p"]
+    )
+    largest = 0.0
+    for n, one in enumerate(family):
+        largest = min(1.0, max(largest, (len(family) - n) * one.fields["p"]))
+        one.fields["adjusted"] = largest
+        one.level = ALPHA * (one.fields["p"] / largest if largest else 1)
+        one.fields["verdict"] = word_at(one.test, one.level)
+        seeds_needed(one)
+    for one in tested:
+        if one.fields["asked"] == "after":
+            one.fields["verdict"] = "seen, not tested"
+    return found
+
+
+def seeds_needed(found):
+    difference, _, _, low, high, relation = found.test
+    ends = {"above": [high], "below": [low]}.get(relation, [low, high])
+    distance = min(abs(difference - end) for end in ends)
+    if found.fields["verdict"] == "undecided" and found.variance and distance:
+        quantile = distribution(found.variance[1]).ppf(1 - found.level / 2)
+        needed = found.sides * found.variance[0] * (quantile / distance) ** 2
+        found.fields["seeds"] = max(2, math.ceil(needed))
