@@ -12,6 +12,7 @@ from gradscape.base.files import atomic_write, folder_lock
 from gradscape.base.paths import RECORD, SEALED
 from gradscape.pipeline.replace import place_to_train
 from gradscape.runs.publish import copy_run
+from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 
 
@@ -131,6 +132,19 @@ def test_what_is_published_is_the_runs_own_and_appears_at_once(tmp_path):
     copy_run(run, out)
     assert not (out / "probes" / "signal.csv").exists()
     assert not list(out.parent.glob(".*"))
+
+
+def test_a_run_that_takes_anothers_place_says_so(tmp_path):
+    """Copied once more it still does; a run with other settings is no exchange."""
+    out = tmp_path / "out" / "runs" / "study" / "run"
+    for folder, loss in (("first", 2.0), ("second", 1.0)):
+        copy_run(write_run(tmp_path / folder, "vgg08", losses=(4.6, loss)).path, out)
+    (old,) = FinishedRun(out).replaced
+    assert (old["final_train_loss"], FinishedRun(out).scores["final_train_loss"]) == (2, 1)
+    copy_run(next((tmp_path / "second").iterdir()), out)
+    assert FinishedRun(out).replaced == [old]
+    copy_run(write_run(tmp_path / "third", "vgg08", 0.1).path, out)
+    assert FinishedRun(out).replaced == [old]
 
 
 @pytest.mark.parametrize("record", ["", "{", '{"study": "of an older version"}'])

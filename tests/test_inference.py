@@ -13,6 +13,7 @@ from gradscape.claims.inference import (
     pooled,
     seeds_needed,
     variance,
+    wilson,
 )
 
 RANDOM = np.random.default_rng(5)
@@ -72,6 +73,12 @@ def test_images_are_paired_as_mcnemar_does():
     statistic = (200 - 100) / np.sqrt(300)  # McNemar's, without a correction
     assert found.difference / found.error == pytest.approx(statistic, rel=0.01)
     assert of_images(np.zeros(100)).error > 0  # two networks that agree on all of few
+
+
+def test_a_share_of_runs_has_wilsons_interval():
+    for count in (0, 1, 9, 10):
+        ends = stats.binomtest(count, 10).proportion_ci(method="wilson")
+        assert wilson(count, 10) == pytest.approx((ends.low, ends.high))
 
 
 def test_holm_is_holm():

@@ -4,7 +4,7 @@ import html
 import json
 import re
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 
 import numpy as np
@@ -36,8 +36,9 @@ from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
 from gradscape.runs.record import Revision
 from gradscape.runs.run import best_setting
+from gradscape.spec.registry import find
 from gradscape.spec.sentences import TELLINGS, choose
-from gradscape.spec.study import matches
+from gradscape.spec.study import Figure, matches
 
 STUDIES = sorted(path.stem for path in (ROOT / "report" / "claims").glob("*.yaml"))
 ALL = [(study, name) for study in STUDIES for name in claims(study)]
@@ -211,12 +212,13 @@ def test_every_claim_is_flipped_by_doctored_numbers(study, name, tmp_path, monke
     """Whatever a claim's metric says, the verdict follows the two numbers."""
     claim = claims(study)[name]
     runs, sides = {}, [s for s in (claim["left"], claim["right"]) if isinstance(s, dict)]
+    seeds = 1 if hasattr(find("metric", claim["left"]["metric"]), "counts") else 3
     for side in sides:
         for where in each(side["where"]):
             run = (where.get("model", "vgg08"), where.get("learning_rate", 1e-3))
             varied = {k: v for k, v in where.items() if k not in ("model", "learning_rate")}
             varied = {k: v for k, v in varied.items() if v != ""}
-            for seed in range(3):
+            for seed in range(seeds):
                 key = str((run, varied, seed))
                 if key not in runs:
                     folder = tmp_path / str(len(runs))
@@ -440,6 +442,8 @@ def test_every_sentence_is_told_in_its_place():
         template = ROOT / "report" / "parts" / "conclusion.tex.j2"
         if telling != "ending":
             template = ROOT / "report" / folders[telling] / f"{study}.tex.j2"
+        if not template.exists():  # told by study.tex.j2
+            continue
         call = f'"{name}", "{telling}"' if telling == "abstract" else f'"{name}"'
         assert call in template.read_text(), (study, name, telling)
     assert len(TOLD) > 150
@@ -514,3 +518,92 @@ def test_documents_decide_nothing_and_take_no_verdict_of_another_time(two_networ
         results.claims("s").write_text(spoilt)
         with pytest.raises(GradscapeError, match=r"claims/s.json: damaged"):
             read_verdicts(study, results)
+
+
+# What a referee found at a763f32: `docs/statistics.md` says what is done about it.
+
+
+def test_a_family_of_many_claims_asks_for_more_than_one_alone(tmp_path):
+    """Two percent is enough for a claim by itself, and not for one of six."""
+    runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32))
+    side = {"metric": "test_accuracy", "where": {"model": "vgg08"}}
+    claim = {"statement": "s", "source": "s", "left": side, "is": "above", "right": 0.27}
+    alone = decide(claim, runs)
+    assert alone.verdict == HOLDS and 0.01 < alone.p < 0.05
+    six = decide_all({str(n): claim for n in range(6)}, runs)
+    assert {v.verdict for v in six.values()} == {UNDECIDED}
+    assert {v.reading for v in six.values()} == {HOLDS}
+    assert six["0"].adjusted == pytest.approx(6 * alone.p)
+    assert six["0"].seeds > 3 and "seeds would do" in six["0"].word
+
+
+def test_seeds_are_not_paired_and_their_variance_is_pooled(tmp_path):
+    """Three differences of exactly six points that agree by luck."""
+    runs = three_seeds(tmp_path, "vgg38-rc", (0.30, 0.33, 0.36), losses=(3.0,) * 2)
+    runs += three_seeds(tmp_path, "vgg38-bn", (0.24, 0.27, 0.30), losses=(3.0,) * 2)
+    claim = claims("degradation")["rc-beats-bn"]
+    paired = decide(claim, runs)
+    assert paired.verdict == UNDECIDED and paired.basis == "3 + 3 seeds, σ of 2 cells"
+    runs += three_seeds(tmp_path, "vgg08", (0.30, 0.301, 0.302), losses=(3.0,) * 2)
+    runs += three_seeds(tmp_path, "vgg38-bn-rc", (0.40, 0.40, 0.401), losses=(3.0,) * 2)
+    assert decide(claim, runs).basis == "3 + 3 seeds, Welch"  # unequal variances
+
+
+def test_seeds_of_several_devices_are_not_compared(tmp_path):
+    runs = []
+    for seed, kind in enumerate(("CPU AVX2", "NVIDIA H200", "NVIDIA H200")):
+        for model, accuracy in (("vgg38-rc", 0.31), ("vgg38-bn", 0.19)):
+            run = write_run(
+                tmp_path, model, seed=seed, accuracies=(0.01, accuracy + seed / 1e3)
+            )
+            backend = asdict(run.record.backend) | {"kind": kind}
+            runs.append(reseal(run.path, backend=backend))
+    verdict = decide(claims("degradation")["rc-beats-bn"], runs)
+    assert verdict.left == [0.311, 0.312] and verdict.verdict == HOLDS
+    assert [name for name in verdict.left_out if "rc" in name] == ["vgg38-rc_lr1e-3_seed0"]
+    old = [
+        reseal(r.path, backend=asdict(r.record.backend) | {"kind": "CPU AVX512"})
+        for r in runs
+    ]
+    assert decide(claims("degradation")["rc-beats-bn"], old).verdict == UNDECIDED
+
+
+def test_single_runs_speak_of_themselves_and_a_bare_number_of_nothing(tmp_path):
+    runs = [
+        write_run(tmp_path, "vgg38-rc", accuracies=(0.01, 0.31)),
+        write_run(tmp_path, "vgg38-bn", accuracies=(0.01, 0.19)),
+    ]
+    verdict = decide(claims("degradation")["rc-beats-bn"], runs)
+    assert (verdict.verdict, verdict.rests) == (HOLDS, "networks")
+    assert verdict.word == "holds for these networks"
+    bare = decide(
+        claims("degradation")["vgg38-gradient-vanishes"], [write_run(tmp_path, "vgg38")]
+    )
+    assert (bare.verdict, bare.basis, bare.seeds) == (UNDECIDED, "one run", None)
+
+
+def test_a_claim_written_after_its_runs_is_seen_and_not_tested(two_networks):
+    """Also one whose margin was changed after them; its text may be."""
+    study, results = two_networks.studies["s"], two_networks.results
+    registered.register(two_networks)
+    study.claims["width-wins"]["statement"] = "Width wins here."
+    assert decide_studies(two_networks)["s"].claims["width-wins"].verdict == HOLDS
+    study.claims["width-wins"]["margin"] = 0.01
+    registered.register(two_networks)  # later at the same revision: too late
+    changed = decide_studies(two_networks)["s"].claims["width-wins"]
+    assert (changed.verdict, changed.reading, changed.asked) == (SEEN, HOLDS, "after")
+    results.registered.unlink()
+    assert decide_studies(two_networks)["s"].claims["width-wins"].verdict == SEEN
+
+
+def test_a_figure_averages_over_seeds_alone(tmp_path):
+    figure = Figure("s", "f", "against", options={"x": "learning_rate"})
+    runs = [
+        write_run(tmp_path, "vgg08", rate, seed=n) for rate in (1e-3, 1e-2) for n in (0, 1)
+    ]
+    find("figure", "against")(figure, runs, x="learning_rate")
+    runs.append(write_run(tmp_path, "vgg38"))
+    with pytest.raises(
+        GradscapeError, match=r"figure f: several runs of one seed have learn"
+    ):
+        find("figure", "against")(figure, runs, x="learning_rate")

@@ -20,6 +20,7 @@ from gradscape.claims.inference import (
     of_steps,
     pooled,
     variance,
+    wilson,
 )
 from gradscape.claims.sides import Chosen, Pair, Side
 
@@ -52,6 +53,7 @@ class Evidence:
     sides: int = 2
     diverged: str = ""
     left_out: list[str] = field(default_factory=list)
+    bounds: tuple[float, float] = (np.nan, np.nan)  # of the left side, where it is counted
 
 
 def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
@@ -78,6 +80,10 @@ def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
     numbers = np.concatenate([left, right])
     if all(constant):
         found.rests, found.basis = FACT, "a fact"
+    elif hasattr(sides[0].metric, "counts") and len(chosen[0] or []) == 1:
+        group = sides[0].groups[chosen[0][0]]
+        found.rests, found.basis = FACT, f"{len(group)} runs, counted"
+        found.bounds = wilson(sides[0].metric.counts(group), len(group))
     elif not np.isfinite(numbers).all():
         finite = [bool(np.isfinite(values).any()) for values in (left, right)]
         found.diverged = "some" if all(finite) else "all"

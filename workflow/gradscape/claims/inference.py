@@ -124,6 +124,15 @@ def of_share(right: int, images: int) -> Variance:
     return Variance(share * (1 - share) / (images + 4), images)
 
 
+def wilson(count: int, runs: int) -> tuple[float, float]:
+    """The interval of a share of runs (Wilson 1927; Newcombe 1998, method 3)."""
+    z = float(stdtrit(1e9, 1 - LEVEL / 2))
+    share, weight = count / runs, 1 + z**2 / runs
+    middle = (share + z**2 / (2 * runs)) / weight
+    half = z * (share * (1 - share) / runs + z**2 / (4 * runs**2)) ** 0.5 / weight
+    return middle - half, middle + half
+
+
 def of_steps(differences: np.ndarray, log: bool = False) -> Estimate | None:
     """The mean over neighbouring steps, [steps], whose values depend on each other, from
     the means of batches of them (Schmeiser 1982). None for less than two steps a batch, or

@@ -6,8 +6,11 @@ One of your own is named `path/file.py:function`. It may say more, as its attrib
 - `log`: its numbers are positive and compared by their ratio;
 - `images`, `steps`: functions that take the runs and return what it is the mean of, per
   test image or per step of training; `ratio`: the steps are compared by theirs;
-- `fact`: it is no measurement, so that no interval is asked for.
+- `fact`: it is no measurement, so that no interval is asked for;
+- `counts`: a function that tells how many of the runs it is the share of.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -71,6 +74,27 @@ def gradient_ratio(runs: list[FinishedRun]) -> float:
 def mean_band_width(runs: list[FinishedRun]) -> float:
     """Mean over steps, from the second epoch on, of the loss band's width."""
     return float(np.mean(band_widths(runs)))
+
+
+def share(*outcomes: Callable[[FinishedRun], bool]):
+    """The share of runs with an outcome; of several outcomes that of the rarest."""
+
+    def counts(runs: list[FinishedRun]) -> int:
+        return min(sum(map(outcome, runs)) for outcome in outcomes)
+
+    def metric(runs: list[FinishedRun]) -> float:
+        return counts(runs) / len(runs)
+
+    metric.counts = counts
+    return metric
+
+
+def ends_at_chance(run: FinishedRun) -> bool:
+    return abs(final_losses([run])[0] - run.chance_loss) <= 0.05
+
+
+def trains(run: FinishedRun) -> bool:
+    return final_losses([run])[0] < run.chance_loss - 0.1
 
 
 def band_widths(runs: list[FinishedRun]) -> np.ndarray:
@@ -276,6 +300,8 @@ METRICS = {
     "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
     "final_gap": of_one(final_gap),
     "clean_gap": of_one(clean_gap),
+    "share_that_trains": share(trains),
+    "share_of_the_rarer_end": share(trains, ends_at_chance),
     "initial_loss": ratio(lambda runs: only(runs).step_losses[0]),
     "parameters": fact(lambda runs: only(runs).record.parameters),
     "gradient_ratio": ratio(gradient_ratio),

@@ -74,7 +74,8 @@ class Side:
         return np.array([self.values[pair] for pair in pairs])
 
     def runs(self, pairs: Chosen) -> list[list[str]]:
-        groups = [self.groups.get(pair, []) for pair in pairs or []]
+        chosen = sorted(self.groups) if pairs is None else pairs
+        groups = [self.groups.get(pair, []) for pair in chosen]
         return [[run.path.name for run in group] for group in groups]
 
     def device(self, pair: Pair) -> tuple | None:

@@ -271,7 +271,9 @@ def decide(
         word = compare(float(found.left.mean()), claim["is"], right, margin)
         word = FAILS if found.diverged == "all" else word
         word = UNDECIDED if found.diverged == "some" else word
-        return replace(verdict, verdict=word, reading=word), found, None
+        low, high = (bound - right for bound in found.bounds)
+        verdict = replace(verdict, verdict=word, reading=word, low=low, high=high)
+        return verdict, found, None
     estimate = found.estimate
     if estimate is None:
         return replace(verdict, reading=UNDECIDED), found, None

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.ticker import EngFormatter
 
+from gradscape.base.errors import GradscapeError
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.study import Figure
@@ -25,16 +26,24 @@ def against(
     x: Annotated[str, "a numeric setting, or `parameters`"],
 ):
     """Training, validation and test accuracy at the best epoch, over the option `x`: means
-    over seeds, bands of one deviation."""
+    over seeds, bands of one deviation. Raises `GradscapeError` for runs that differ in more
+    than `x` and the seed: nothing else is averaged over."""
     rows = [
         {
             "x": run.record.parameters if x == "parameters" else run.settings[x],
+            "seed": run.seed,
             "test_accuracy": run.test["test_accuracy"],
             **run.best[["train_accuracy", "val_accuracy"]],
         }
         for run in runs
     ]
-    groups = pd.DataFrame(rows).groupby("x")
+    table = pd.DataFrame(rows)
+    for value in table[table.duplicated(["x", "seed"])]["x"]:
+        raise GradscapeError(
+            f"figure {figure.name}: several runs of one seed have {x} {value} and differ "
+            "in something else, which it would average over; choose by `where`"
+        )
+    groups = table.drop(columns="seed").groupby("x")
     means, deviations = 100 * groups.mean(), 100 * groups.std(ddof=1).fillna(0)
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.0))
     for colour, (part, (label, line)) in zip(style.COLOURS, LINES.items(), strict=False):
