@@ -94,7 +94,8 @@ def ends_at_chance(run: FinishedRun) -> bool:
 
 
 def trains(run: FinishedRun) -> bool:
-    return final_losses([run])[0] < run.chance_loss - 0.1
+    loss = final_losses([run])[0]
+    return bool(np.isfinite(loss)) and loss < run.chance_loss - 0.1
 
 
 def band_widths(runs: list[FinishedRun]) -> np.ndarray:
