@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from gradscape.runs.run import FinishedRun
+
 BINS = 15  # equal widths, as in the paper's section 5
 
 
@@ -32,3 +34,15 @@ def expected_calibration_error(predictions: pd.DataFrame, bins: int = BINS) -> f
     table = reliability(predictions, bins)
     gap = (table["accuracy"] - table["confidence"]).abs()
     return float((gap * table["share"]).sum(skipna=False))
+
+
+def calibration_error(run: FinishedRun) -> float | None:
+    """On the test images, from 0 (its confidences are right) to 1."""
+    table = run.probe("predictions")
+    return None if table is None else expected_calibration_error(table)
+
+
+def confidence_beyond(run: FinishedRun) -> pd.Series | None:
+    """Of each test image: the confidence, less one where the prediction is right."""
+    table = run.probe("predictions")
+    return None if table is None else table.confidence - (table.predicted == table.label)

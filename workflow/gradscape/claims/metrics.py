@@ -17,7 +17,7 @@ import pandas as pd
 
 from gradscape.base.errors import GradscapeError
 from gradscape.claims import theory
-from gradscape.claims.calibration import expected_calibration_error
+from gradscape.claims.calibration import calibration_error, confidence_beyond
 from gradscape.claims.smoothness import (
     band,
     bands,
@@ -224,25 +224,13 @@ def filter_correlation(runs: list[FinishedRun]) -> float | None:
     return float(pairs.apply(lambda pair: pair["before"].corr(pair["after"])).median())
 
 
-def calibration_error(runs: list[FinishedRun]) -> float | None:
-    """On the test images, from 0 (its confidences are right) to 1."""
-    table = only(runs).probe("predictions")
-    return None if table is None else expected_calibration_error(table)
-
-
 def overconfidence(runs: list[FinishedRun]) -> float | None:
     """Mean confidence minus accuracy on the test images (Guo et al. 2017, section 1)."""
-    values = confidence_beyond(runs)
+    values = confidence_beyond(only(runs))
     return None if values is None else float(values.mean())
 
 
-def confidence_beyond(runs: list[FinishedRun]) -> pd.Series | None:
-    """Of each test image: the confidence, less one where the prediction is right."""
-    table = only(runs).probe("predictions")
-    return None if table is None else table.confidence - (table.predicted == table.label)
-
-
-overconfidence.images = confidence_beyond
+overconfidence.images = lambda runs: confidence_beyond(only(runs))
 
 
 def beta_at(size: float):
@@ -324,7 +312,7 @@ METRICS = {
     "hessian_trace": ratio(curvature("trace")),
     "filter_normalised_eigenvalue": curvature("filter_normalised_largest_eigenvalue"),
     "filter_normalised_trace": curvature("filter_normalised_trace"),
-    "calibration_error": calibration_error,
+    "calibration_error": of_one(calibration_error),
     "overconfidence": overconfidence,
     "filter_correlation": filter_correlation,
     "gradient_decades": gradient_decades("gradient_mean_square"),
