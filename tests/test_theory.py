@@ -14,8 +14,13 @@ from gradscape.data.store import load
 from gradscape.figures.drawing import draw
 from gradscape.figures.phase import ended, points_of
 from gradscape.models import build
-from gradscape.models.laws import SLOPE, residual_mean_squares
+from gradscape.models.laws import (
+    SLOPE,
+    normalised_gradient_growth,
+    residual_mean_squares,
+)
 from gradscape.probes.hessian import hessian_product, in_filter_norms
+from gradscape.probes.isometry import isometry, singular_values
 from gradscape.probes.lesion import lesion, removable, without
 from gradscape.probes.predictions import predictions
 from gradscape.probes.trainability import (
@@ -438,3 +443,64 @@ def test_weights_below_epsilon_are_counted_where_there_is_one(tmp_path):
 def trained_once(settings, generated, folder) -> Trained:
     train(Run("s", "r", settings), load(generated / "generated10"), folder)
     return Trained(folder, generated)
+
+
+# Predictions that were registered before their runs
+
+
+def test_singular_values_are_those_of_the_jacobian_up_to_the_output_layer():
+    """A linear map that stretches three directions by 1, 2 and 3 and forgets the others."""
+    mapped = nn.Linear(12, 3, bias=False)
+    basis, _ = torch.linalg.qr(torch.randn(12, 3))
+    mapped.weight = nn.Parameter(torch.diag(torch.tensor([1.0, 2.0, 3.0])) @ basis.T)
+    model = nn.Sequential(nn.Flatten(), mapped, nn.Linear(3, 10))
+    values = singular_values(model, torch.randn(3, 2, 2))
+    assert values.tolist() == pytest.approx([3, 2, 1], rel=1e-5)
+
+
+def test_isometry_is_measured_before_and_after_training(generated, tmp_path):
+    settings = replace(SMALL, model="vgg38", epochs=1, initialisation="he", eta=0.5)
+    train(Run("s", "r", settings), load(generated / "generated10"), tmp_path / "run")
+    rows = isometry(Trained(tmp_path / "run", generated), images=2, statistics=20)
+    table = pd.DataFrame(rows)
+    assert table.groupby(["moment", "image"]).size().tolist() == [32] * 4
+    run = with_probe(FinishedRun(tmp_path / "run"), "isometry", table)
+    start = table[table.moment == "initialisation"].groupby("image")["value"]
+    largest, median = (np.array(start.agg(of)) for of in ("max", "median"))
+    ratio = find("metric", "isometry_ratio")([run])
+    assert ratio == pytest.approx((largest / median).prod() ** 0.5)
+
+
+def gradients_of(squares) -> dict:
+    """The probe `signal`'s table of a network with these gradients, and nothing else."""
+    others = ["depth", "input_mean_square", "activation_mean_square", "activation_variance"]
+    others += ["predicted_activation_mean_square", "predicted_gradient_mean_square"]
+    columns = {"moment": "initialisation", "layer": "a", "size": 32}
+    return columns | dict.fromkeys(others, 1.0) | {"gradient_mean_square": squares}
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_the_power_by_which_gradients_scatter_is_found(power, tmp_path):
+    random, runs = np.random.default_rng(1), []
+    for model, depth in (("vgg14", 13), ("vgg26", 25), ("vgg38", 37)):
+        for seed in range(200):
+            run = write_run(tmp_path, model, seed=seed)
+            squares = np.ones(depth + 1)
+            squares[1] = np.exp(0.1 * depth**power * random.normal())
+            runs.append(with_probe(run, "signal", gradients_of(squares)))
+    metric = find("metric", "scatter_exponent")
+    found = metric.estimate(runs)
+    assert metric(runs) == found.difference
+    assert abs(found.difference - power) < 2.5 * found.error < 0.3
+    assert metric(runs[:200]) is None  # a single depth
+
+
+def test_growth_is_compared_at_each_runs_own_slope(tmp_path):
+    runs = []
+    for slope, off in ((0.01, 1.01), (1.0, 0.97)):
+        growth = off * normalised_gradient_growth(slope)
+        run = write_run(tmp_path / str(slope), "vgg38-bn")
+        columns = gradients_of(growth ** np.arange(8.0)[::-1])
+        settings = run.settings | {"slope": None if slope == 0.01 else slope}
+        runs.append(with_probe(reseal(run.path, settings=settings), "signal", columns))
+    assert find("metric", "growth_deviation")(runs) == pytest.approx(0.03)

@@ -7,7 +7,7 @@ that are measured on the same runs, images or steps are paired.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -188,6 +188,12 @@ def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> None:
     found.basis = "one run" if len(measured) == 1 else "one run each"
     if any(side.is_mixed(pair) for side, pair in measured):
         found.basis = "runs of several devices"
+        return
+    side, pair = measured[0]
+    if hasattr(side.metric, "estimate") and len(measured) == 1:
+        fit = side.metric.estimate(side.groups[pair])
+        found.estimate = replace(fit, difference=fit.difference - float(found.right[0]))
+        found.rests, found.basis = METHODS, f"a fit to {len(side.groups[pair])} runs"
         return
     of = images(found, measured) or steps(found, measured)
     if of is not None:

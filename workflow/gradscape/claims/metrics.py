@@ -7,7 +7,8 @@ One of your own is named `path/file.py:function`. It may say more, as its attrib
 - `images`, `steps`: functions that take the runs and return what it is the mean of, per
   test image or per step of training; `ratio`: the steps are compared by theirs;
 - `fact`: it is no measurement, so that no interval is asked for;
-- `counts`: a function that tells how many of the runs it is the share of.
+- `counts`: a function that tells how many of the runs it is the share of;
+- `estimate`: a function that takes the runs of all seeds and gives an `Estimate`.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import pandas as pd
 from gradscape.base.errors import GradscapeError
 from gradscape.claims import theory
 from gradscape.claims.calibration import calibration_error, confidence_beyond
+from gradscape.claims.inference import Estimate
 from gradscape.claims.smoothness import (
     band,
     bands,
@@ -198,6 +200,17 @@ def test_accuracy(runs: list[FinishedRun]) -> float:
 test_accuracy.images = lambda runs: runs[0].correct
 
 
+def fitted(estimate: Callable[[list[FinishedRun]], Estimate | None]):
+    """A metric that is fitted to the runs of all seeds, with its own error."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        found = estimate(runs)
+        return found and found.difference
+
+    metric.estimate = estimate
+    return metric
+
+
 def curvature(quantity: str):
     def metric(runs: list[FinishedRun]) -> float | None:
         table = only(runs).probe("hessian")
@@ -260,22 +273,6 @@ def batch_sharpness(runs: list[FinishedRun]) -> float | None:
 batch_sharpness.steps = of_one(theory.batch_sharpness)
 
 
-def gradient_decades(column: str):
-    """Decades (in mean square) by which the gradient falls from the last convolution to
-    the first after the entry, at initialisation."""
-
-    def metric(runs: list[FinishedRun]) -> float | None:
-        table = only(runs).probe("signal")
-        if table is None:
-            return None
-        squares = table[table.moment == "initialisation"][column].to_numpy()
-        if len(squares) < 2 or squares[1] == 0:
-            return None
-        return float(np.log10(squares[-2] / squares[1]))
-
-    return metric
-
-
 # A key with words in braces stands for a metric for each word, which its function makes.
 METRICS = {
     "final_train_loss": ratio(final_train_loss),
@@ -315,10 +312,15 @@ METRICS = {
     "calibration_error": of_one(calibration_error),
     "overconfidence": overconfidence,
     "filter_correlation": filter_correlation,
-    "gradient_decades": gradient_decades("gradient_mean_square"),
-    "predicted_gradient_decades": gradient_decades("predicted_gradient_mean_square"),
+    "gradient_decades": of_one(theory.decades_lost),
+    "predicted_gradient_decades": of_one(
+        lambda run: theory.decades_lost(run, "predicted_gradient_mean_square")
+    ),
     "gradient_range": of_one(theory.gradient_range),
     "gradient_growth": of_one(theory.gradient_growth),
+    "growth_deviation": theory.growth_deviation,
+    "isometry_ratio": ratio(of_one(theory.isometry_ratio)),
+    "scatter_exponent": fitted(theory.scatter_exponent),
     "normalised_gradient_growth": fact(lambda runs: normalised_gradient_growth(SLOPE)),
     "residual_deviation": of_one(theory.residual_deviation),
     "reduction_share": of_one(theory.reduction_share),

@@ -56,9 +56,11 @@ class Side:
             return
         where, self.factor = side["where"], side.get("times", 1)
         self.name, self.metric = side["metric"], find("metric", side["metric"])
+        fitted = hasattr(self.metric, "estimate")
         for run in measured.all:
             if matches(run.traits, where):
                 pair = (run.seed, varied_besides(where, run.varied))
+                pair = (0, "all seeds") if fitted else pair
                 self.groups.setdefault(pair, []).append(run)
         for pair, group in self.groups.items():
             value = measured.value(self.name, group)

@@ -3,8 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from gradscape.claims.inference import Estimate
 from gradscape.claims.smoothness import REACH
-from gradscape.models.laws import SLOPE, residual_mean_squares
+from gradscape.models.laws import (
+    SLOPE,
+    normalised_gradient_growth,
+    residual_mean_squares,
+)
 from gradscape.runs.run import FinishedRun
 
 # Adam divides by sqrt(mean square of gradients) + ε: below ε a weight hardly moves.
@@ -41,6 +46,18 @@ def decades(squares: pd.Series) -> float:
         return float(np.log10(values[-1] / values[0]))
 
 
+def decades_lost(run: FinishedRun, column: str = "gradient_mean_square") -> float | None:
+    """Decades (in mean square) by which the gradient falls from the last convolution to
+    the first after the entry, at initialisation."""
+    table = run.probe("signal")
+    if table is None:
+        return None
+    squares = table[table.moment == "initialisation"][column].to_numpy()
+    if len(squares) < 2 or squares[1] == 0:
+        return None
+    return float(np.log10(squares[-2] / squares[1]))
+
+
 def image_share(run: FinishedRun) -> float | None:
     """The share of the last convolution's mean square that depends on the image; at least
     `SMALLEST`, below which it is rounding."""
@@ -75,6 +92,49 @@ def gradient_growth(run: FinishedRun) -> float | None:
         return None
     falls = sum(decades(squares) for squares in within)
     return float(10 ** (-falls / sum(len(squares) - 1 for squares in within)))
+
+
+def growth_deviation(runs: list[FinishedRun]) -> float | None:
+    """By what share that growth is off its closed form at each run's slope, at most."""
+    found = [gradient_growth(run) for run in runs]
+    if None in found:
+        return None
+    slopes = [
+        SLOPE if run.settings["slope"] is None else run.settings["slope"] for run in runs
+    ]
+    growths = zip(found, map(normalised_gradient_growth, slopes), strict=True)
+    return max(abs(measured / predicted - 1) for measured, predicted in growths)
+
+
+def isometry_ratio(run: FinishedRun) -> float | None:
+    """The largest singular value of the Jacobian over the median one, at initialisation:
+    geometric mean over images."""
+    table = run.probe("isometry")
+    if table is None:
+        return None
+    values = table[table.moment == "initialisation"].groupby("image")["value"]
+    return float(np.exp(np.log(values.max() / values.median()).mean()))
+
+
+def scatter_exponent(runs: list[FinishedRun]) -> Estimate | None:
+    """The power of the number of convolutions by which, from seed to seed, the standard
+    deviation of the logarithm of the gradient's mean square behind the entry grows; by
+    least squares. A deviation of n seeds is itself known to 1 / sqrt(2 (n - 1))."""
+    found: dict[int, list[float]] = {}
+    for run in runs:
+        table = convolutions(run)
+        if table is None:
+            return None
+        square = table["gradient_mean_square"].iloc[1]
+        found.setdefault(len(table), []).append(float(np.log(square)))
+    if len(found) < 3 or min(map(len, found.values())) < 3:
+        return None
+    depths = np.log(list(found))
+    depths -= depths.mean()
+    scatter = np.log([np.std(logs, ddof=1) for logs in found.values()])
+    errors = np.array([1 / (2 * (len(logs) - 1)) for logs in found.values()])
+    weights = depths / (depths @ depths)
+    return Estimate(float(weights @ scatter), float((weights**2 @ errors) ** 0.5), np.inf)
 
 
 def residual_deviation(run: FinishedRun) -> float | None:
