@@ -2,8 +2,8 @@
 
     python benchmarks/retrain.py results/published/cpu degradation/vgg08_lr1e-3_seed0 …
 
-Holds metrics, test scores, the loss of every step and all gradients against those in the
-folder. They agree on the same kind of device, with the same torch and threads.
+Holds all tables but the timing against those in the folder. They agree on the same kind of
+device, with the same torch and threads.
 """
 
 import argparse
@@ -13,27 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 from gradscape.base.paths import DATA
+from gradscape.pipeline.reproduce import differences
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import flags
-
-TABLES = ["metrics.csv", "test.csv"]
-ARRAYS = ["steps.npz", "gradients.npz"]
-
-
-def differences(ours: Path, theirs: Path) -> list[str]:
-    """The files in which two directories of a run differ."""
-    differ = [n for n in TABLES if (ours / n).read_bytes() != (theirs / n).read_bytes()]
-    for name in ARRAYS:
-        with np.load(ours / name) as one, np.load(theirs / name) as other:
-            # More may be kept of a step than when those were made.
-            same = {*other.files} <= {*one.files} and all(
-                one[key].tobytes() == other[key].tobytes() for key in other.files
-            )
-        differ += [] if same else [name]
-    return differ
 
 
 def main() -> None:

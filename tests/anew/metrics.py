@@ -19,7 +19,8 @@ def last_loss(run):
 
 @dataclass
 class Metric:
-    """`log`: compared by ratio. `images`, `steps`: what it is the mean or median of."""
+    """`log`: compared by ratio. `images`, `steps`: what it is the mean or median of.
+    `counts`: of how many of the runs it is the share; `fit`: to all seeds, with error."""
 
     value: callable
     log: bool = False
@@ -27,6 +28,8 @@ class Metric:
     steps: callable = None
     by_ratio: bool = False
     fact: bool = False
+    counts: callable = None
+    fit: callable = None
 
 
 def inf_for_nan(values):
@@ -412,9 +415,63 @@ def of_gradients(runs):
     return float(table[-1, 0] / table[-1, -1])
 
 
-def growth_law(runs):
-    """(1 + a²)/2 over that less (1 - a)²/(2π), for a = 0.01."""
-    a = 0.01
+def share_metric(*outcomes):
+    """Of several outcomes that of the rarest."""
+
+    def counts(runs):
+        return min(sum(bool(outcome(run)) for run in runs) for outcome in outcomes)
+
+    return Metric(lambda runs: counts(runs) / len(runs), counts=counts)
+
+
+def ends_below(run):
+    return last_loss(run) < run.chance - 0.1  # never of what is no number
+
+
+def ends_at_chance(run):
+    return abs(last_loss(run) - run.chance) <= 0.05
+
+
+def growth_deviation(runs):
+    measured = [gradient_growth([run]) for run in runs]
+    if None in measured:
+        return None
+    slopes = [run.settings.get("slope") or 0.01 for run in runs]
+    return max(abs(m / growth_law(a) - 1) for m, a in zip(measured, slopes, strict=True))
+
+
+def isometry(runs):
+    table = one(runs).probe("isometry")
+    if table is None:
+        return None
+    table = table[table["moment"] == "initialisation"]
+    logs = [
+        math.log(max(part["value"]) / np.median(part["value"]))
+        for _, part in table.groupby("image")
+    ]
+    return math.exp(np.mean(logs))
+
+
+def scatter_fit(runs):
+    """By least squares: log deviation of a log gradient over log depth, and its error."""
+    logs = {}
+    for run in runs:
+        table = signal(run)
+        if table is None:
+            return None
+        square = table["gradient_mean_square"].tolist()[1]
+        logs.setdefault(len(table), []).append(math.log(square))
+    if len(logs) < 3 or min(len(values) for values in logs.values()) < 3:
+        return None
+    x = np.log(list(logs))
+    y = [math.log(np.std(values, ddof=1)) for values in logs.values()]
+    variances = [1 / (2 * len(values) - 2) for values in logs.values()]
+    weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
+    return float(weights @ y), math.sqrt(weights**2 @ variances)
+
+
+def growth_law(a=0.01):
+    """(1 + a²)/2 over that less (1 - a)²/(2π)."""
     passed = (1 + a * a) / 2
     return passed / (passed - (1 - a) ** 2 / (2 * math.pi))
 
@@ -460,7 +517,14 @@ METRICS = {
     "predicted_gradient_decades": decades("predicted_gradient_mean_square"),
     "gradient_range": Metric(gradient_range),
     "gradient_growth": Metric(gradient_growth),
-    "normalised_gradient_growth": Metric(growth_law, fact=True),
+    "growth_deviation": Metric(growth_deviation),
+    "isometry_ratio": Metric(isometry, True),
+    "scatter_exponent": Metric(
+        lambda runs: (found := scatter_fit(runs)) and found[0], fit=scatter_fit
+    ),
+    "share_that_trains": share_metric(ends_below),
+    "share_of_the_rarer_end": share_metric(ends_below, ends_at_chance),
+    "normalised_gradient_growth": Metric(lambda runs: growth_law(), fact=True),
     "residual_deviation": Metric(residual_deviation),
     "reduction_share": Metric(reduction_share),
     "image_share": Metric(image_share, True),

@@ -62,8 +62,9 @@ class Side:
         for run in study.runs:
             if run.is_one_of(where):
                 rest = {k: v for k, v in run.varied.items() if k not in where}
-                variant = "" if "variant" in where else label_of(rest)
-                self.groups.setdefault((run.seed, variant), []).append(run)
+                key = run.seed, "" if "variant" in where else label_of(rest)
+                key = (0, "all seeds") if self.metric.fit else key
+                self.groups.setdefault(key, []).append(run)
         for key, runs in self.groups.items():
             value = study.measure(self.name, runs)
             if value is not None:
@@ -77,7 +78,8 @@ class Side:
         return np.array([self.values[key] for key in keys])
 
     def names(self, keys):
-        return [[run.name for run in self.groups.get(key, [])] for key in keys or []]
+        chosen = sorted(self.groups) if keys is None else keys
+        return [[run.name for run in self.groups.get(key, [])] for key in chosen]
 
     def device(self, key):
         found = {run.device for run in self.groups[key]}
@@ -181,6 +183,7 @@ def decide(name, claim, study, registered):
     }  # fmt: skip
     found = Found(fields)
     if any(k == [] for k in keys):
+        fields |= {"left_runs": sides[0].names(None), "right_runs": sides[1].names(None)}
         return found
     matched = {
         n for side, k in zip(sides, keys, strict=True) for g in side.names(k) for n in g
@@ -209,6 +212,9 @@ def decide(name, claim, study, registered):
     finite = [np.isfinite(values) for values in (left, right)]
     margin = claim.get("margin", 0)
     is_fact = all(side.constant is not None for side in sides)
+    counted = sides[0].constant is None and sides[0].metric.counts
+    counted = counted and len(keys[0]) == 1 and sides[0].groups[keys[0][0]]
+    is_fact = is_fact or bool(counted)
     if is_fact or not all(f.all() for f in finite):
         margin += claim.get("relative_margin", 0) * abs(float(right.mean()))
         difference = float(left.mean()) - float(right.mean())
@@ -221,6 +227,11 @@ def decide(name, claim, study, registered):
             word = "undecided" if all(f.any() for f in finite) else "does not hold"
         fields |= {"verdict": word, "reading": word}
         fields |= {"rests": "fact", "basis": "a fact"} if is_fact else {"basis": "diverged"}
+        if counted:
+            ends = wilson(sides[0].metric.counts(counted), len(counted))
+            low, high = (end - float(right.mean()) for end in ends)
+            basis = f"{len(counted)} runs, counted"
+            fields |= {"basis": basis, "low": low, "high": high}
         return found
     estimate, reference = weigh(found, sides, keys, left, right)
     if estimate is None:
@@ -329,6 +340,12 @@ def weigh(found, sides, keys, left, right):
     return (*map(float, estimate), log), reference
 
 
+def wilson(count, runs):
+    """The interval of a share of runs (Wilson 1927)."""
+    found = stats.binomtest(count, runs).proportion_ci(1 - ALPHA, method="wilson")
+    return found.low, found.high
+
+
 def single(fields, measured, left, right):
     """Single runs: their images, else their steps."""
     fields["basis"] = "one run" if len(measured) == 1 else "one run each"
@@ -337,6 +354,12 @@ def single(fields, measured, left, right):
         if len(kinds) > 1:
             fields["basis"] = "runs of several devices"
             return None
+    side, key = measured[0]
+    if side.metric.fit and len(measured) == 1:
+        runs = side.groups[key]
+        power, error = side.metric.fit(runs)
+        fields |= {"rests": "methods", "basis": f"a fit to {len(runs)} runs"}
+        return power - float(right[0]), error, math.inf, False
     found = by_images(measured, left, right) or by_steps(measured, right)
     if found:
         fields["rests"], fields["basis"] = "networks", found[1]

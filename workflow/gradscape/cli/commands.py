@@ -8,6 +8,7 @@ import shlex
 import shutil
 from json import dumps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
@@ -294,6 +295,30 @@ def plan(
     print(plan_costs(experiment, kind))
 
 
+def reproduce(
+    *,
+    claim: A[str, "study/claim"],
+    experiment: Experiment,
+    out: A[Path | None, Unset("none is kept"), "a results folder for the runs"] = None,
+    data: DataFolder = DATA,
+    estimate: A[bool, "say what it would cost, and train nothing"] = False,
+) -> None:
+    """train the runs of a claim again: same bytes, inside the interval or changed?"""
+    from gradscape.pipeline.reproduce import CHANGED, Reproduction
+
+    found = Reproduction(experiment, claim)
+    if estimate:
+        from gradscape.pipeline.cost import costs  # loads torch
+
+        times, told = costs(experiment, runs=found.runs)
+        lines = [f"{run}: {seconds:,.0f} s" for run, seconds in times.items()]
+        return print(*lines, *told, sep="\n")
+    with TemporaryDirectory() as folder:
+        outcome = found.train(data, out or Path(folder))
+    if outcome == CHANGED:
+        raise SystemExit(1)
+
+
 def new(folder: A[Path, "a new or empty folder"]) -> None:
     """lay out a project of your own: a configuration, a Snakefile, a network, a claim"""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -309,4 +334,4 @@ def new(folder: A[Path, "a new or empty folder"]) -> None:
 
 
 COMMANDS = [data, weights, train, probe, figure, table, claims, report, page, tex]
-COMMANDS += [pdf, diff, publish, submission, models, runs, plan, new]
+COMMANDS += [pdf, diff, publish, submission, models, runs, plan, reproduce, new]

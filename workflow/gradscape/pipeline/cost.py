@@ -9,6 +9,8 @@ for its operations. The constants are fitted to the steps that were measured on 
 `docs/h200.csv`: all but one within a tenth, VGG38 in fp32 within three.
 """
 
+from collections.abc import Collection
+
 import torch
 
 from gradscape.config.experiment import Experiment
@@ -17,6 +19,7 @@ from gradscape.models import build
 from gradscape.models.blocks import layer_counts
 from gradscape.pipeline.rates import expected, passes_per_step, steps
 from gradscape.spec.settings import Settings
+from gradscape.spec.study import Run
 from gradscape.training.device import device_kind
 from gradscape.training.forward import dry_run
 
@@ -49,25 +52,34 @@ def estimated_seconds(settings: Settings) -> float:
 
 def plan(experiment: Experiment, kind: str | None = None) -> str:
     """The cost of the runs that are not finished yet, as a few lines of text."""
-    devices = {run.settings.device for run in experiment.runs}
-    cuda = devices != {"cpu"} and torch.cuda.is_available()
-    kind = kind or device_kind("cuda" if cuda else "cpu")
-    on_cpu = kind.startswith("CPU")
-    times, guesses = expected(experiment, kind)
-    for run in experiment.runs if not on_cpu else ():
-        if run.id in guesses:
-            times[run.id] = estimated_seconds(run.settings)
+    times, told = costs(experiment, kind)
     lines = [f"{'study':<20} {'runs':>6} {'to do':>6} {'hours':>9}"]
     for name, study in experiment.studies.items():
         to_do = [times[run.id] for run in study.runs if run.id in times]
         numbers = f"{len(study.runs):>6} {len(to_do):>6} {sum(to_do) / 3600:>9.2f}"
         lines.append(f"{name:<20} {numbers}")
+    return "\n".join([*lines, "", *told])
+
+
+def costs(
+    experiment: Experiment, kind: str | None = None, runs: Collection[Run] | None = None
+) -> tuple[dict[str, float], list[str]]:
+    """The seconds of each run, by default of those to do, and the sum as lines of text."""
+    known = experiment.runs if runs is None else runs
+    devices = {run.settings.device for run in known}
+    cuda = devices != {"cpu"} and torch.cuda.is_available()
+    kind = kind or device_kind("cuda" if cuda else "cpu")
+    on_cpu = kind.startswith("CPU")
+    times, guesses = expected(experiment, kind, runs)
+    for run in known if not on_cpu else ():
+        if run.id in guesses:
+            times[run.id] = estimated_seconds(run.settings)
     hours, unit = sum(times.values()) / 3600, "CPU" if on_cpu else "GPU"
-    lines.append(f"\ntime: {hours:.2f} {unit}-hours on {kind}")
+    lines = [f"time: {hours:.2f} {unit}-hours on {kind}"]
     if guesses:
         runs = "run was" if len(guesses) == 1 else "runs were"
         basis = BASIS_ON_CPU if on_cpu else BASIS_ON_GPU
         lines.append(
             f"{len(guesses)} {runs} never measured on {kind}: their times are {basis}"
         )
-    return "\n".join(lines)
+    return times, lines

@@ -4,7 +4,7 @@ For `gradscape plan`, the time left beside the progress bar, and the guard again
 week of work on a CPU.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from statistics import mean, median
 
@@ -15,6 +15,7 @@ from gradscape.data.datasets import DATASETS, facts
 from gradscape.data.splits import count_training_images
 from gradscape.runs.record import RunRecord, read, sound_runs
 from gradscape.spec.settings import Settings
+from gradscape.spec.study import Run
 
 ESTIMATED = "NVIDIA H200"  # the kind for which there are estimates besides
 
@@ -99,19 +100,21 @@ def known_kind(experiment: Experiment, word: str) -> str:
     raise GradscapeError(f"--on: {word!r} is no kind of device whose times are {known}")
 
 
-def expected(experiment: Experiment, kind: str) -> tuple[dict[str, float | None], set[str]]:
-    """The seconds that each run to do should take, and which of them are guesses.
+def expected(
+    experiment: Experiment, kind: str, runs: Iterable[Run] | None = None
+) -> tuple[dict[str, float | None], set[str]]:
+    """The seconds that each of these runs should take, by default all that are to do, and
+    which of them are guesses.
 
     For a network never measured on a kind of CPU: what it took on any, times how much
     slower this kind is in the others; else the mean of the other runs. On a GPU: None.
     """
     known = known_records(experiment), {*DATASETS, *experiment.datasets.values()}
     measured, threads = Measured(kind, *known), experiment.threads
-    to_do = {
-        run.id: run.settings
-        for run in experiment.runs
-        if not experiment.is_finished(run) and not experiment.left_out(run)
-    }
+    if runs is None:
+        waiting = (run for run in experiment.runs if not experiment.is_finished(run))
+        runs = (run for run in waiting if not experiment.left_out(run))
+    to_do = {run.id: run.settings for run in runs}
     times = {run: measured.seconds(settings, threads) for run, settings in to_do.items()}
     guesses = {run for run, time in times.items() if time is None}
     if kind.startswith("CPU") and guesses:

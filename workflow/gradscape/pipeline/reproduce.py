@@ -1,0 +1,145 @@
+"""The runs of one claim, trained again: does it come out as before?
+
+They train with the settings and the number of threads in their records. On the same kind of
+device, with the same torch, their tables have the same bytes; elsewhere the claim's
+difference should stay inside its published interval. A claim on probes is probed again.
+"""
+
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from gradscape.base.errors import GradscapeError, suggest
+from gradscape.base.paths import PROBES, SEALED, Results, probe_file
+from gradscape.claims.files import read_verdicts
+from gradscape.claims.sides import Measurements
+from gradscape.claims.verdicts import decide
+from gradscape.config.expand import check_settings
+from gradscape.config.experiment import Experiment
+from gradscape.data.store import load
+from gradscape.pipeline import replace
+from gradscape.runs.run import FinishedRun
+from gradscape.runs.tables import read_arrays
+from gradscape.spec.quantity import TEXT, Quantity
+from gradscape.spec.registry import find, is_custom, short
+from gradscape.spec.study import Run
+
+SAME, INSIDE, CHANGED = "same bytes", "inside the interval", "changed"
+TIMING = "timing.csv"  # never the same
+
+
+class Reproduction:
+    """A claim, `study/name`, and the runs that it rests on: as `published`, and as `runs`
+    to train again. Raises `GradscapeError` for a claim that is not made or has no runs."""
+
+    def __init__(self, experiment: Experiment, claim: str):
+        studies = experiment.studies.values()
+        known = [f"{study.name}/{name}" for study in studies for name in study.claims]
+        if claim not in known:
+            raise GradscapeError(f"{claim}: nobody claims that{suggest(claim, known)}")
+        study, self.name = claim.split("/", 1)
+        self.claim, self.experiment = claim, experiment
+        self.study = experiment.studies[study]
+        self.verdict = read_verdicts(self.study, experiment.results).claims[self.name]
+        names = {*chain(*self.verdict.left_runs, *self.verdict.right_runs)}
+        if not names or not self.verdict.left:
+            raise GradscapeError(f"{claim}: rests on no runs ({self.verdict.verdict})")
+        planned = [run for run in self.study.runs if run.name in names]
+        self.published = [self.opened(experiment.directory(run)) for run in planned]
+        self.runs = list(map(again, self.published, planned))
+
+    def opened(self, folder: Path) -> "Watched":
+        return Watched(folder, {p.name: p.measure for p in self.study.probes.values()})
+
+    def difference(self, runs: list[FinishedRun]) -> float:
+        """Left minus right of these runs, as an interval has it."""
+        claim = self.study.claims[self.name]
+        verdict, found, _ = decide(self.name, claim, Measurements(runs))
+        if found is None or found.estimate is None:
+            return verdict.effect
+        size = found.estimate.difference
+        return found.reference * np.expm1(size) if found.estimate.log else size
+
+    def train(self, data: Path, out: Path) -> str:
+        """Train the runs into the results folder `out`; say how each and the whole came
+        out, and return that. Raises `GradscapeError` for images that are not at hand."""
+        images = [images_of(run, data) for run in self.published]  # before any work
+        was = self.difference(self.published)
+        probes = {name for run in self.published for name in run.asked}
+        probes = sorted(probes & self.study.probes.keys())
+        new, differing = [], 0
+        for old, run, dataset in zip(self.published, self.runs, images, strict=True):
+            folder = Results(out).run(run.study, run.name)
+            options = {"pretrained": self.experiment.pretrained(run)}
+            options["threads"] = old.record.backend.threads or 1
+            replace.train(run, dataset, folder, **options)
+            for name in filter(old.is_probed, probes):
+                self.probe(name, run, folder, data, options["threads"])
+            differ = differences(folder, old.path, probes)
+            differing += bool(differ)
+            said = f"other bytes in {', '.join(differ)}" if differ else SAME
+            print(f"{run.id}: {said}", flush=True)
+            new.append(self.opened(folder))
+        now, interval = self.difference(new), self.verdict.interval
+        inside = interval.low <= now <= interval.high  # not where there is none
+        outcome = SAME if not differing else INSIDE if inside else CHANGED
+        sizes = [Quantity(d, style=interval.style).signed(TEXT) for d in (now, was)]
+        numbers = f"left minus right is {sizes[0]} and was {sizes[1]}"
+        ends = f"95 % interval {interval.text()}" if interval.is_known else "no interval"
+        print(f"{self.claim}: {outcome}; {numbers} ({ends})")
+        return outcome
+
+    def probe(self, name: str, run: Run, folder: Path, data: Path, threads: int) -> None:
+        from gradscape.probes.trained import Trained  # loads torch
+        from gradscape.training.record import write_csv
+
+        probe, settings = self.study.probes[name], map(str, vars(run.settings).values())
+        trained = Trained(folder, data, threads, list(filter(is_custom, settings)))
+        rows = find("probe", probe.measure)(trained, **probe.options)
+        write_csv(probe_file(folder, name), rows)
+
+
+class Watched(FinishedRun):
+    """A finished run that remembers which of its probes were read."""
+
+    def __init__(self, path: Path, measures: dict[str, str]):
+        super().__init__(path, measures)
+        self.asked: set[str] = set()
+
+    def probe(self, name: str):
+        self.asked.add(name)
+        return super().probe(name)
+
+
+def again(finished: FinishedRun, planned: Run) -> Run:
+    """The training of a record; it names no program that its configuration does not."""
+    run, known = finished.rerun(), set(map(str, vars(planned.settings).values()))
+    for name in map(str, vars(run.settings).values()):
+        if is_custom(name) and name not in known:
+            raise GradscapeError(f"{finished.path}: names a program of its own, {name!r}")
+    check_settings(run.settings, f"{finished.path}: settings")
+    return run
+
+
+def images_of(finished: FinishedRun, data: Path):
+    name = finished.settings["dataset"]
+    images = load(data / short(name), name)
+    if images.checksum != finished.record.data.sha256:
+        raise GradscapeError(f"{data / short(name)}: other images than {finished.path} has")
+    return images
+
+
+def differences(ours: Path, theirs: Path, probes=()) -> list[str]:
+    """The tables of a run's folder that are others in `ours`. More may be kept there than
+    when `theirs` was made: tables or arrays that it lacks do not count."""
+    names = [*SEALED, *(f"{PROBES}/{name}.csv" for name in probes)]
+    there = [n for n in names if n != TIMING and (theirs / n).exists()]
+    return [n for n in there if not is_same(ours / n, theirs / n)]
+
+
+def is_same(ours: Path, theirs: Path) -> bool:
+    if ours.suffix != ".npz":
+        return ours.read_bytes() == theirs.read_bytes()
+    one, other = read_arrays(ours), read_arrays(theirs)
+    return all(key in one and one[key].tobytes() == other[key].tobytes() for key in other)
