@@ -607,3 +607,13 @@ def test_a_figure_averages_over_seeds_alone(tmp_path):
         GradscapeError, match=r"figure f: several runs of one seed have learn"
     ):
         find("figure", "against")(figure, runs, x="learning_rate")
+
+
+def test_a_gap_between_two_accuracies_has_the_interval_of_their_images(tmp_path):
+    run = write_run(tmp_path, "vgg08", accuracies=(0.3, 0.3))
+    side = {"metric": "final_gap", "where": {"model": "vgg08"}}
+    claim = {"statement": "s", "source": "s", "left": side, "is": "near", "right": 0}
+    verdict = decide(claim | {"margin": 0.03, "style": "accuracy"}, [run])
+    assert (verdict.verdict, verdict.basis) == (HOLDS, "2,500 images")
+    half = 1.96 * (0.21 / 2_500 + 0.21 / 47_500) ** 0.5
+    assert verdict.high == pytest.approx(half, rel=0.01)

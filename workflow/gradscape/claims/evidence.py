@@ -204,7 +204,7 @@ def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> None:
 def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
     """From the images that accuracies, or other means, were measured on; paired where both
     runs kept what they said of each."""
-    kept, shares = [], []
+    kept, shares, counted = [], [], 0
     for side, pair in measured:
         group = side.groups[pair]
         if side.factor != 1 or (len(group) > 1 and side.name != "best_val_accuracy"):
@@ -214,6 +214,10 @@ def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
         if side.name in IMAGES:
             count = getattr(group[0].record.data, IMAGES[side.name])
             shares.append((round(side.values[pair] * count), count))
+            counted += 1
+        elif hasattr(side.metric, "shares"):
+            shares += side.metric.shares(group)
+            counted += 1
         elif not kept:
             return None
     difference = float(found.left.mean() - found.right.mean())
@@ -224,10 +228,11 @@ def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
         if len(values) == 1 and not shares:
             error = float(values[0].std(ddof=1) / len(values[0]) ** 0.5)
             return Estimate(difference, error, np.inf), f"{len(values[0]):,} images"
-    if len(shares) != len(measured) or not all(count for _, count in shares):
+    if counted != len(measured) or not all(count for _, count in shares):
         return None
     error = sum(of_share(*share).value for share in shares) ** 0.5
-    return Estimate(difference, error, np.inf), f"{shares[0][1]:,} images"
+    fewest = min(count for _, count in shares)
+    return Estimate(difference, error, np.inf), f"{fewest:,} images"
 
 
 def steps(found: Evidence, measured) -> tuple[Estimate, str] | None:

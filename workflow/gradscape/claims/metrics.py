@@ -6,6 +6,7 @@ One of your own is named `path/file.py:function`. It may say more, as its attrib
 - `log`: its numbers are positive and compared by their ratio;
 - `images`, `steps`: functions that take the runs and return what it is the mean of, per
   test image or per step of training; `ratio`: the steps are compared by theirs;
+- `shares`: a function that gives the shares of images that it adds up, (right, images);
 - `fact`: it is no measurement, so that no interval is asked for;
 - `counts`: a function that tells how many of the runs it is the share of;
 - `estimate`: a function that takes the runs of all seeds and gives an `Estimate`.
@@ -53,18 +54,25 @@ def final_train_loss(runs: list[FinishedRun]) -> float:
 final_train_loss.steps = lambda runs: runs[0].step_losses[-runs[0].steps_per_epoch :]
 
 
-def final_gap(run: FinishedRun) -> float:
-    """Training minus validation accuracy, in the last epoch."""
-    last = run.metrics.iloc[-1]
-    return float(last["train_accuracy"] - last["val_accuracy"])
+def gap(column: str):
+    """An accuracy on training images less that on validation images, in the last epoch."""
 
+    def accuracies(runs: list[FinishedRun]) -> tuple[float | None, float]:
+        last = only(runs).metrics.iloc[-1]
+        return last.get(column), last["val_accuracy"]
 
-def clean_gap(run: FinishedRun) -> float | None:
-    """The same with the training images as validation images are: not augmented, by the
-    finished network. None without `score_training`."""
-    last = run.metrics.iloc[-1]
-    clean = last.get("clean_train_accuracy")
-    return None if clean is None else float(clean - last["val_accuracy"])
+    def metric(runs: list[FinishedRun]) -> float | None:
+        train, validation = accuracies(runs)
+        return None if train is None else float(train - validation)
+
+    def shares(runs: list[FinishedRun]) -> list[tuple[int, int]]:
+        data, scored = runs[0].record.data, runs[0].settings["score_training"]
+        images = (data.train if column == "train_accuracy" else scored, data.validation)
+        counted = zip(accuracies(runs), images, strict=True)
+        return [(round(share * count), count) for share, count in counted]
+
+    metric.shares = shares
+    return metric
 
 
 def gradient_ratio(runs: list[FinishedRun]) -> float:
@@ -284,8 +292,9 @@ METRICS = {
     ),
     "test_accuracy": test_accuracy,
     "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
-    "final_gap": of_one(final_gap),
-    "clean_gap": of_one(clean_gap),
+    "final_gap": gap("train_accuracy"),
+    # With training images as validation images are: not augmented, by the finished network.
+    "clean_gap": gap("clean_train_accuracy"),
     "share_that_trains": share(trains),
     "share_of_the_rarer_end": share(trains, ends_at_chance),
     "initial_loss": ratio(lambda runs: only(runs).step_losses[0]),
