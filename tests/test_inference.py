@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from gradscape.claims.inference import (
+    Variance,
     bartlett,
     holm,
     of_images,
@@ -88,9 +89,9 @@ def test_holm_is_holm():
 
 def test_the_seeds_that_would_decide_do():
     """With as many, a difference as large as this one is just told from none."""
-    known = pooled([RANDOM.normal(0, 1, 40) for _ in range(4)])
-    count = seeds_needed(0.8, known, sides=2, level=0.05)
+    count = seeds_needed(0.8, Variance(1.0, 4, 4), sides=2, level=0.05)
     for seeds, decides in ((count, True), (count - 1, False)):
+        known = Variance(1.0, 4 * (seeds - 1), 4)
         shift = np.full(seeds, 0.8), np.zeros(seeds)
         low, _ = of_seeds(shift, [known, known]).interval()
         assert (low >= 0) == decides

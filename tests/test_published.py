@@ -15,8 +15,7 @@ from pypdf import PdfReader
 from conftest import ROOT, needs_tex, page_fill, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import REPORT, Results
-from gradscape.claims.files import read_verdicts
-from gradscape.claims.verdicts import tally
+from gradscape.claims.files import read_verdicts, tally
 from gradscape.config.experiment import Experiment
 from gradscape.report import build
 from gradscape.report.diff import write_diff
@@ -147,10 +146,12 @@ def test_the_readmes_numbers_are_the_runs():
     claims = [verdict for found in decided for verdict in found.values()]
     told = tally(claims)
     assert (
-        f"{told['tested']} claims stood before the runs that decide them: {told['holds']} "
-        f"hold, {told['refuted']} do not, {told['undecided']} are undecided; "
+        f"{told['before']} claims stood before their runs: {told['holds']} hold, "
+        f"{told['fails']} do not, {told['equal']} is equal within its margin, "
+        f"{told['undecided']} are undecided ({told['without']} have no interval), "
+        f"{told['facts']} is a fact, {told['unmeasured']} were not measured; "
         f"{told['methods']} of the decided rest on seeds, {told['networks']} on single "
-        f"runs. {told['seen']} more were asked later: seen, not tested."
+        f"runs. {told['after']} more were asked later: seen, not tested."
     ) in " ".join(readme.split())
     (best,) = (folder / "runs" / "accuracy").glob("*_long")
     accuracy = pd.read_csv(best / "test.csv")["test_accuracy"].iloc[0]
@@ -161,7 +162,7 @@ def test_the_readmes_numbers_are_the_runs():
         f"{record['parameters']:,} parameters after {minutes:.0f} minutes"
     ) in readme
     law = next(claim for claim in claims if claim.name == "gradient-follows-the-law")
-    fallen, predicted = (f"{sum(side) / len(side):.1f}" for side in (law.left, law.right))
+    fallen, predicted = (f"{sum(side) / len(side):.2f}" for side in (law.left, law.right))
     assert f"falls by {fallen} powers of ten" in readme and f"says {predicted}" in readme
 
 

@@ -23,6 +23,7 @@ from gradscape.cli import parser as cli
 from gradscape.data.normalisation import moments
 from gradscape.data.store import load
 from gradscape.models import build, sealed
+from gradscape.runs.record import revision
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training import record
@@ -425,7 +426,7 @@ def test_new_results_do_not_make_the_code_look_changed(tmp_path):
         subprocess.run([*git, *command], check=True)
     for file, dirty in reversed([*zip(files, (True, False), strict=True)]):
         file.write_text("changed")
-        assert record.revision(files[0].parent).dirty == dirty
+        assert revision(files[0].parent).dirty == dirty
 
 
 # Devices

@@ -15,6 +15,7 @@ from scipy.special import chdtrc, stdtr, stdtrit
 
 LEVEL = 0.05  # of every test; intervals are of 95 %
 UNEQUAL = 0.05  # Bartlett's level: below it, variances are not pooled
+MAX_SEEDS = 1000  # that are counted up to
 BATCHES = 8  # of neighbouring steps, whose means are taken for independent
 MAX_CORRELATION = 0.4  # of a step with the next: beyond, they are not
 
@@ -119,9 +120,9 @@ def of_images(differences: np.ndarray) -> Estimate:
 
 
 def of_share(right: int, images: int) -> Variance:
-    """The variance of a share of images (Agresti and Coull 1998)."""
-    share = (right + 2) / (images + 4)
-    return Variance(share * (1 - share) / (images + 4), images)
+    """The variance of a share of images (Agresti and Caffo 2000)."""
+    share = (right + 1) / (images + 2)
+    return Variance(share * (1 - share) / (images + 2), images)
 
 
 def wilson(count: int, runs: int) -> tuple[float, float]:
@@ -156,8 +157,12 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def seeds_needed(distance: float, variance: Variance, sides: int, level: float) -> int:
-    """The seeds a side that would tell a difference of this size, less its margin, from
-    none at this level (Lehr 1992, for an interval that just excludes it)."""
-    quantile = float(stdtrit(variance.freedom, 1 - level / 2))
-    return max(2, int(np.ceil(sides * variance.value * (quantile / distance) ** 2)))
+def seeds_needed(distance: float, known: Variance, sides: int, level: float) -> int:
+    """The fewest seeds a side whose interval at this level would just end where a
+    difference of this size, less its margin, does; degrees of freedom grow with them."""
+    pools = known.cells if known.cells > 1 else sides
+    for seeds in range(2, MAX_SEEDS):
+        quantile = float(stdtrit(pools * (seeds - 1), 1 - level / 2))
+        if quantile * (sides * known.value / seeds) ** 0.5 <= distance:
+            break
+    return seeds

@@ -46,11 +46,9 @@ def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
 def sign(verdict: Verdict) -> str:
     """Tells a finding that was not tested from one that was, and one about two trained
     networks from one about methods."""
-    if verdict.says in (UNDECIDED, UNMEASURED):
-        return ""
-    if verdict.verdict == SEEN:
-        return NOT_TESTED
-    return NETWORKS_ONLY if verdict.rests == NETWORKS else ""
+    seen = NOT_TESTED if verdict.verdict == SEEN else ""
+    is_narrow = verdict.rests == NETWORKS and verdict.says not in (UNDECIDED, UNMEASURED)
+    return seen + (NETWORKS_ONLY if is_narrow else "")
 
 
 def said(claim: dict, verdict: Verdict, study: Study, finished: list[FinishedRun]) -> str:

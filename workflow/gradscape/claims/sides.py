@@ -21,7 +21,7 @@ class Measurements:
     def __init__(self, runs: list[FinishedRun]):
         self.all = runs
         self._values: dict[tuple, float | None] = {}
-        self._commits = {run.path.name: run.commit for run in runs}
+        self._named = {run.path.name: run for run in runs}
 
     def value(self, metric: str, runs: list[FinishedRun]) -> float | None:
         key = (metric, *(run.path.name for run in runs))
@@ -30,8 +30,8 @@ class Measurements:
             self._values[key] = None if value is None else float(value)
         return self._values[key]
 
-    def commit(self, name: str) -> str:
-        return self._commits[name]
+    def run(self, name: str) -> FinishedRun:
+        return self._named[name]
 
     @cached_property
     def cells(self) -> list[list[FinishedRun]]:

@@ -16,7 +16,7 @@ rests on, and with which error. A study's claims that were registered before the
 a family, whose p values are adjusted by Holm; claims asked later are seen, not tested.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,7 +53,8 @@ class Verdict:
     rest on, and `rests` what is thereby spoken of: `methods`, the trained `networks` alone,
     or a `fact`, which needs no interval. `reading` is what the interval says by itself,
     `p` its p value and `adjusted` that in its family; `seeds` the seeds a side that would
-    decide. `reversed`: the difference is beyond zero on the other side than claimed.
+    decide; `ratio` the bounds of left over right, where that is what is compared.
+    `reversed`: the difference is beyond zero on the other side than claimed.
     `threshold` says whose the deciding number is (`ours`, `theirs`, or empty where two
     measurements decide), `asked` whether the claim was registered `before` its runs or
     `after`, and `question` is the comparison as the claim has it. `sentence` says it all in
@@ -75,6 +76,7 @@ class Verdict:
     p: float = np.nan
     adjusted: float = np.nan
     seeds: int | None = None
+    ratio: list[float] = field(default_factory=list)
     reversed: bool = False
     threshold: str = ""
     asked: str = BEFORE
@@ -91,6 +93,9 @@ class Verdict:
 
     @property
     def interval(self) -> Interval:
+        """Of the difference; of the ratio where numbers are printed as powers of ten."""
+        if self.ratio and self.style == "power":
+            return Interval(*self.ratio, "times")
         return Interval(self.low, self.high, self.style)
 
     @property
@@ -100,9 +105,12 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """The verdict as a table prints it: of what it speaks, or which seeds would do."""
+        """The verdict as a table prints it: of what it speaks, or why it is open and which
+        seeds might do."""
         if self.verdict == UNDECIDED:
-            return f"{UNDECIDED}: {self.seeds} seeds would do" if self.seeds else UNDECIDED
+            is_holms = self.reading != UNDECIDED and self.adjusted > LEVEL
+            more = f", after Holm p = {self.adjusted:.2g}" * is_holms
+            return UNDECIDED + more + (f"; {self.seeds} seeds might do" * bool(self.seeds))
         is_narrow = self.rests == NETWORKS and self.verdict in (HOLDS, *REFUTED)
         return self.verdict + " for these networks" * is_narrow
 
@@ -214,8 +222,10 @@ def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
     adjusted = dict(zip(family, holm([decided[name][0].p for name in family]), strict=True))
     verdicts = {}
     for name, (verdict, evidence, test) in decided.items():
+        if verdict.asked == AFTER and verdict.verdict == UNDECIDED:
+            verdict = replace(verdict, verdict=SEEN)
         if test is not None and evidence is not None:
-            more = {"verdict": SEEN}
+            more: dict = {}
             if name in adjusted:
                 p = adjusted[name]
                 level = LEVEL * (verdict.p / p if p else 1)
@@ -257,9 +267,13 @@ def decide(
     used = {
         name for side in (verdict.left_runs, verdict.right_runs) for s in side for name in s
     }
-    commits = {measured.commit(run) for run in used}
-    if registered is not None and any(
-        registered.get(commit, {}).get(name) != digest(claim) for commit in commits
+    runs = [measured.run(name) for name in used]
+    stood = (
+        [registered.get(run.commit, {}) for run in runs] if registered is not None else []
+    )
+    # A run that took another's place was chosen when that one's outcome was known.
+    if any(found.get(name) != digest(claim) for found in stood) or any(
+        run.replaced for run in runs
     ):
         verdict = replace(verdict, asked=AFTER)
     verdict = replace(
@@ -283,6 +297,7 @@ def decide(
         with np.errstate(divide="ignore", invalid="ignore"):
             low, high = (float(np.log1p(end / right)) for end in (low, high))
         low = -np.inf if np.isnan(low) else low
+        verdict = replace(verdict, ratio=[float(np.exp(end)) for end in ends])
         ends = tuple(float(right * np.expm1(end)) for end in ends)
     test = Comparison(claim["is"], estimate, low, high)
     return (
@@ -315,27 +330,3 @@ def compare(left: float, relation: str, right: float, margin: float) -> str:
         "apart": abs(difference) > margin,
     }[relation]
     return HOLDS if agrees else FAILS
-
-
-def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How many claims were measured, and what became of those that were tested: after
-    Holm's correction and `alone`, without it; resting on what."""
-    verdicts = list(verdicts)
-    measured = [v for v in verdicts if v.verdict != UNMEASURED]
-    tested = [v for v in measured if v.p == v.p and v.verdict != SEEN]
-    decided = [v for v in tested if v.verdict != UNDECIDED]
-    return {
-        "measured": len(measured),
-        "unmeasured": len(verdicts) - len(measured),
-        "tested": len(tested),
-        "holds": sum(v.verdict == HOLDS for v in tested),
-        "refuted": sum(v.verdict in REFUTED for v in tested),
-        "undecided": len(tested) - len(decided),
-        "alone_holds": sum(v.reading == HOLDS for v in tested),
-        "alone_refuted": sum(v.reading in REFUTED for v in tested),
-        "methods": sum(v.rests == METHODS for v in decided),
-        "networks": sum(v.rests == NETWORKS for v in decided),
-        "seen": sum(v.verdict == SEEN for v in measured),
-        "facts": sum(v.rests == FACT for v in measured),
-        "without": sum(not v.rests for v in measured),
-    }

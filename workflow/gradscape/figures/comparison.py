@@ -39,5 +39,5 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
     return picture, (
         f"Test accuracy of {len(rows)} settings, the best on top; orange: the study's own. "
         f"{style.mean_over(runs, 'bars')} Dotted: chance. The 95 % interval from "
-        f"{images:,} test images alone is ± {half:.1f} points."
+        f"{images:,} test images alone reaches {half:.1f} points to either side."
     )

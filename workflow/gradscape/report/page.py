@@ -19,7 +19,8 @@ from plotly.offline import get_plotlyjs
 
 from gradscape.base.files import atomic_write, plain_file
 from gradscape.base.paths import PAGE
-from gradscape.claims.verdicts import Verdict, tally
+from gradscape.claims.files import tally
+from gradscape.claims.verdicts import Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.figures.layers import labels, split_scales
 from gradscape.figures.loss_surface import CEILING, capped, grid, numbers

@@ -27,7 +27,7 @@ from gradscape.spec.sentences import papers
 from gradscape.spec.study import Run, Study, matches, varied_label
 
 # Of a page of claims: its lines, the letters of a line, and the space between two claims.
-LINES, LETTERS, GAP = 58, 48, 0.5
+LINES, LETTERS, NARROW, GAP = 58, 44, 18, 0.5
 MAX_ROWS = 40  # of a table in the PDF; its CSV has all
 DASH = "--"
 ACCURACIES = ("train_accuracy", "val_accuracy", "test_accuracy")
@@ -202,7 +202,8 @@ class Rows:
             row = [Tex(f"{escape(claim.statement)} {source}")]
             for side in ("left", "right"):
                 row.append(claim.side(side) if getattr(claim, side) else DASH)
-            lines = GAP + math.ceil(len(claim.statement + claim.cited) / LETTERS)
+            told = math.ceil(len(claim.statement + claim.cited) / LETTERS)
+            lines = GAP + max(told, math.ceil(len(claim.word) / NARROW))
             if lines > room:
                 tables.append([])
                 room = LINES

@@ -179,6 +179,9 @@ class Interval:
     def written(self, notation: Notation) -> str:
         if not self.is_known:
             return notation.none
+        if self.style == "times":
+            ends = (Quantity(end, style="power") for end in (self.low, self.high))
+            return f"{' to '.join(end.written(notation) for end in ends)} times"
         style = self.style if self.style in ("accuracy", "loss") else "significant"
         ends = (Quantity(end, style=style) for end in (self.low, self.high))
         return " to ".join(end.signed(notation) for end in ends)
