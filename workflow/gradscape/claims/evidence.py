@@ -175,7 +175,7 @@ def seed_variances(measured, values, scale) -> tuple[list[Variance], str]:
         known.append(common or variance(seeds))
     if all(len(seeds) == 1 for seeds in values):
         return [], ""
-    if known[0] == known[-1]:
+    if known[0] == known[-1] and known[0].cells > 1:
         known = known[:1] * len(known)  # one pool; cells at chance have one of their own
     cells = sorted({v.cells for v in known if v.cells > 1})
     if cells:
