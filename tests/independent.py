@@ -8,14 +8,15 @@ tables and verdicts, then reads each document's LaTeX. A number there has to be 
 recomputed, or that runs were set to, or to stand in the report's own text. It prints how
 many numbers of each document it checked against runs, how many are the text's, and how many
 the runs do not explain; then every mismatch, with which it ends in status 1. It reads
-neither pictures nor PDFs, which `make test-published` writes again.
+README's count of verdicts, but neither pictures nor PDFs, which `make test-published`
+writes again.
 """
 
 import json
 import sys
 from pathlib import Path
 
-from anew.documents import check_document
+from anew.documents import check_document, check_readme
 from anew.problems import Problems
 from anew.runs import HOME, check_files
 from anew.tables import check_claims, check_csv, check_results, check_smoothness
@@ -50,6 +51,8 @@ def check(folder, echo=print):
     for name in unknown:
         problems.say(f"runs/{name}", "is no study of config.json")
     check_csv(folder, studies, problems)
+    if folder.resolve() == HOME / "results/published/cpu":
+        check_readme(studies, problems)
     for path in sorted(folder.glob("*.tex")):
         ours, text, open_ = check_document(path, folder, studies, config, problems)
         numbers = f"{ours} of the runs, {text} of the text, {open_} unexplained"

@@ -24,7 +24,7 @@ REDUCED = ["theory", "folding", "initialisation", "landscape-paper"]  # of cpu/
 UNPRINTED = re.compile(
     r"\\(?:label|ref|includegraphics|cite[a-z]*|nocite|begin|end|cmidrule|multicolumn|href"
     r"|setlength|vspace)(?:\([a-z]+\))?(?:\[[^]]*\])?\{[^{}]*\}+|\d*\.?\d+(?:mm|pt|em)"
-    r"|\{-[\d–-]+\}|\\linewidth|p\{24mm\}"
+    r"|\{-[\d–-]+\}|\\linewidth"
 )
 DIGITS = re.compile(r"(?<![A-Za-z\d^{_-])\d(?:[\d.,]*\d)?")
 

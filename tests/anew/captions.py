@@ -210,7 +210,10 @@ def comparison_facts(study, runs, first, spec):
         runs[0].data["test"],
     )
     half = 196 * math.sqrt(accuracy * (1 - accuracy) / images)
-    return [f"The 95% interval from {images:,} test images alone is ± {half:.1f} points."]
+    return [
+        f"The 95% interval from {images:,} test images alone reaches {half:.1f} points to "
+        "either side."
+    ]
 
 
 def confusion_facts(study, runs, first, spec):

@@ -135,6 +135,9 @@ TABLE = re.compile(
 )
 
 
+ONE_KIND = "All seeds; comparisons in the text take those of one kind of device."
+
+
 def check_tables(document, studies, rows, where, problems):
     """Each row is one of the runs', and each of the runs' rows is there."""
     by_name = {study.name: study for study in studies}
@@ -180,6 +183,11 @@ def check_tables(document, studies, rows, where, problems):
                     )
             if "best" in text and "settings" in text:
                 document.cover(text, 2)
+        if kind == "results" and label == name:
+            left_out = any(f.fields["left_out"] for f in by_name[name].found.values())
+            if left_out != (ONE_KIND in found[0]):
+                no = "no " * (not left_out)
+                problems.say(where, f"table {label}: {no}runs are left out of comparisons")
         if kind == "claims":
             claims_shown[name] |= shown
             left = counted(unmeasured(by_name[name]), "claim")
@@ -361,27 +369,51 @@ def explain(document, parts):
                 document.mark(*found.span(n + 1), 1 if kind == "text" else 2)
 
 
+def tally_of(fields):
+    """Of all claims, those that stood before their runs, by verdict, and the others."""
+    before = [f for f in fields if f["asked"] == "before"]
+    after = [f for f in fields if f["asked"] == "after"]
+    tested = [f for f in before if f["rests"] != "fact" and f["verdict"] != "not measured"]
+    decided = [f for f in tested if f["verdict"] != "undecided"]
+    verdicts = Counter(f["verdict"] for f in tested)
+    return SimpleNamespace(
+        before=len(before),
+        holds=verdicts["holds"],
+        fails=verdicts["does not hold"],
+        equal=verdicts["equal within the margin"],
+        undecided=verdicts["undecided"],
+        without=sum(f["verdict"] == "undecided" and f["p"] is None for f in tested),
+        facts=sum(f["rests"] == "fact" for f in before),
+        unmeasured=sum(f["verdict"] == "not measured" for f in before),
+        alone=sum(f["reading"] in ("holds", *REFUTED) for f in tested),
+        decided=len(decided),
+        methods=sum(f["rests"] == "methods" for f in decided),
+        networks=sum(f["rests"] == "networks" for f in decided),
+        after=len(after),
+        seen=sum(f["verdict"] == "seen, not tested" and f["p"] is not None for f in after),
+    )
+
+
+README = (
+    "before", "holds", "fails", "equal", "undecided", "without", "facts", "unmeasured",
+    "methods", "networks", "after",
+)  # fmt: skip
+
+
+def check_readme(studies, problems):
+    """README's line about the verdicts of the report that it shows."""
+    told = " ".join((HOME / "README.md").read_text("utf-8").split())
+    told = re.search(r"[\d,]+ claims stood before.*?asked later", told)
+    tally = vars(tally_of([f.fields for study in studies for f in study.found.values()]))
+    found = [int(n) for n in re.findall(r"\d+", told[0])] if told else []
+    problems.compare("README.md: tally", found, [tally[name] for name in README])
+
+
 def check_whole(document, told, studies, config, where, problems):
     """What a document says of all its runs: the tally of verdicts, and the colophon."""
     runs = [run for study in told for run in study.runs]
     fields = [f.fields for study in told for f in study.found.values()]
-    tested = [
-        f
-        for f in fields
-        if f["p"] is not None and f["verdict"] not in ("seen, not tested", "not measured")
-    ]
-    decided = [f for f in tested if f["verdict"] != "undecided"]
-    tally = SimpleNamespace(
-        tested=len(tested),
-        holds=sum(f["verdict"] == "holds" for f in tested),
-        refuted=sum(f["verdict"] in REFUTED for f in tested),
-        undecided=len(tested) - len(decided),
-        alone_holds=sum(f["reading"] == "holds" for f in tested),
-        alone_refuted=sum(f["reading"] in REFUTED for f in tested),
-        methods=sum(f["rests"] == "methods" for f in decided),
-        networks=sum(f["rests"] == "networks" for f in decided),
-        seen=sum(f["verdict"] == "seen, not tested" for f in fields),
-    )
+    tally = tally_of(fields)
     document.names = {
         "tally": tally, "runs": runs, "words": SimpleNamespace(count=counted),
         "method": SimpleNamespace(

@@ -20,7 +20,8 @@ def last_loss(run):
 @dataclass
 class Metric:
     """`log`: compared by ratio. `images`, `steps`: what it is the mean or median of.
-    `counts`: of how many of the runs it is the share; `fit`: to all seeds, with error."""
+    `counts`: of how many of the runs it is the share; `fit`: to all seeds, with error;
+    `shares`: those of images that it is a difference of, each with its images."""
 
     value: callable
     log: bool = False
@@ -30,6 +31,7 @@ class Metric:
     fact: bool = False
     counts: callable = None
     fit: callable = None
+    shares: callable = None
 
 
 def inf_for_nan(values):
@@ -397,6 +399,21 @@ def clean_gap(runs):
     return table["clean_train_accuracy"].iloc[-1] - table["val_accuracy"].iloc[-1]
 
 
+def both_parts(column):
+    """The last epoch's share of the training images and that of the validation images."""
+
+    def shares(run):
+        last, images = run.metrics.iloc[-1], run.data["train"]
+        if column == "clean_train_accuracy":
+            images = min(images, run.settings["score_training"])
+        return [
+            (last[column], images),
+            (last["val_accuracy"], run.data["validation"]),
+        ]
+
+    return shares
+
+
 def band(runs):
     low, high = envelope([run.loss for run in runs])
     return (high - low)[runs[0].epoch_steps :]
@@ -497,9 +514,10 @@ METRICS = {
         lambda runs: (
             one(runs).scores["final_train_accuracy"]
             - one(runs).scores["final_val_accuracy"]
-        )
+        ),
+        shares=both_parts("train_accuracy"),
     ),
-    "clean_gap": Metric(clean_gap),
+    "clean_gap": Metric(clean_gap, shares=both_parts("clean_train_accuracy")),
     "initial_loss": Metric(lambda runs: float(one(runs).loss[0]), True),
     "parameters": Metric(lambda runs: one(runs).record["parameters"], fact=True),
     "gradient_ratio": Metric(of_gradients, True),

@@ -76,16 +76,22 @@ def rate_text(rate):
     return powers(f"{mantissa.rstrip('0').rstrip('.')}e{exponent}")
 
 
+def average(values, style):
+    """The mean that is printed: geometric for powers of ten."""
+    values = np.array(values, float)
+    if style == "power" and (values > 0).all():
+        return float(np.exp(np.log(values).mean()))
+    return float(values.mean())
+
+
 def quantity(values, style="loss", unit=False):
     """Mean ± standard deviation over seeds, where they differ."""
     values = np.array(values, float)
     if not np.isfinite(values).all():
         return "diverged"
-    mean = values.mean()
-    if style == "loss" and abs(mean) >= 1e4:
+    if style == "loss" and abs(values.mean()) >= 1e4:
         style = "power"
-    if style == "power" and (values > 0).all():
-        mean = math.exp(np.log(values).mean())
+    mean = average(values, style)
     shown = [number(mean, style)]
     if np.ptp(values) > 0:
         deviation = values.std(ddof=1)
@@ -105,6 +111,13 @@ def interval(low, high, style):
     if low is None or not math.isfinite(high - low):
         return "--"
     return f"{signed(low, style)} to {signed(high, style)}"
+
+
+def interval_of(fields):
+    """A claim's interval: in times where its numbers are powers of ten."""
+    if fields["style"] == "power" and fields["ratio"]:
+        return " to ".join(number(end, "power") for end in fields["ratio"]) + " times"
+    return interval(*(fields[name] for name in ("low", "high", "style")))
 
 
 def points(difference):
@@ -159,7 +172,10 @@ def style_of(score):
 def word_of(fields):
     """The verdict as a table prints it."""
     verdict = fields["verdict"]
-    if verdict == "undecided" and fields["seeds"]:
-        return f"undecided: {fields['seeds']} seeds would do"
+    if verdict == "undecided":
+        adjusted = fields["adjusted"] or 0
+        corrected = fields["reading"] != verdict and adjusted > 0.05
+        said = verdict + f", after Holm p = {adjusted:.2g}" * corrected
+        return said + f"; {fields['seeds']} seeds might do" * bool(fields["seeds"])
     narrow = fields["rests"] == "networks" and verdict in ("holds", *REFUTED)
     return verdict + " for these networks" * narrow

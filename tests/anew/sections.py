@@ -11,7 +11,7 @@ import pandas as pd
 from anew.printing import (
     DATASETS,
     counted,
-    interval,
+    interval_of,
     listed,
     model_name,
     number,
@@ -306,11 +306,7 @@ def expected_rows(study, views):
         costs.append(f"{np.mean(scores('seconds_training')):,.0f}")
         costs += [linked(study, runs, quantity(scores(a), "accuracy")) for a in ACCURACIES]
         change = study.comparisons.get(label)
-        change = (
-            interval(*(change.fields[k] for k in ("low", "high", "style")))
-            if change
-            else "--"
-        )
+        change = interval_of(change.fields) if change else "--"
         rows["costs"][label] = [" & ".join(costs), " & ".join([*costs, change])]
         stop = [label, listed(scores("best_epoch")), str(max(scores("epochs")))]
         for score in ACCURACIES:
@@ -330,7 +326,7 @@ def expected_rows(study, views):
             for s in ("left", "right")
         ]
         row += [
-            interval(fields["low"], fields["high"], fields["style"]),
+            interval_of(fields),
             fields["basis"],
             word_of(fields),
         ]

@@ -27,11 +27,11 @@ def sentence(claim, fields, telling=""):
     text = next((told[kind] for kind in kinds if kind in told), None)
     if text is None:
         text = open_question(claim["statement"]) if "undecided" in kinds else ""
-    if not text or says in ("undecided", "not measured"):
+    if not text:
         return text
-    if fields["verdict"] == "seen, not tested":
-        return text + r"$^\dagger$"
-    return text + r"$^\ddagger$" * (fields["rests"] == "networks")
+    decided = says not in ("undecided", "not measured")
+    text += r"$^\dagger$" * (fields["verdict"] == "seen, not tested")
+    return text + r"$^\ddagger$" * (decided and fields["rests"] == "networks")
 
 
 def open_question(statement):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from anew.metrics import smoothness
-from anew.printing import setting_name, variant_name
+from anew.printing import average, setting_name, variant_name
 from anew.problems import is_number
 from anew.sentences import check_sentence
 from anew.verdicts import decide_all
@@ -110,7 +110,7 @@ def check_csv(folder, studies, problems):
                 continue
             value = fields.get(name)
             if name in ("left", "right"):
-                value = float(np.mean(value)) if value else math.nan
+                value = average(value, fields["style"]) if value else math.nan
             if name == "sentence":
                 value = printed["sentence"]
             if is_number(value):

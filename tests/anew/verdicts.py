@@ -177,7 +177,7 @@ def decide(name, claim, study, registered):
         "style": claim.get("style", "loss"), "verdict": "not measured",
         "left": [], "right": [],
         "low": None, "high": None, "basis": "", "rests": "", "reading": "", "p": None,
-        "adjusted": None, "seeds": None, "reversed": False,
+        "adjusted": None, "seeds": None, "ratio": [], "reversed": False,
         "threshold": claim.get("threshold", "ours") if ours else "", "asked": "before",
         "left_runs": [], "right_runs": [], "left_out": [], "effect": None,
     }  # fmt: skip
@@ -207,7 +207,7 @@ def decide(name, claim, study, registered):
     by_name = {run.name: run for run in study.runs}
     for run in used:
         stood = registered.get(by_name[run].commit, {}).get(study.name, {})
-        if stood.get(name) != digest:
+        if stood.get(name) != digest or by_name[run].replaced:
             fields["asked"] = "after"
     finite = [np.isfinite(values) for values in (left, right)]
     margin = claim.get("margin", 0)
@@ -245,6 +245,7 @@ def decide(name, claim, study, registered):
     if log:
         low = math.log1p(low / reference) if low > -reference else -math.inf
         high = math.log1p(high / reference)
+        fields["ratio"] = list(map(math.exp, ends))
         ends = [reference * math.expm1(end) for end in ends]
     found.test = difference, error, freedom, low, high, claim["is"]
     reverse = bool({"above": ends[1] < 0, "below": ends[0] > 0}.get(claim["is"]))
@@ -321,14 +322,17 @@ def weigh(found, sides, keys, left, right):
         parts = [v[0] / len(cell) for v, cell in zip(variances, cells, strict=True)]
         total = sum(parts)
         freedom = variances[0][1]
-        if variances[0] != variances[-1] and total > 0:
+        is_shared = len(variances) == 1 or (
+            variances[0] == variances[1] and variances[0][2] > 1
+        )
+        if not is_shared and total > 0:
             freedom = total**2 / sum(
                 p * p / v[1] for p, v in zip(parts, variances, strict=True)
             )
         pooled = sorted({v[2] for v in variances if v[2] > 1})
         if pooled:
             basis += f", σ of {' and '.join(map(str, pooled))} cells"
-        elif len(variances) > 1 and variances[0] != variances[-1]:
+        elif not is_shared:
             basis += ", Welch"
         fields["basis"] = basis
         found.variance = max(variances)
@@ -378,7 +382,9 @@ def by_images(measured, left, right):
         if side.name in ("test_accuracy", "final_test_accuracy", "best_val_accuracy"):
             part = "validation" if side.name.startswith("best") else "test"
             images = runs[0].data[part]
-            shares.append((round(side.values[key] * images), images))
+            shares.append([(side.values[key], images)])
+        elif side.metric.shares:
+            shares.append(side.metric.shares(runs[0]))
         elif not side.metric.images:
             return None
     difference = float(left.mean() - right.mean())
@@ -396,13 +402,14 @@ def by_images(measured, left, right):
         if len(kept) == 1 and not shares:
             error = np.std(kept[0], ddof=1) / n**0.5
             return (difference, error, math.inf, False), f"{n:,} images"
-    if len(shares) != len(measured) or not all(n for _, n in shares):
+    every = [share for side in shares for share in side]
+    if len(shares) != len(measured) or not all(n for _, n in every):
         return None
-    variance = 0
-    for right_ones, images in shares:
-        share = (right_ones + 2) / (images + 4)
-        variance += share * (1 - share) / (images + 4)
-    return (difference, variance**0.5, math.inf, False), f"{shares[0][1]:,} images"
+    variance, fewest = 0, min(n for _, n in every)
+    for share, images in every:  # a success and a failure more (Agresti and Caffo 2000)
+        share = (round(share * images) + 1) / (images + 2)
+        variance += share * (1 - share) / (images + 2)
+    return (difference, variance**0.5, math.inf, False), f"{fewest:,} images"
 
 
 def by_steps(measured, right):
@@ -507,8 +514,11 @@ def decide_all(claims, study, registered):
         one.level = ALPHA * (one.fields["p"] / largest if largest else 1)
         one.fields["verdict"] = word_at(one.test, one.level)
         seeds_needed(one)
-    for one in tested:
-        if one.fields["asked"] == "after":
+    for one in found.values():
+        is_exempt = (
+            one.fields["verdict"] == "not measured" or one.fields["basis"] == "a fact"
+        )
+        if one.fields["asked"] == "after" and not is_exempt:
             one.fields["verdict"] = "seen, not tested"
     return found
 
@@ -518,6 +528,10 @@ def seeds_needed(found):
     ends = {"above": [high], "below": [low]}.get(relation, [low, high])
     distance = min(abs(difference - end) for end in ends)
     if found.fields["verdict"] == "undecided" and found.variance and distance:
-        quantile = distribution(found.variance[1]).ppf(1 - found.level / 2)
-        needed = found.sides * found.variance[0] * (quantile / distance) ** 2
-        found.fields["seeds"] = max(2, math.ceil(needed))
+        variance, _, pools = found.variance
+        pools = pools if pools > 1 else found.sides
+        for seeds in range(2, 1001):
+            quantile = stats.t.ppf(1 - found.level / 2, pools * (seeds - 1))
+            if quantile * (found.sides * variance / seeds) ** 0.5 <= distance:
+                found.fields["seeds"] = seeds
+                return
