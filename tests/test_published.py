@@ -147,11 +147,11 @@ def test_the_readmes_numbers_are_the_runs():
     told = tally(claims)
     assert (
         f"{told['before']} claims stood before their runs: {told['holds']} hold, "
-        f"{told['fails']} do not, {told['equal']} is equal within its margin, "
-        f"{told['undecided']} are undecided ({told['without']} have no interval), "
-        f"{told['facts']} is a fact, {told['unmeasured']} were not measured; "
-        f"{told['methods']} of the decided rest on seeds, {told['networks']} on single "
-        f"runs. {told['after']} more were asked later: seen, not tested."
+        f"{told['fails']} do not; equal within their margin: {told['equal']}; undecided: "
+        f"{told['undecided']}, {told['without']} of them without an interval; facts: "
+        f"{told['facts']}; not measured: {told['unmeasured']}. Of the decided "
+        f"{told['methods']} rest on seeds, {told['networks']} on single runs. "
+        f"Asked later, or of exchanged runs: {told['after']}, seen and not tested."
     ) in " ".join(readme.split())
     (best,) = (folder / "runs" / "accuracy").glob("*_long")
     accuracy = pd.read_csv(best / "test.csv")["test_accuracy"].iloc[0]

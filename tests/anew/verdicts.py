@@ -231,7 +231,7 @@ def decide(name, claim, study, registered):
             ends = wilson(sides[0].metric.counts(counted), len(counted))
             low, high = (end - float(right.mean()) for end in ends)
             basis = f"{len(counted)} runs, counted"
-            fields |= {"basis": basis, "low": low, "high": high}
+            fields |= {"basis": basis, "rests": "methods", "low": low, "high": high}
         return found
     estimate, reference = weigh(found, sides, keys, left, right)
     if estimate is None:

@@ -82,7 +82,7 @@ def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
         found.rests, found.basis = FACT, "a fact"
     elif hasattr(sides[0].metric, "counts") and len(chosen[0] or []) == 1:
         group = sides[0].groups[chosen[0][0]]
-        found.rests, found.basis = FACT, f"{len(group)} runs, counted"
+        found.rests, found.basis = METHODS, f"{len(group)} runs, counted"
         found.bounds = wilson(sides[0].metric.counts(group), len(group))
     elif not np.isfinite(numbers).all():
         finite = [bool(np.isfinite(values).any()) for values in (left, right)]

@@ -282,7 +282,7 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
     before = [v for v in every if v.asked == BEFORE]
     counts = Counter(v.verdict for v in before if v.rests != FACT)
     decided = [v for v in before if v.verdict in (HOLDS, *REFUTED)]
-    tested = [v for v in before if v.p == v.p and v.verdict != UNMEASURED]
+    tested = [v for v in before if v.verdict != UNMEASURED and v.rests != FACT]
     return {
         "measured": sum(v.verdict != UNMEASURED for v in every),
         "before": len(before),
@@ -290,7 +290,7 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
         "fails": counts[FAILS],
         "equal": counts[EQUAL],
         "undecided": counts[UNDECIDED],
-        "without": counts[UNDECIDED] - sum(v.verdict == UNDECIDED for v in tested),
+        "without": sum(v.verdict == UNDECIDED and v.p != v.p for v in tested),
         "unmeasured": counts[UNMEASURED],
         "facts": sum(v.rests == FACT for v in before),
         "alone": sum(v.reading in (HOLDS, *REFUTED) for v in tested),

@@ -110,7 +110,7 @@ def of_images(differences: np.ndarray) -> Estimate:
     McNemar's, which counts those that only one of them gets right (Dietterich 1998).
 
     Two images that neither gets right and two on which they differ are added, so that a
-    share near nought or one has an interval, too (Agresti and Min 2005).
+    share near nought or one has an interval, too (after Agresti and Min 2005).
     """
     count = len(differences)
     mean = float(differences.mean())
@@ -120,7 +120,8 @@ def of_images(differences: np.ndarray) -> Estimate:
 
 
 def of_share(right: int, images: int) -> Variance:
-    """The variance of a share of images (Agresti and Caffo 2000)."""
+    """The variance of a share of images, one right and one wrong added (Agresti and Caffo
+    2000)."""
     share = (right + 1) / (images + 2)
     return Variance(share * (1 - share) / (images + 2), images)
 
@@ -157,12 +158,12 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def seeds_needed(distance: float, known: Variance, sides: int, level: float) -> int:
-    """The fewest seeds a side whose interval at this level would just end where a
-    difference of this size, less its margin, does; degrees of freedom grow with them."""
+def seeds_needed(distance: float, known: Variance, sides: int, level: float) -> int | None:
+    """The fewest seeds in each cell of the pool with which the interval at this level would
+    just end where a difference of this size, less its margin, does; None if too many."""
     pools = known.cells if known.cells > 1 else sides
-    for seeds in range(2, MAX_SEEDS):
+    for seeds in range(2, MAX_SEEDS + 1):
         quantile = float(stdtrit(pools * (seeds - 1), 1 - level / 2))
         if quantile * (sides * known.value / seeds) ** 0.5 <= distance:
-            break
-    return seeds
+            return seeds
+    return None

@@ -67,7 +67,8 @@ def gap(column: str):
 
     def shares(runs: list[FinishedRun]) -> list[tuple[int, int]]:
         data, scored = runs[0].record.data, runs[0].settings["score_training"]
-        images = (data.train if column == "train_accuracy" else scored, data.validation)
+        train = data.train if column == "train_accuracy" else min(scored, data.train)
+        images = (train, data.validation)
         counted = zip(accuracies(runs), images, strict=True)
         return [(round(share * count), count) for share, count in counted]
 
@@ -104,8 +105,7 @@ def ends_at_chance(run: FinishedRun) -> bool:
 
 
 def trains(run: FinishedRun) -> bool:
-    loss = final_losses([run])[0]
-    return bool(np.isfinite(loss)) and loss < run.chance_loss - 0.1
+    return -np.inf < final_losses([run])[0] < run.chance_loss - 0.1
 
 
 def band_widths(runs: list[FinishedRun]) -> np.ndarray:

@@ -222,7 +222,7 @@ def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
     adjusted = dict(zip(family, holm([decided[name][0].p for name in family]), strict=True))
     verdicts = {}
     for name, (verdict, evidence, test) in decided.items():
-        if verdict.asked == AFTER and verdict.verdict == UNDECIDED:
+        if verdict.asked == AFTER and verdict.rests != FACT and verdict.reading:
             verdict = replace(verdict, verdict=SEEN)
         if test is not None and evidence is not None:
             more: dict = {}
@@ -281,7 +281,8 @@ def decide(
     )
     right = found.reference
     margin += claim.get("relative_margin", 0) * abs(right)
-    if found.rests == FACT or found.diverged:
+    is_counted = np.isfinite(found.bounds).all()
+    if found.rests == FACT or is_counted or found.diverged:
         word = compare(float(found.left.mean()), claim["is"], right, margin)
         word = FAILS if found.diverged == "all" else word
         word = UNDECIDED if found.diverged == "some" else word
