@@ -37,7 +37,7 @@ lint: setup
 	$(BIN)/snakemake --lint
 
 test-published: setup tex poppler
-	$(BIN)/python -m pytest -m published tests/test_published.py tests/test_independent.py
+	$(BIN)/python -m pytest -m published
 
 test-cluster: setup tex
 	$(BIN)/python -m pytest tests/cluster --durations 0

@@ -671,6 +671,6 @@ def test_an_interruption_where_nothing_can_be_raised_is_not_lost():
 def test_nothing_is_lost_or_run_and_nothing_raises_at_random(capsys):
     """A short campaign; `make test-faults` is a long one."""
     kinds = [kind for kind in faults.KINDS if kind != "workflows"]
-    tallies = faults.campaign(seed=0, seconds=20, kinds=kinds)
+    tallies = faults.campaign(seed=0, seconds=8, kinds=kinds)
     said = capsys.readouterr().err
     assert all(tally.tried == tally.survived > 0 for tally in tallies.values()), said

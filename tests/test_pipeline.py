@@ -289,6 +289,7 @@ def test_the_readmes_commands_are_commands(done, monkeypatch):
             succeed(program, *words, cwd=done)
 
 
+@pytest.mark.published  # it is how a published folder is filled
 def test_a_full_run_goes_on_in_pieces_and_on_another_machine(untrained, tmp_path):
     kept, results = tmp_path / "kept", untrained / "results" / "tiny"
     command = [sys.executable, "benchmarks/full_run.py", kept, "--at-once", "2"]
