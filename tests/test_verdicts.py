@@ -16,6 +16,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.claims import registered
 from gradscape.claims.files import as_lines, decide_studies, read_studies, read_verdicts
 from gradscape.claims.inference import Estimate, of_seeds, variance
+from gradscape.claims.sentences import compared
 from gradscape.claims.sentences import sentence as chosen
 from gradscape.claims.sides import Measurements
 from gradscape.claims.verdicts import (
@@ -621,3 +622,21 @@ def test_a_gap_between_two_accuracies_has_the_interval_of_their_images(tmp_path)
     assert (verdict.verdict, verdict.basis) == (HOLDS, "2,500 images")
     half = 1.96 * (0.21 / 2_500 + 0.21 / 47_500) ** 0.5
     assert verdict.high == pytest.approx(half, rel=0.01)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_a_ratio_is_printed_and_a_difference_is_told(factor, tmp_path):
+    """Of a claim in powers of ten the table has the ratio's interval, in times; what a
+    sentence and a reproduction compare is the difference's, in either direction."""
+    runs = [
+        write_run(tmp_path, "vgg38", seed=n, gradients=(factor * (1 + n / 10), 1.0))
+        for n in range(3)
+    ]
+    claim = claims("degradation")["vgg38-gradient-vanishes"] | {"right": 1.0}
+    verdict = decide(claim, runs)
+    low, high = verdict.ratio
+    assert low < factor < high and verdict.low == pytest.approx(low - 1)
+    assert verdict.interval.low < verdict.effect < verdict.interval.high
+    assert verdict.printed_interval.text().endswith("times")
+    told = compared("difference", verdict)
+    assert "times" not in told and "95 % interval" in told

@@ -81,7 +81,7 @@ def decide_study(study: Study, results: Results) -> Decided:
     names = [run.path.name for run in finished]
     claims = {
         name: replace(v, sentence=said(study.claims[name], v, study, finished))
-        for name, v in decided_of(study, finished, results).items()
+        for name, v in decide_claims(study, finished, results).items()
     }
     decided = Decided(
         claims=claims,
@@ -98,9 +98,10 @@ def decide_study(study: Study, results: Results) -> Decided:
     return decided
 
 
-def decided_of(
+def decide_claims(
     study: Study, finished: list[FinishedRun], results: Results
 ) -> dict[str, Verdict]:
+    """The verdicts, by which claims stood in the results folder before its runs."""
     stood = {
         commit: studies.get(study.name, {})
         for commit, studies in registered.read(results).items()
@@ -265,7 +266,7 @@ def as_lines(decided: dict[str, Decided]) -> list[str]:
                 verdict.side(side).text(unit=True) if verdict.left else "–"
                 for side in ("left", "right")
             ]
-            interval = verdict.interval.text()
+            interval = verdict.printed_interval.text()
             rows.append([f"{study}/{name}", *sides, interval, verdict.basis, verdict.word])
             sentences.append(verdict.sentence)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

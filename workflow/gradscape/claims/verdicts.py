@@ -93,10 +93,15 @@ class Verdict:
 
     @property
     def interval(self) -> Interval:
-        """Of the difference; of the ratio where numbers are printed as powers of ten."""
+        """Of the difference."""
+        return Interval(self.low, self.high, self.style)
+
+    @property
+    def printed_interval(self) -> Interval:
+        """As a table prints it: of the ratio where numbers are powers of ten."""
         if self.ratio and self.style == "power":
             return Interval(*self.ratio, "times")
-        return Interval(self.low, self.high, self.style)
+        return self.interval
 
     @property
     def says(self) -> str:
@@ -267,17 +272,15 @@ def decide(
     used = {
         name for side in (verdict.left_runs, verdict.right_runs) for s in side for name in s
     }
-    runs = [measured.run(name) for name in used]
-    stood = (
-        [registered.get(run.commit, {}) for run in runs] if registered is not None else []
-    )
-    # A run that took another's place was chosen when that one's outcome was known.
-    if any(found.get(name) != digest(claim) for found in stood) or any(
-        run.replaced for run in runs
-    ):
-        verdict = replace(verdict, asked=AFTER)
+    runs = [measured.run(run) for run in used]
     verdict = replace(
-        verdict, basis=found.basis, rests=found.rests, left_out=found.left_out
+        verdict,
+        basis=found.basis,
+        rests=found.rests,
+        left_out=found.left_out,
+        asked=AFTER
+        if any(is_later(name, claim, run, registered) for run in runs)
+        else BEFORE,
     )
     right = found.reference
     margin += claim.get("relative_margin", 0) * abs(right)
@@ -313,6 +316,20 @@ def decide(
         found,
         test,
     )
+
+
+def is_later(
+    name: str,
+    claim: dict,
+    run: FinishedRun,
+    registered: Mapping[str, Mapping[str, str]] | None,
+) -> bool:
+    """Was a claim asked once the outcome of this run was known? That of a run which took
+    another's place was chosen when the other's was."""
+    if run.replaced:
+        return True
+    stood = {name: digest(claim)} if registered is None else registered.get(run.commit, {})
+    return stood.get(name) != digest(claim)
 
 
 def is_threshold(claim: dict) -> bool:

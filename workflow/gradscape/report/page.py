@@ -108,7 +108,7 @@ def study(view: StudyView, room: Room) -> dict:
     return {
         "view": view,
         "claims": [
-            {"claim": c, "sides": sides(c), "interval": c.interval.text()}
+            {"claim": c, "sides": sides(c), "interval": c.printed_interval.text()}
             for c in map(view.claims.get, view.measured)
         ],
         "figures": list(figures(view, room)),

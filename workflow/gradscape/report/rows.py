@@ -207,7 +207,7 @@ class Rows:
             if lines > room:
                 tables.append([])
                 room = LINES
-            tables[-1].append([*row, claim.interval, claim.basis, claim.word])
+            tables[-1].append([*row, claim.printed_interval, claim.basis, claim.word])
             room -= lines
         return tables
 
