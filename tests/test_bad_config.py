@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from conftest import ROOT, needs_tex, succeed, write_run
+from conftest import ROOT, needs_tex, run, succeed, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
@@ -353,3 +353,23 @@ def test_a_network_whose_name_is_no_name_is_refused(tmp_path, monkeypatch):
         with refused("nets.py"):
             Experiment(config(model=f"nets.py:{name}"))
     assert not Path("x").exists()
+
+
+@pytest.mark.parametrize("spoilt", ["torn", "of another kind", "a folder"])
+def test_a_register_of_claims_that_cannot_be_read_is_one_sentence(spoilt, tmp_path):
+    """Before the first job, and without a traceback."""
+    file = tmp_path / "results" / "registered.json"
+    file.parent.mkdir()
+    if spoilt == "a folder":
+        file.mkdir()
+    else:
+        file.write_text('{"a": ' if spoilt == "torn" else '{"a": {"b": 1}}')
+    study = {"title": "One", "dataset": "generated10", "model": "vgg08", "epochs": 1}
+    wanted = {"title": "T", "results": str(file.parent), "studies": {"one": study}}
+    wanted["defaults"] = {"device": "cpu"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(wanted))
+    command = ["snakemake", "-s", ROOT / "Snakefile", "--configfile", "config.yaml", "-c1"]
+    done = run(*command, "--nolock", "runs", cwd=tmp_path)
+    said = done.stdout + done.stderr
+    assert done.returncode and f"{file}: " in said and "Traceback" not in said
+    assert "__onstart" not in said and not (file.parent / "runs").exists(), said

@@ -168,7 +168,12 @@ class Dag:
         """Before the first job, register the claims and say which runs are left out; stop a
         configuration that asks for a GPU, finds none and is too much for a CPU, unless it
         says `allow_cpu`."""
-        register(self.experiment)
+        try:
+            register(self.experiment)
+        except GradscapeError as error:
+            stop(str(error))
+        except OSError as error:  # a full disk, a folder that is not to be written to
+            stop(f"{self.experiment.results.registered}: {error.strerror}")
         config, runs = self.experiment.config, self.experiment.runs
         left_out = Counter(r.settings.model for r in runs if self.experiment.left_out(r))
         for model, count in left_out.items():
