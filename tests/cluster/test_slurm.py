@@ -52,10 +52,11 @@ extends: config/config.yaml
 results: results/short
 studies: {degradation: {epochs: 1, train_items: 100, grid: {seed: [0, 1]}}}
 """
+# Long enough to be seen by Slurm, which looks at a job's memory every second or two.
 FAILS = """
 extends: config/short.yaml
 results: results/fails
-studies: {degradation: {grid: {seed: [0]}}}
+studies: {degradation: {epochs: 1000, grid: {seed: [0]}}}
 """
 
 
