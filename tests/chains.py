@@ -28,7 +28,8 @@ from gradscape.base.paths import FIGURE_KINDS, RUN_FILES
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.spec.settings import flags
-from hostile import Lost
+from hostile import Hang, Lost
+from spoil import standing
 
 CONFIG = {
     "title": "Faults — µ, é",
@@ -157,7 +158,7 @@ def end(child: int) -> int:
     """Wait for a process; one that outlasts this trial goes with its group."""
     try:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    except TimeoutError:
+    except Hang:
         os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
         raise
@@ -214,6 +215,7 @@ def kills(chance: random.Random, folder: Path) -> None:
         remove(place, step.makes)
     if chance.random() < 0.3:
         skew(chance, place)
+    check_runs = standing(place / CONFIG["results"])
     for _ in range(chance.randint(1, 2)):
         often = ["--checkpoint-seconds", "0"] if step.words[0] == "train" else []
         count = chance.choice([1, 1, 2])
@@ -225,6 +227,7 @@ def kills(chance: random.Random, folder: Path) -> None:
         text = said(place)
         if any(code and child != victim for child, code in codes.items()):
             raise Lost(f"{step.words[0]} failed beside a killed one: {text}")
+    check_runs()
     succeed(place, step.words)
     compare(place, whole)
 
@@ -295,7 +298,7 @@ def disks(chance: random.Random, folder: Path) -> None:
     with disk(place):
         shutil.copytree(whole, place, dirs_exist_ok=True)
         remove(place, step.makes)
-        before = contents(place)
+        before, check_runs = contents(place), standing(place / CONFIG["results"])
         if chance.random() < 0.3:
             remount(place, "ro")
         else:
@@ -306,6 +309,7 @@ def disks(chance: random.Random, folder: Path) -> None:
         remove(place, [Path("ballast")])
         if before.items() - contents(place).items():
             raise Lost(f"{step.words[0]} changed what was finished")
+        check_runs()
         succeed(place, step.words)
         compare(place, whole)
 
@@ -369,11 +373,14 @@ def workflows(chance: random.Random, folder: Path) -> None:
         chosen = list(steps.values())[chance.randrange(len(steps)) :]
         for step in chosen:
             remove(place, step.makes)
+        check_runs = standing(place / CONFIG["results"])
         break_in = chance.choice([killed_workflow, full_workflow, twice, at_odd_times])
         break_in(chance, place, sum(size(whole, step) for step in chosen))
         said(place)
+        check_runs()
         finish(place)
-        for path in steps["claims"].makes:  # hold seconds, and hashes of records that do
+        page = Path(CONFIG["results"]) / "report.html"
+        for path in [*steps["claims"].makes, page]:  # hold seconds, or hashes of such
             shutil.copy(whole / path, place / path)
         compare(place, whole)
 

@@ -1,12 +1,14 @@
-"""Check finished runs before and after something happens to them, without gradscape's code.
+"""Check the runs of a results folder before and after something happens to it, without
+gradscape's code.
 
     python tests/check_results.py results/mine > before
     python tests/check_results.py results/mine before
 
-The first call prints the SHA-256 of each file of each finished run, as JSON. The second one
-ends with 0 if each of these runs has the same bytes still, or is another one and whole: its
-record has its seal, its tables the sums that the record gives, its weights are an archive.
-It prints which, a line a run, and ends with 1 for a run that is lost.
+A run is whole if its record has its seal, its tables have the sums that the record gives,
+and its weights, if any, are an archive. The first call prints the SHA-256 of each file of
+each whole run, as JSON. The second one tells, a line a run, whether it has the same bytes
+still or is another one: whole, with every file that it had but for its probes'. It ends
+with 1 if a run is neither.
 """
 
 import hashlib
@@ -17,9 +19,9 @@ from pathlib import Path
 
 
 def files_of(run: Path) -> dict[str, str]:
-    """The SHA-256 of each file of a run, by its path in the run's folder."""
-    paths = sorted(path for path in run.rglob("*") if path.is_file())
-    seen = {path.relative_to(run).as_posix(): path for path in paths}
+    """The SHA-256 of each file of a run but links, by its path in the run's folder."""
+    paths = (path for path in run.rglob("*") if path.is_file() and not path.is_symlink())
+    seen = {path.relative_to(run).as_posix(): path for path in sorted(paths)}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in seen.items()
@@ -27,43 +29,44 @@ def files_of(run: Path) -> dict[str, str]:
     }
 
 
-def fault_of(run: Path) -> str:
-    """What tells that a run is not whole; empty if nothing does."""
-    record = json.loads((run / "run.json").read_text("utf-8"))
-    seal = record.pop("record_sha256", None)
+def fault_of(run: Path, files: dict[str, str]) -> str:
+    """What tells that a run with these files is not whole; empty if nothing does."""
+    if "run.json" not in files:
+        return "run.json is missing"
+    try:
+        record = json.loads((run / "run.json").read_text("utf-8"))
+        seal, sums = record.pop("record_sha256"), dict(record["sha256"])
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        return f"run.json is no record ({error!r})"
     if seal != hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest():
         return "run.json has not its seal"
-    found, sums = files_of(run), record["sha256"]
     needed = {"metrics.csv", "test.csv", "steps.npz", "gradients.npz"}
     if missing := needed - sums.keys():
         return f"{sorted(missing)} have no sum"
     for name, digest in sums.items():
-        if found.get(name) != digest:
+        if files.get(name) != digest:
             return f"{name} has not its sum"
-    if not zipfile.is_zipfile(run / "model.pt"):
+    if "model.pt" in files and not zipfile.is_zipfile(run / "model.pt"):
         return "model.pt is no archive"
     return ""
 
 
 def state_of(run: Path, before: dict[str, str]) -> str:
-    try:
-        after = files_of(run)
-        if before.items() <= after.items():
-            return "as before"
-        if fault := fault_of(run):
-            changed = [name for name in before if after.get(name) != before[name]]
-            return f"lost: {fault}; others than before: {changed}"
-        return "another, whole"
-    except (OSError, ValueError, KeyError) as error:
-        return f"lost: {error!r}"
+    after = files_of(run)
+    if before.items() <= after.items():
+        return "as before"
+    changed = [name for name in before if after.get(name) != before[name]]
+    gone = [n for n in changed if n not in after and not n.startswith("probes/")]
+    fault = fault_of(run, after) or (f"{gone} are gone" if gone else "")
+    return f"lost: {fault}; others than before: {changed}" if fault else "another, whole"
 
 
 def main(results: str, before: str | None = None) -> None:
     folder = Path(results)
     if before is None:
-        records = sorted(folder.glob("runs/*/[!.]*/run.json"))
-        runs = {path.parent.relative_to(folder).as_posix(): path.parent for path in records}
-        print(json.dumps({name: files_of(run) for name, run in runs.items()}))
+        found = {run: files_of(run) for run in sorted(folder.glob("runs/*/[!.]*"))}
+        whole = {run: files for run, files in found.items() if not fault_of(run, files)}
+        print(json.dumps({run.relative_to(folder).as_posix(): whole[run] for run in whole}))
         return
     known = json.loads(Path(before).read_text("utf-8"))
     states = {name: state_of(folder / name, files) for name, files in known.items()}

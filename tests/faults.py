@@ -23,9 +23,9 @@
 
 A trial survives if it ends in the wanted result or in one sentence. It is lost if a sound
 run is no longer reported, or a file is changed that should not be, or left behind. It is
-executed if a stranger's program ran. Whatever else is raised, or takes too long, is a
-traceback. `tests/check_results.py`, a process that shares no code with gradscape, tells
-whether finished runs stand after a retraining.
+executed if a stranger's program ran. Whatever else is raised is a traceback, and what
+takes too long hangs. `tests/check_results.py`, a process that shares no code with
+gradscape, tells whether finished runs stand.
 """
 
 import argparse
@@ -65,10 +65,10 @@ from gradscape.report.latex import compile_pdf
 from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
 from gradscape.runs.run import finished_runs
-from hostile import Executed, Lost, stand_in, write_broken
+from hostile import Executed, Hang, Lost, stand_in, write_broken
 from outside import links, pictures
 from retrainings import power, retrain
-from spoil import digests, mutate, sentences, spoil, spoil_record
+from spoil import digests, mutate, sentences, spoil, spoil_record, standing
 from strangers import Touch, downloads, weights
 from terminals import locale, stdout
 
@@ -104,6 +104,7 @@ class Tally:
     lost: int = 0
     executed: int = 0
     tracebacks: int = 0
+    hangs: int = 0
 
     def row(self, kind: str) -> str:
         return f"| {kind} | " + " | ".join(f"{n:,}" for n in vars(self).values()) + " |"
@@ -170,7 +171,7 @@ def files(chance: random.Random, folder: Path) -> None:
     paths = sorted(p for p in (results.root / "runs").rglob("*") if p.is_file())
     path = chance.choice(paths)
     path.write_bytes(spoil_record(chance, path))
-    before = digests(paths)
+    before, check_runs = digests(paths), standing(results.root)
     sound = finished_runs(study, results)
     if len(sound) < len(study.runs) - 1:
         raise Lost(f"{path}: {len(sound)} of {len(study.runs)} runs are left")
@@ -185,6 +186,7 @@ def files(chance: random.Random, folder: Path) -> None:
     with sentences():
         decide_studies(experiment)
         write_tex(experiment)
+    check_runs()
     if digests(paths) != before:
         raise Lost(f"{path}: a run's files were changed")
 
@@ -259,6 +261,7 @@ def folders(chance: random.Random, folder: Path) -> None:
     if chance.random() < 0.3:
         (run / "metrics.csv").unlink()
         os.mkfifo(run / "metrics.csv")
+    check_runs = standing(results.root)
     with sentences():
         if shutil.which("latexmk") and chance.random() < 0.5:
             experiment.studies["s"].figures[:] = chance.sample(
@@ -274,6 +277,7 @@ def folders(chance: random.Random, folder: Path) -> None:
             compile_pdf(results)
     if canary.exists():
         raise Executed(str(sorted(texts)))
+    check_runs()
     others = [p for p in victim.parent.rglob("*") if p != victim]
     if victim.read_text() != "mine" or others:
         raise Lost(f"written outside: {others}")
@@ -305,6 +309,7 @@ def strangers(chance: random.Random, folder: Path) -> None:
             record["sha256"][table.name] = digests([table])[0]
     record["record_sha256"] = seal(record)
     (run / "run.json").write_text(json.dumps(record))
+    check_runs = standing(results.root)
     sound = finished_runs(study, results)
     if len(sound) < len(study.runs) - 1:
         raise Lost(f"{len(sound)} of {len(study.runs)} runs are left")
@@ -320,6 +325,7 @@ def strangers(chance: random.Random, folder: Path) -> None:
     with sentences():
         if chance.random() < 0.2 and drawable(figure, sound):
             draw(figure, sound, [results.figure("s", figure.name, "pdf")])
+    check_runs()
     if (folder / "canary").exists():
         raise Executed("a text in a record")
     for path in results.root.rglob("*"):
@@ -388,7 +394,7 @@ AGAIN = "python tests/faults.py --again"
 
 
 def hang(number: int, frame: object) -> None:
-    raise TimeoutError("took too long")
+    raise Hang("took too long")
 
 
 def attempt(kind: str, seed: str, tally: Tally) -> None:
@@ -410,6 +416,9 @@ def attempt(kind: str, seed: str, tally: Tally) -> None:
     except Executed as executed:
         tally.executed += 1
         print(f"{AGAIN} {seed}: executed: {executed}", file=sys.stderr)
+    except Hang as hung:
+        tally.hangs += 1
+        print(f"{AGAIN} {seed}: hangs: {hung}", file=sys.stderr)
     except Exception:
         tally.tracebacks += 1
         print(f"{AGAIN} {seed}:\n{traceback.format_exc()}", file=sys.stderr)
@@ -443,8 +452,8 @@ def main() -> None:
             attempt(kind, given.again, tally)
     else:
         tallies = campaign(given.seed, given.seconds, given.kinds, given.most)
-    print("| kind | tried | survived | lost | executed | tracebacks |")
-    print("|---|---:|---:|---:|---:|---:|")
+    print(f"| kind | {' | '.join(vars(Tally()))} |")
+    print("|---|" + "---:|" * len(vars(Tally())))
     for kind, tally in tallies.items():
         print(tally.row(kind))
     if any(tally.survived < tally.tried for tally in tallies.values()):

@@ -21,6 +21,10 @@ class Executed(Exception):
     """A program from outside has run."""
 
 
+class Hang(BaseException):
+    """It takes too long; nothing that catches errors may take this for one."""
+
+
 def check_sentence(error: GradscapeError) -> None:
     sentence = str(error)
     if "\n" in sentence or len(sentence) > 1000 or "Traceback" in sentence:

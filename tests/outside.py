@@ -15,7 +15,7 @@ from PIL import Image
 from chains import CONFIG, chain, check_end, end, lasting, said, start
 from gradscape.data import own
 from hostile import Executed, Lost
-from spoil import sentences, spoil
+from spoil import sentences, spoil, standing
 
 SECRET = "a-secret-of-mine"
 
@@ -36,6 +36,7 @@ def links(chance: random.Random, folder: Path) -> None:
     found += [path / ".lock" for path in found if path.is_dir()]
     for path in chance.sample(found, chance.choice([1, 1, 2, 4])):
         replace(chance, path, outside)
+    check_runs = standing(results)
     words = chance.choice(
         [
             ["publish", "--config", "config.json", "--out", "out"],
@@ -52,6 +53,7 @@ def links(chance: random.Random, folder: Path) -> None:
     with patch.dict(os.environ, PATH=""):  # without LaTeX
         code = end(start(place, words))
     check_end(f"{words}", code, said(place))
+    check_runs()
     found = {str(path.relative_to(outside)) for path in outside.rglob("*")}
     if found != names or any((outside / name).read_text() != SECRET for name in names):
         raise Lost(f"{words}: outside was written: {sorted(found)}")

@@ -9,8 +9,6 @@ import resource
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from contextlib import nullcontext, redirect_stderr, suppress
 from functools import cache
@@ -37,7 +35,7 @@ from gradscape.base.paths import RECORD, RUN_FILES
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.upkeep import bring_in_line
 from hostile import Lost
-from spoil import spoil
+from spoil import spoil, standing
 
 NETWORK = """from torch import nn
 
@@ -101,19 +99,6 @@ def configure(folder: Path, **settings) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
-# The independent harness, a process
-
-
-def check_results(folder: Path, before: Path | None = None) -> str:
-    """Every finished run's sums; or, given those of before, whether it stands."""
-    harness = [sys.executable, "-I", Path(__file__).with_name("check_results.py")]
-    told = [folder / RESULTS, *([before] if before else [])]
-    checked = subprocess.run([*harness, *told], capture_output=True, text=True)
-    if checked.returncode:
-        raise Lost(f"{checked.stdout.strip()}{checked.stderr.strip()}")
-    return checked.stdout
-
-
 # What changes, and what then happens
 
 
@@ -159,10 +144,10 @@ def retrain(chance: random.Random, folder: Path) -> None:
     in one's own network or loss may end in its traceback.
     """
     whole, words, seconds = project()
-    place, before, fate = folder / "work", folder / "before", chance.choice(FATES)
+    place, fate = folder / "work", chance.choice(FATES)
     with disk(place) if fate == "disk" else nullcontext():
         shutil.copytree(whole, place, dirs_exist_ok=True)
-        before.write_text(check_results(place))
+        check_runs = standing(place / RESULTS, runs=1)
         change = chance.choice(CHANGES)
         changed = change(chance, place)
         if fate == "disk":
@@ -177,14 +162,14 @@ def retrain(chance: random.Random, folder: Path) -> None:
             hit(chance, process, group=1 if through_snakemake else 0.5)  # as Ctrl-C does
         code = end(process)
         kill_group(process)
-        check_results(place, before)
+        check_runs()
         own = change is change_network or "loss.py" in "".join(changed)
         text = log_of(place) if own else said(place)
         if not (own or stopped or through_snakemake):
             check_end("train", code, text)
         undo(place, whole)
         succeed(place, words)
-        check_results(place, before)
+        check_runs()
         if not is_whole(place / RUN, whole / RUN):
             raise Lost(f"{RUN}: other bytes, after {text[-500:]}")
 
@@ -234,6 +219,7 @@ def power(chance: random.Random, folder: Path) -> None:
         status, content = path.stat(), path.read_bytes()
         path.write_bytes(content[: chance.choice([0, 0, chance.randrange(len(content))])])
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    check_runs = standing(results)
     files = [path.relative_to(results).parts for path in torn]
     runs = {Path(*parts[:3]) for parts in files if parts[0] == "runs" and len(parts) == 4}
     with inside(place), redirect_stderr(io.StringIO()) as told:
@@ -245,6 +231,7 @@ def power(chance: random.Random, folder: Path) -> None:
     commands += [steps[name].words for name in ("probe 0", "probe 1")]  # read weights
     for command in commands:
         check_end(command[0], end(start(place, command)), said(place))
+    check_runs()
     words = told.getvalue() + log_of(place)
     for run in runs:
         named = str(RESULTS / run) in words

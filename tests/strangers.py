@@ -28,7 +28,7 @@ from gradscape.base import download
 from gradscape.base.errors import GradscapeError
 from gradscape.data import official
 from gradscape.models import pretrained
-from hostile import Executed, Lost, check_sentence
+from hostile import Executed, Hang, Lost, check_sentence
 
 LARGEST = 2**33  # bytes of address space, of which torch takes three
 
@@ -253,7 +253,7 @@ def download_twice(behaviour: str, something: Callable, folder: Path) -> None:
             except GradscapeError:
                 pass
         if time.monotonic() - begun > 10:
-            raise TimeoutError(f"{behaviour}: took {time.monotonic() - begun:.0f} s")
+            raise Hang(f"{behaviour}: took {time.monotonic() - begun:.0f} s")
     if left := list(folder.iterdir()):
         raise Lost(f"{behaviour}: leaves {left}")
     with server("good") as url:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from chains import chain, check_end, compare, lasting, remove, succeed
 from conftest import BIN
+from hostile import Hang
 
 CONFIG = ["--config", "config.json"]
 PRINTING = [["runs", *CONFIG], ["runs", *CONFIG, "--commands"], ["models"], ["--help"]]
@@ -51,7 +52,7 @@ def call(place: Path, words: list[str], environment: dict, **streams) -> tuple[i
     )
     try:
         text = process.communicate()[1].decode("utf-8", "replace")
-    except TimeoutError:
+    except Hang:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise

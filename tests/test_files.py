@@ -1,8 +1,10 @@
 """Files appear whole or not at all, on the disk, and where they are meant to."""
 
 import os
+import re
 import socket
 
+import numpy as np
 import pytest
 
 from conftest import write_run
@@ -14,6 +16,8 @@ from gradscape.pipeline.replace import place_to_train
 from gradscape.runs.publish import copy_run
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
+from hostile import Lost
+from spoil import standing
 
 
 @pytest.mark.parametrize(
@@ -145,6 +149,34 @@ def test_a_run_that_takes_anothers_place_says_so(tmp_path):
     assert FinishedRun(out).replaced == [old]
     copy_run(write_run(tmp_path / "third", "vgg08", 0.1).path, out)
     assert FinishedRun(out).replaced == [old]
+
+
+@pytest.mark.parametrize("file", ["run.json", "metrics.csv", "model.pt", "probes/a.csv"])
+@pytest.mark.parametrize("fault", ["cut", "gone", "linked"])
+def test_the_independent_harness_tells_a_run_that_is_lost(file, fault, tmp_path):
+    """All that stood must stand; only probes may go, where another run has come."""
+    run = write_run(tmp_path / "runs" / "study", "vgg08").path
+    (run / "probes").mkdir(exist_ok=True)
+    (run / "probes" / "a.csv").write_text("layer,value\n")
+    np.savez(run / "weights.npz", a=0)
+    (run / "weights.npz").rename(run / "model.pt")
+    with pytest.raises(Lost, match="fewer than 2 whole runs"):
+        standing(tmp_path, runs=2)
+    still_there = standing(tmp_path, runs=1)
+    assert "as before" in still_there()
+    path = run / file
+    content = path.read_bytes()
+    path.unlink()
+    if fault == "cut":
+        path.write_bytes(content[:-9])
+    elif fault == "linked":
+        (tmp_path / "same").write_bytes(content)
+        path.symlink_to(tmp_path / "same")
+    if file.startswith("probes"):
+        assert "another, whole" in still_there()
+        return
+    with pytest.raises(Lost, match=rf"lost: .*{re.escape(file)}"):
+        still_there()
 
 
 @pytest.mark.parametrize("record", ["", "{", '{"study": "of an older version"}'])
