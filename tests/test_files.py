@@ -11,9 +11,10 @@ from conftest import write_run
 from gradscape.base import files
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, folder_lock
-from gradscape.base.paths import RECORD, SEALED
+from gradscape.base.paths import RECORD, SEALED, Results
+from gradscape.config.experiment import Experiment
 from gradscape.pipeline.replace import place_to_train
-from gradscape.runs.publish import copy_run
+from gradscape.runs.publish import copy_run, publish
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from hostile import Lost
@@ -136,6 +137,24 @@ def test_what_is_published_is_the_runs_own_and_appears_at_once(tmp_path):
     copy_run(run, out)
     assert not (out / "probes" / "signal.csv").exists()
     assert not list(out.parent.glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["model.pt", ".checkpoint.pt"])
+@pytest.mark.parametrize("place", ["mine", "yours"])
+def test_nothing_is_published_over_what_has_been_trained(name, place, tmp_path):
+    """Where runs lie with their weights, a copy without them takes nobody's place."""
+    config = {"title": "t", "results": str(tmp_path / "mine"), "studies": {"study": {}}}
+    config["studies"]["study"] = {"title": "s", "dataset": "cifar100", "epochs": 2}
+    config["studies"]["study"] |= {"grid": {"model": ["vgg08"], "seed": [0, 1]}}
+    experiment = Experiment(config)
+    for folder in (tmp_path / "mine", tmp_path / "yours"):
+        for run in experiment.runs:
+            write_run(folder / "runs" / "study", "vgg08", seed=run.settings.seed)
+        (Results(folder).run("study", experiment.runs[1].name) / name).touch()
+    before = {path: path.stat() for path in tmp_path.rglob("*")}
+    with pytest.raises(GradscapeError, match=f"seed1: holds a training's {name}, which"):
+        publish(experiment, Results(tmp_path / place))
+    assert {path: path.stat() for path in tmp_path.rglob("*")} == before
 
 
 def test_a_run_that_takes_anothers_place_says_so(tmp_path):

@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 from gradscape.base import files
-from gradscape.base.paths import PROBES, RECORD, REPLACED, SEALED, Results
+from gradscape.base.errors import GradscapeError
+from gradscape.base.paths import CHECKPOINT, PROBES, RECORD, REPLACED, SEALED, Results
 from gradscape.config.experiment import Experiment
 from gradscape.runs.run import FinishedRun
 
@@ -13,9 +14,16 @@ from gradscape.runs.run import FinishedRun
 def publish(experiment: Experiment, out: Results) -> int:
     """Copy the tables of the finished runs to `out`, and the configuration; return how many
     of its runs are there. `gradscape report --results OUT` writes the report from them.
-    Raises `GradscapeError` for a link, which could lead to anything: this is published."""
-    for run in experiment.runs:
-        copy_run(experiment.directory(run), out.run(run.study, run.name))
+    Raises `GradscapeError` for a link, which could lead to anything: this is published; and
+    where a run in `out` has been trained there, whose weights no copy could replace."""
+    folders = {experiment.directory(r): out.run(r.study, r.name) for r in experiment.runs}
+    for folder in folders.values():
+        for name in ("model.pt", CHECKPOINT):
+            if (folder / name).exists():
+                why = "which would be lost; name another folder with --out"
+                raise GradscapeError(f"{folder}: holds a training's {name}, {why}")
+    for source, target in folders.items():
+        copy_run(source, target)
     with files.atomic_write(out.config) as partial:
         partial.write_text(json.dumps(experiment.config) + "\n", "utf-8")
     if experiment.results.registered.exists():
