@@ -151,10 +151,10 @@ def test_nothing_is_published_over_what_has_been_trained(name, place, tmp_path):
         for run in experiment.runs:
             write_run(folder / "runs" / "study", "vgg08", seed=run.settings.seed)
         (Results(folder).run("study", experiment.runs[1].name) / name).touch()
-    before = {path: path.stat() for path in tmp_path.rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     with pytest.raises(GradscapeError, match=f"seed1: holds a training's {name}, which"):
         publish(experiment, Results(tmp_path / place))
-    assert {path: path.stat() for path in tmp_path.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 def test_a_run_that_takes_anothers_place_says_so(tmp_path):
