@@ -350,7 +350,7 @@ def test_runs_end_with_their_accuracy_and_failures_with_their_log(
     handler.emit(event(LogEvent.RUN_INFO, stats={"train": 2, "total": 3}))
     train(generated, tmp_path / "run")
     handler.emit(job(1, log, output=[tmp_path / "run" / "metrics.csv"]))
-    handler.emit(job(2, log))
+    handler.emit(job(2, log, output=[tmp_path / "other" / ".done"]))
     handler.emit(event(LogEvent.JOB_FINISHED, job_id=1))
     fields = {"rule_name": "train", "rule_msg": None, "log": [str(log)]}
     handler.emit(event(LogEvent.JOB_ERROR, jobid=2, **fields))
@@ -366,21 +366,27 @@ def test_runs_end_with_their_accuracy_and_failures_with_their_log(
 @pytest.mark.parametrize(
     "end", ["died with <Signals.SIGTERM: 15>.", "returned non-zero exit status 130."]
 )
-def test_a_job_that_was_interrupted_has_not_failed(end, capsys):
+def test_a_job_that_was_interrupted_has_not_failed(end, tmp_path, capsys):
+    """Of both it is said that the run which they would replace stands."""
+    (tmp_path / "run.json").touch()
     handler = LogHandler(SimpleNamespace(dryrun=False), None)
-    handler.emit(event(LogEvent.RUN_INFO, stats={"train": 2, "total": 2}))
-    for number, how in enumerate((end, "returned non-zero exit status 1.")):
-        handler.emit(job(number, "nowhere.log"))
+    handler.emit(event(LogEvent.RUN_INFO, stats={"train": 3, "total": 3}))
+    ends = [end, "returned non-zero exit status 1.", end]
+    for number, how in enumerate(ends):
+        output = [tmp_path / ".done" if number < 2 else tmp_path / "none" / ".done"]
+        handler.emit(job(number, "nowhere.log", output=output))
         words = f"RuleException:\nCalledProcessError in file x, line 1:\nCommand 'y' {how}"
         error = {"levelno": logging.ERROR, "exception": "RuleException", "msg": words}
         handler.emit(event(LogEvent.ERROR, **error))
         fields = {"rule_name": "train", "rule_msg": None, "log": ["nowhere.log"]}
         handler.emit(event(LogEvent.JOB_ERROR, jobid=number, **fields))
     handler.close()
-    first, second, last = capsys.readouterr().err.splitlines()
-    assert first == "Training job 0 interrupted; the same command goes on from there"
-    assert second.startswith("Training job 1 failed: ")
-    assert last.startswith("gradscape: 0 of 2 jobs done, 1 failed, 1 interrupted, in ")
+    first, second, third, last = capsys.readouterr().err.splitlines()
+    stands, goes_on = "the finished run there stands", "the same command goes on from there"
+    assert first == f"Training job 0 interrupted; {stands}; {goes_on}"
+    assert second.startswith("Training job 1 failed: ") and f"; {stands}; see " in second
+    assert third == f"Training job 2 interrupted; {goes_on}"
+    assert last.startswith("gradscape: 0 of 3 jobs done, 1 failed, 2 interrupted, in ")
 
 
 def test_a_misspelt_target_and_a_locked_folder_are_one_sentence(tmp_path):

@@ -149,12 +149,15 @@ class LogHandler(LogHandlerBase):
         started = self.jobs.pop(record.jobid, None)
         name = (started and started.rule_msg) or record.rule_name
         self.forecast.finish(record.jobid, failed=True)
-        self.ended["interrupted" if self.stopped else "failed"].add(record.jobid)
-        if self.stopped:
-            return say(f"{name} interrupted; the same command goes on from there")
         reason = explain(record.rule_msg or "", record.log) or "nothing says why"
+        stopped = self.stopped or reason == "KeyboardInterrupt"  # before gradscape began
+        self.ended["interrupted" if stopped else "failed"].add(record.jobid)
+        is_finished = started and started.rule_name == TRAIN and has_run(started)
+        stands = "; the finished run there stands" if is_finished else ""
+        if stopped:
+            return say(f"{name} interrupted{stands}; the same command goes on from there")
         where = [log for log in record.log if Path(log).is_file()] or [".snakemake/log"]
-        say(f"{name} failed: {reason}; see {where[0]}")
+        say(f"{name} failed: {reason}{stands}; see {where[0]}")
 
     def show(self) -> None:
         left, failed = self.forecast.left(), self.ended["failed"]
@@ -188,6 +191,10 @@ class LogHandler(LogHandlerBase):
 
 def say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
+
+
+def has_run(training: LogRecord) -> bool:
+    return Path(training.output[0]).with_name("run.json").exists()
 
 
 def summary(job: LogRecord) -> str:

@@ -91,9 +91,10 @@ def train(
 
     try:
         images = load(data / short(run.settings.dataset), run.settings.dataset)
-    except GradscapeError as error:
-        stands = f"; the run in {out} stands" if (out / RECORD).exists() else ""
-        raise GradscapeError(f"{error}{stands}") from None
+    except GradscapeError:
+        if (out / RECORD).exists():
+            say(f"{out}: holds a finished run; it stands")
+        raise
     if run.settings.pretrained and weights is None:
         weights = downloaded_weights(run.settings.model)
     tensorboard = tensorboard or TENSORBOARD in os.environ
