@@ -9,6 +9,8 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -115,6 +117,19 @@ def refused_edited(folder: Path, **lines) -> None:
     with pytest.raises(GradscapeError, match=r"edited: damaged: .*; delete it"):
         load(edited)
     shutil.rmtree(edited)
+
+
+def test_moments_of_large_images_take_little_memory():
+    """An image may have as many pixels as a thousand small ones."""
+    images = np.random.RandomState(0).randint(0, 256, (2, 4000, 4000, 1), np.uint8)
+    dataset = Dataset("x", "x", ["a", "b"], 2, images, np.array([0, 1]))
+    tracemalloc.start()
+    (mean,), (deviation,) = dataset.moments
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * images.nbytes
+    assert mean == pytest.approx(images.mean() / 255, rel=1e-12)
+    assert deviation == pytest.approx(images.std() / 255, rel=1e-12)
 
 
 def test_a_record_edited_by_hand_is_refused(tmp_path):
@@ -457,6 +472,12 @@ def test_small_files_that_stand_for_much_are_refused_unread(photos, tmp_path, mo
     paint(photos / "cat" / "0.png", 1, size=(30, 30))
     with pytest.raises(GradscapeError, match=r"0\.png: 900 bytes of pixels, above 700"):
         facts(str(photos))
+    Image.new("1", (9500, 9500)).save(photos / "cat" / "0.png")  # 12 kB
+    with (
+        warnings.catch_warnings(action="error"),
+        pytest.raises(GradscapeError, match=r"0\.png: not an image .*90250000 pixels"),
+    ):
+        acquire(str(photos))
 
 
 def test_a_header_that_declares_more_than_the_file_holds(tmp_path):

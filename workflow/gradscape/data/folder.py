@@ -1,5 +1,6 @@
 """The user's own images as a folder with a folder for each class."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +60,10 @@ def pixels_of(path: Path) -> np.ndarray:
 
     if path.is_dir():
         raise GradscapeError(f"{path}: a folder where an image was expected")
+    bomb = Image.DecompressionBombWarning  # above 89 million pixels
     with (
         reading(path, MAX_FILE, "not an image that can be read"),
+        warnings.catch_warnings(action="error", category=bomb),
         Image.open(path, formats=FORMATS) as image,
     ):
         if image.mode.startswith(DEEP):

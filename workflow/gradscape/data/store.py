@@ -16,7 +16,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import SEAL, atomic_write, seal, write_record
 from gradscape.data import Facts
 
-AT_ONCE = 4096  # images whose pixels are counted together
+AT_ONCE = 2**22  # pixels that are counted together, in eight bytes each
 HELD_OUT = 6  # one image in six is for testing, where nothing else is
 Part = tuple[np.ndarray, np.ndarray]  # images and labels
 
@@ -51,13 +51,14 @@ class Dataset:
         """Mean and deviation of each channel of the training images, in [0, 1], from sums
         of integers, so to the last bit the same on every machine. The deviation of a
         channel that never changes is 1, so that one can divide by it."""
-        images, values = self.images[: self.train], np.arange(256)
+        values, channels = np.arange(256), self.images.shape[-1]
+        pixels = self.images[: self.train].reshape(-1, channels)
         means, deviations = [], []
-        for channel in range(images.shape[-1]):
+        for channel in range(channels):
             counts = np.zeros(256, int)
-            for at in range(0, len(images), AT_ONCE):
-                pixels = images[at : at + AT_ONCE, ..., channel]
-                counts += np.bincount(pixels.ravel(), minlength=256)
+            for at in range(0, len(pixels), AT_ONCE):
+                part = pixels[at : at + AT_ONCE, channel]
+                counts += np.bincount(part, minlength=256)
             count, total = int(counts.sum()), int(counts @ values)
             spread = count * int(counts @ values**2) - total**2  # variance times count²
             means.append(total / (255 * count))
@@ -73,12 +74,13 @@ def joined(
     if test is None:
         images, labels = shuffled(*train)
         known = len(labels) - len(labels) // HELD_OUT
-        train, test = (images[:known], labels[:known]), (images[known:], labels[known:])
-    images = [part[0].reshape(*part[0].shape[:3], -1) for part in (train, test)]
-    pixels = np.ascontiguousarray(np.concatenate(images))
-    labels = np.concatenate([train[1], test[1]])
+    else:
+        parts = [images.reshape(*images.shape[:3], -1) for images, _ in (train, test)]
+        images, labels = np.concatenate(parts), np.concatenate([train[1], test[1]])
+        known = len(train[1])
+    pixels = np.ascontiguousarray(images.reshape(*images.shape[:3], -1))
     labels = labels.astype(np.min_scalar_type(len(classes) - 1))
-    return Dataset(name, source, classes, len(train[1]), pixels, labels)
+    return Dataset(name, source, classes, known, pixels, labels)
 
 
 def shuffled(images: np.ndarray, labels: np.ndarray) -> Part:
