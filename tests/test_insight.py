@@ -121,7 +121,7 @@ def test_feature_maps_are_outputs_of_the_convolutions(trained):
 def test_activations_in_place_do_not_reach_what_is_kept():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True))
     image = torch.randn(1, 3, 32, 32)
-    outputs = convolution_outputs(model, image)
+    outputs = convolution_outputs(model, {"0": model[0]}, image)
     torch.testing.assert_close(outputs["0"], model[0](image)[0])
     assert outputs["0"].min() < 0
 

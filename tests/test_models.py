@@ -11,11 +11,11 @@ from conftest import ROOT
 from gradscape.base.errors import GradscapeError
 from gradscape.data import Facts
 from gradscape.models import build, check_takes, takes
-from gradscape.models.blocks import layer_counts, norm, parameter_count, weights
+from gradscape.models.anatomy import one_image, weights
+from gradscape.models.blocks import layer_counts, norm, parameter_count
 from gradscape.models.laws import cosine_map, tailored_slope
 from gradscape.spec.registry import names
 from gradscape.spec.settings import Settings
-from gradscape.training.forward import dry_run
 
 EXACT = {
     ("vgg08", 100): 59_716,
@@ -80,13 +80,13 @@ def test_images_become_logits_at_the_edges_of_what_a_network_takes(name):
             model = build(name, 10, channels=channels, size=size)
             images = torch.zeros(2, channels, size, size)
         assert model.train()(images).shape == (2, 10), (channels, size)
-        assert dry_run(model, 10, channels, size)[0] > 0
+        assert one_image(model, 10, channels, size).flops > 0
     known = takes(name)
     for size in (known.smallest - 1, known.largest and known.largest + 1):
         if size is not None:
             shape = f"3x{size}x{size}"
             with pytest.raises(GradscapeError, match=f"does not take images of {shape}"):
-                dry_run(build(name, 10, size=size), 10, 3, size)
+                one_image(build(name, 10, size=size), 10, 3, size)
 
 
 def test_what_a_network_does_not_take_is_said_before_it_is_built():
@@ -118,7 +118,8 @@ def test_ones_own_network_is_told_the_shape_if_it_asks(tmp_path):
     )
     for constructor in ("asks", "asks_not"):
         name = f"{file}:{constructor}"
-        assert dry_run(build(name, 3, channels=1, size=5), 3, 1, 5)[0] == 2 * 25 * 3
+        model = build(name, 3, channels=1, size=5)
+        assert one_image(model, 3, 1, 5).flops == 2 * 25 * 3
         with pytest.raises(GradscapeError, match="takes images of 4x4 to 9x9"):
             check_takes(name, Settings(name, "x.npz"), Facts(1, 10, 3, 60, 10))
 
@@ -135,7 +136,8 @@ def test_initial_weights_are_as_they_ever_were():
     ("name", "points"), [("vgg08", 9), ("vgg38", 39), ("vgg38-bn-rc", 75)]
 )
 def test_gradient_flow_has_the_courses_points(name, points):
-    assert len(weights(build(name, 100))) == points
+    model = build(name, 100)
+    assert len(weights(model, one_image(model, 100))) == points
 
 
 def test_residual_connection_spans_the_block_up_to_its_last_activation():

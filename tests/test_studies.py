@@ -17,13 +17,13 @@ from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
 from gradscape.models import build, pretrained_files
+from gradscape.models.anatomy import one_image
 from gradscape.models.pretrained import load_backbone
 from gradscape.pipeline.jobs import Dag
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.augmentation import Colour, Geometric, grey
-from gradscape.training.forward import dry_run
 from gradscape.training.train import train
 
 SMALL = Settings(
@@ -158,12 +158,12 @@ def test_operations_are_counted_and_other_shapes_refused():
         torch.nn.Flatten(),
         torch.nn.Linear(10, 10),
     )
-    assert dry_run(model, 10)[0] == 2 * (10 * 27 * 32 * 32 + 100)
+    assert one_image(model, 10).flops == 2 * (10 * 27 * 32 * 32 + 100)
     with pytest.raises(GradscapeError, match=r"into \[1, 10\] where \[1, 100\] is needed"):
-        dry_run(model, 100)
+        one_image(model, 100)
     large = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 10))
     with pytest.raises(GradscapeError, match="does not take images of 3x32x32"):
-        dry_run(large, 10)
+        one_image(large, 10)
 
 
 # Transfer

@@ -20,7 +20,7 @@ from gradscape.config.experiment import Experiment, downloaded_weights
 from gradscape.config.schema import check_options, validate
 from gradscape.config.words import stored
 from gradscape.spec.options import Named, Unset
-from gradscape.spec.registry import check, find, names, short
+from gradscape.spec.registry import check, names, short
 from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Figure, Run, run_name
 
@@ -132,15 +132,14 @@ def probe(
     done: Done = None,
 ) -> None:
     """measure a trained network from its weights and its training images"""
-    from gradscape.probes.trained import Trained
+    from gradscape.probes.trained import Trained, measured
     from gradscape.training.record import write_csv
 
     given = check_options("probe", probe, options or {}, "--options")
-    measure = find("probe", probe)
     trained = Trained(run, data, threads, own)
     settings = {k: v for k, v in vars(trained.settings).items() if v is not None}
     validate(settings, f"{run}: settings", "settings")  # somebody else may have sent it
-    rows = measure(trained, **given)
+    rows = measured(probe, trained, given)
     write_csv(out, rows)
     if done is not None:
         done.touch()

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from gradscape.figures import style
-from gradscape.figures.layers import labels, split_scales
+from gradscape.figures.layers import kinds_of, labels, split_scales
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.study import Figure
 
@@ -21,7 +21,8 @@ def feature_maps(figure: Figure, runs: list[FinishedRun]):
     # In the table's order: layers by depth, channels by how much they vary.
     layers = {name: maps(part) for name, part in table.groupby("layer", sort=False)}
     image = layers.pop("input")
-    named = labels(split_scales(list(drawn[0].gradients.columns))[0])
+    kinds = kinds_of(drawn[0])
+    named = labels({name: kinds[name] for name in split_scales(kinds)[0]})
     across = max(map(len, layers.values()))
     width = style.width(figure.wide)
     panel = width / (across + 2)  # inches; the image is as wide as two

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gradscape.figures import style
-from gradscape.figures.layers import blocks, split_scales
+from gradscape.figures.layers import blocks, kinds_of, split_scales
 from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.spec.labels import listing
 from gradscape.spec.quantity import Quantity
 from gradscape.spec.study import Figure
 
@@ -30,7 +31,8 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
     runs = next(iter(by_setting(runs).values()))
     names = list(runs[0].gradients.columns)
     flow = over_seeds([run.gradients.to_numpy() for run in runs])
-    layers, scales = split_scales(names)
+    kinds = kinds_of(runs[0])
+    layers, scales = split_scales(kinds)
     weights = [names.index(name) for name in layers]
     normed, places = [names.index(name) for name, _ in scales], [at for _, at in scales]
     parts = [("epoch", weights, range(len(layers)), "#cccccc")]
@@ -64,7 +66,8 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
     if norm is not None:
         look = {"label": "average gradient", "format": style.POWERS}
         picture.colorbar(drawn, ax=axes[1:], pad=0.01, **look)
-    name_blocks(axes[-1], layers, LABELS * (2 if figure.wide else 1))
+    named = blocks({name: kinds[name] for name in layers})
+    name_blocks(axes[-1], named, LABELS * (2 if figure.wide else 1))
     ends = means[-1, [weights[0], weights[-1]]]
     return picture, facts(runs, len(layers), len(scales), ends)
 
@@ -101,17 +104,16 @@ def draw_lines(picture, axis, means, weights, normed, places) -> None:
         style.legend_below(picture, [Line2D([], [], label=SCALES, **look)], 1)
 
 
-def name_blocks(axis, layers: list[str], most: int) -> None:
+def name_blocks(axis, named: list[str], most: int) -> None:
     """A tick label at the first layer of each block."""
-    named = blocks(layers)
     first = [n for n, name in enumerate(named) if n == 0 or name != named[n - 1]]
     first = first[:: -(-len(first) // most)]
-    if len(layers) > most and first[1:2] == [1]:
+    if len(named) > most and first[1:2] == [1]:
         del first[1]  # no room beside the first
     names = [named[n] for n in first]
     short = [STAGED.sub(r"\1.\2", name) for name in names]
     axis.set_xticks(first, short, rotation=90, fontsize=6.5)
-    axis.set_xlim(-0.5, len(layers) - 0.5)
+    axis.set_xlim(-0.5, len(named) - 0.5)
     numbers = " (stage.block)" if short != names else ""
     axis.set_xlabel(f"layer, from input to output{numbers}")
 
@@ -132,6 +134,10 @@ def facts(runs: list[FinishedRun], layers: int, scales: int, ends: np.ndarray) -
         first, output = (Quantity(end, style="scientific").text() for end in ends)
         sentences.append(
             f"In the last epoch the first layer gets {first}, the last {output}."
+        )
+    if absent := runs[0].gradients.attrs["absent"]:
+        sentences.append(
+            f"No gradient reaches {listing(absent)}: frozen, or not called in training."
         )
     zeros = sum(int((run.gradients == 0).to_numpy().sum()) for run in runs)
     if zeros:

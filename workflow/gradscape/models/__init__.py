@@ -98,9 +98,20 @@ def build(
     shape = {"channels": channels, "size": size}
     keywords |= {key: value for key, value in shape.items() if key in free}
     model = make(classes, **keywords)
+    materialise(model, classes, channels, size)
     perturbation = getattr(settings, "perturbation", None)
     if perturbation is not None:
         from gradscape.models.blocks import flip_last_bit
 
         flip_last_bit(next(model.parameters()), perturbation)
     return model
+
+
+def materialise(model, classes: int, channels: int, size: int) -> None:
+    """Lazy layers get their weights, as they would from the first image."""
+    from torch.nn.parameter import is_lazy
+
+    if any(map(is_lazy, model.parameters())):
+        from gradscape.models.anatomy import one_image
+
+        one_image(model, classes, channels, size)

@@ -1,5 +1,7 @@
 """Layers and counts that the networks share."""
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 
@@ -58,18 +60,6 @@ def norm(channels: int, batch_norm: bool, fold_after: int | None = None) -> nn.M
     return FoldedBatchNorm2d(channels, fold_after)
 
 
-def weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weight tensors that train, in order of depth, without the biases: the points of
-    the coursework's gradient-flow plot."""
-    found = [(n, p) for n, p in model.named_parameters() if n.endswith("weight")]
-    return {name.removesuffix(".weight"): p for name, p in found if p.requires_grad}
-
-
-def output_layer(model: nn.Module) -> nn.Linear:
-    """The linear layer that gives the logits: the last that the network lists."""
-    return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
-
-
 def flip_last_bit(weights: Tensor, index: int) -> None:
     """Change one of a tensor's weights, counted from 0 through all dimensions, by the last
     bit of its mantissa; raises `GradscapeError` if there is no such weight."""
@@ -82,6 +72,26 @@ def flip_last_bit(weights: Tensor, index: int) -> None:
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that train: all but those of a frozen part."""
     return [p for p in model.parameters() if p.requires_grad]
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy; what a layer has computed from its weights, as old weight normalisation
+    keeps it, is copied without its history, which torch copies nowhere."""
+    kept = (value for module in model.modules() for value in vars(module).values())
+    computed = [t for t in kept if isinstance(t, Tensor) and not t.is_leaf]
+    return deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
+
+
+LAYOUTS = ("channels_last", "contiguous")
+
+
+def placed(model: nn.Module, device: str, layout: str) -> nn.Module:
+    """The network on a device, in one of the `LAYOUTS`, and so the images that it is given,
+    which come as channels-last."""
+    if layout == "channels_last":
+        return model.to(device, memory_format=torch.channels_last)
+    model.register_forward_pre_hook(lambda _, given: tuple(x.contiguous() for x in given))
+    return model.to(device)
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -16,12 +16,12 @@ import torch
 from gradscape.config.experiment import Experiment
 from gradscape.data.datasets import facts
 from gradscape.models import build
+from gradscape.models.anatomy import one_image
 from gradscape.models.blocks import layer_counts
 from gradscape.pipeline.rates import expected, passes_per_step, steps
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.device import device_kind
-from gradscape.training.forward import dry_run
 
 SECONDS_PER_STEP, SECONDS_PER_LAYER, SECONDS_PER_NORM = 240e-6, 48e-6, 37e-6
 FLOPS_PER_SECOND, FLOPS_PER_SECOND_BF16 = 20e12, 270e12
@@ -45,7 +45,7 @@ def estimated_seconds(settings: Settings) -> float:
     step += SECONDS_PER_NORM * count["batch_normalisations"]
     is_fp32 = settings.precision == "fp32" or settings.landscape_every is not None
     rate = FLOPS_PER_SECOND if is_fp32 else FLOPS_PER_SECOND_BF16
-    flops, _ = dry_run(model, known.classes, *shape)
+    flops = one_image(model, known.classes, *shape).flops
     step += PASSES * settings.batch_size * flops / rate
     return SECONDS_TO_START + steps(settings) * passes_per_step(settings) * step
 

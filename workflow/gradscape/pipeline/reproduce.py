@@ -22,7 +22,7 @@ from gradscape.pipeline import replace
 from gradscape.runs.run import FinishedRun
 from gradscape.runs.tables import read_arrays
 from gradscape.spec.quantity import TEXT, Quantity
-from gradscape.spec.registry import find, is_custom, short
+from gradscape.spec.registry import is_custom, short
 from gradscape.spec.study import Run
 
 SAME, INSIDE, CHANGED = "same bytes", "inside the interval", "changed"
@@ -91,12 +91,12 @@ class Reproduction:
         return outcome
 
     def probe(self, name: str, run: Run, folder: Path, data: Path, threads: int) -> None:
-        from gradscape.probes.trained import Trained  # loads torch
+        from gradscape.probes.trained import Trained, measured  # loads torch
         from gradscape.training.record import write_csv
 
         probe, settings = self.study.probes[name], map(str, vars(run.settings).values())
         trained = Trained(folder, data, threads, list(filter(is_custom, settings)))
-        rows = find("probe", probe.measure)(trained, **probe.options)
+        rows = measured(probe.measure, trained, probe.options)
         write_csv(probe_file(folder, name), rows)
 
 

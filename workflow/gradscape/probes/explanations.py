@@ -97,6 +97,7 @@ def explanations(
             f"probe explanations: patch {patch} is larger than the images, {size}x{size}"
         )
     model = run.network("best").eval()
+    run.layers(model, nn.Conv2d, "convolution, whose feature maps Grad-CAM weighs")
     pixels, labels = run.test_images(slice(CANDIDATES))
     confidence, predicted = probabilities(model, pixels).max(dim=1)
     right = predicted == labels

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
-from gradscape.probes.trained import Trained, calls, layers
+from gradscape.probes.trained import Trained, calls
 from gradscape.spec.options import Range
 
 WORDS = "layer"
@@ -16,9 +16,11 @@ LAYERS = 4  # convolutions shown, evenly from the first to the last
 
 
 @torch.no_grad()
-def convolution_outputs(model: nn.Module, image: Tensor) -> dict[str, Tensor]:
+def convolution_outputs(
+    model: nn.Module, convolutions: dict[str, nn.Module], image: Tensor
+) -> dict[str, Tensor]:
     """The outputs of up to `LAYERS` convolutions, [channels, s, s], for one image."""
-    chain = list(layers(model, nn.Conv2d).items())
+    chain = list(convolutions.items())
     shown = np.linspace(0, len(chain) - 1, min(LAYERS, len(chain))).round().astype(int)
     with calls(dict(chain[number] for number in shown)) as seen:
         model(image)
@@ -40,11 +42,13 @@ def feature_maps(
             f"probe feature_maps: image {image}: the last test image is {last}"
         )
     model = run.network("best").eval()
+    needed = "convolution, whose outputs are what `feature_maps` shows"
+    convolutions = run.layers(model, nn.Conv2d, needed)
     colours = torch.tensor(run.test_colours([image])[0]).permute(2, 0, 1)
     tables = [("input", -1, range(3), colours)]
     normalised, _ = run.test_images(slice(image, image + 1))
-    depths = list(layers(model, nn.Conv2d))
-    for name, maps in convolution_outputs(model, normalised).items():
+    depths = list(convolutions)
+    for name, maps in convolution_outputs(model, convolutions, normalised).items():
         spread = maps.flatten(1).std(dim=1, correction=0)
         liveliest = spread.argsort(descending=True, stable=True)[:channels].tolist()
         tables.append((name, depths.index(name), liveliest, maps.cpu()))

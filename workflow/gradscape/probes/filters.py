@@ -3,7 +3,8 @@
 import numpy as np
 from torch import nn
 
-from gradscape.probes.trained import Trained, layers
+from gradscape.base.errors import GradscapeError
+from gradscape.probes.trained import Trained
 
 WORDS = "moment"
 NUMBERS = "filter channel row column weight"
@@ -11,10 +12,17 @@ NUMBERS = "filter channel row column weight"
 
 def filters(run: Trained) -> list[dict]:
     """At initialisation and of the best epoch. Channels 0, 1 and 2 are red, green and blue;
-    grey images have only channel 0."""
+    grey images have only channel 0. Raises `GradscapeError` for a network without such a
+    convolution."""
     rows = []
     for moment in ("initialisation", "best"):
-        first = next(iter(layers(run.network(moment), nn.Conv2d).values()))
+        needed = "convolution, whose filters are what `filters` shows"
+        first, *_ = run.layers(run.network(moment), nn.Conv2d, needed).values()
+        if (channels := first.weight.shape[1]) != run.dataset.facts.channels:
+            raise GradscapeError(
+                f"{run.settings.model}: its first convolution takes {channels} channels, "
+                "where colours are what `filters` shows"
+            )
         for place, weight in np.ndenumerate(first.weight.detach().cpu().numpy()):
             numbers = zip(NUMBERS.split(), (*place, float(weight)), strict=True)
             rows.append({"moment": moment, **dict(numbers)})

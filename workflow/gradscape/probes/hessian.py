@@ -9,7 +9,10 @@ from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from gradscape.base.errors import GradscapeError
+from gradscape.models.blocks import trainable
 from gradscape.probes.surface import filter_norms
 from gradscape.probes.trained import Trained
 from gradscape.spec.options import Range
@@ -27,8 +30,17 @@ def hessian_product(losses: list[Callable], parameters: Vector) -> Callable:
     def product(vector: Vector) -> Vector:
         total = [torch.zeros_like(parameter) for parameter in parameters]
         for loss in losses:
-            gradient = torch.autograd.grad(loss(), parameters, create_graph=True)
-            torch._foreach_add_(total, torch.autograd.grad(gradient, parameters, vector))
+            gradient = torch.autograd.grad(
+                loss(), parameters, create_graph=True, allow_unused=True
+            )
+            pairs = zip(gradient, vector, strict=True)
+            curved = [(g, v) for g, v in pairs if g is not None and g.requires_grad]
+            if curved:
+                outputs, along = zip(*curved, strict=True)
+                second = torch.autograd.grad(
+                    outputs, parameters, along, materialize_grads=True
+                )
+                torch._foreach_add_(total, second)
         return total
 
     return product
@@ -99,10 +111,11 @@ def hessian(
     """The uncertainty is the relative change in the last iteration (`largest_eigenvalue`)
     and the standard error (`trace`). Weights of the best epoch, evaluation mode: at a
     uniform guess the eigenvalue falls with the number of training images, so take thousands
-    to compare it. Costs iterations + samples products, each about three training steps over
-    the images."""
+    to compare it. Only of what trains. Costs iterations + samples products, each about
+    three training steps over the images. Raises `GradscapeError` for a network that cannot
+    be differentiated twice."""
     model = run.network("best").eval()
-    parameters = list(model.parameters())
+    parameters = trainable(model)
     product = hessian_product(run.losses(model, images), parameters)
     products = {"": product}
     if filter_normalised:
@@ -110,9 +123,17 @@ def hessian(
     measures = {"largest_eigenvalue": (largest_eigenvalue, iterations)}
     measures["trace"] = trace, samples
     rows = []
-    for unit, product in products.items():
-        for name, (measure, times) in measures.items():
-            value, uncertainty = measure(product, parameters, times)
-            row = {"quantity": unit + name, "value": value, "uncertainty": uncertainty}
-            rows.append(row)
+    with sdpa_kernel(SDPBackend.MATH):  # no other attention can be differentiated twice
+        try:
+            hessian_product(run.losses(model, 2), parameters)(parameters)
+        except RuntimeError as error:
+            raise GradscapeError(
+                f"{run.settings.model}: has no second derivative, whose products are what "
+                f"`hessian` measures ({error})"
+            ) from None
+        for unit, product in products.items():
+            for name, (measure, times) in measures.items():
+                value, uncertainty = measure(product, parameters, times)
+                row = {"quantity": unit + name, "value": value, "uncertainty": uncertainty}
+                rows.append(row)
     return rows

@@ -10,7 +10,6 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from gradscape.models.blocks import output_layer
 from gradscape.probes.trained import Trained, calls, with_statistics_of
 from gradscape.spec.options import Range
 
@@ -18,18 +17,19 @@ WORDS = "moment"
 NUMBERS = "image index value"
 
 
-def singular_values(model: nn.Module, image: Tensor) -> Tensor:
-    """The Jacobian's by an image [channels, s, s], the largest first, [features].
+def singular_values(model: nn.Module, head: nn.Linear, image: Tensor) -> Tensor:
+    """The Jacobian's by an image [channels, s, s], the largest first, [features]: of what
+    the layer `head` is given.
 
     One copy of the image for each feature, so that one backward pass gives all rows.
     """
-    with torch.no_grad(), calls({"head": output_layer(model)}) as seen:
+    with torch.no_grad(), calls({"head": head}) as seen:
         model(image[None])
-    features = seen[0].given.shape[1]
+    features = seen[0].given.numel()
     images = image.expand(features, *image.shape).clone().requires_grad_()
-    with calls({"head": output_layer(model)}) as seen:
+    with calls({"head": head}) as seen:
         model(images)
-    (rows,) = torch.autograd.grad(seen[0].given.diagonal().sum(), images)
+    (rows,) = torch.autograd.grad(seen[0].given.flatten(1).diagonal().sum(), images)
     return torch.linalg.svdvals(rows.flatten(1).double())
 
 
@@ -44,9 +44,10 @@ def isometry(
     rows = []
     for moment in ("initialisation", "last"):
         model = run.network(moment)
+        head = run.head(model, "isometry")
         with_statistics_of(model, [pixels])
         for image, picture in enumerate(pixels[:images]):
-            for index, value in enumerate(singular_values(model, picture).tolist()):
+            for index, value in enumerate(singular_values(model, head, picture).tolist()):
                 rows.append(
                     {"moment": moment, "image": image, "index": index, "value": value}
                 )

@@ -5,20 +5,14 @@ network falls to chance; one with residual connections hardly notices, like an e
 shallower ones. Batch normalisation's statistics are estimated anew each time.
 """
 
-from copy import deepcopy
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
-from gradscape.probes.trained import (
-    Trained,
-    calls,
-    layers,
-    probabilities,
-    with_statistics_of,
-)
+from gradscape.models.blocks import copied
+from gradscape.probes.trained import Trained, calls, probabilities, with_statistics_of
 from gradscape.spec.options import Range
 
 WORDS = "block"
@@ -33,16 +27,17 @@ def removable(model: nn.Module, image: Tensor) -> list[str]:
         for parent, sequence in model.named_modules()
         if type(sequence) is nn.Sequential
         for name, child in sequence.named_children()
-        if len(layers(child, nn.Conv2d)) > 1
+        if sum(isinstance(module, nn.Conv2d) for module in child.modules()) > 1
     }
     with calls(blocks) as seen, torch.no_grad():
         model(image)
-    return [call.name for call in seen if call.given.shape == call.gave.shape]
+    found = [c.name for c in seen if c.given is not None and c.given.shape == c.gave.shape]
+    return list(dict.fromkeys(found))
 
 
 def without(model: nn.Module, block: str) -> nn.Module:
     """A copy of the network with the identity in place of a block, unless it is `none`."""
-    copy = deepcopy(model)
+    copy = copied(model)
     if block != "none":
         copy.set_submodule(block, nn.Identity())
     return copy

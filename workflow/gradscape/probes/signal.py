@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gradscape.models import laws
-from gradscape.probes.trained import Trained, calls, layers
+from gradscape.models.anatomy import LAYERS
+from gradscape.probes.trained import Trained, calls
 from gradscape.spec.options import Range
 
 WORDS = "moment layer"
@@ -27,8 +28,8 @@ def is_plain(model: nn.Module) -> bool:
     entry and with PyTorch's default weights."""
     residual = any(getattr(module, "residual", False) for module in model.modules())
     default = getattr(model, "initialisation", None) == "default"
-    norms = layers(model, nn.BatchNorm2d)
-    return list(norms) == ["entry_norm"] and not residual and default
+    norms = [n for n, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    return norms == ["entry_norm"] and not residual and default
 
 
 def side(tensor: Tensor) -> int:
@@ -36,8 +37,8 @@ def side(tensor: Tensor) -> int:
     return tensor.shape[-1] if tensor.ndim == 4 else 1
 
 
-def mean_square(tensor: Tensor) -> float:
-    return float(tensor.detach().double().square().mean())
+def mean_square(tensor: Tensor | None) -> float:
+    return math.nan if tensor is None else float(tensor.detach().double().square().mean())
 
 
 def signal(
@@ -51,14 +52,15 @@ def signal(
     ((pixels, labels),) = run.minibatches(images, images)
     for moment in ("initialisation", "best", "last"):
         model = run.network(moment).train()
-        chain = layers(model, (nn.Conv2d, nn.Linear))  # in the network's own order
+        needed = "convolution or linear layer, whose signal is what `signal` measures"
+        chain = run.layers(model, LAYERS, needed)
         with calls(chain) as seen:
             loss = cross_entropy(model(pixels), labels)
-        for call in seen:
-            if call.gave.requires_grad:
+        of = {call.name: call for call in reversed(seen)}  # of several calls the first
+        for call in of.values():
+            if call.gave.requires_grad:  # not in front of all that trains
                 call.gave.retain_grad()
         loss.backward()
-        of = {call.name: call for call in seen}
         activations = gradients = [math.nan] * len(chain)
         if moment == "initialisation" and is_plain(model):
             plain = [

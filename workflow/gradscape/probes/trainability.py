@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from gradscape.models.blocks import output_layer, weights
+from gradscape.models.anatomy import Weight, by_depth, weights
 from gradscape.probes.trained import Trained, calls, with_statistics_of
 from gradscape.spec.options import Range
 from gradscape.training.gradients import mean_absolute_gradients
 
 WORDS = "moment quantity layer"
 NUMBERS = "value"
+MOMENTS = ("initialisation", "last")
 POINTS = 50  # on the line between two images
 
 
@@ -42,21 +43,23 @@ def effective_rank(features: Tensor) -> float:
 
 
 @torch.no_grad()
-def pooled_features(model: nn.Module, images: Tensor) -> Tensor:
+def pooled_features(model: nn.Module, head: nn.Linear, images: Tensor) -> Tensor:
     """The features that the output layer is given, [images, features]."""
-    with calls({"head": output_layer(model)}) as seen:
+    with calls({"head": head}) as seen:
         model(images)
-    return seen[0].given
+    return seen[0].given.flatten(1)
 
 
 @torch.no_grad()
-def moves(start: nn.Module, end: nn.Module) -> tuple[dict[str, float], dict[str, float]]:
+def moves(
+    start: dict[str, Weight], end: dict[str, Weight]
+) -> tuple[dict[str, float], dict[str, float]]:
     """Each tensor's share of changed weights, and its distance over its norm at first."""
-    after = weights(end)
     changed, distance = {}, {}
-    for layer, before in weights(start).items():
-        changed[layer] = float((before != after[layer]).float().mean())
-        distance[layer] = float((after[layer] - before).norm() / before.norm())
+    for layer, (before, *_) in start.items():
+        after = end[layer].parameter
+        changed[layer] = float((before != after).float().mean())
+        distance[layer] = float((after - before).norm() / before.norm())
     return changed, distance
 
 
@@ -76,17 +79,20 @@ def trainability(
 
     ((pixels, labels),) = run.minibatches(images, images)
     start, end = run.network("initialisation"), run.network("last")
-    changed, distance = moves(start, end)
+    heads = [run.head(model, "trainability") for model in (start, end)]
+    known, after = (by_depth(weights(m, run.calls(m))) for m in (start, end))
+    changed, distance = moves(known, after)
     add("last", "moved", changed)
     add("last", "relative_distance", distance)
     cross_entropy(start.train()(pixels), labels).backward()
-    slopes = zip(weights(start), mean_absolute_gradients(start), strict=True)
-    add("initialisation", "mean_absolute_gradient", dict(slopes))
+    slopes = mean_absolute_gradients(weight.parameter for weight in known.values())
+    found_at = dict(zip(known, slopes, strict=True))
+    add("initialisation", "mean_absolute_gradient", found_at)
     lines = list(zip(pixels[::2], pixels[1::2], labels[::2].tolist(), strict=False))
-    for moment, model in (("initialisation", start), ("last", end)):
+    for moment, model, head in zip(MOMENTS, (start, end), heads, strict=True):
         with_statistics_of(model, [pixels])
         cosines = [gradient_cosine(model, *line) for line in lines[:pairs]]
-        rank = effective_rank(pooled_features(model, pixels))
+        rank = effective_rank(pooled_features(model, head, pixels))
         add(moment, "gradient_cosine", {"all": sum(cosines) / len(cosines)})
         add(moment, "effective_rank", {"all": rank})
     return found

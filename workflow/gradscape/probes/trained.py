@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from gradscape.base.errors import GradscapeError
+from gradscape.base.errors import GradscapeError, is_short_of_memory
 from gradscape.data.splits import split
 from gradscape.data.store import load
 from gradscape.models import build
-from gradscape.spec.registry import is_custom, short
+from gradscape.models.anatomy import Calls, layers, one_image, output_layer
+from gradscape.models.blocks import LAYOUTS, placed
+from gradscape.spec.registry import find, is_custom, short
 from gradscape.spec.settings import Settings
 from gradscape.training.device import configure
 from gradscape.training.minibatches import Minibatches
@@ -47,6 +49,7 @@ class Trained:
             self.settings = Settings(**settings)
         except TypeError as error:
             raise GradscapeError(f"{self.file}: settings: {error}") from None
+        self.layout = self.weights.get("layout", LAYOUTS[0])
         self.class_names: list[str] = self.weights["classes"]
         self.classes = len(self.class_names)
         name = str(self.settings.dataset)
@@ -74,7 +77,33 @@ class Trained:
                 raise GradscapeError(
                     f"{self.file}: holds weights of another network than {model_name}"
                 ) from None
-        return model.to(self.backend.device, memory_format=torch.channels_last)
+        return placed(model, self.backend.device, self.layout)
+
+    def calls(self, model: nn.Module) -> Calls:
+        """What the network calls for one image, in evaluation mode."""
+        facts = self.dataset.facts
+        return one_image(model, self.classes, facts.channels, facts.size)
+
+    def layers(
+        self, model: nn.Module, kinds: type | tuple[type, ...], needed: str
+    ) -> dict[str, nn.Module]:
+        """The layers of a kind that the network calls, by name, in order of depth. Raises
+        `GradscapeError` if there are none: what is `needed`, and by which probe."""
+        found = layers(model, kinds, self.calls(model))
+        if not found:
+            raise GradscapeError(f"{self.settings.model}: calls no {needed}")
+        return found
+
+    def head(self, model: nn.Module, probe: str) -> nn.Linear:
+        """The linear layer that gives the logits. Raises `GradscapeError` for a network
+        that ends in no such layer."""
+        _, output = output_layer(model, self.calls(model))
+        if not isinstance(output, nn.Linear):
+            raise GradscapeError(
+                f"{self.settings.model}: ends in no linear layer, whose input is what "
+                f"`{probe}` measures"
+            )
+        return output
 
     def minibatches(self, count: int, size: int = BATCH) -> list[tuple[Tensor, Tensor]]:
         """The first `count` training images, normalised but not augmented, and labels, in
@@ -105,6 +134,21 @@ class Trained:
         return [partial(share, *minibatch) for minibatch in minibatches]
 
 
+def measured(probe: str, run: Trained, options: dict) -> list[dict]:
+    """The rows of a probe, gradscape's or one's own. Raises `GradscapeError` where torch
+    does not do with this network what one of gradscape's needs."""
+    measure = find("probe", probe)
+    try:
+        return measure(run, **options)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        if is_custom(probe) or is_short_of_memory(error):
+            raise
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise GradscapeError(
+            f"{run.settings.model}: `{probe}` cannot measure this network ({said})"
+        ) from error
+
+
 @torch.no_grad()
 def with_statistics_of(model: nn.Module, minibatches: list[Tensor]) -> nn.Module:
     """The network in evaluation mode, its batch normalisations' statistics estimated anew:
@@ -126,7 +170,7 @@ def probabilities(model: nn.Module, images: Tensor) -> Tensor:
 
 
 class Call(NamedTuple):
-    """A module's name, and what it was `given`, if by position, and `gave`."""
+    """A module's name, and the tensors that it was `given` first, if any, and `gave`."""
 
     name: str
     given: Tensor | None
@@ -135,12 +179,15 @@ class Call(NamedTuple):
 
 @contextmanager
 def calls(modules: dict[str, nn.Module]) -> Iterator[list[Call]]:
-    """The calls of these modules, in order, while the block runs. The network goes on with
-    a copy: activations in place must not reach what is kept."""
+    """The calls of these modules that give a tensor, in order, while the block runs. The
+    network goes on with a copy: activations in place must not reach what is kept."""
     seen: list[Call] = []
 
-    def record(name: str, _: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-        seen.append(Call(name, inputs[0] if inputs else None, output))
+    def record(name: str, _: nn.Module, inputs: tuple, output):
+        if not isinstance(output, Tensor):
+            return output
+        given = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
+        seen.append(Call(name, given, output))
         return output.clone()
 
     hooks = [m.register_forward_hook(partial(record, name)) for name, m in modules.items()]
@@ -149,8 +196,3 @@ def calls(modules: dict[str, nn.Module]) -> Iterator[list[Call]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def layers(model: nn.Module, kind: type | tuple[type, ...]) -> dict[str, nn.Module]:
-    """The modules of a kind by name, in the order of the network's list."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, kind)}

@@ -103,7 +103,9 @@ def read_predictions(path: Path, classes: int) -> pd.DataFrame:
 
 
 def read_gradients(path: Path) -> pd.DataFrame:
-    """Mean absolute gradient, a row an epoch, a column a weight tensor by depth."""
+    """Mean absolute gradient, a row an epoch, a column a weight tensor that a gradient
+    reaches, by depth. In `attrs`, the `kinds` of these, None of an older run, and those
+    that none reaches, `absent`."""
     arrays = read_arrays(path, "layer", "mean_absolute_gradient")
     with reading(path):
         check_array(arrays, "mean_absolute_gradient", "iuf")
@@ -112,4 +114,17 @@ def read_gradients(path: Path) -> pd.DataFrame:
             raise ValueError("the array layer is empty")
         epochs = arrays["mean_absolute_gradient"].reshape(-1, len(layers))
         none = np.full((1, len(layers)), np.nan)
-        return pd.DataFrame(epochs if len(epochs) else none, columns=layers)
+        table = pd.DataFrame(epochs if len(epochs) else none, columns=layers)
+        if "call" not in arrays:
+            table.attrs = {"kinds": None, "absent": []}
+            return table
+        check_array(arrays, "call", "i", (len(layers),))
+        check_array(arrays, "kind", "U", (len(layers),))
+        calls = arrays["call"]
+        depths = [n for n in np.argsort(calls, kind="stable") if calls[n] >= 0]
+        kinds = {layers[n]: str(arrays["kind"][n]) for n in depths}
+        frozen = [str(name) for name in arrays.get("frozen", [])]
+        absent = [name for name in layers if name not in kinds]
+        table = table[list(kinds)]
+        table.attrs = {"kinds": kinds, "absent": [*frozen, *absent]}
+        return table

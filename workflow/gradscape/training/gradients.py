@@ -1,20 +1,27 @@
 """Gradients between the backward pass and the update: measured, compared and clipped."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
-from gradscape.models.blocks import output_layer, trainable, weights
+from gradscape.models.blocks import trainable
 
 LAGS = (1, 5, 20)  # in steps, measured besides the run's own
 SMALLEST = 1e-3  # norm of a unit's weights to clip by, so that those at zero can move
 
 
-def mean_absolute_gradients(model: nn.Module) -> list[float]:
-    """Gradient flow: the mean |dL/dw| that a minibatch left in each weight tensor, in order
-    of depth, without biases (Edinburgh MLP coursework 2, section 4.1). How far it falls
-    from the last layer to the first is the vanishing gradient of Glorot & Bengio (2010)."""
-    means = [parameter.grad.float().abs().mean() for parameter in weights(model).values()]
-    return torch.stack(means).tolist()
+def mean_absolute_gradients(weights: Iterable[Tensor]) -> list[float]:
+    """Gradient flow: the mean |dL/dw| that a minibatch left in each weight tensor, NaN
+    where it left none (Edinburgh MLP coursework 2, section 4.1). How far it falls from the
+    last layer to the first is the vanishing gradient of Glorot & Bengio (2010)."""
+    means = [
+        torch.full((), torch.nan, device=weight.device)
+        if weight.grad is None
+        else weight.grad.float().abs().mean()
+        for weight in weights
+    ]
+    return torch.stack(means).tolist() if means else []
 
 
 class GradientChange:
@@ -68,16 +75,16 @@ class GradientChange:
 
 
 @torch.no_grad()
-def clip(model: nn.Module, limit: float) -> None:
+def clip(model: nn.Module, limit: float, output: nn.Module | None) -> None:
     """Adaptive gradient clipping (Brock et al. 2021, section 4, equation 3): scale the
     gradient of each filter, row of a matrix, bias and scale to at most `limit` times the
-    norm of its weights. The output layer is left alone, as in the paper."""
+    norm of its weights. The layer `output` is left alone, as in the paper."""
 
     def unit_norms(tensor: Tensor) -> Tensor:
         axes = tuple(range(1, tensor.ndim)) or (0,)
         return torch.linalg.vector_norm(tensor, dim=axes, keepdim=True)
 
-    spared = set(output_layer(model).parameters())
+    spared = set(output.parameters()) if output else set()
     for parameter in trainable(model):
         if parameter not in spared and parameter.grad is not None:
             largest = limit * unit_norms(parameter).clamp_min(SMALLEST)

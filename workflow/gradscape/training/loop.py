@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,18 +13,20 @@ from gradscape.base.files import say
 from gradscape.data.splits import split
 from gradscape.data.store import Dataset
 from gradscape.models import build
-from gradscape.models.blocks import output_layer, trainable
+from gradscape.models.anatomy import weights
+from gradscape.models.blocks import placed
 from gradscape.models.pretrained import load_backbone
 from gradscape.spec.settings import Settings
 from gradscape.training.device import Backend
-from gradscape.training.forward import Forward, dry_run
-from gradscape.training.gradients import GradientChange, mean_absolute_gradients
+from gradscape.training.dry_run import dry_run, training_step
+from gradscape.training.forward import Forward
+from gradscape.training.gradients import mean_absolute_gradients
 from gradscape.training.history import History
 from gradscape.training.landscape import landscape
 from gradscape.training.minibatches import Minibatches
-from gradscape.training.optimisers import build_optimiser, set_learning_rate
+from gradscape.training.optimisers import set_learning_rate
 from gradscape.training.schedules import learning_rate
-from gradscape.training.step import TrainingStep, evaluate
+from gradscape.training.step import evaluate
 
 
 class Training:
@@ -39,9 +41,9 @@ class Training:
         settings: Settings,
         dataset: Dataset,
         backend: Backend,
-        weights: Path | None = None,
+        pretrained: Path | None = None,
     ):
-        self.settings, self.backend, self.history = settings, backend, History()
+        self.settings, self.history = settings, History()
 
         # Data
         items = settings.train_items, settings.validation_items
@@ -58,20 +60,21 @@ class Training:
         # Network
         torch.manual_seed(settings.seed)
         facts = dataset.facts
-        shape = facts.channels, facts.size
-        model = build(settings.model, facts.classes, settings, *shape)
-        self.weights_sha256 = load_backbone(model, weights) if settings.pretrained else None
-        self.flops, calls = dry_run(model, facts.classes, *shape)
-        self.model = model.to(backend.device, memory_format=torch.channels_last).train()
+        model = build(settings.model, facts.classes, settings, facts.channels, facts.size)
+        start = settings.pretrained
+        self.weights_sha256 = load_backbone(model, pretrained) if start else None
+        tried = dry_run(model, settings, backend, facts, self.train.sizes)
+        self.tried = tried
+        self.backend = replace(backend, layout=tried.layout)
+        self.model = placed(model, backend.device, tried.layout).train()
+        self.weights = weights(model, tried.calls)
 
         # Optimiser and step
-        self.optimiser = build_optimiser(trainable(model), settings, backend.device)
+        together = tried.calls if tried.together else None
+        forward = Forward(model, self.backend, together)
+        self.step = training_step(forward, self.train, settings, tried.calls)
+        self.optimiser = self.step.optimiser
         self.learning_rate = learning_rate(settings)
-        measures = []
-        if (lag := settings.gradient_lag) is not None:
-            measures.append(GradientChange(output_layer(model).weight, lag))
-        forward = Forward(model, backend, calls)
-        self.step = TrainingStep(forward, self.optimiser, self.train, settings, measures)
 
     @property
     def finished(self) -> bool:
@@ -132,7 +135,8 @@ class Training:
         timing = {"epoch": history.epoch, "seconds": history.seconds}
         timing["images_per_second"] = self.train.count / history.seconds
         history.timing.append(timing)
-        history.gradients.append(mean_absolute_gradients(self.model))
+        tensors = (weight.parameter for weight in self.weights.values())
+        history.gradients.append(mean_absolute_gradients(tensors))
         history.steps.append(steps)
         if history.best is None or row["val_accuracy"] > history.best["val_accuracy"]:
             best = {"epoch": history.epoch, "val_accuracy": row["val_accuracy"]}

@@ -44,4 +44,5 @@ def one_hot(labels: Tensor, logits: Tensor) -> Tensor:
 def l1_penalty(model: nn.Module, factor: float) -> Tensor:
     """`factor` times the sum of absolute weights; biases and normalisations are free."""
     weights = [p for p in trainable(model) if p.ndim > 1]
-    return factor * torch.stack([weight.abs().sum() for weight in weights]).sum()
+    sums = [weight.abs().sum() for weight in weights]
+    return factor * torch.stack(sums).sum() if sums else torch.zeros(())

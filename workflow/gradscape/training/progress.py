@@ -3,10 +3,8 @@
 import shutil
 from pathlib import Path
 
-from torch import nn
-
 from gradscape.base.errors import GradscapeError
-from gradscape.models.blocks import weights
+from gradscape.models.anatomy import Weight, by_depth
 
 
 def print_epoch(row: dict, images_per_second: float, epochs: int, images: int) -> None:
@@ -36,14 +34,15 @@ def open_events(folder: Path, epochs: int):
     return SummaryWriter(folder, purge_step=epochs + 1 if epochs else None)
 
 
-def add_events(events, row: dict, model: nn.Module) -> None:
+def add_events(events, row: dict, weights: dict[str, Weight]) -> None:
     """An epoch's row of metrics.csv, and the gradients that its last minibatch left, by
     layer in order of depth."""
     for name, value in row.items():
         if name != "epoch":
             events.add_scalar(name, value, row["epoch"])
-    for depth, (name, weight) in enumerate(weights(model).items()):
-        if weight.grad.isfinite().all():  # of others there is no histogram
+    for depth, (name, weight) in enumerate(by_depth(weights).items()):
+        gradient = weight.parameter.grad
+        if gradient is not None and gradient.isfinite().all():  # or there is no histogram
             tag = f"gradients/{depth:02} {name}"
-            events.add_histogram(tag, weight.grad, row["epoch"])
+            events.add_histogram(tag, gradient, row["epoch"])
     events.flush()

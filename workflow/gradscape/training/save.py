@@ -13,7 +13,8 @@ from torch import Tensor
 from gradscape.base.paths import RECORD
 from gradscape.data.store import Dataset
 from gradscape.models import sealed
-from gradscape.models.blocks import parameter_count, weights
+from gradscape.models.anatomy import weights
+from gradscape.models.blocks import parameter_count
 from gradscape.runs.record import Data, RunRecord, revision, write
 from gradscape.spec.study import Run
 from gradscape.training import record
@@ -32,6 +33,21 @@ def step_arrays(history: History) -> dict[str, np.ndarray]:
     }
     arrays["steps_per_epoch"] = np.array(len(history.steps[0]["loss"]))
     return arrays | (landscape_arrays(history.probes) if history.probes else {})
+
+
+def gradient_arrays(training: Training) -> dict[str, np.ndarray]:
+    """Gradient flow [epochs, layers], and of each layer its kind and the place of its first
+    call, by which it is as deep as it is, or -1 if no gradient reaches it; and the layers
+    that are `frozen`."""
+    known, tried = training.weights, training.tried
+    places = [-1 if name in tried.absent else w.call for name, w in known.items()]
+    return {
+        "mean_absolute_gradient": np.array(training.history.gradients, np.float32),
+        "layer": np.array(list(known)),
+        "kind": np.array([weight.kind for weight in known.values()]),
+        "call": np.array(places),
+        "frozen": np.array(list(weights(training.model, tried.calls, False)), str),
+    }
 
 
 def test_scores(
@@ -79,6 +95,7 @@ def write_results(
         "classes": dataset.classes,
         "best": history.best["model"],
         "last": training.weights_now(),
+        "layout": training.backend.layout,
     }
     scores, predictions = test_scores(training, saved["last"])
     record.write_csv(out / "metrics.csv", history.metrics)
@@ -86,9 +103,7 @@ def write_results(
     record.write_csv(out / "test.csv", scores)
     record.write_arrays(out / "predictions.npz", **predictions)
     record.write_arrays(out / "steps.npz", **step_arrays(history))
-    gradients = {"mean_absolute_gradient": np.array(history.gradients, np.float32)}
-    gradients["layer"] = np.array(list(weights(model)))
-    record.write_arrays(out / "gradients.npz", **gradients)
+    record.write_arrays(out / "gradients.npz", **gradient_arrays(training))
     sealed.save(out / "model.pt", saved)
     seconds = sum(row["seconds"] for row in history.timing)
     versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
@@ -108,7 +123,7 @@ def write_results(
             test=len(dataset.labels) - dataset.train,
         ),
         parameters=parameter_count(model),
-        flops=training.flops,
+        flops=training.tried.flops,
         pretrained_sha256=training.weights_sha256,
         best_epoch=history.best["epoch"],
         diverged=history.epoch if history.diverged else None,

@@ -31,7 +31,8 @@ class TrainingStep:
 
     `epoch` [names, steps] holds, on the device, what was minimised (`loss`), the fraction
     that was right (`accuracy`) and what the `measures` give between gradient and update.
-    `memory` is all that a kill must not lose; its `index` is the next minibatch.
+    `memory` is all that a kill must not lose; its `index` is the next minibatch. Gradients
+    may be clipped, but not those of the `output` layer.
     """
 
     forward: Forward
@@ -39,6 +40,7 @@ class TrainingStep:
     minibatches: Minibatches
     settings: Settings
     measures: Sequence[GradientChange] = ()
+    output: nn.Module | None = None
 
     def __post_init__(self):
         self.model, self.backend = self.forward.model, self.forward.backend
@@ -85,7 +87,7 @@ class TrainingStep:
         if measured:
             torch.stack(measured, out=self.now[2:])
         if self.settings.adaptive_clipping is not None:
-            clip(self.model, self.settings.adaptive_clipping)
+            clip(self.model, self.settings.adaptive_clipping, self.output)
         self.optimiser.step()
         here = self.steps == self.index
         torch.where(here, self.now[:, None], self.epoch, out=self.epoch)

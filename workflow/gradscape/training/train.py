@@ -87,7 +87,7 @@ def train(
             row, timing = history.metrics[-1], history.timing[-1]
             progress.print_epoch(row, timing["images_per_second"], *size)
             if events is not None:
-                progress.add_events(events, row, training.model)
+                progress.add_events(events, row, training.weights)
             if not training.finished:
                 between_steps()
     finally:

@@ -1,0 +1,229 @@
+"""Networks as other people write them: torchvision's, and what tutorials and papers do."""
+
+import torch
+import torchvision.models as zoo
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations, spectral_norm, weight_norm
+
+# torchvision's
+
+
+def resnet18(classes):
+    return zoo.resnet18(num_classes=classes)
+
+
+def googlenet(classes):
+    """Which returns logits of its auxiliary heads too, in training mode."""
+    return zoo.googlenet(num_classes=classes, init_weights=False)
+
+
+def googlenet_alone(classes):
+    return zoo.googlenet(num_classes=classes, init_weights=False, aux_logits=False)
+
+
+def squeezenet1_1(classes):
+    return zoo.squeezenet1_1(num_classes=classes)
+
+
+def mobilenet_v3_small(classes):
+    return zoo.mobilenet_v3_small(num_classes=classes)
+
+
+def efficientnet_b0(classes):
+    return zoo.efficientnet_b0(num_classes=classes)
+
+
+def shufflenet(classes):
+    return zoo.shufflenet_v2_x0_5(num_classes=classes)
+
+
+def densenet121(classes):
+    return zoo.densenet121(num_classes=classes)
+
+
+def convnext_tiny(classes):
+    return zoo.convnext_tiny(num_classes=classes)
+
+
+def vit(classes):
+    sizes = {"image_size": 32, "patch_size": 8, "num_layers": 2, "num_heads": 2}
+    return zoo.VisionTransformer(**sizes, hidden_dim=32, mlp_dim=64, num_classes=classes)
+
+
+def swin(classes):
+    sizes = {"patch_size": [4, 4], "embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4]}
+    return zoo.SwinTransformer(**sizes, window_size=[4, 4], num_classes=classes)
+
+
+# Of tutorials
+
+
+class Rows(nn.Module):
+    """A recurrent network over the rows of an image."""
+
+    def __init__(self, classes: int, kind: type = nn.GRU, channels: int = 3, size: int = 32):
+        super().__init__()
+        self.recurrent = kind(channels * size, 16, batch_first=True)
+        self.out = nn.Linear(16, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        states, _ = self.recurrent(x.permute(0, 2, 1, 3).flatten(2))
+        return self.out(states[:, -1])
+
+
+def gru(classes):
+    return Rows(classes)
+
+
+def lstm(classes):
+    return Rows(classes, nn.LSTM)
+
+
+def mlp(classes):
+    hidden = [nn.Linear(3 * 32 * 32, 32), nn.BatchNorm1d(32), nn.ReLU()]
+    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(32, classes))
+
+
+class LeNet(nn.Module):
+    """Reshapes by `view`, which wants contiguous memory; its layers are listed backwards."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.fc = nn.Linear(16 * 5 * 5, num_classes)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.conv1 = nn.Conv2d(3, 6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.max_pool2d(self.conv1(x).relu(), 2)
+        x = functional.max_pool2d(self.conv2(x).relu(), 2)
+        return self.fc(x.view(x.size(0), -1))
+
+
+class Bare(nn.Module):
+    """Nothing but parameters and operations."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.kernel = nn.Parameter(0.1 * torch.randn(8, 3, 3, 3))
+        self.matrix = nn.Parameter(0.1 * torch.randn(classes, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = functional.conv2d(x, self.kernel, stride=2).relu()
+        return maps.mean((2, 3)) @ self.matrix.T
+
+
+def small(classes, wrap=lambda layer: layer):
+    """Two convolutions and a linear layer, each as `wrap` makes it."""
+    first, second = nn.Conv2d(3, 8, 3, stride=2), nn.Conv2d(8, 8, 3, stride=2)
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layers = [wrap(first), nn.ReLU(), wrap(second), nn.ReLU(), *pool]
+    return nn.Sequential(*layers, wrap(nn.Linear(8, classes)))
+
+
+def spectral(classes):
+    return small(classes, spectral_norm)
+
+
+def spectral_new(classes):
+    return small(classes, parametrizations.spectral_norm)
+
+
+def weight_normed(classes):
+    return small(classes, weight_norm)
+
+
+def weight_normed_new(classes):
+    return small(classes, parametrizations.weight_norm)
+
+
+def frozen_stem(classes):
+    model = small(classes)
+    model[0].requires_grad_(False)
+    return model
+
+
+class Unused(nn.Module):
+    """With a head that is never called."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.body = small(classes)
+        self.auxiliary = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+class Shared(nn.Module):
+    """Whose one block is called twice."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2)
+        self.block = nn.Conv2d(8, 8, 3, padding=1)
+        self.norm = nn.GroupNorm(2, 8)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for _ in range(2):
+            x = self.norm(self.block(x)).relu()
+        return self.head(x.mean((2, 3)))
+
+
+# Of more kinds
+
+
+class Dictionary(nn.Module):
+    """Whose logits are in a dictionary."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.body = small(classes)
+
+    def forward(self, x: Tensor):
+        logits = self.body(x)
+        return {"logits": logits} if self.training else logits
+
+
+def lazy(classes):
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(nn.LazyConv2d(8, 3), nn.ReLU(), *pool, nn.LazyLinear(classes))
+
+
+def scripted(classes):
+    return torch.jit.script(small(classes))
+
+
+def parallel(classes):
+    return nn.DataParallel(small(classes))
+
+
+def biases_alone(classes):
+    model = small(classes)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("bias" in name)
+    return model
+
+
+def nothing_trains(classes):
+    return small(classes).requires_grad_(False)
+
+
+def four_by_four(classes):
+    """Which takes minibatches of a multiple of four alone."""
+    split = nn.Unflatten(0, (4, -1)), nn.Flatten(0, 1)
+    return nn.Sequential(*split, small(classes))
+
+
+class Channels(nn.Module):
+    """A constructor that takes something else first."""
+
+    def __init__(self, in_channels=3, num_classes=10):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 8, 3)
+        self.head = nn.Linear(8, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv(x).mean((2, 3)))
