@@ -62,7 +62,9 @@ def swin(classes):
 class Rows(nn.Module):
     """A recurrent network over the rows of an image."""
 
-    def __init__(self, classes: int, kind: type = nn.GRU, channels: int = 3, size: int = 32):
+    def __init__(
+        self, classes: int, kind: type = nn.GRU, channels: int = 3, size: int = 32
+    ):
         super().__init__()
         self.recurrent = kind(channels * size, 16, batch_first=True)
         self.out = nn.Linear(16, classes)
@@ -86,7 +88,7 @@ def mlp(classes):
 
 
 class LeNet(nn.Module):
-    """Reshapes by `view`, which wants contiguous memory; its layers are listed backwards."""
+    """Reshapes by `view`, which wants contiguous memory; lists its layers backwards."""
 
     def __init__(self, num_classes):
         super().__init__()
@@ -218,7 +220,7 @@ def four_by_four(classes):
 
 
 class Channels(nn.Module):
-    """A constructor that takes something else first."""
+    """Its constructor takes something else first."""
 
     def __init__(self, in_channels=3, num_classes=10):
         super().__init__()
