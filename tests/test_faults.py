@@ -7,6 +7,7 @@ a program that somebody else's folder chose. `tests/faults.py` does it at random
 import hashlib
 import io
 import json
+import os
 import re
 import resource
 import shutil
@@ -526,6 +527,19 @@ def test_too_little_memory_is_one_sentence_and_no_damage(
     with pytest.raises(type(error)):
         checkpoint.load()
     assert checkpoint.path.exists()
+
+
+@pytest.mark.parametrize(("number", "limit"), [(27, "ulimit -f"), (24, "ulimit -n")])
+def test_a_limit_of_the_system_is_one_sentence(number, limit, monkeypatch, capsys):
+    def fail(**arguments) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setitem(cli.COMMANDS, "data", wraps(cli.COMMANDS["data"])(fail))
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["data", "generated10"])
+    assert stopped.value.code == 2
+    said = f"{os.strerror(number)}; raise the limit with `{limit}` and call again\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 def test_four_gibibytes_are_enough(tmp_path):

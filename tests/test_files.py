@@ -2,10 +2,14 @@
 
 import os
 import re
+import resource
 import socket
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import write_run
 from gradscape.base import files
@@ -13,10 +17,14 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, folder_lock
 from gradscape.base.paths import RECORD, SEALED, Results
 from gradscape.config.experiment import Experiment
+from gradscape.data.store import Dataset, load, save
+from gradscape.models import sealed
 from gradscape.pipeline.replace import place_to_train
 from gradscape.runs.publish import copy_run, publish
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
+from gradscape.training.checkpoint import Checkpoint
+from gradscape.training.record import write_arrays
 from hostile import Lost
 from spoil import standing
 
@@ -196,6 +204,75 @@ def test_the_independent_harness_tells_a_run_that_is_lost(file, fault, tmp_path)
         return
     with pytest.raises(Lost, match=rf"lost: .*{re.escape(file)}"):
         still_there()
+
+
+@contextmanager
+def limited(kind: int, value: int):
+    """This process with a smaller limit of the system's."""
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+def save_numbers(path: Path) -> None:
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        np.save(file, np.zeros(99_999))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        save_numbers,
+        lambda path: write_arrays(path, a=np.random.rand(99_999)),
+        lambda path: sealed.save(path, {"a": torch.zeros(99_999)}),
+    ],
+    ids=["numpy", "zipped", "torch"],
+)
+def test_a_file_above_the_limit_is_named_and_the_old_one_stands(write, tmp_path):
+    """numpy and torch raise errors that tell neither the file nor the reason."""
+    path = tmp_path / "file"
+    path.write_text("old")
+    with (
+        limited(resource.RLIMIT_FSIZE, 8192),
+        pytest.raises(OSError, match=rf"(File too large|Input/output error): '{path}'"),
+    ):
+        write(path)
+    assert [*tmp_path.iterdir()] == [path] and path.read_text() == "old"
+
+
+def test_too_many_open_files_are_nobodys_damage(tmp_path):
+    """A sound run is not trained again for them, nor a dataset deleted."""
+    run = write_run(tmp_path, "vgg08").path
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "mark")
+    checkpoint.save({"a": 1})
+    data = tmp_path / "data"
+    images = np.zeros((6, 1, 1, 3), np.uint8)
+    save(Dataset("x", "x", ["a", "b"], 5, images, np.arange(6) % 2), data)
+    for look in (
+        lambda: place_to_train(run, Settings("vgg08", "cifar100"), "", "", update=True),
+        lambda: load(data),
+        checkpoint.load,
+    ):
+        with (
+            limited(resource.RLIMIT_NOFILE, 0),
+            pytest.raises(OSError, match="Too many open files"),
+        ):
+            look()
+    assert checkpoint.load() and load(data)
+
+
+def test_a_run_that_cannot_be_read_now_is_not_trained_again(tmp_path, monkeypatch):
+    run = write_run(tmp_path, "vgg08").path
+
+    def fail(*words):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(GradscapeError, match=r"run\.json: .*Permission denied"):
+        place_to_train(run, Settings("vgg08", "cifar100"), "", "", overwrite=True)
 
 
 @pytest.mark.parametrize("record", ["", "{", '{"study": "of an older version"}'])

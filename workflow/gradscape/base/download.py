@@ -1,5 +1,6 @@
 """Files from the network: whole and with the right hash, or an error within minutes."""
 
+import errno
 import hashlib
 import http.client
 import time
@@ -8,7 +9,7 @@ from urllib.request import Request, urlopen
 
 from tqdm import tqdm
 
-from gradscape.base.files import atomic_write, is_full
+from gradscape.base.files import atomic_write, number_of
 
 PATIENCE = 30.0  # seconds in which a server may say nothing
 SLOWEST = 20_000  # bytes a second, after the first PATIENCE
@@ -41,7 +42,7 @@ def fetch(url: str, path: Path, kind: str, digits: str) -> None:
                     if file.tell() > MAX_BYTES:
                         raise Failed(f"{url} does not end")
         except (OSError, http.client.HTTPException) as error:
-            if is_full(error, path.parent):
+            if number_of(error, path.parent) == errno.ENOSPC:
                 raise
             raise Failed(f"{url}: {error}") from None
         if not found.hexdigest().startswith(digits):

@@ -1,6 +1,7 @@
 """The one exception meant for the user's eyes, and what its sentences share."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 LONGEST = 500  # letters of a sentence; a value in it may be a whole book
@@ -20,6 +21,13 @@ class GradscapeError(Exception):
 def is_short_of_memory(error: Exception) -> bool:
     """Is the machine's memory too small, in Python's words, in numpy's or in torch's?"""
     return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
+def is_shortage(error: Exception) -> bool:
+    """Does the machine lack memory or open files? Then the file that was to be read may be
+    sound."""
+    numbers = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+    return is_short_of_memory(error) or getattr(error, "errno", None) in numbers
 
 
 def suggest(word: object, known: Iterable[str]) -> str:

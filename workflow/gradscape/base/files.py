@@ -15,9 +15,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from gradscape.base.errors import GradscapeError, is_short_of_memory
+from gradscape.base.errors import GradscapeError, is_shortage
 
 LITTLE = 2**20  # bytes: a disk with less is full
+HIDING = ("requested and", "inline_container")  # numpy's, torch's: nothing could be written
 SEAL = "record_sha256"  # of the other lines of a record
 
 
@@ -27,9 +28,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     Creates the folder if it is missing; after an error `path` is as it was before. Of two
     processes that write the same file, one waits. File and folder reach the disk before
-    this returns, so that a power cut leaves the old file or the new one. On a full disk
-    raises the `OSError` of one, whatever numpy or torch call it; raises `GradscapeError`
-    where a results folder leads elsewhere through a link.
+    this returns, so that a power cut leaves the old file or the new one. Raises the
+    system's `OSError` where it cannot be written, whatever numpy or torch call that, and
+    `GradscapeError` where a results folder leads elsewhere through a link.
     """
     refuse_linked_results(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +47,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
                 partial.replace(path)
                 flush(path.parent)
             except BaseException as error:
-                full = is_full(error, path.parent)
+                number = number_of(error, path.parent)
                 partial.unlink(missing_ok=True)
-                if full:
-                    raise OSError(errno.ENOSPC, "") from error
+                if number is not None:
+                    raise OSError(number, "") from error
                 raise
     except OSError as error:
         if error.filename in (None, str(partial)) and error.errno is not None:
@@ -90,13 +91,17 @@ def replace_folder(new: Path, old: Path) -> None:
     shutil.rmtree(new)
 
 
-def is_full(error: BaseException, folder: Path) -> bool:
-    """Is a full disk the reason? numpy and torch say so in errors of no number."""
-    if getattr(error, "errno", None) is not None:
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if not isinstance(error, OSError | RuntimeError):
-        return False
-    return "free space" in str(error) or shutil.disk_usage(folder).free < LITTLE
+def number_of(error: BaseException, folder: Path) -> int | None:
+    """The system's number of an error that tells of a full disk, or in which numpy or torch
+    hides that a file in `folder` cannot be written; None for any other."""
+    number = getattr(error, "errno", None)
+    if number is not None or not isinstance(error, OSError | RuntimeError):
+        return errno.ENOSPC if number in (errno.ENOSPC, errno.EDQUOT) else None
+    if "free space" in str(error) or shutil.disk_usage(folder).free < LITTLE:
+        return errno.ENOSPC
+    if not any(words in str(error) for words in HIDING):
+        return None
+    return getattr(error.__context__, "errno", None) or errno.EIO
 
 
 def write_record(path: Path, record: dict) -> None:
@@ -158,7 +163,7 @@ def reading(
     except GradscapeError as error:
         raise kind(str(error)) from None
     except Exception as error:
-        if is_short_of_memory(error):  # the file may be sound
+        if is_shortage(error):
             raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise kind(f"{path}: {fault} ({reason})") from None

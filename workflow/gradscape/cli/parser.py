@@ -89,14 +89,19 @@ def run(words: list[str]) -> int:
     return 0
 
 
+ROOM = "; make room and call again, what is finished is kept"
+OPEN = "; raise the limit with `ulimit -n` and call again"
+ADVICE = {errno.ENOSPC: ROOM, errno.EDQUOT: ROOM, errno.EMFILE: OPEN, errno.ENFILE: OPEN}
+ADVICE |= {errno.EFBIG: "; raise the limit with `ulimit -f` and call again"}
+
+
 def sentence(error: BaseException) -> str | None:
     """What the user can mend, if it is that."""
     if isinstance(error, GradscapeError):
         return str(error)
     if isinstance(error, OSError):
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "; make room and call again, what is finished is kept" if full else ""
-        file = error.filename or ("results or standard output" if full else None)
+        advice = ADVICE.get(error.errno, "")
+        file = error.filename or ("results or standard output" if advice else None)
         return file and f"{file}: {error.strerror}{advice}"
     if is_short_of_memory(error):
         return "the machine's memory is too small: close other programs"

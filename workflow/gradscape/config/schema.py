@@ -91,7 +91,8 @@ def describe(error: ValidationError) -> str:
         case "pattern" if "propertyNames" in error.absolute_schema_path:
             return f"{value!r} is not a name: use up to 64 of a-z, 0-9 and '-'"
         case "pattern":
-            return f"{value!r} cannot be used: it has braces, or starts with '-'"
+            wrong = "has braces or a line break, starts with '-', or is too long or empty"
+            return f"{value!r} cannot be used: it {wrong}"
         case "required":
             missing = next(name for name in error.validator_value if name not in value)
             return f"the key {missing!r} is missing"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gradscape.base.errors import GradscapeError
+from gradscape.base.errors import GradscapeError, is_shortage
 from gradscape.base.files import SEAL, atomic_write, seal, write_record
 from gradscape.data import Facts
 
@@ -117,6 +117,8 @@ def load(folder: Path, name: str | None = None) -> Dataset:
         make = f"make it with `gradscape data {folder.name}`"
         raise GradscapeError(f"{error.filename}: missing; {make}") from None
     except Exception as error:  # whatever a torn file makes its reader raise
+        if is_shortage(error):
+            raise
         raise GradscapeError(f"{folder}: damaged: {error}; delete it") from None
     if name is not None and dataset.name != name:
         found = f"{dataset.name!r}, not {name!r}; delete it or rename one of the two"

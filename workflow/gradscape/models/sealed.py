@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from gradscape.base.errors import GradscapeError, is_short_of_memory
+from gradscape.base.errors import GradscapeError, is_shortage
 from gradscape.base.files import atomic_write, bounded_file
 
 SEAL = b"gradscape sha256 "
@@ -64,6 +64,6 @@ def tensors(content: bytes) -> dict:
             raise TypeError
         return saved
     except Exception as error:  # whatever the reader raises for a torn file
-        if is_short_of_memory(error):  # the file may be sound
+        if is_shortage(error):
             raise
         raise Damaged(type(error).__name__) from error

@@ -58,6 +58,8 @@ def place_to_train(
     except Damaged as error:
         if not (out / RECORD).exists():
             return out
+        if isinstance(error.__context__, OSError):  # nobody could read it now
+            raise
         say(f"{error}; what else is there stands until the new run is whole")
         return beside
     changed, damage = differences(record.settings, asdict(settings)), ""

@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 
+from gradscape.base.errors import is_shortage
 from gradscape.base.files import say, unfinished
 from gradscape.models import sealed
 from gradscape.spec.registry import is_custom, source
@@ -47,6 +48,8 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (sealed.Damaged, OSError) as error:
+            if is_shortage(error):
+                raise
             return self.set_aside(f"damaged ({error})")
         if state.get("fingerprint") != self.run["fingerprint"]:
             old = state.get("settings")
