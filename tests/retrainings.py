@@ -206,13 +206,15 @@ def memory(chance: random.Random) -> int:
 
 
 def power(chance: random.Random, folder: Path) -> None:
-    """Files of a finished project, cut or emptied with their dates kept: those of a run are
-    named, or made again by Snakemake."""
+    """Files of a finished project, cut or emptied with their dates kept: what Snakemake
+    takes for made though it is empty is named before its first job; a run of which a file
+    is cut, by the report at the latest."""
     whole, steps = chain()
     place = shutil.copytree(whole, folder / "work")
     results = place / RESULTS
     for done in sorted(results.glob("runs/*/*")):
         (done / ".done").touch()
+        (done / "probes" / ".surface.done").touch()
     paths = sorted(path for path in results.rglob("[!.]*") if path.is_file())
     torn = chance.sample(paths, chance.choice([1, 1, 1, 2, 5]))
     for path in torn:
@@ -220,20 +222,27 @@ def power(chance: random.Random, folder: Path) -> None:
         path.write_bytes(content[: chance.choice([0, 0, chance.randrange(len(content))])])
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     check_runs = standing(results)
-    files = [path.relative_to(results).parts for path in torn]
-    runs = {Path(*parts[:3]) for parts in files if parts[0] == "runs" and len(parts) == 4}
+    runs = {path.parent for path in torn if path.parent.parent == results / "runs" / "s"}
+    empty = {path for path in torn if not path.stat().st_size}
+    made = {run for run in runs if any(run / name in empty for name in RUN_FILES)}
+    made |= {path for path in empty if path.parent.name == "probes"}
+    made |= {path for path in empty if path.suffix == ".pdf" and path.parent == results}
     with inside(place), redirect_stderr(io.StringIO()) as told:
         if chance.random() >= 0.1:
             bring_in_line(Experiment.from_file("config.json"))
         elif snakemake(place, target="runs").wait():
             raise Lost(f"{torn}: {said(place)}")
+    words = told.getvalue() + log_of(place)
+    for path in map(str, sorted(made)):
+        if path.removeprefix(f"{place}/") not in words:
+            raise Lost(f"{path}: empty, and not named: {words}")
     commands = [[name, "--config", "config.json"] for name in ("claims", "tex", "page")]
     commands += [steps[name].words for name in ("probe 0", "probe 1")]  # read weights
     for command in commands:
         check_end(command[0], end(start(place, command)), said(place))
     check_runs()
-    words = told.getvalue() + log_of(place)
+    words += log_of(place)
     for run in runs:
-        named = str(RESULTS / run) in words
-        if not named and not is_whole(results / run, whole / RESULTS / run):
+        named = str(run.relative_to(place)) in words
+        if not named and not is_whole(run, whole / run.relative_to(place)):
             raise Lost(f"{run}: torn, and neither named nor made again: {torn}")

@@ -22,7 +22,7 @@ from gradscape.base.paths import PAGE
 from gradscape.claims.files import tally
 from gradscape.claims.verdicts import Verdict
 from gradscape.config.experiment import Experiment
-from gradscape.figures.layers import labels, split_scales
+from gradscape.figures.layers import kinds_of, labels, split_scales
 from gradscape.figures.loss_surface import CEILING, capped, grid, numbers
 from gradscape.report.colophon import colophon
 from gradscape.report.document import StudyView, nothing_to_report, view_studies
@@ -183,11 +183,12 @@ def curves(run: FinishedRun) -> dict:
 def flow(run: FinishedRun) -> dict:
     """Mean absolute gradient of the layers' weights, a row for each of a few epochs."""
     table = run.gradients
-    layers, _ = split_scales(list(table))
+    kinds = kinds_of(run)
+    layers, _ = split_scales(kinds)
     epochs = np.linspace(0, len(table) - 1, min(len(table), MAX_EPOCHS)).astype(int)
     return {
         "epoch": (epochs + 1).tolist(),
-        "layer": list(labels(layers).values()),
+        "layer": list(labels({name: kinds[name] for name in layers}).values()),
         "gradient": [rounded(row, 3) for row in table[layers].to_numpy()[epochs]],
     }
 
