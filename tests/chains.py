@@ -159,7 +159,9 @@ def end(child: int) -> int:
     try:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     except Hang:
-        os.killpg(child, signal.SIGKILL)
+        for kill in (os.killpg, os.kill):  # it may have no group of its own yet
+            with suppress(ProcessLookupError):
+                kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         raise
 

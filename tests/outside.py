@@ -34,6 +34,11 @@ def links(chance: random.Random, folder: Path) -> None:
     found = sorted(results.rglob("*"))
     found += [path.with_name(f".{path.name}") for path in found]
     found += [path / ".lock" for path in found if path.is_dir()]
+    out = place / "out"
+    for run in results.glob("runs/*/*"):
+        copy = out / run.relative_to(results)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        found += [copy, copy.with_name(f".{copy.name}.new"), out / "config.json"]
     for path in chance.sample(found, chance.choice([1, 1, 2, 4])):
         replace(chance, path, outside)
     check_runs = standing(results)

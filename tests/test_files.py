@@ -6,6 +6,7 @@ import resource
 import socket
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ from gradscape.base.paths import RECORD, SEALED, Results
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import Dataset, load, save
 from gradscape.models import sealed
-from gradscape.pipeline.replace import place_to_train
+from gradscape.pipeline.replace import place_to_train, train
 from gradscape.runs.publish import copy_run, publish
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
+from gradscape.spec.study import Run
 from gradscape.training.checkpoint import Checkpoint
 from gradscape.training.record import write_arrays
 from hostile import Lost
@@ -142,6 +144,12 @@ def test_what_is_published_is_the_runs_own_and_appears_at_once(tmp_path):
         copy_run(run, out)
     assert {path: path.read_bytes() for path in before} == before
     (run / "probes").unlink()
+    out.rename(tmp_path / "elsewhere")
+    out.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(GradscapeError, match="run: is a link to"):
+        copy_run(run, out)
+    out.unlink()
+    (tmp_path / "elsewhere").rename(out)
     copy_run(run, out)
     assert not (out / "probes" / "signal.csv").exists()
     assert not list(out.parent.glob(".*"))
@@ -262,6 +270,17 @@ def test_too_many_open_files_are_nobodys_damage(tmp_path):
         ):
             look()
     assert checkpoint.load() and load(data)
+
+
+def test_a_run_that_a_link_leads_to_is_not_trained_again_before_it_fails(tmp_path):
+    write_run(tmp_path, "vgg08").path.rename(tmp_path / "run")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    before = (tmp_path / "run" / RECORD).read_bytes()
+    run = Run("s", "link", Settings("vgg08", "cifar100", epochs=3))
+    images = SimpleNamespace(checksum="0" * 64)
+    with pytest.raises(GradscapeError, match="link: is a link; with --out, name the"):
+        train(run, images, tmp_path / "link", overwrite=True)
+    assert (tmp_path / "run" / RECORD).read_bytes() == before
 
 
 def test_a_run_that_cannot_be_read_now_is_not_trained_again(tmp_path, monkeypatch):

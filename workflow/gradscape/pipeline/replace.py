@@ -28,6 +28,8 @@ def train(
         place = place_to_train(out, run.settings, images.checksum, code, overwrite, update)
         if place is None:
             return False
+        if place != out and out.is_symlink():
+            raise GradscapeError(f"{out}: is a link; with --out, name the folder itself")
         from gradscape.training.train import train as train_run  # loads torch
 
         train_run(run, images, place, **options)

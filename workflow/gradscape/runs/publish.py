@@ -37,6 +37,7 @@ def copy_run(source: Path, target: Path) -> None:
     of is written down beside them, so that no document keeps silent about it."""
     if not (source / RECORD).exists():
         return
+    files.refuse_linked_results(target / RECORD)
     names = [name for name in (*SEALED, RECORD) if (source / name).exists()]
     names += [f"{PROBES}/{path.name}" for path in (source / PROBES).glob("[!.]*.csv")]
     beside = target.with_name(f".{target.name}.new")
