@@ -2,6 +2,7 @@
 # make setup         the locked Python environment in .venv; make tex, a small TeX
 # make test          set up, then every check and test; make lint, the checks alone
 # make test-published  set up, then every published PDF again, byte for byte, and every number
+# make test-networks  set up, then other people's networks through training, probes and figures
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
 # make test-faults   set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
 # make published     the published reports again from their tables, without training
@@ -17,7 +18,7 @@ BIN := .venv/bin
 CORES ?= $(shell nproc)
 CONFIG ?= config/demo.yaml
 
-.PHONY: help demo setup tex test lint test-published test-cluster test-faults published docs \
+.PHONY: help demo setup tex test lint test-published test-networks test-cluster test-faults published docs \
   dag rulegraph poppler graphviz lock clean
 
 help:
@@ -28,7 +29,7 @@ demo: setup tex
 	@echo "The report is results/demo/report.pdf; to explore, open results/demo/report.html"
 
 test: lint tex poppler
-	$(BIN)/python -m pytest -m "not published" --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not published and not networks" --numprocesses 2 --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
@@ -38,6 +39,9 @@ lint: setup
 
 test-published: setup tex poppler
 	$(BIN)/python -m pytest -m published
+
+test-networks: setup
+	$(BIN)/python -m pytest -m networks --numprocesses 2 --dist worksteal --durations 5
 
 test-cluster: setup tex
 	$(BIN)/python -m pytest tests/cluster --durations 0

@@ -188,6 +188,7 @@ def page_fill(pdf: Path) -> list[float]:
 def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "limit(seconds): the time that a test may take")
     config.addinivalue_line("markers", "published: every PDF again, `make test-published`")
+    config.addinivalue_line("markers", "networks: the long list, `make test-networks`")
 
 
 @pytest.fixture(autouse=True)

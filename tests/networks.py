@@ -213,10 +213,14 @@ def nothing_trains(classes):
     return small(classes).requires_grad_(False)
 
 
+class Fours(nn.Flatten):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(-1, 4, *x.shape[1:]).flatten(0, 1) if self.training else x
+
+
 def four_by_four(classes):
-    """Which takes minibatches of a multiple of four alone."""
-    split = nn.Unflatten(0, (4, -1)), nn.Flatten(0, 1)
-    return nn.Sequential(*split, small(classes))
+    """Which trains on minibatches of a multiple of four alone."""
+    return nn.Sequential(Fours(), small(classes))
 
 
 class Channels(nn.Module):
@@ -229,3 +233,37 @@ class Channels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.conv(x).mean((2, 3)))
+
+
+class Island(nn.Module):
+    """Whose head leaves autocast, for more digits."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.conv(x).mean((2, 3)).float()
+        with torch.autocast(x.device.type, enabled=False):
+            return self.head(features)
+
+
+class Tied(nn.Module):
+    """Which uses a layer's weight a second time, by itself."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.mix = nn.Linear(8, 8)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.mix(self.conv(x).mean((2, 3))).relu()
+        return self.head(features @ self.mix.weight)
+
+
+def hard(classes):
+    """A gate that has no second derivative."""
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Hardsigmoid(), *pool, nn.Linear(8, classes))

@@ -23,12 +23,13 @@ SMALLEST = float(np.finfo(np.float32).eps) ** 2
 
 def convolutions(run: FinishedRun) -> pd.DataFrame | None:
     """What the probe `signal` measured at initialisation, from the first convolution to the
-    last; without those of shortcuts. None if the run was not probed."""
+    last; without those of shortcuts. None if the run was not probed, or has none."""
     table = run.probe("signal")
     if table is None:
         return None
     table = table[table.moment == "initialisation"].iloc[:-1]
-    return table[~table["layer"].str.contains("shortcut")].reset_index(drop=True)
+    table = table[~table["layer"].str.contains("shortcut")].reset_index(drop=True)
+    return None if table.empty else table
 
 
 def stages(run: FinishedRun) -> list[pd.DataFrame] | None:

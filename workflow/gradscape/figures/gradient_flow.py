@@ -17,6 +17,7 @@ from gradscape.spec.labels import listing
 from gradscape.spec.quantity import Quantity
 from gradscape.spec.study import Figure
 
+LETTERS = 20  # of a block's name, of which the end tells most
 LABELS = 24  # blocks that can be read side by side in a column
 SCALES = "scales of normalisations"
 STAGED = re.compile(r"stage (\d+), block (\d+)")
@@ -112,9 +113,10 @@ def name_blocks(axis, named: list[str], most: int) -> None:
         del first[1]  # no room beside the first
     names = [named[n] for n in first]
     short = [STAGED.sub(r"\1.\2", name) for name in names]
+    short = [f"…{name[-LETTERS:]}" if len(name) > LETTERS else name for name in short]
     axis.set_xticks(first, short, rotation=90, fontsize=6.5)
     axis.set_xlim(-0.5, len(named) - 0.5)
-    numbers = " (stage.block)" if short != names else ""
+    numbers = " (stage.block)" if any(map(STAGED.search, names)) else ""
     axis.set_xlabel(f"layer, from input to output{numbers}")
 
 

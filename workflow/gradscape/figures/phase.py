@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
 
+from gradscape.base.errors import GradscapeError
 from gradscape.claims.theory import SMALLEST
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, by_setting
@@ -26,6 +27,10 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     Of several learning rates, that with the lowest training loss.
     """
     points = points_of(runs)
+    if not any(share > 0 and decades > 0 for share, decades, *_ in points.values()):
+        raise GradscapeError(
+            f"figure {figure.name}: none of its networks has layers enough to compare"
+        )
     chance = runs[0].chance_loss
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.6))
     # Many start near each other: labels are pushed upwards, each a line above the last.

@@ -15,7 +15,7 @@ from functools import cache, partial
 
 from gradscape.base.errors import GradscapeError
 from gradscape.data import Facts
-from gradscape.spec.registry import declared, find, names, options
+from gradscape.spec.registry import declared, find, is_custom, names, options
 from gradscape.spec.settings import MODEL_SETTINGS, Settings
 
 
@@ -97,7 +97,13 @@ def build(
     keywords = chosen(name, settings, free)
     shape = {"channels": channels, "size": size}
     keywords |= {key: value for key, value in shape.items() if key in free}
-    model = make(classes, **keywords)
+    try:
+        model = make(classes, **keywords)
+    except Exception as error:
+        if isinstance(error, GradscapeError) or not is_custom(name):
+            raise
+        said = f"{type(error).__name__}: {error}"
+        raise GradscapeError(f"model {name}: fails ({said}){hint(name)}") from error
     materialise(model, classes, channels, size)
     perturbation = getattr(settings, "perturbation", None)
     if perturbation is not None:
@@ -105,6 +111,13 @@ def build(
 
         flip_last_bit(next(model.parameters()), perturbation)
     return model
+
+
+def hint(name: str) -> str:
+    """The end of a sentence about a network that fails: it may take something else where it
+    is given the number of classes."""
+    first = next(iter(inspect.signature(find("model", name)).parameters), "")
+    return "" if "class" in first else f"; its `{first}` is given the number of classes"
 
 
 def materialise(model, classes: int, channels: int, size: int) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
 from gradscape.data import Facts
+from gradscape.models import hint
 from gradscape.models.anatomy import (
     Calls,
     check_logits,
@@ -149,7 +150,11 @@ def dry_run(
         try:
             return tried(rehearsals[0], sizes)
         except GradscapeError:
+            pass
+        try:
             return tried(rehearsals[1], sizes)
+        except GradscapeError as error:
+            raise GradscapeError(f"{error}{hint(settings.model)}") from error
 
 
 def tried(rehearsal: Rehearsal, sizes: Sequence[int]) -> Tried:

@@ -42,7 +42,8 @@ def landscape(
 ) -> Iterator[None]:
     """Measure around the update of the step after `done` others, which ends in the same
     bits; append what `along` gives to the history, and count the time it took."""
-    points, parameters = settings.landscape_points, trainable(step.model)
+    points = settings.landscape_points
+    parameters = [p for p in trainable(step.model) if p.grad is not None]
     sizes = step_sizes(rate, points, settings.landscape_cap)
     kept = [*step.model.buffers(), step.now]  # running statistics among them
 
