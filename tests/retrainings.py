@@ -33,7 +33,7 @@ from chains import (
 )
 from gradscape.base.paths import RECORD, RUN_FILES
 from gradscape.config.experiment import Experiment
-from gradscape.pipeline.upkeep import bring_in_line
+from gradscape.pipeline.upkeep import REPORTED, bring_in_line
 from hostile import Lost
 from spoil import spoil, standing
 
@@ -226,7 +226,7 @@ def power(chance: random.Random, folder: Path) -> None:
     empty = {path for path in torn if not path.stat().st_size}
     made = {run for run in runs if any(run / name in empty for name in RUN_FILES)}
     made |= {path for path in empty if path.parent.name == "probes"}
-    made |= {path for path in empty if path.suffix == ".pdf" and path.parent == results}
+    made |= {path for kind in REPORTED for path in results.glob(kind)} & empty
     with inside(place), redirect_stderr(io.StringIO()) as told:
         if chance.random() >= 0.1:
             bring_in_line(Experiment.from_file("config.json"))

@@ -21,6 +21,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.data.store import Dataset, load, save
 from gradscape.models import sealed
 from gradscape.pipeline.replace import place_to_train, train
+from gradscape.pipeline.upkeep import bring_in_line
 from gradscape.runs.publish import copy_run, publish
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
@@ -155,14 +156,44 @@ def test_what_is_published_is_the_runs_own_and_appears_at_once(tmp_path):
     assert not list(out.parent.glob(".*"))
 
 
+def planned(results: Path) -> Experiment:
+    """A configuration of two runs."""
+    study = {"title": "s", "dataset": "cifar100", "epochs": 2}
+    study["grid"] = {"model": ["vgg08"], "seed": [0, 1]}
+    return Experiment({"title": "t", "results": str(results), "studies": {"study": study}})
+
+
+def test_what_a_power_cut_has_emptied_of_the_report_is_named_and_gone(tmp_path, capsys):
+    """So that Snakemake makes it; not what a link leads to, nor what may be empty."""
+    results = Results(tmp_path / "mine")
+    emptied = [results.pdf("report"), results.page, results.archive("report")]
+    emptied += [
+        results.tex("report"),
+        results.claims_csv,
+        results.table("study", "results"),
+    ]
+    kept = [
+        results.figure("study", "curves"),
+        results.root / "notes",
+        tmp_path / "mine.pdf",
+    ]
+    for path in [*emptied, *kept]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (results.root / "linked.pdf").symlink_to(tmp_path / "mine.pdf")
+    results.claims("study").write_text("{}")
+    bring_in_line(planned(results.root))
+    said = capsys.readouterr().err
+    assert said.count("it is empty, so it is made again") == len(emptied)
+    assert all(f"{path}: " in said and not path.exists() for path in emptied)
+    assert all(path.exists() for path in [*kept, results.claims("study")])
+
+
 @pytest.mark.parametrize("name", ["model.pt", ".checkpoint.pt"])
 @pytest.mark.parametrize("place", ["mine", "yours"])
 def test_nothing_is_published_over_what_has_been_trained(name, place, tmp_path):
     """Where runs lie with their weights, a copy without them takes nobody's place."""
-    config = {"title": "t", "results": str(tmp_path / "mine"), "studies": {"study": {}}}
-    config["studies"]["study"] = {"title": "s", "dataset": "cifar100", "epochs": 2}
-    config["studies"]["study"] |= {"grid": {"model": ["vgg08"], "seed": [0, 1]}}
-    experiment = Experiment(config)
+    experiment = planned(tmp_path / "mine")
     for folder in (tmp_path / "mine", tmp_path / "yours"):
         for run in experiment.runs:
             write_run(folder / "runs" / "study", "vgg08", seed=run.settings.seed)

@@ -15,6 +15,9 @@ from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.pipeline.replace import keep_code
 
+# What is never empty of the files that Snakemake makes; a figure that cannot be drawn is.
+REPORTED = ["*.pdf", "report.html", "*.tar.gz", "report/*.tex", "claims/*", "tables/*/*"]
+
 
 def bring_in_line(experiment: Experiment) -> None:
     """Look at every run and document; a folder that cannot be written stays as it is."""
@@ -35,13 +38,14 @@ def bring_in_line(experiment: Experiment) -> None:
             done = results.probed(run.study, run.name, probe)
             if done.exists() and (is_empty(table) or not table.exists()):
                 again(table, done, "it is missing or empty")
-    for document in results.root.glob("*.pdf"):
-        if is_empty(document):
-            again(document, document, "it is empty")
+    for path in (path for kind in REPORTED for path in results.root.glob(kind)):
+        if is_empty(path):
+            again(path, path, "it is empty")
 
 
 def is_empty(path: Path) -> bool:
-    return path.is_file() and not path.stat().st_size
+    is_linked = path.is_symlink() or path.parent.is_symlink()
+    return path.is_file() and not path.stat().st_size and not is_linked
 
 
 def adopt(folder: Path, timed: Path, code: str) -> None:
