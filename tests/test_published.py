@@ -218,3 +218,28 @@ def test_what_changed_between_two_folders_is_marked(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(GradscapeError, match="latexdiff is missing; apt-get install"):
         write_diff(old, new)
+
+
+def letters(pdf: Path) -> list[float]:
+    """The sizes of all letters in a document's figures, in points as printed."""
+    sizes = []
+    for page in PdfReader(pdf).pages:
+        placed = page.get_contents().get_data().decode("latin-1")
+        figures = page["/Resources"].get("/XObject", {})
+        for scale, name in re.findall(
+            r"([\d.]+) 0 0 [\d.]+ \S+ \S+ cm\s*(/\w+) Do", placed
+        ):
+            drawn = figures[name].get_data().decode("latin-1")
+            sizes += [
+                float(scale) * float(s) for s in re.findall(r"/\S+ ([\d.]+) Tf", drawn)
+            ]
+    return sizes
+
+
+def test_the_report_is_one_paper_whose_figures_can_be_read():
+    pdf = ROOT / "results/published/cpu/report.pdf"
+    assert len(PdfReader(pdf).pages) <= 16
+    assert min(page_fill(pdf)[:-1]) >= 0.7
+    sizes = letters(pdf)
+    assert len(sizes) > 100 and min(sizes) >= 7.4  # a figure's 7.5, and rounding
+    assert sum(len(PdfReader(path).pages) for path in pdf.parent.glob("*.pdf")) <= 102

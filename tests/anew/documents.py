@@ -1,6 +1,7 @@
 """Where each number of a document comes from: the runs, the text, or nowhere."""
 
 import re
+from ast import literal_eval
 from collections import Counter
 from functools import cache, partial
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from anew.printing import counted, listed, plain, quantity
 from anew.problems import short
 from anew.runs import HOME
 from anew.sections import View, expected_rows, literature_rows
-from anew.sentences import KINDS, PLACEHOLDER, open_question
+from anew.sentences import KINDS, PLACEHOLDER, fill, open_question
 from anew.verdicts import REFUTED
 
 # Digits behind a letter are part of a name: VGG08, bf16.
@@ -80,7 +81,8 @@ def check_document(path, folder, studies, config, problems):
     document.courses = config.get("courses", {})
     where = f"{folder.name}/{document.name}"
     told = [s for s in studies if is_told(s, document, config)]
-    told.sort(key=lambda study: document.text.find(plain(study.config["title"])))
+    if document.name != "report.tex":
+        told.sort(key=lambda study: document.text.find(plain(study.config["title"])))
     views = {s.name: View(s, document.figures) for s in told}
     for found in MARKUP.finditer(document.text):
         document.mark(*found.span(), 1)
@@ -97,6 +99,9 @@ def check_document(path, folder, studies, config, problems):
         document.cover(plain(study.config["title"]), 1)
     check_whole(document, told, studies, config, where, problems)
     parts = [*sorted((HOME / "report/parts").glob("*.j2")), HOME / "report/main.tex.j2"]
+    if document.name == "report.tex":
+        parts.append(PAPER)
+        check_together(document, told, where, problems)
     for study in told:
         for template in [*templates_of(study), *parts]:
             fill_template(document, template, views[study.name], views, study)
@@ -118,7 +123,7 @@ def is_told(study, document, config):
         f"/{study.name}/",
         f"tab:{study.name}-",
     )
-    return stem == study.name or any(sign in document.text for sign in signs)
+    return stem in ("report", study.name) or any(sign in document.text for sign in signs)
 
 
 def captions(document, label):
@@ -269,6 +274,37 @@ def check_sentences(document, study, view, where, problems):
                         problems.say(where, about)
 
 
+PAPER = HOME / "report/paper.tex.j2"
+TOGETHER = re.compile(r'together\("([\w-]+)", (\[[^]]*\]), ("(?:[^"\\]|\\.)*")\)')
+
+
+def check_together(document, told, where, problems):
+    """What the paper makes of several claims stands there if all of them hold."""
+    studies = {study.name: study for study in told}
+    if "degradation" not in studies:
+        return
+    for name, names, text in TOGETHER.findall(PAPER.read_text("utf-8")):
+        study, names, text = studies.get(name), literal_eval(names), literal_eval(text)
+        if study is None or not set(names) <= set(study.found):
+            continue
+        fields = {n: study.found[n].fields for n in names}
+        says = [
+            f["reading"] if f["asked"] == "after" else f["verdict"] for f in fields.values()
+        ]
+        if set(says) != {"holds"}:
+            continue
+
+        def number(found, study=study, fields=fields):
+            claim, _, what = found[1].partition(" ")
+            return fill(study, study.claims[claim], fields[claim], what or "left", set())
+
+        sentence = plain(PLACEHOLDER.sub(number, text))
+        if not document.cover(sentence):
+            problems.say(
+                where, f"does not tell that {', '.join(names)} hold: {short(sentence)}"
+            )
+
+
 def templates_of(study):
     section = study.config.get("section", "study")
     names = [f"sections/{section}.tex.j2", f"conclusions/{section}.tex.j2"]
@@ -302,7 +338,7 @@ def assigned(template):
 def fill_template(document, template, view, views, study):
     """Explain a template's own text, and in it what it asks of the runs."""
     names = {"study": view, "studies": views, "true": True, "false": False, "none": None}
-    names |= assigned(template) | document.names
+    names |= assigned(template) | document.names | {"d": views.get("degradation")}
     names["question"] = partial(question, document, study)
     unchanged = [run for run in study.runs if not run.variant]
     names["compared"] = {"epochs": unchanged[0].settings["epochs"]} if unchanged else {}
@@ -445,6 +481,17 @@ def check_whole(document, told, studies, config, where, problems):
         if not document.cover(plain(text)):
             problems.say(where, f"does not say that {text} was exchanged")
     for study in told:
+        open_ = sum(f.fields["verdict"] == "undecided" for f in study.found.values())
+        document.cover(plain(f"``{study.config['title']}'' ({open_})"))
+        for f in (found.fields for found in study.found.values()):
+            document.cover(f"About {f['seeds']} seeds a side might do.")
+            if f["left"] and f["right"]:
+                left, right = (
+                    quantity(f[s], f["style"], unit=True) for s in ("left", "right")
+                )
+                claimed = plain(f["statement"].removesuffix("."))
+                fails = f["verdict"] == "does not hold"
+                document.cover(f"{claimed}: {left} against {right}.", 2 * fails)
         for name, claim in study.claims.items():
             if "key" in claim and study.found[name].fields["left"]:
                 f = study.found[name].fields

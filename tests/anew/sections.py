@@ -94,6 +94,10 @@ class View:
         found = self.study.found[claim].fields
         return say(self.study, self.study.claims[claim], found, telling, self.figures)
 
+    @property
+    def left_out(self):
+        return {name for f in self.study.found.values() for name in f.fields["left_out"]}
+
     def setting(self, key, **where):
         values = list(dict.fromkeys(run.settings[key] for run in self.chosen(where)))
         return listed(map(rate_text, sorted(values)) if key == "learning_rate" else values)

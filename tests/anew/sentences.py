@@ -43,6 +43,7 @@ def open_question(statement):
     return f"It is open whether{comma} {clause} ([left] against [right])."
 
 
+POINTER, ABSENT = r"Table \\ref\{[^}]*\}, ", "a figure that is not drawn here"
 PLACEHOLDER = re.compile(r"\[([a-z][\w-]*(?: [\w-]+)?)\]")
 
 
@@ -52,11 +53,7 @@ def fill(study, claim, fields, name, figures):
     word, _, option = name.partition(" ")
     if word == "figure":
         shown = f"fig:{study.name}-{option}" in figures
-        return (
-            rf"Figure \ref{{fig:{study.name}-{option}}}"
-            if shown
-            else "a figure that is not drawn here"
-        )
+        return rf"Figure \ref{{fig:{study.name}-{option}}}" if shown else ABSENT
     if name == "table":
         return rf"Table \ref{{tab:{study.name}}}"
     if name in ("left", "right", "points", "difference") and not fields["left"]:
@@ -108,7 +105,8 @@ def say(study, claim, fields, telling="", figures=(), text=None):
     filled = PLACEHOLDER.sub(
         lambda found: fill(study, claim, fields, found[1], figures), text
     )
-    return plain(filled).strip()
+    filled = re.sub(rf" \((?:{POINTER})?{ABSENT}\)", "", filled)
+    return plain(re.sub(rf"; (?:{POINTER})?{ABSENT}\)", ")", filled)).strip()
 
 
 def check_sentence(printed, study, claim, fields, where, problems):

@@ -40,15 +40,15 @@ def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
     suited = ["seen"] if verdict.verdict == SEEN else []
     suited += ["reversed"] if verdict.says in REFUTED and verdict.reversed else []
     text = choose(told, (*suited, *KINDS[verdict.says]), claim["statement"])
-    return text + sign(verdict) if text else ""
+    return text + "".join(signs_of(verdict)) if text else ""
 
 
-def sign(verdict: Verdict) -> str:
-    """Tells a finding that was not tested from one that was, and one about two trained
+def signs_of(verdict: Verdict) -> list[str]:
+    """Tell a finding that was not tested from one that was, and one about two trained
     networks from one about methods."""
-    seen = NOT_TESTED if verdict.verdict == SEEN else ""
     is_narrow = verdict.rests == NETWORKS and verdict.says not in (UNDECIDED, UNMEASURED)
-    return seen + (NETWORKS_ONLY if is_narrow else "")
+    applies = {NOT_TESTED: verdict.verdict == SEEN, NETWORKS_ONLY: is_narrow}
+    return [sign for sign, is_due in applies.items() if is_due]
 
 
 def said(claim: dict, verdict: Verdict, study: Study, finished: list[FinishedRun]) -> str:

@@ -21,7 +21,8 @@ def calibration(figure: Figure, runs: list[FinishedRun]):
     above.plot([0, 100], [0, 100], color="grey", ls="--", lw=0.8)
     handles = []
     for number, run in enumerate(drawn):
-        table, look = run.probe("predictions"), {"color": style.colour(number), "ms": 4}
+        table = run.probe("predictions")
+        look = {"color": style.COLOURS[number % len(style.COLOURS)], "ms": 4}
         bins = 100 * reliability(table)
         above.plot(bins["confidence"], bins["accuracy"], ".-", **look)
         below.plot(bins["confidence"], bins["share"], ".-", **look)

@@ -23,10 +23,10 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
         name = variant_label(model, variant, models)
         rows.append((values.mean(), deviation, name, not variant))
     rows.sort()
-    size = (style.width(figure.wide), 0.7 + 0.125 * len(rows))
+    size = (style.width(figure.wide), 0.7 + 0.15 * len(rows))
     picture, axis = plt.subplots(figsize=size)
     for place, (mean, deviation, _, own) in enumerate(rows):
-        colour = style.COLOURS[1 if own else 0]
+        colour = style.COLOURS[0 if own else 1]
         if own:
             axis.axvline(mean, color=colour, lw=0.6)
         axis.errorbar(mean, place, xerr=deviation or None, fmt="o", ms=3, color=colour)

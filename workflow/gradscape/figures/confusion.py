@@ -27,7 +27,7 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
     ]
     for run, axis in zip(drawn, axes[0], strict=True):
         matrix = percentages(run.probe("predictions"))
-        draw_matrix(axis, matrix, size=72 * 0.75 * width / len(matrix) * 0.4)
+        draw_matrix(axis, matrix, size=72 * 0.75 * width / len(matrix) * 0.42)
         axis.set_title(run.label)
         pairs = most_confused(matrix)
         words = [f"{label} for {taken} ({value:.1f} %)" for label, taken, value in pairs]
@@ -62,7 +62,7 @@ def draw_matrix(axis, matrix: pd.DataFrame, size: float) -> None:
     axis.set(xlabel="predicted", ylabel="class")
     if size < SMALLEST:
         return
-    places, size = range(len(matrix)), min(size, 6)
+    places, size = range(len(matrix)), min(size, style.SMALL)
     names = [style.plain(name) for name in matrix.index]
     axis.set_xticks(places, names, rotation=90, fontsize=size)
     axis.set_yticks(places, names, fontsize=size)

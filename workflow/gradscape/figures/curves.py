@@ -43,18 +43,17 @@ def curves(
     many, together = len(groups) > NAMED, len(groups) <= TOGETHER
     count = 2 if together else 4
     across = count if figure.wide else 2
-    size = (style.width(figure.wide), 0.4 + 1.5 * (count // across))
+    size = (style.width(figure.wide), 0.5 + 1.6 * (count // across))
     picture, axes = plt.subplots(count // across, across, figsize=size, squeeze=False)
     panels = dict(zip(PERCENT, np.repeat(axes, 4 // count), strict=True))
     dashed = [column for column in panels if together and column.startswith("val")]
-    models = list(dict.fromkeys((model, variant) for model, _, variant in groups))
     rates = sorted({rate for _, rate, _ in groups})
     lines = dict(zip(rates, cycle(LINES), strict=False))
     shades = ScalarMappable(LogNorm(rates[0], rates[-1]), "viridis")
     handles = []
-    for number, ((model, rate, variant), group) in enumerate(groups.items()):
-        place = number if together else models.index((model, variant))
-        look = {"color": style.colour(place), "ls": "-" if together else lines[rate]}
+    looks = style.looks((model, variant) for model, _, variant in groups)
+    for (model, rate, variant), group in groups.items():
+        look = looks[model, variant].marks | {"ls": lines[rate]}
         if many:
             look = {"color": shades.to_rgba(rate), "lw": 0.4, "rasterized": True}
         else:
@@ -64,7 +63,8 @@ def curves(
             seeds = [run.metrics.set_index("epoch")[column] for run in group]
             table = PERCENT[column] * pd.concat(seeds, axis=1)
             line = {"ls": "--"} if column in dashed else {}
-            plot_group(axis, table, not many, look | line)
+            every = {} if many else {"markevery": max(1, len(table) // 6)}
+            plot_group(axis, table, not many, look | line | every)
     if many and len(rates) > 1:
         picture.colorbar(shades, ax=axes, pad=0.01, label="learning rate")
     if reference is not None:
@@ -104,7 +104,7 @@ def curves(
 def plot_group(axis, table: pd.DataFrame, band: bool, look: dict) -> None:
     """Mean over seeds, and a band, of a table of epoch × seed."""
     mean = table.mean(axis=1)
-    axis.plot(mean.index, mean, marker="." if len(table) == 1 else None, **look)
+    axis.plot(mean.index, mean, **look)
     if band and table.shape[1] > 1:
         deviation = table.std(axis=1)
         low, high = mean - deviation, mean + deviation

@@ -48,7 +48,7 @@ def explanations(figure: Figure, runs: list[FinishedRun]):
     picture = plt.figure(figsize=(width, height))
     fields = np.ravel(picture.subfigures(*shape))
     for field, (right, images) in zip(fields, kinds.items(), strict=True):
-        field.suptitle(KINDS[right], fontsize=7)
+        field.suptitle(KINDS[right], fontsize=8)
         axes = field.subplots(len(ROWS), across, squeeze=False)
         for axis in axes.flat:
             axis.set_axis_off()
@@ -56,11 +56,11 @@ def explanations(figure: Figure, runs: list[FinishedRun]):
             for axis, pixels in zip(column, pictures(image), strict=True):
                 axis.set_axis_on()
                 style.show_pixels(axis, pixels)
-            column[0].set_title(title(image, panel, lines), fontsize=6, pad=2)
+            column[0].set_title(title(image, panel, lines), fontsize=style.SMALL, pad=2)
             fall = max(image["occlusion"].max(), 0)
-            column[-1].set_xlabel(f"up to {fall:.2f}", fontsize=6)
+            column[-1].set_xlabel(f"up to {fall:.2f}", fontsize=style.SMALL)
         for axis, name in zip(axes[:, 0], ROWS, strict=True):
-            axis.set_ylabel(name, fontsize=6)
+            axis.set_ylabel(name, fontsize=style.SMALL)
     return picture, " ".join(facts)
 
 

@@ -40,7 +40,7 @@ def feature_maps(figure: Figure, runs: list[FinishedRun]):
             if column == 0:
                 size = " × ".join(map(str, pixels.shape))
                 text = f"{named.get(name, name)}: {size}"
-                axis.set_title(text, loc="left", fontsize=6, pad=2)
+                axis.set_title(text, loc="left", fontsize=style.SMALL, pad=2)
     return picture, (
         f"One test image, and the outputs of {len(layers)} convolutions of "
         f"{drawn[0].label}. {seed} Of each, the channels that vary most over the image, "

@@ -65,7 +65,7 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
         axis.grid(visible=False)
         axis.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
     if norm is not None:
-        look = {"label": "average gradient", "format": style.POWERS}
+        look = {"label": "gradient", "format": style.POWERS}
         picture.colorbar(drawn, ax=axes[1:], pad=0.01, **look)
     named = blocks({name: kinds[name] for name in layers})
     name_blocks(axes[-1], named, LABELS * (2 if figure.wide else 1))
@@ -114,7 +114,7 @@ def name_blocks(axis, named: list[str], most: int) -> None:
     names = [named[n] for n in first]
     short = [STAGED.sub(r"\1.\2", name) for name in names]
     short = [f"…{name[-LETTERS:]}" if len(name) > LETTERS else name for name in short]
-    axis.set_xticks(first, short, rotation=90, fontsize=6.5)
+    axis.set_xticks(first, short, rotation=90, fontsize=style.SMALL)
     axis.set_xlim(-0.5, len(named) - 0.5)
     numbers = " (stage.block)" if any(map(STAGED.search, names)) else ""
     axis.set_xlabel(f"layer, from input to output{numbers}")

@@ -34,9 +34,9 @@ def loss_band(
     chance = runs[0].chance_loss
     top = 1.5 * chance
     drawn, over, facts = [], [], []
-    for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
+    for (model, _), look in style.looks((run.model, "") for run in runs).items():
         group = [run for run in runs if run.model == model]
-        name, colour = model_label(model), style.colour(number)
+        name, colour = model_label(model), look.colour
         if len(group) == 1:
             facts.append(f"{name} ran at only one learning rate and has no band.")
             continue
@@ -46,9 +46,9 @@ def loss_band(
         for values in extremes:
             axis.plot(steps, values, color=colour, lw=0.3, alpha=0.45)
         low, high = (smooth(values, window) for values in extremes)
-        axis.fill_between(steps, low, high, color=colour, alpha=0.35, lw=0, label=name)
-        axis.plot(steps, low, color=colour, lw=0.8)
-        axis.plot(steps, high, color=colour, lw=0.8)
+        axis.fill_between(steps, low, high, **look.fill, label=name)
+        for edge in (low, high):
+            axis.plot(steps, edge, color=colour, ls=look.line, lw=0.8)
         largest = extremes[1]
         beyond = np.flatnonzero(np.isfinite(largest) & (largest > top))
         if len(beyond):

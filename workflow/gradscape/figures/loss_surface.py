@@ -17,7 +17,7 @@ LEVELS = 14
 CEILING = 2  # times the loss of a uniform guess; walls higher than this are cut
 FLAT = 1e-3  # the least height that is drawn
 TICKS = [-1, 0, 1]  # times the span
-ORANGE = style.COLOURS[1]
+ORANGE = style.COLOURS[0]
 MARKS = {"initialisation": "o", "best": "+", "last": "x"}
 EXACT = 1e-6
 
@@ -45,9 +45,9 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
         look = {"cmap": "viridis", "vmin": smallest, "vmax": largest, "rasterized": True}
         surface.plot_surface(alpha, beta, loss, lw=0, rcount=99, ccount=99, **look)
         surface.set_zlim(smallest, largest)
-        surface.tick_params(labelsize=5, pad=-3)
+        surface.tick_params(labelsize=style.SMALL, pad=-3)
         name = setting_label(run.model, run.variant)
-        surface.set_title(f"{name}\n{numbers(run)}", fontsize=6)
+        surface.set_title(f"{name}\n{numbers(run)}", fontsize=style.SMALL)
         contours = picture.add_subplot(1, count, 2 * number + 2)
         filled = contours.contourf(alpha, beta, loss, levels, extend="both", cmap="viridis")
         contours.contour(alpha, beta, loss, levels, colors="white", linewidths=0.3)

@@ -32,7 +32,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
             f"figure {figure.name}: none of its networks has layers enough to compare"
         )
     chance = runs[0].chance_loss
-    picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.6))
+    picture, axis = plt.subplots(figsize=(style.width(figure.wide), 3.0))
     # Many start near each other: labels are pushed upwards, each a line above the last.
     highest = {True: 0.0, False: 0.0}
     upwards = sorted(points.items(), key=lambda item: np.nan_to_num(item[1][1]))
@@ -49,7 +49,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
             (share * (0.1 if left else 10), highest[left]),
             ha="right" if left else "left",
             va="center",
-            fontsize=5.5,
+            fontsize=style.SMALL,
             color=look["mec"],
             arrowprops=pointer,
         )
@@ -111,6 +111,6 @@ def size(cosine: float) -> float:
 
 def marker(trained: bool, size: float) -> dict:
     """Full and blue where training succeeded, else empty and orange."""
-    colour = style.COLOURS[0 if trained else 1]
+    colour = style.COLOURS[1 if trained else 0]
     filled = colour if trained else "none"
     return {"ls": "", "marker": "o", "ms": size, "mec": colour, "mfc": filled}

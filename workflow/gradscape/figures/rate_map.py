@@ -8,7 +8,7 @@ from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.labels import setting_label
 from gradscape.spec.study import Figure
 
-ROW = 0.2  # inches
+ROW = 0.22  # inches
 
 
 def rate_map(figure: Figure, runs: list[FinishedRun]):
@@ -29,7 +29,7 @@ def rate_map(figure: Figure, runs: list[FinishedRun]):
     picture, axis = plt.subplots(figsize=size)
     image = axis.imshow(cells, cmap="Blues", vmin=0, aspect="auto")
     for (row, column), text in words.items():
-        look = {"ha": "center", "va": "center", "fontsize": 6}
+        look = {"ha": "center", "va": "center", "fontsize": style.SMALL}
         dark = cells[row, column] > 0.55 * image.get_clim()[1]
         axis.text(column, row, text, color="white" if dark else "black", **look)
     axis.set_xticks(range(len(rates)), style.rates(runs))

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun
-from gradscape.spec.labels import model_label
+from gradscape.spec.labels import setting_label
 from gradscape.spec.options import Unset
 from gradscape.spec.study import Figure
 
@@ -32,31 +32,33 @@ def signal_propagation(
     panels = [panel for panel in panels if moment in (None, panel[0])]
     if moment is None:
         panels.remove(("best", "activation"))
-    size = (style.width(figure.wide), 2.4)
+    size = (style.width(figure.wide), 2.5)
     picture, axes = plt.subplots(1, len(panels), figsize=size)
     handles, predicted_any = [], False
     facts = (
         f"Signal propagation through {style.named(runs)}: mean squares by depth. "
-        f"{style.seeds(runs).capitalize()}."
+        f"{style.seeds(runs).capitalize()}. Lines: geometric means over seeds."
     )
-    for number, model in enumerate(dict.fromkeys(run.model for run in runs)):
-        colour = style.colour(number)
-        handles.append(Line2D([], [], color=colour, marker=".", label=model_label(model)))
-        tables = [run.probe("signal") for run in runs if run.model == model]
+    looks = style.looks((run.model, run.variant) for run in runs)
+    for (model, variant), look in looks.items():
+        colour, point = look.colour, look.marks | {"ls": "", "ms": 1.8, "alpha": 0.7}
+        handles.append(Line2D([], [], **look.marks, label=setting_label(model, variant)))
+        chosen_runs = [run for run in runs if (run.model, run.variant) == (model, variant)]
+        tables = [run.probe("signal") for run in chosen_runs]
         for axis, (when, quantity) in zip(axes, panels, strict=True):
             chosen = [table[table.moment == when].set_index("depth") for table in tables]
             column = f"{quantity}_mean_square"
             values = pd.concat([table[column] for table in chosen], axis=1)
             values = values.where(values > 0)  # zero has no place on a log axis
             for _, seed in values.items():
-                axis.plot(seed.index, seed, ".", color=colour, ms=1.6, alpha=0.7)
+                axis.plot(seed.index, seed, **point)
             predicted = chosen[0][f"predicted_{column}"]
             if predicted.notna().any():
                 axis.plot(predicted.index, predicted, "--", color=colour, lw=0.9)
                 predicted_any = True
             else:
                 mean = np.exp(np.log(values).mean(axis=1))
-                axis.plot(mean.index, mean, color=colour, lw=0.7)
+                axis.plot(mean.index, mean, color=colour, ls=look.line, lw=0.7)
     for axis, (when, quantity) in zip(axes, panels, strict=True):
         style.log_scale(axis)
         axis.set_title(QUANTITIES[quantity] + MOMENTS[when])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.patches import Patch
+from matplotlib.lines import Line2D
 
 from gradscape.claims.smoothness import MEASURES, definition, proxy, smooth
 from gradscape.figures import style
@@ -53,16 +53,17 @@ def smoothness(
         f"the largest value, and the largest β. {style.seeds(runs).capitalize()}."
     ]
     handles = []
-    for number, (model, group) in enumerate(groups.items()):
-        name, colour = model_label(model), style.colour(number)
-        handles.append(Patch(color=colour, label=name))
+    looks = style.looks((model, "") for model in groups)
+    for model, group in groups.items():
+        name, look = model_label(model), looks[model, ""]
+        handles.append(Line2D([], [], color=look.colour, ls=look.line, label=name))
         if len(group) > 1:
-            draw_row(axes[0], proxy(group), window, colour)
+            draw_row(axes[0], proxy(group), window, look)
         elif rows == 2:
             facts.append(f"{name} ran at only one learning rate and has no proxy.")
         for run in group:
             measures = definition(run) if run.learning_rate == rate else None
-            infinite = draw_row(axes[-1], measures or {}, PROBE_WINDOW, colour)
+            infinite = draw_row(axes[-1], measures or {}, PROBE_WINDOW, look)
             if infinite:
                 facts.append(f"{infinite} values of {name} overflowed; drawn at the top.")
     for axis in axes.flat:
@@ -93,7 +94,7 @@ def smoothness(
     return picture, " ".join(facts)
 
 
-def draw_row(axes, measures: dict, window: int, colour: str) -> int:
+def draw_row(axes, measures: dict, window: int, look: style.Look) -> int:
     """Draw bands, and beta's largest value as a line; return the number of infinities."""
     infinite = 0
     for name, axis in zip(MEASURES, axes, strict=True):
@@ -103,9 +104,9 @@ def draw_row(axes, measures: dict, window: int, colour: str) -> int:
         infinite += int((~np.isfinite(high)).sum())
         low, high = (smooth(capped(values), window) for values in (low, high))
         if name != "beta":
-            axis.fill_between(steps, low, high, color=colour, alpha=0.3, lw=0)
-            axis.plot(steps, low, color=colour, lw=0.6)
-        axis.plot(steps, high, color=colour, lw=0.8)
+            axis.fill_between(steps, low, high, **look.fill)
+            axis.plot(steps, low, color=look.colour, ls=look.line, lw=0.6)
+        axis.plot(steps, high, color=look.colour, ls=look.line, lw=0.8)
     return infinite
 
 

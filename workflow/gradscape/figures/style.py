@@ -1,13 +1,17 @@
 """The look of every figure: sizes of a two-column page, colours, and saving."""
 
 import io
+import re
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 from unicodedata import east_asian_width
 
 import matplotlib.pyplot as plt
 import numpy as np
 from fontTools import subset
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure as Picture
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.text import Text
@@ -20,19 +24,54 @@ from gradscape.spec.labels import listing, model_label, noun, printed_variant
 from gradscape.spec.quantity import rate
 
 ENLARGED = 8  # times, a picture's pixels
-COLUMN, PAGE = 3.35, 6.9  # inches
-LETTERS_PER_INCH = 25  # of a legend
+COLUMN, PAGE = 3.32, 6.85  # inches, as printed
+LETTERS_PER_INCH = 21  # of a legend
+SMALL = 7.5  # points: the smallest letters of any figure
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+
+class Look(NamedTuple):
+    """How one network is drawn: told from the others in grey by its marker and line."""
+
+    colour: str
+    marker: str
+    line: str | tuple
+    hatch: str = ""
+
+    @property
+    def marks(self) -> dict:
+        return {"color": self.colour, "marker": self.marker, "ms": 3, "mew": 0.5}
+
+    @property
+    def fill(self) -> dict:
+        faint = to_rgba(self.colour, 0.25)
+        edge = to_rgba(self.colour, 0.6 if self.hatch else 0)
+        return {"fc": faint, "ec": edge, "hatch": self.hatch, "lw": 0}
+
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart. The first four are a
+# plain network's and its remedies', the next two the shallow one's, in every figure.
+LOOKS = [
+    Look("#D55E00", "o", "-"),
+    Look("#0072B2", "s", "--", "/////"),
+    Look("#009E73", "^", "-."),
+    Look("#CC79A7", "D", (0, (4, 1, 1, 1))),
+    Look("#000000", "v", "-"),
+    Look("#999999", "X", "--"),
+    Look("#E69F00", "P", "-."),
+    Look("#56B4E9", "*", (0, (1, 1))),
+]
+COLOURS = [look.colour for look in LOOKS]
+REMEDIED = re.compile(r"(?P<plain>vgg\d\d|vgg-a)(?P<remedy>|-bn|-rc|-bn-rc)")
+REMEDIES = ["", "-bn", "-rc", "-bn-rc"]
+SHALLOW = "vgg08"
 
 SETTINGS = {
-    "font.size": 7,
-    "axes.titlesize": 7,
-    "axes.labelsize": 7,
-    "legend.fontsize": 6.5,
-    "xtick.labelsize": 6,
-    "ytick.labelsize": 6,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": SMALL,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
@@ -45,6 +84,7 @@ SETTINGS = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "gradscape",
     "svg.fonttype": "none",
+    "hatch.linewidth": 0.3,
     "axes.titley": 1.0,  # to look for the best place takes a tenth of the time
 }
 DATES = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
@@ -64,8 +104,21 @@ def width(wide: bool) -> float:
     return PAGE if wide else COLUMN
 
 
-def colour(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
+def looks(settings: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Look]:
+    """The look of each model and variant: a network's own where networks alone are drawn
+    and no two share it, else by their order."""
+    drawn = list(dict.fromkeys(settings))
+    own = [own_look(model) for model, variant in drawn if not variant]
+    if len(set(own) - {None}) < len(drawn):
+        own = range(len(drawn))
+    return {setting: LOOKS[n % len(LOOKS)] for setting, n in zip(drawn, own, strict=True)}
+
+
+def own_look(model: str) -> int | None:
+    network = REMEDIED.fullmatch(model)
+    if network is None:
+        return None
+    return REMEDIES.index(network["remedy"]) + 4 * (network["plain"] == SHALLOW)
 
 
 def save(picture: Picture, *paths: Path) -> None:

@@ -54,6 +54,11 @@ class Measured:
             is_known = record.settings["dataset"] in datasets
             if not record.backend.kind.startswith(kind) or not is_known:
                 continue
+            if (
+                record.settings["epochs"] * record.data.train
+                <= record.settings["batch_size"]
+            ):
+                continue  # a single step says how long starting takes, not training
             with suppress(GradscapeError):  # its images are no longer here
                 key = self.what_decides(record.settings, record.backend.threads)
                 training = record.seconds_training - (record.seconds_probing or 0.0)

@@ -8,8 +8,8 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
 from gradscape.claims.files import Decided, decided_runs, read_verdicts
-from gradscape.claims.sentences import about, compared, sentence
-from gradscape.claims.verdicts import HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
+from gradscape.claims.sentences import about, compared, sentence, signs_of
+from gradscape.claims.verdicts import FAILS, HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, latex, listing
@@ -41,10 +41,13 @@ class StudyView:
         # counts up, with what both of their sides are.
         self.claims = claims = decided.claims
         self.holding = [name for name, c in claims.items() if c.says == HOLDS]
+        self.settled = [n for n, c in claims.items() if c.says in (HOLDS, *REFUTED)]
         self.measured = [name for name, c in claims.items() if c.verdict != UNMEASURED]
         self.unmeasured = len(claims) - len(self.measured)
-        open_ = (claim for claim in claims.values() if claim.verdict == UNDECIDED)
-        self.undecided = [escape(claim.statement) for claim in open_]
+        open_ = [claim for claim in claims.values() if claim.verdict == UNDECIDED]
+        might = [f" About {c.seeds} seeds a side might do." * bool(c.seeds) for c in open_]
+        told = zip(open_, might, strict=True)
+        self.undecided = [escape(claim.statement + seeds) for claim, seeds in told]
         asked = study.claims.items()
         self.key_numbers = {name: claim["key"] for name, claim in asked if "key" in claim}
         # Runs that a comparison does not take, for the device that they were made on.
@@ -83,6 +86,21 @@ class StudyView:
         told_sentence = sentence(spec, verdict, telling)
         return latex(told_sentence, lambda name: self._filled(name, claim))
 
+    def together(self, text: str, *claims: str) -> Tex:
+        """One sentence for several claims if all of them hold, with their numbers,
+        `[claim]` or `[claim difference]`, and signs; else the sentence of each."""
+        if not all(map(self.holds, claims)):
+            asked, measured = self.study.claims, filter(self.measured.__contains__, claims)
+            clauses = {name: "clause" * ("holds" not in asked[name]) for name in measured}
+            return Tex(" ".join(filter(None, map(self.say, clauses, clauses.values()))))
+        signs = {sign: None for name in claims for sign in signs_of(self.claim(name))}
+
+        def number(placeholder: str) -> Tex:
+            name, _, what = placeholder.partition(" ")
+            return self._filled(what or "left", name)
+
+        return Tex(latex(text, number) + "".join(signs))
+
     def _filled(self, name: str, claim: str) -> Tex:
         """What a placeholder stands for in a sentence of a claim."""
         if name.startswith("figure "):
@@ -106,6 +124,16 @@ class StudyView:
                     Tex(rf"{name} ({loss}), for one on {escape(old['kind'])} ({other})")
                 )
         return told
+
+    @property
+    def failed(self) -> list[Tex]:
+        """What stood before the runs and does not hold, with both sides."""
+        found = [c for c in self.claims.values() if c.verdict == FAILS]
+        sides = [(self.side(c.name, "left"), self.side(c.name, "right")) for c in found]
+        return [
+            Tex(f"{escape(c.statement.removesuffix('.'))}: {left} against {right}.")
+            for c, (left, right) in zip(found, sides, strict=True)
+        ]
 
     def covers(self, **where) -> bool:
         """Is a run that matches finished?"""
@@ -258,7 +286,7 @@ class StudyView:
         picture = rf"\includegraphics[width=\linewidth]{{{copied}}}"
         words = rf"\caption{{{caption}}}\label{{fig:{self.name}-{spec.name}}}"
         if spec.wide:
-            return Tex(rf"\pagewide{{figure}}{{{picture}{words}}}")
+            return Tex(rf"\pagefigure{{{picture}}}{{{words}}}")
         return Tex(rf"\columnwide{{{picture}}}{{{words}}}")
 
     def reference(self, name: str) -> Tex:

@@ -32,6 +32,21 @@ DRAWN = re.compile(r"\{letters/((?:[0-9A-F]{4,5}-?)+)\.pdf\}")
 # Two figures in a row that are as wide as a column.
 SIDE_BY_SIDE = re.compile(r"^\\columnwide(.*)\s+\\columnwide(.*)$", re.MULTILINE)
 
+# Figures and tables that a sentence points to, in parentheses.
+POINTED = re.compile(r"(?: \(|; )((?:(?:Figure|Table)~\\ref\{[^}]*\}(?:, )?)+)\)")
+
+
+def without_absent(text: str) -> str:
+    """Claims' sentences without pointers to what other documents show."""
+
+    def kept(match: re.Match) -> str:
+        labels = re.findall(r"\\ref(\{[^}]*\})", match[1])
+        if all(f"\\label{label}" in text for label in labels):
+            return match[0]
+        return ")" * match[0].startswith(";")
+
+    return POINTED.sub(kept, text)
+
 
 def question(document: str, course: dict, **numbers: str | dict[int, str]) -> str:
     """` (Question 2)` in the document of a course that asks what follows.
@@ -133,6 +148,7 @@ def write_tex(
         published=any(view.rows.comparisons for view in studies.values()),
         dirty=any(run.record.revision.dirty for run in runs),
     )
+    text = without_absent(text)
     text = SIDE_BY_SIDE.sub(r"\\columnpair\1\2", text)
     for word in sorted(set(DRAWN.findall(text))):
         letters = "".join(chr(int(code, 16)) for code in word.split("-"))
