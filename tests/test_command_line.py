@@ -312,14 +312,18 @@ def test_a_missing_configuration_is_one_sentence(monkeypatch):
     assert words[1] == "runs" and words[-1] == "config/demo.yaml"
 
 
+@pytest.mark.parametrize("profile", ["default", "slurm", "cluster-generic"])
+def test_no_profile_leaves_a_stopped_snakemake_in_a_solver(profile):
+    """With the usual scheduler it can hang there, the folder locked."""
+    assert read_yaml(ROOT / f"profiles/{profile}/profile.yaml")["scheduler"] == "greedy"
+
+
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
 def test_a_sites_partition_stays_beside_what_a_profile_asks_for(profile, tmp_path):
     """A dry run shows what would be submitted."""
     text = (ROOT / f"profiles/{profile}/profile.yaml").read_text()
-    assert read_yaml(ROOT / f"profiles/{profile}/profile.yaml")["set-resources"].keys() == {
-        "train",
-        "probe",
-    }
+    asked = read_yaml(ROOT / f"profiles/{profile}/profile.yaml")
+    assert asked["set-resources"].keys() == {"train", "probe"}
     site = "default-resources: [slurm_partition=theirs, slurm_account=mine]\n"
     for name, content in {"site": site, "ours": text.replace("logger:", "# ")}.items():
         (tmp_path / name).mkdir()

@@ -559,6 +559,8 @@ def test_four_gibibytes_are_enough(tmp_path):
 
 # The command line
 
+SURFACE = ["probe", "surface", "--run", "r", "--out", "o"]
+
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
@@ -569,13 +571,14 @@ def test_four_gibibytes_are_enough(tmp_path):
         ),
         (["table", "results", "--out", "/"], "argument --out: '/' is a folder"),
         (["table", "results", "--out", ""], "argument --out: '' is a folder"),
-        (["probe", "surface", "--run", "r", "--out", "o", "--options", "{"], "--options: "),
+        ([*SURFACE, "--options", "{"], "--options: "),
+        ([*SURFACE, "--options", "[]"], "--options: "),
         (
-            ["probe", "surface", "--run", "r", "--out", "o", "--options", "[]"],
-            "--options: ",
+            [*SURFACE, "--options", '{"points": 9999}'],
+            "--options.points: 9999 is greater than the maximum of 1001",
         ),
         (
-            ["probe", "surface", "--run", "r", "--out", "o", "--options", '{"imges": 1}'],
+            [*SURFACE, "--options", '{"imges": 1}'],
             "--options: unknown key 'imges' (did you mean 'images'?)",
         ),
         (

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from chains import can_mount, mounted
 from conftest import write_run
 from gradscape.base import files
 from gradscape.base.errors import GradscapeError
@@ -202,6 +203,17 @@ def test_nothing_is_published_over_what_has_been_trained(name, place, tmp_path):
     with pytest.raises(GradscapeError, match=f"seed1: holds a training's {name}, which"):
         publish(experiment, Results(tmp_path / place))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs root, to mount a small disk")
+@pytest.mark.parametrize("room", ["size=12k", "nr_inodes=8"])
+def test_a_run_that_finds_no_room_is_not_published_in_part(room, tmp_path):
+    run = write_run(tmp_path / "mine" / "runs", "vgg08").path
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", room, "none"):
+        out = tmp_path / "disk" / "runs" / "study" / "run"
+        with pytest.raises(OSError, match=r"No space left on device: '.*disk"):
+            copy_run(run, out)
+        assert not out.exists()
 
 
 def test_a_run_that_takes_anothers_place_says_so(tmp_path):
