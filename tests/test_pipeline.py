@@ -12,6 +12,7 @@ import sys
 import time
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -30,8 +31,9 @@ from conftest import (
     succeed,
 )
 from gradscape.cli import parser as cli
+from gradscape.config.experiment import Experiment
 from gradscape.pipeline import jobs
-from gradscape.pipeline.jobs import restructured
+from gradscape.pipeline.jobs import Dag, restructured
 
 LITERAL = "snakemake --cores 1 --resources gpu=1 all"
 
@@ -311,6 +313,21 @@ def test_a_full_run_goes_on_in_pieces_and_on_another_machine(untrained, tmp_path
     assert "2 runs are in" in succeed(*command, **place)
     (trained,) = results.rglob("model.pt")  # the other was not trained again
     assert trained.parent.name == "vgg08_lr1e-2_seed0"
+
+
+def test_no_text_ends_a_script_of_snakemakes_report():
+    """Beside figures and tables it shows what their jobs were told."""
+    evil = "</script><script>alert(1)</script>"
+    config = yaml.safe_load(TINY)
+    study = config["studies"]["tiny"]
+    study |= {"title": evil, "figures": {"curves": {"draw": "curves", "caption": evil}}}
+    dag = Dag(Experiment(config))
+    wildcards = SimpleNamespace(study="tiny", figure="curves")
+    spec = dag.figure_spec(wildcards)
+    assert json.loads(spec)["caption"] == evil
+    told = [spec, dag.figure_caption(wildcards), dag.claims_asked(wildcards)]
+    told.append(dag.category(wildcards))
+    assert not any("</" in text or "<!" in text for text in told)
 
 
 @pytest.mark.parametrize(

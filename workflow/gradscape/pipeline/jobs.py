@@ -94,6 +94,11 @@ def restructured(text: str) -> str:
     return re.sub(r"([^\w\s])", r"\\\1", " ".join(text.split()))
 
 
+def as_json(value: object) -> str:
+    """JSON that Snakemake's report can hold: no text in it ends the script it stands in."""
+    return json.dumps(value).replace("<", r"\u003c")
+
+
 @cache
 def has_driver() -> bool:
     """Tell whether there is a GPU to ask for. torch knows, but takes seconds to load."""
@@ -146,7 +151,7 @@ class Dag:
     # rule train
 
     def run_spec(self, wildcards) -> str:
-        return json.dumps(self._run(wildcards).spec)
+        return as_json(self._run(wildcards).spec)
 
     def weights(self, wildcards) -> list[str]:
         weights = self.experiment.pretrained(self._run(wildcards))
@@ -208,7 +213,7 @@ class Dag:
         return self._probe(wildcards).measure
 
     def probe_options(self, wildcards) -> str:
-        return json.dumps(self._probe(wildcards).options)
+        return as_json(self._probe(wildcards).options)
 
     def own_programs(self, wildcards) -> list[str]:
         """The user's own files that a run's settings name: the probe may call these."""
@@ -228,7 +233,7 @@ class Dag:
         return self.records(runs) + self._probe_files(runs, figure.probes)
 
     def figure_spec(self, wildcards) -> str:
-        return json.dumps(vars(self._figure(wildcards)))
+        return as_json(vars(self._figure(wildcards)))
 
     def figure_caption(self, wildcards) -> str:
         return restructured(self._figure(wildcards).caption)
@@ -244,7 +249,7 @@ class Dag:
 
     def claims_asked(self, wildcards) -> str:
         study = self._study(wildcards)
-        return json.dumps([study.claims, [run.name for run in study.runs]])
+        return as_json([study.claims, [run.name for run in study.runs]])
 
     def claims_code(self, wildcards) -> list[str]:
         claims = self._study(wildcards).claims.values()
@@ -264,9 +269,10 @@ class Dag:
         return restructured(self.experiment.title)
 
     def category(self, wildcards) -> str:
-        """A study's place and title: the report sorts, and takes braces for wildcards."""
+        """A study's place and title: the report sorts, takes braces for wildcards, and
+        prints `<` as it is."""
         place = list(self.experiment.studies).index(wildcards.study) + 1
-        title = self._study(wildcards).title.translate({ord("{"): "(", ord("}"): ")"})
+        title = self._study(wildcards).title.translate(str.maketrans("{}<>", "()‹›"))
         return f"{place:02d} {title}"
 
     def files(self, runs: list[Run]) -> list[str]:
