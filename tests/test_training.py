@@ -365,6 +365,22 @@ def test_a_checkpoint_that_cannot_serve_is_set_aside(dataset, tmp_path, capfd):
     refused("fits no longer")
 
 
+def test_a_checkpoint_stays_where_memory_is_too_small_to_go_on(
+    dataset, tmp_path, monkeypatch
+):
+    path, mark = tmp_path / ".checkpoint.pt", fingerprint(SMALL, dataset.checksum, None)
+    Checkpoint(path, mark).save(make(SMALL, dataset).state())
+    before = path.read_bytes()
+
+    def fail(*words):
+        raise MemoryError
+
+    monkeypatch.setattr("gradscape.training.loop.Training.restore", fail)
+    with pytest.raises(MemoryError):
+        train(Run("s", "r", SMALL), dataset, tmp_path)
+    assert path.read_bytes() == before
+
+
 def test_a_younger_setting_leaves_older_checkpoints_theirs():
     """The fingerprint is that of a763f32 until the setting is used."""
     old = Settings("vgg38-bn", "cifar100")

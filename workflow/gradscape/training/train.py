@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from gradscape.base.errors import is_shortage
 from gradscape.base.files import say
 from gradscape.base.paths import CHECKPOINT, EVENTS
 from gradscape.data.store import Dataset
@@ -49,6 +50,8 @@ def train(
         try:
             training.restore(saved)
         except Exception as error:  # from another version of gradscape, of a network …
+            if is_shortage(error):
+                raise
             checkpoint.set_aside(f"fits no longer ({type(error).__name__})")
             training = Training(settings, dataset, backend, pretrained)
     history = training.history
