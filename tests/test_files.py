@@ -229,8 +229,13 @@ def test_a_run_that_takes_anothers_place_says_so(tmp_path):
     assert FinishedRun(out).replaced == [old]
 
 
-@pytest.mark.parametrize("file", ["run.json", "metrics.csv", "model.pt", "probes/a.csv"])
-@pytest.mark.parametrize("fault", ["cut", "gone", "linked"])
+@pytest.mark.parametrize(
+    ("file", "fault"),
+    [
+        *(("run.json", "cut"), ("metrics.csv", "cut"), ("metrics.csv", "linked")),
+        *(("model.pt", "cut"), ("model.pt", "gone"), ("probes/a.csv", "gone")),
+    ],
+)
 def test_the_independent_harness_tells_a_run_that_is_lost(file, fault, tmp_path):
     """All that stood must stand; only probes may go, where another run has come."""
     run = write_run(tmp_path / "runs" / "study", "vgg08").path
