@@ -517,12 +517,15 @@ def test_archives_that_python_cannot_read_are_one_sentence(field, tmp_path):
             look(str(name))
 
 
-def test_what_systems_leave_in_folders_is_no_image(photos):
+def test_what_systems_leave_in_folders_is_no_image(photos, capfd):
     found = facts(str(photos))
     (photos / "cat" / "Thumbs.db").write_bytes(b"thumbs")
     (photos / "cat" / ".DS_Store").write_bytes(b"store")
     (photos / "__MACOSX").mkdir()
     assert facts(str(photos)) == found
+    acquire(str(photos))
+    left = "passed over .DS_Store, Thumbs.db and __MACOSX, which systems leave in folders"
+    assert left in " ".join(capfd.readouterr().err.split())
 
 
 def test_imagenets_layout_is_told_what_to_do(photos, tmp_path):

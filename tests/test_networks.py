@@ -16,10 +16,12 @@ from gradscape.base.paths import probe_file
 from gradscape.data.store import load
 from gradscape.figures.drawing import draw
 from gradscape.models import build
+from gradscape.pipeline import dependencies
 from gradscape.probes.trained import Trained, measured
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.registry import declared, names
 from gradscape.spec.study import Figure, Run
+from gradscape.training.checkpoint import fingerprint
 from gradscape.training.record import write_csv
 from gradscape.training.train import train
 
@@ -46,14 +48,14 @@ LONG = {
     "shufflenet": set(),
     "densenet121": {"lesion"},
     "convnext_tiny": set(),
-    "vit": {"lesion"},
+    "vit": {"lesion", "figure phase"},  # whose head starts at zero
     "swin": {"lesion"},
     "gru": FLAT,
     "mlp": FLAT,
     "spectral_new": {"lesion"},
     "weight_normed_new": {"lesion"},
     "Unused": {"lesion"},
-    "scripted": {"train"},
+    "scripted": {"lesion", "signal", *CONVOLUTION, *HEAD},  # nothing of it can be watched
     "parallel": {"lesion"},
 }
 SHORT = {
@@ -217,3 +219,40 @@ def test_layers_are_taken_together_only_with_autocasts_own_bits(
     assert training.tried.together == together
     training.run_epoch(lambda images: None)
     assert np.isfinite(training.history.metrics[0]["train_loss"])
+
+
+# Files beside one's own
+
+NETWORK = """
+from torch import nn
+from blocks_of_mine import WIDTH
+
+def net(classes):
+    from more_of_mine import pool
+    return nn.Sequential(nn.Conv2d(3, WIDTH, 3), *pool(), nn.Linear(WIDTH, classes))
+"""
+POOL = """
+from torch import nn
+
+def pool():
+    return nn.AdaptiveAvgPool2d(1), nn.Flatten()
+"""
+
+
+def test_a_file_of_ones_own_imports_those_beside_it(dataset, tmp_path):
+    marks = set()
+    for folder, width in (("here", 4), ("there", 6), ("here", 8)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "net.py").write_text(NETWORK)
+        (tmp_path / folder / "more_of_mine.py").write_text(POOL)
+        (tmp_path / folder / "blocks_of_mine.py").write_text(f"WIDTH = {width}")
+        chosen = replace(SMALL, model=f"{tmp_path / folder / 'net.py'}:net", epochs=1)
+        marks.add(fingerprint(chosen, "checksum"))
+        if width < 8:
+            assert make(chosen, dataset).model[0].out_channels == width
+            code = dependencies.of_training(Run("s", "r", chosen))
+            assert {"blocks_of_mine.py", "more_of_mine.py"} <= {Path(f).name for f in code}
+    assert len(marks) == 3
+    (tmp_path / "net.py").write_text("import nothing_of_mine\nnet = 1\n")
+    with pytest.raises(GradscapeError, match=r"net\.py: cannot be imported .*nothing_of_"):
+        build(f"{tmp_path / 'net.py'}:net", 10)

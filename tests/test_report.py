@@ -35,6 +35,33 @@ def test_published_curves_are_drawn_beside(tmp_path):
     assert "published" in out.read_text()
 
 
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        ("train_acc,train_loss,val_acc,val_loss,curr_epoch\n0.1,4,0.1,4,0\n", None),
+        ("epoch,train_acc,train_loss,val_acc\n1,0.1,4,0.1\n", "column val_loss is missing"),
+        ("train_acc,train_loss,val_acc,val_loss\n0.1,4,x,4\n", "line 2: val_acc is 'x'"),
+    ],
+    ids=["the course's own", "too few columns", "no number"],
+)
+def test_published_curves_are_read_before_the_first_job(content, wrong, tmp_path):
+    (tmp_path / "summary.csv").write_text(content)
+    options = {"reference": str(tmp_path / "summary.csv")}
+    figure = {"draw": "curves", "options": options}
+    grid = {"model": ["vgg08"], "seed": [0]}
+    study = {"title": "t", "dataset": "cifar100", "grid": grid, "figures": {"c": figure}}
+    config = {"title": "t", "results": str(tmp_path), "studies": {"s": study}}
+    if wrong is not None:
+        with pytest.raises(GradscapeError, match=f"figures.c.options.reference: .*{wrong}"):
+            Experiment(config)
+        return
+    Experiment(config)
+    out = tmp_path / "curves.svg"
+    runs = [write_run(tmp_path, "vgg08")]
+    draw(Figure("s", "curves", "curves", options=options), runs, [out])
+    assert "published" in out.read_text()
+
+
 def test_the_band_is_the_extremes_and_open_where_a_run_diverged():
     low, high = band([np.array([3.0, 1.0, 2.0]), np.array([2.0, np.nan])])
     assert low.tolist() == [2.0, 1.0, 2.0]

@@ -24,6 +24,7 @@ from gradscape.data.normalisation import moments
 from gradscape.data.store import load
 from gradscape.models import build, sealed
 from gradscape.runs.record import revision
+from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training import record
@@ -72,10 +73,21 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
         losses.append(loss.item())
     np.testing.assert_allclose(training.history.steps[0]["loss"], losses, rtol=2e-4)
     mean = training.history.metrics[0]["train_loss"]
-    assert mean == pytest.approx(np.mean(losses), rel=2e-4)
+    sizes = [16] * 6 + [8]
+    assert mean == pytest.approx(np.average(losses, weights=sizes), rel=2e-4)
     weights = [p for name, p in model.named_parameters() if name.endswith("weight")]
     gradients = mean_absolute_gradients(weights)
     np.testing.assert_allclose(training.history.gradients[0], gradients, rtol=0.05)
+
+
+def test_training_means_are_over_images_whatever_the_minibatches(dataset, tmp_path):
+    settings = replace(SMALL, train_items=41, batch_size=20, epochs=1)
+    train(Run("study", "run", settings), dataset, tmp_path / "run")
+    run = FinishedRun(tmp_path / "run")
+    row, sizes = run.metrics.iloc[0], [20, 20, 1]
+    assert row["train_loss"] == pytest.approx(np.average(run.step_losses, weights=sizes))
+    assert row["train_accuracy"] * 41 == pytest.approx(round(row["train_accuracy"] * 41))
+    assert run.record.version == 2 and not run.record.by_minibatch
 
 
 def test_augmentation_is_a_crop_of_the_padded_image_and_a_flip(dataset):

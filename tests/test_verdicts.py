@@ -31,12 +31,13 @@ from gradscape.claims.verdicts import (
     decide_all,
 )
 from gradscape.config.experiment import Experiment
+from gradscape.report.colophon import colophon
 from gradscape.report.document import StudyView, view_studies
 from gradscape.report.escape import latex
 from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
 from gradscape.runs.record import Revision
-from gradscape.runs.run import best_setting
+from gradscape.runs.run import best_setting, results_table
 from gradscape.spec.registry import find
 from gradscape.spec.sentences import TELLINGS, choose
 from gradscape.spec.study import Figure, matches
@@ -571,6 +572,24 @@ def test_seeds_of_several_devices_are_not_compared(tmp_path):
         for r in runs
     ]
     assert decide(claims("degradation")["rc-beats-bn"], old).verdict == UNDECIDED
+
+
+def test_training_means_over_minibatches_are_not_compared_with_those_over_images(tmp_path):
+    """Of 47,500 images in minibatches of 128 the last has 12."""
+    runs, varied = [], {"batch_size": 128}
+    for seed, version in enumerate((1, 2, 2)):
+        for model, accuracy in (("vgg38-rc", 0.31), ("vgg38-bn", 0.19)):
+            numbers = {"accuracies": (0.01, accuracy + seed / 1e3), "varied": varied}
+            run = write_run(tmp_path, model, seed=seed, **numbers)
+            runs.append(reseal(run.path, version=version))
+    verdict = decide(claims("degradation")["rc-beats-bn"], runs)
+    assert verdict.left == [0.311, 0.312] and verdict.verdict == HOLDS
+    assert all("seed0" in name for name in verdict.left_out) and verdict.left_out
+    means = results_table(runs)["training_mean"].tolist()
+    assert means == ["minibatches"] * 2 + ["images"] * 4
+    (row,) = [text for name, text in colophon(runs) if name == "Training means"]
+    assert row.startswith("of 2 older runs over minibatches")
+    assert "Training means" not in dict(colophon(runs[:2]))
 
 
 def test_single_runs_speak_of_themselves_and_a_bare_number_of_nothing(tmp_path):

@@ -33,12 +33,16 @@ class Run:
 
     @property
     def device(self):
-        """docs/statistics.md: an old record's AVX-512 is of unknown kind."""
+        """docs/statistics.md: an old record's AVX-512 is of unknown kind, and its training
+        means are over minibatches."""
         kind = self.backend["kind"]
         if kind == "CPU AVX512":
             return None
         kind = "CPU AVX2, no bf16" if kind == "CPU AVX2" else kind
-        return kind, self.backend["torch"]
+        size = self.settings.get("batch_size", 100)
+        uneven = self.data["train"] > size and self.data["train"] % size > 0
+        older = self.record.get("version", 1) == 1 and uneven
+        return kind, self.backend["torch"], older
 
     def is_one_of(self, where):
         wanted = {k: v if isinstance(v, list) else [v] for k, v in where.items()}

@@ -86,9 +86,10 @@ class Side:
         return kinds.pop() if len(kinds) == 1 else None
 
     def is_mixed(self, pair: Pair) -> bool:
-        """Was the number taken from runs of several kinds of device?"""
-        backends = (run.record.backend for run in self.groups[pair])
-        return len({(backend.kind, backend.torch) for backend in backends}) > 1
+        """Was the number taken from runs of several kinds of device, or of means?"""
+        records = (run.record for run in self.groups[pair])
+        kinds = {(r.backend.kind, r.backend.torch, r.by_minibatch) for r in records}
+        return len(kinds) > 1
 
     def rates(self, pair: Pair, setting: str) -> set | None:
         group = self.groups.get(pair)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import SECTIONS, locate
+from gradscape.config.curves import read_curves
 from gradscape.config.schema import check_options, validate
 from gradscape.config.words import stored
 from gradscape.config.yaml import read_yaml
@@ -251,6 +252,11 @@ def expand_figures(
         draw, options = spec["draw"], spec.get("options", {})
         look_up("figure", draw, at)
         options = check_options("figure", draw, options, f"{at}.options")
+        if options.get("reference") is not None and draw == "curves":
+            try:
+                read_curves(options["reference"])
+            except GradscapeError as error:
+                raise GradscapeError(f"{at}.options.reference: {error}") from None
         wide = registry.declared("figure", draw, "WIDE", False)
         figure = Figure(name, figure_name, **({"wide": wide} | spec | {"options": options}))
         for needed in figure.probes[:1]:

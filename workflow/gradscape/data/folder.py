@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import reading
+from gradscape.base.files import reading, say
 from gradscape.data import Facts
 from gradscape.data.own import MAX_FILE, check_size, counted
 from gradscape.data.store import Dataset, joined, shuffled
+from gradscape.spec import labels as words
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 GREY = ("1", "L", "LA")  # Pillow's modes of one channel
@@ -50,7 +51,11 @@ def visible(folder: Path, folders: bool = False) -> list[Path]:
     """What is in a folder, or its folders only, by name: nothing that is hidden or left by
     operating systems."""
     inside = [path for path in folder.iterdir() if path.is_dir() or not folders]
-    return sorted(p for p in inside if p.name[0] != "." and p.name not in LEFT_BY_SYSTEMS)
+    return sorted(filter(is_visible, inside))
+
+
+def is_visible(path: Path) -> bool:
+    return path.name[0] != "." and path.name not in LEFT_BY_SYSTEMS
 
 
 def pixels_of(path: Path) -> np.ndarray:
@@ -88,6 +93,10 @@ def facts(name: str) -> Facts:
 def read(name: str) -> Dataset:
     known = facts(name)
     classes, *parts = listing(Path(name))
+    found = {path.name for path in Path(name).rglob("*") if not is_visible(path)}
+    if found:
+        left = words.listing(sorted(found))
+        say(f"{name}: passed over {left}, which systems leave in folders")
     first, size = parts[0][0][0], known.size
     read = []
     for part in filter(None, parts):

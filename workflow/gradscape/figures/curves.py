@@ -11,10 +11,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gradscape.base.paths import locate
+from gradscape.config.curves import read_curves
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, by_setting
-from gradscape.runs.tables import METRICS, read_table
 from gradscape.spec.labels import setting_label
 from gradscape.spec.study import Figure
 
@@ -31,7 +30,9 @@ MAX_DIVERGED = 10  # runs that the caption names one by one
 def curves(
     figure: Figure,
     runs: list[FinishedRun],
-    reference: Annotated[str | None, "a CSV of published curves"] = None,
+    reference: Annotated[
+        str | None, "a CSV of published curves, also a course's `summary.csv`"
+    ] = None,
 ):
     """Up to two settings: a loss and an accuracy panel, validation dashed. More: one panel
     each for training loss, validation loss, training and validation accuracy. Very many:
@@ -68,10 +69,11 @@ def curves(
     if many and len(rates) > 1:
         picture.colorbar(shades, ax=axes, pad=0.01, label="learning rate")
     if reference is not None:
-        published = read_table(locate(reference), METRICS).set_index("epoch")
+        published = read_curves(reference)
         for column, axis in panels.items():
-            line = "--" if column in dashed else "-"
-            axis.plot(PERCENT[column] * published[column], color="black", ls=line, lw=0.7)
+            values = PERCENT[column] * np.array(published[column])
+            look = {"color": "black", "ls": "--" if column in dashed else "-", "lw": 0.7}
+            axis.plot(published["epoch"], values, **look)
         handles.append(Line2D([], [], color="black", lw=0.7, label="published"))
     chance, highest = runs[0].chance_loss, []
     for column, axis in panels.items():

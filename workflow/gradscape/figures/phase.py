@@ -29,7 +29,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     points = points_of(runs)
     if not any(share > 0 and decades > 0 for share, decades, *_ in points.values()):
         raise GradscapeError(
-            f"figure {figure.name}: none of its networks has layers enough to compare"
+            f"figure {figure.name}: no network of it has two gradients to compare"
         )
     chance = runs[0].chance_loss
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 3.0))

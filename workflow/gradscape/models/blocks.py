@@ -75,11 +75,16 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy; what a layer has computed from its weights, as old weight normalisation
-    keeps it, is copied without its history, which torch copies nowhere."""
+    """A deep copy. What a layer has computed from its weights, as old weight normalisation
+    keeps it, is copied without its history, which torch refuses to; the parameters of a
+    scripted module, which torch copies with theirs, are parameters again."""
     kept = (value for module in model.modules() for value in vars(module).values())
     computed = [t for t in kept if isinstance(t, Tensor) and not t.is_leaf]
-    return deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
+    copy = deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
+    for parameter in copy.parameters():
+        if not parameter.is_leaf:
+            parameter.detach_().requires_grad_()
+    return copy
 
 
 LAYOUTS = ("channels_last", "contiguous")

@@ -32,8 +32,9 @@ IMPORT = re.compile(
 
 @cache
 def imports(path: Path) -> frozenset[Path]:
-    """The package's modules that a file imports, also inside its functions."""
-    found = set()
+    """The package's modules that a file imports, also inside its functions; of the user's
+    own file also those beside it."""
+    found = set() if path.is_relative_to(PACKAGE) else registry.beside(path)
     for whole, module, several, some in IMPORT.findall(path.read_text("utf-8")):
         names = re.findall(r"\w+", several or some)
         for name in [whole or module, *(f"{module}.{name}" for name in names)]:

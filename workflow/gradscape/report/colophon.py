@@ -24,6 +24,10 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
         "Precision": Counter(record.backend.precision for record in records),
     }
     rows = [(name, counted(values, len(runs))) for name, values in found.items() if values]
+    older = sum(record.by_minibatch for record in records)
+    if 0 < older < len(records):
+        over = f"of {words.count(older, 'older run')} over minibatches, not over images"
+        rows.append(("Training means", f"{over}; no comparison mixes them"))
     minutes = sum(r.seconds_training + (r.seconds_probing or 0) for r in records) / 60
     took = words.count(round(minutes), "minute") if minutes >= 1 else "seconds"
     if minutes >= 60:

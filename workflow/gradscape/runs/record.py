@@ -27,6 +27,7 @@ MAX_RECORD = 2**20
 MAX_TEXT = 1000  # letters of a name or a path in a record
 CHANGED = "it is not as it was written"
 MIGRATION = "migration"
+VERSION = 2  # of the records that are written today
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ class RunRecord:
     `flops` are of one image's forward pass. `diverged` is an epoch. `sha256` holds the
     digest of each table that the run has, which `write` fills in. `sealed_at` is set where
     the digests were made later than the tables: on `migration`, from an older format.
+    From `version` 2 on, an epoch's training loss and accuracy are means over its images,
+    before over its minibatches, of which the last may be smaller.
     """
 
     study: str
@@ -93,6 +96,13 @@ class RunRecord:
     versions: dict
     sha256: dict = field(default_factory=dict)
     sealed_at: str | None = None
+    version: int = 1
+
+    @property
+    def by_minibatch(self) -> bool:
+        """Do its training means count the images of a smaller last minibatch for more?"""
+        size, images = self.settings["batch_size"], self.data.train
+        return self.version == 1 and images > size and images % size > 0
 
 
 POSITIVE = {"settings.learning_rate", "data.classes", "data.test"}
@@ -143,8 +153,9 @@ def write(path: Path, record: RunRecord) -> None:
     tables = [path.with_name(name) for name in SEALED]
     digests = {table.name: sha256(table) for table in tables if table.exists()}
     content = asdict(record) | {"sha256": digests}
-    if record.sealed_at is None:
-        del content["sealed_at"]
+    for name, unset in (("sealed_at", None), ("version", 1)):
+        if content[name] == unset:
+            del content[name]
     write_record(path, content)
 
 

@@ -73,12 +73,13 @@ class FinishedRun:
         return float(np.log(self.record.data.classes))
 
     @property
-    def device(self) -> tuple[str, str] | None:
-        """The kind of device and the version of torch, within which runs compare; None
-        where a record does not tell the kinds of an AVX-512 CPU apart, as old ones."""
+    def device(self) -> tuple[str, str, bool] | None:
+        """The kind of device, the version of torch and how training means were taken,
+        within which runs compare; None where a record does not tell the kinds of an AVX-512
+        CPU apart, as old ones."""
         kind = self.record.backend.kind
         kind = OLD_KINDS.get(kind, kind)
-        return kind and (kind, self.record.backend.torch)
+        return kind and (kind, self.record.backend.torch, self.record.by_minibatch)
 
     @cached_property
     def replaced(self) -> list[dict]:
@@ -270,7 +271,7 @@ def scores(runs: list[FinishedRun], name: str) -> list:
 COLUMNS = ["study", "run", "model", "learning_rate", "variant", "seed", "parameters"]
 COLUMNS += ["flops", "epochs", "best_epoch", *tables.METRICS[1:], *tables.TEST[1:]]
 COLUMNS += [*(f"final_{name}" for name in FINAL), "final_test_accuracy", "diverged"]
-COLUMNS += ["seconds_training", "images_per_second"]
+COLUMNS += ["seconds_training", "images_per_second", "training_mean"]
 COLUMNS += [name for name in SETTINGS if name not in COLUMNS]
 
 
@@ -279,12 +280,14 @@ def results_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
 
     The test columns are its weights' scores on the official test images, the `final_…`
     columns those of the last epoch; `flops` one image's forward pass, multiply and add
-    counted as two; `diverged` the epoch in which the run did. All settings follow;
-    `epochs` is how many were run.
+    counted as two; `diverged` the epoch in which the run did; `training_mean` what the
+    training columns are means over, `images`, or `minibatches` as older runs have it. All
+    settings follow; `epochs` is how many were run.
     """
     rows = []
     for run in runs:
         named = {"study": run.record.study, "run": run.record.run, "variant": run.variant}
+        named["training_mean"] = "minibatches" if run.record.by_minibatch else "images"
         rows.append(run.settings | run.scores | named)
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -8,6 +8,7 @@ the user's own.
 
 import ast
 import re
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -20,6 +21,7 @@ from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import COURSES, PACKAGE
 from gradscape.spec.options import Option, options_of
 
+BESIDE: dict[str, str] = {}  # modules that files of the user's own imported: the folders
 BRACES = re.compile(r"\{(.*?)\}")
 # For each kind, the files and the table in them; without one, the file names the function.
 TABLES = {
@@ -146,11 +148,40 @@ def find(kind: str, name: str) -> Any:
 
 @cache
 def own_module(path: Path) -> ModuleType:
+    """A file of the user's own, which may import others from beside itself, as a script
+    may; one of the same name beside another file is not taken for it."""
+    folder = str(path.parent.resolve())
+    for name in [n for n, of in BESIDE.items() if of != folder]:
+        if (path.parent / f"{name}.py").exists():
+            sys.modules.pop(name, None)
+    known = set(sys.modules)
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        raise GradscapeError(f"{path}: cannot be imported ({error})") from error
+    finally:
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)  # for imports inside functions, behind all others
+    BESIDE.update(dict.fromkeys(sys.modules.keys() - known, folder))
     return module
+
+
+def beside(path: Path) -> set[Path]:
+    """The files beside one of the user's own that it imports, also inside its functions."""
+    names = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    folders = [path.parent.joinpath(*name.split(".")) for name in names]
+    files = {f.with_suffix(".py") for f in folders} | {f / "__init__.py" for f in folders}
+    return {file for file in files if file.is_file()}
 
 
 @cache

@@ -122,11 +122,7 @@ class Training:
         """Evaluate the network and add the epoch to the history."""
         history = self.history
         history.epoch += 1
-        row = {
-            "epoch": history.epoch,
-            "train_loss": steps["loss"].double().mean().item(),
-            "train_accuracy": steps["accuracy"].double().mean().item(),
-        }
+        row = {"epoch": history.epoch} | self.training_means(steps)
         for name, images in self.scored.items():
             loss, accuracy, _ = evaluate(self.model, images, self.backend)
             row |= {f"{name}_loss": loss, f"{name}_accuracy": accuracy}
@@ -143,6 +139,16 @@ class Training:
             history.best = best | {"model": self.weights_now()}
         self.step.index.zero_()
         history.seconds = 0.0
+
+    def training_means(self, steps: dict[str, Tensor]) -> dict[str, float]:
+        """Means over an epoch's images of what are means over its minibatches; where these
+        are of one size, their plain mean to the bit."""
+        sizes = torch.tensor(self.train.sizes, dtype=torch.float64)
+        shares = sizes / sizes[0]
+        return {
+            f"train_{name}": ((steps[name] * shares).sum() / shares.sum()).item()
+            for name in ("loss", "accuracy")
+        }
 
     def weights_now(self) -> dict[str, Tensor]:
         """A copy on the host, like a resumed run's: files record their tensors' device."""
@@ -176,6 +182,8 @@ class Training:
         for name, tensor in self.step.memory.items():
             tensor.copy_(state["step"][name])
         self.history = History(**state["history"])
+        for row, steps in zip(self.history.metrics, self.history.steps, strict=True):
+            row |= self.training_means(steps)  # an older checkpoint has others
         self.history.resumed += 1
         if state["backend"] != asdict(self.backend):
             say(

@@ -15,7 +15,7 @@ from gradscape.data.store import Dataset
 from gradscape.models import sealed
 from gradscape.models.anatomy import weights
 from gradscape.models.blocks import parameter_count
-from gradscape.runs.record import Data, RunRecord, revision, write
+from gradscape.runs.record import VERSION, Data, RunRecord, revision, write
 from gradscape.spec.study import Run
 from gradscape.training import record
 from gradscape.training.history import History
@@ -139,5 +139,6 @@ def write_results(
         resumed=history.resumed,
         revision=revision(),
         versions=versions,
+        version=VERSION,
     )
     write(out / RECORD, finished)
