@@ -25,7 +25,7 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
     }
     rows = [(name, counted(values, len(runs))) for name, values in found.items() if values]
     older = sum(record.by_minibatch for record in records)
-    if 0 < older < len(records):
+    if older and any(record.version > 1 for record in records):
         over = f"of {words.count(older, 'older run')} over minibatches, not over images"
         rows.append(("Training means", f"{over}; no comparison mixes them"))
     minutes = sum(r.seconds_training + (r.seconds_probing or 0) for r in records) / 60
