@@ -3,6 +3,7 @@
 # make test          set up, then every check and test; make lint, the checks alone
 # make test-published  set up, then every published PDF again, byte for byte, and every number
 # make test-networks  set up, then other people's networks through training, probes and figures
+# make test-page     set up, then the page in a real browser; make setup-page, node and Chromium
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
 # make test-faults   set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
 # make published     the published reports again from their tables, without training
@@ -18,8 +19,8 @@ BIN := .venv/bin
 CORES ?= $(shell nproc)
 CONFIG ?= config/demo.yaml
 
-.PHONY: help demo setup tex test lint test-published test-networks test-cluster test-faults published docs \
-  dag rulegraph poppler graphviz lock clean
+.PHONY: help demo setup setup-page tex test lint test-published test-networks test-page \
+  test-cluster test-faults published docs dag rulegraph poppler graphviz lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -29,7 +30,8 @@ demo: setup tex
 	@echo "The report is results/demo/report.pdf; to explore, open results/demo/report.html"
 
 test: lint tex poppler
-	$(BIN)/python -m pytest -m "not published and not networks" --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not published and not networks and not page" --numprocesses 2 \
+	  --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .
@@ -42,6 +44,9 @@ test-published: setup tex poppler
 
 test-networks: setup
 	$(BIN)/python -m pytest -m networks --numprocesses 2 --dist worksteal --durations 5
+
+test-page: setup setup-page
+	$(BIN)/python -m pytest tests/test_page.py tests/test_scripts.py
 
 test-cluster: setup tex
 	$(BIN)/python -m pytest tests/cluster --durations 0
@@ -84,6 +89,11 @@ setup: .venv/installed
 
 tex:
 	@envs/tex.sh
+
+# What the page's scripts are tested with, on Debian.
+setup-page:
+	@command -v node > /dev/null && command -v chromium > /dev/null \
+	  || apt-get install -y -q --no-install-recommends nodejs chromium
 
 # All versions and hashes again, for every platform, naming no package host.
 lock:

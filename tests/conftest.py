@@ -189,6 +189,7 @@ def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "limit(seconds): the time that a test may take")
     config.addinivalue_line("markers", "published: every PDF again, `make test-published`")
     config.addinivalue_line("markers", "networks: the long list, `make test-networks`")
+    config.addinivalue_line("markers", "page: a network in a browser, `make test-page`")
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,14 @@
 
 import dataclasses
 import json
+import math
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
 
+from browser import CHROMIUM, Browser
 from conftest import reseal, write_run
 from gradscape.base.paths import FIGURE_KINDS, Results
 from gradscape.claims.files import decide_studies
@@ -20,8 +20,9 @@ from gradscape.report import page
 HOSTILE = (
     """</script><script>document.title='hacked'</script><img src=x onerror=alert(1)>"'&"""
 )
-CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), "")
-HARMLESS = "willReadFrequently"  # what Chromium says of plotly's colour bar
+needs_browser = pytest.mark.skipif(
+    not CHROMIUM, reason="needs Chromium (make setup-page installs it)"
+)
 
 
 class Parsed(HTMLParser):
@@ -120,19 +121,107 @@ def test_what_has_no_room_is_left_out_and_said(experiment, monkeypatch):
     assert "figures/s/flow.svg" in text
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium (apt-get install chromium)")
-def test_chromium_draws_it_from_a_file_without_an_error(experiment):
+@pytest.fixture(scope="module")
+def browser(experiment):
     write(experiment)
-    words = ["--headless", "--no-sandbox", "--enable-logging=stderr", "--dump-dom"]
-    words += ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-    done = subprocess.run(
-        [CHROMIUM, *words, experiment.results.page.resolve().as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=300,
+    with Browser() as browser:
+        browser.resize(1366)
+        browser.open(experiment.results.page)
+        yield browser
+
+
+SAID = "document.getElementById('live-said')"
+
+
+@needs_browser
+def test_it_is_drawn_from_a_file_without_an_error_or_a_request(browser, experiment):
+    browser.open(experiment.results.page)
+    drawn = "[...document.querySelectorAll('.plot > svg')].map(svg => svg.ariaLabel)"
+    assert browser.run("[...document.querySelectorAll('#surfaces canvas')].length") == 2
+    plots = browser.run(drawn)
+    assert "training loss by epoch" in plots and "test accuracy against seed" not in plots
+    assert sum("gradient by layer" in label for label in plots) >= 2
+    assert browser.run("document.title") == HOSTILE
+    assert browser.errors() == []
+    assert browser.requests() == [experiment.results.page.resolve().as_uri()]
+
+
+CONTROLS = """
+const drawn = () => document.querySelector('main').innerHTML
+  + [...document.querySelectorAll('canvas')].map(canvas => canvas.toDataURL());
+function change(control) { // there, and what puts it back
+  const before = valueOf(control);
+  const values = control.options ? [...control.options].map(o => o.value)
+    : control.type === 'checkbox' ? ['0', '1']
+    : control.type === 'search' ? ['vgg38'] : [control.min, control.max];
+  const set = value => {
+    setValue(control, value);
+    control.dispatchEvent(new Event('input', {bubbles: true}));
+  };
+  const other = values.find(value => value !== before);
+  if (other !== undefined) set(other);
+  return [other !== undefined, () => set(before)];
+}
+const controls = [...document.querySelectorAll('[data-view]')];
+"""
+
+
+@needs_browser
+def test_every_control_changes_what_is_drawn_and_the_address(browser, experiment):
+    """And the address gives the same view again."""
+    browser.open(experiment.results.page)
+    browser.run(CONTROLS)
+    idle = browser.run(
+        """controls.filter(control => {
+          const before = drawn(), [changed, back] = change(control), after = drawn();
+          back();
+          return changed && before === after;
+        }).map(control => control.id)"""
     )
-    said = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    assert [line for line in said if HARMLESS not in line] == []
-    assert done.stdout.count('class="plot js-plotly-plot"') == 3
-    assert "gl-canvas" in done.stdout or "<canvas" in done.stdout
-    assert "<title>hacked" not in done.stdout
+    assert idle == []
+    assert browser.run("controls.length") >= 20 and browser.run("location.hash") == ""
+    browser.run("controls.forEach(change)")
+    fragment = browser.run("location.hash")
+    assert "find=vgg38" in fragment and "bn=1" in fragment
+    said = browser.run("$('theory-said').textContent")
+    assert said.startswith("VGG08 BN+RC: ")
+    browser.open(experiment.results.page, fragment)
+    assert browser.run("$('theory-said').textContent") == said
+    assert browser.run("location.hash") == fragment
+    assert browser.errors() == []
+
+
+@needs_browser
+def test_what_matches_nothing_is_said(browser, experiment):
+    browser.open(experiment.results.page, "#find=nosuchrun")
+    assert "No run matches “nosuchrun”" in browser.run("document.body.innerText")
+    assert "Nothing is ticked" in browser.run("document.body.innerText")
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [320, 390, 800, 1366, 2560])
+def test_it_fits_every_screen(browser, experiment, width):
+    browser.resize(width)
+    browser.open(experiment.results.page)
+    assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+@needs_browser
+@pytest.mark.page
+def test_the_deep_network_refuses_and_trains_with_each_remedy(browser, experiment):
+    """At the same rate, seed, pictures and steps."""
+    browser.resize(1366)
+    browser.open(experiment.results.page)
+    losses = {}
+    for choice in ("plain", "bn", "rc", "tailored", "delta"):
+        browser.run(f"document.querySelector('[data-choice={choice}]').click()")
+        done = f"{SAID}.dataset.step === '200' && {SAID}.dataset.choice === '{choice}'"
+        browser.wait(done, seconds=240)
+        losses[choice] = float(browser.run(f"{SAID}.dataset.loss")) / math.log(10)
+        said = browser.run(f"{SAID}.textContent")
+        assert said.endswith("it refuses." if choice == "plain" else "it trains.")
+    assert losses.pop("plain") == pytest.approx(1, abs=0.02)
+    assert max(losses.values()) <= 0.8, losses
+    pictures = browser.run("document.getElementById('live-pictures').hidden")
+    assert pictures is False
+    assert browser.errors() == []

@@ -28,6 +28,7 @@ SNAKEFILE = HOME / "Snakefile"
 TEMPLATES = HOME / "report"
 SECTIONS = TEMPLATES / "sections"
 PAGE = TEMPLATES / "page.html"
+PAGE_FILES = TEMPLATES / "page"  # its styles and scripts
 SCHEMA = HOME / "workflow" / "schemas" / "config.schema.yaml"
 CONFIGS = HOME / "config"
 COURSES = HOME / "workflow" / "courses"

@@ -314,7 +314,8 @@ class Dag:
 
     def page_template(self, wildcards) -> list[str]:
         """The HTML page's sources, likewise."""
-        page = {nearby(paths.PAGE), *dependencies.of("report/page")}
+        files = map(nearby, [paths.PAGE, *paths.PAGE_FILES.iterdir()])
+        page = {*files, *dependencies.of("report/page")}
         return sorted(page | {*self.template(wildcards)})
 
     def _studies(self, wildcards) -> list[Study]:

@@ -1,12 +1,13 @@
-"""The report as one HTML page to explore: pictures, tables, curves, gradients, surfaces.
+"""The report as one HTML page to explore: a story, live theory, a live network, all runs.
 
-The page holds all that it shows, plotly.js (MIT licence) included, and its own policy
-forbids it to load anything or to run any script but its two.
+The page holds all that it shows and its own scripts, of `report/page/`; its policy forbids
+it to load anything or to run any other.
 """
 
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -15,13 +16,13 @@ import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from gradscape.base.files import atomic_write, plain_file
-from gradscape.base.paths import PAGE
+from gradscape.base.paths import PAGE, PAGE_FILES
 from gradscape.claims.files import tally
 from gradscape.claims.verdicts import Verdict
 from gradscape.config.experiment import Experiment
+from gradscape.config.yaml import read_yaml
 from gradscape.figures.layers import kinds_of, labels, split_scales
 from gradscape.figures.loss_surface import CEILING, capped, grid, numbers
 from gradscape.report.colophon import colophon
@@ -33,6 +34,15 @@ MAX_BYTES = 15_000_000  # of the page
 RESERVED = 1_000_000  # for everything that is not counted
 MAX_ROWS = 200  # of a table
 MAX_EPOCHS = 20  # of a gradient flow
+# The page's scripts in their order, and those of the network that trains in a worker.
+SCRIPTS = ["view", "plot", "laws", "theory", "live", "explore", "against", "trained"]
+WORKER = ["layers", "images", "network", "worker"]
+SCORES = ["test_accuracy", "val_accuracy", "final_train_loss", "test_loss"]
+SCORES += ["parameters", "seconds_training"]
+EDINBURGH = re.compile(r"vgg\d\d(-bn)?(-rc)?")
+UNKNOWN_TO_LAWS = ["width", "reduction_batch_norm", "reduction_shortcut", "pre_activation"]
+UNKNOWN_TO_LAWS += ["fold_after", "batch_norm", "skip"]
+FIGURE = re.compile(r" \(figure “[^”]*”\)")  # which a sentence refers to, in a document
 CURVES = ["train_loss", "val_loss", "train_accuracy", "val_accuracy"]
 
 
@@ -61,8 +71,7 @@ def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = Non
     if not runs:
         raise nothing_to_report(experiment)
     documents = experiment.documents_of([view.name for view in views if view.finished])
-    plotly = get_plotlyjs()
-    room = Room(MAX_BYTES - RESERVED - len(plotly.encode()))
+    room = Room(MAX_BYTES - RESERVED)
     studies = [study(view, room) for view in views if view.finished]
     data, left_out = explored(views, room)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
@@ -85,14 +94,41 @@ def write_page(experiment: Experiment, viewed: dict[str, StudyView] | None = Non
         generated=any(run.synthetic for run in runs),
         origin=colophon(runs),
         data=data,
-        plotly=plotly,
+        story=list(story(views)),
+        style=Markup((PAGE_FILES / "page.css").read_text("utf-8")),
+        script=sources(SCRIPTS),
+        worker=sources(WORKER),
     )
     with atomic_write(results.page) as partial:
         partial.write_text(text, "utf-8")
 
 
+def sources(names: list[str]) -> Markup:
+    """These files of `report/page/`, one after the other."""
+    texts = [(PAGE_FILES / f"{name}.js").read_text("utf-8") for name in names]
+    return Markup("\n".join(texts))
+
+
+def story(views: list[StudyView]):
+    """The steps of `story.yaml` that the runs tell, with what its claims' verdicts say."""
+    studies = {view.name: view for view in views}
+    for title, step in read_yaml(PAGE_FILES / "story.yaml").items():
+        step["sentences"] = [
+            FIGURE.sub("", studies[name].claims[claim].sentence)
+            for name, claims in step["claims"].items()
+            for claim in claims
+            if name in studies and claim in studies[name].measured
+        ]
+        if curves := step.get("curves"):
+            view = studies.get(curves["study"])
+            if not view or not view.chosen(model=curves["models"]):
+                continue
+            curves |= {"study": view.title, "guess": view.finished[0].chance_loss}
+        yield {"title": title, "curves": None, "figure": "", **step}
+
+
 def allowed(script: str) -> str:
-    """A script as a content security policy names it (W3C, CSP Level 3, section 2.3)."""
+    """A script or style as a content security policy names it (CSP Level 3, 2.3)."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -152,13 +188,17 @@ def cell(value: Any) -> str:
 def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
     """What the page draws itself: every run's curves, and of each setting's first seed the
     gradient flow and the loss surface; and how many of them have no room or are damaged."""
-    drawn: dict[str, list[dict]] = {"surfaces": [], "flows": [], "curves": []}
+    drawn: dict[str, list[dict]] = {
+        **{"signals": [], "surfaces": [], "flows": [], "curves": []}
+    }
     left_out = 0
     for view in views:
         groups = by_setting(view.finished).values()
         first = [min(runs, key=lambda run: run.seed) for runs in groups]
         probed = [run for run in first if run.is_probed("surface")]
-        of_runs = (surface, probed), (flow, first), (curves, view.finished)
+        signalled = [run for run in view.finished if is_of_the_laws(run)]
+        of_runs = (signal, signalled), (surface, probed), (flow, first)
+        of_runs += ((curves, view.finished),)
         for items, (content, runs) in zip(drawn.values(), of_runs, strict=True):
             for run in runs:
                 seed = f", seed {run.seed}" * (content is curves)
@@ -175,9 +215,43 @@ def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
 
 
 def curves(run: FinishedRun) -> dict:
-    """By epoch."""
-    table = run.metrics
-    return {"epoch": table["epoch"].tolist()} | {k: rounded(table[k]) for k in CURVES}
+    """By epoch; and its settings but for those that are left at nothing, and scores."""
+    table, told = run.metrics, {"variant": run.variant, **run.settings}
+    scores = (np.nan if run.scores[k] is None else run.scores[k] for k in SCORES)
+    return {
+        "href": f"runs/{quote(run.record.study)}/{quote(run.path.name)}/run.json",
+        "settings": {
+            k: v for k, v in told.items() if v not in (None, "") and k != "device"
+        },
+        "scores": dict(zip(SCORES, rounded(scores), strict=True)),
+        "epoch": table["epoch"].tolist(),
+        **{k: rounded(table[k]) for k in CURVES},
+    }
+
+
+def is_of_the_laws(run: FinishedRun) -> bool:
+    """Is it an Edinburgh network of which the page's laws know all that is changed, and
+    were signal and gradient measured at its start?"""
+    changed = any(run.settings[name] is not None for name in UNKNOWN_TO_LAWS)
+    return bool(EDINBURGH.fullmatch(run.model)) and not changed and run.is_probed("signal")
+
+
+def signal(run: FinishedRun) -> dict:
+    """Mean squares of signal and gradient by layer, at initialisation."""
+    table = run.probe("signal")
+    table = table[table["moment"] == "initialisation"]
+    settings, words, kinds = run.settings, run.model.split("-"), kinds_of(run)
+    return {
+        "layer": list(labels({name: kinds[name] for name in table["layer"]}).values()),
+        "signal": rounded(table["activation_mean_square"], 3),
+        "gradient": rounded(table["gradient_mean_square"], 3),
+        "norm": "bn" in words,
+        "shortcut": "rc" in words,
+        "initialisation": settings["initialisation"] or "default",
+        "slope": settings["slope"],
+        "eta": settings["eta"],
+        "classes": run.record.data.classes,
+    }
 
 
 def flow(run: FinishedRun) -> dict:
