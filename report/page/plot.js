@@ -83,7 +83,7 @@ function paint(element) {
   const margin = {left: 58, right: 12, top: 12, bottom: 44};
   const inner = {width: width - margin.left - margin.right, height: height - margin.top - margin.bottom};
   const heights = lines.flatMap(line => [...line.y, ...(line.low ?? []), ...(line.high ?? [])]);
-  const across = axis(x, lines.flatMap(line => line.x), Math.max(3, inner.width / 90));
+  const across = axis(x, lines.flatMap(line => line.x), Math.max(4, inner.width / 70));
   const up = axis(y, [...heights, ...marks.map(mark => mark.y)], 6);
   const px = value => margin.left + across.place(value) * inner.width;
   const py = value => margin.top + (1 - up.place(value)) * inner.height;
@@ -107,7 +107,7 @@ function paint(element) {
   for (const {y: at, text} of marks) {
     if (!drawable(at, up)) continue;
     drawing.append(make("svg:line", {class: "mark", x1: margin.left, x2: width - margin.right, y1: py(at), y2: py(at)}));
-    drawing.append(make("svg:text", {class: "mark", x: width - margin.right - 4, y: py(at) - 5, "text-anchor": "end"}, text));
+    drawing.append(make("svg:text", {class: "mark", x: width - margin.right - 4, y: py(at) + (py(at) < margin.top + 16 ? 14 : -5), "text-anchor": "end"}, text));
   }
   const points = [];
   lines.forEach((line, index) => {
