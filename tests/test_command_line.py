@@ -15,7 +15,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 import conftest
 import gradscape
 import snakemake_logger_plugin_gradscape as plugin
-from conftest import BIN, ROOT, SMALL, TINY, same, succeed
+from conftest import BIN, ROOT, SMALL, TINY, same, succeed, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import TENSORBOARD
 from gradscape.cli import commands
@@ -24,6 +24,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.data.store import load
 from gradscape.pipeline import jobs as dag
+from gradscape.runs.live import epoch_line
 from gradscape.spec.settings import SETTINGS, Settings, flags
 from gradscape.spec.study import Run
 from gradscape.training import train as engine
@@ -462,3 +463,44 @@ def test_published_runs_load_with_all_their_settings(monkeypatch):
 def test_loading_needs_no_torch():
     code = "import sys, gradscape; gradscape.load('results/published/engine'); "
     assert succeed("python", "-c", f"{code}print('torch' in sys.modules)") == "False\n"
+
+
+def test_the_runs_of_a_configuration_and_how_far_they_are(tmp_path, capsys):
+    """Finished by its record, running by its log's last line, which training wrote."""
+    config = tmp_path / "tiny.yaml"
+    config.write_text(TINY.replace("results/tiny", str(tmp_path / "results")))
+    experiment = Experiment.from_file(config)
+    first, second = experiment.runs
+    settings = first.settings
+    write_run(experiment.directory(first).parent, settings.model, settings.learning_rate)
+    log = experiment.results.log("train", second.study, f"{second.name}.log")
+    log.parent.mkdir(parents=True)
+    row = {"epoch": 1, "train_loss": 2.25, "train_accuracy": 0.1, "val_loss": 2.3}
+    log.write_text(f"begun\n{epoch_line(row | {'val_accuracy': 0.125}, 50.0, 2, 100)}\n")
+    cli.main(["runs", "--config", str(config)])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split()[:3] == [first.id, "finished", "2/2"]
+    assert printed[2].split()[:4] == [second.id, "running", "1/2", "12.5%"]
+    assert 0 <= float(printed[2].split()[4]) <= 2 and printed[3] == "1 finished, 1 running"
+    os.utime(log, (0, 0))
+    cli.main(["runs", "--config", str(config), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [run["status"] for run in found] == ["finished", "stopped"]
+
+
+def test_an_option_of_other_programs_finds_ours(capsys):
+    for theirs, ours in {"--lr": "--learning-rate", "--wd": "--weight-decay"}.items():
+        with pytest.raises(SystemExit):
+            cli.main(["train", theirs, "1"])
+        assert f"did you mean '{ours}'?" in capsys.readouterr().err
+
+
+def test_a_training_in_python_gives_a_run_and_its_network(tmp_path, generated, capsys):
+    settings = {key: getattr(SMALL, key) for key in ("model", "dataset", "train_items")}
+    settings |= {"validation_items": 40, "epochs": 1, "batch_size": 52, "device": "cpu"}
+    found = gradscape.train(tmp_path / "run", data=generated, **settings)
+    assert found.settings["epochs"] == 1 and len(found.metrics) == 1
+    trained = gradscape.trained(found, data=generated)
+    ((images, labels),) = trained.minibatches(8)
+    logits = trained.network("best").eval()(images)
+    assert logits.shape == (8, len(trained.class_names)) and len(labels) == 8

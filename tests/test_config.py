@@ -472,3 +472,57 @@ def test_the_demo_is_minutes_of_work_and_downloads_nothing():
     runs = Experiment.from_file(ROOT / "config" / "demo.yaml").runs
     assert {run.settings.dataset for run in runs} == {"generated10", "generated10-small"}
     assert len(runs) == 13
+
+
+def test_keys_are_changed_from_the_command_line_by_their_types():
+    changes = "studies.tiny.grid.learning_rate=[1e-2] studies.tiny.epochs=3 threads=2"
+    experiment = Experiment(
+        tiny()
+        | {"set": changes + " studies.tiny.figures.surface=null studies.tiny.probes=null"}
+    )
+    assert [(r.name, r.settings.epochs) for r in experiment.runs] == [
+        ("vgg08_lr1e-2_seed0", 3)
+    ]
+    assert experiment.threads == 2 and "set" not in experiment.config
+    for change, sentence in {
+        "studies.tiny.epoch=3": "unknown key 'epoch' (did you mean 'epochs'?)",
+        "studies.tiny.epochs": "is no KEY=VALUE, as studies.NAME.epochs=2",
+        "studies.tiny.epochs=[": "its value is no YAML",
+        "studies.tiny.epochs=two": "config: studies.tiny.epochs: ",
+    }.items():
+        with pytest.raises(GradscapeError, match=re.escape(sentence)):
+            Experiment(tiny() | {"set": change})
+
+
+def test_a_random_search_is_a_plan_of_named_runs():
+    """The same from the same seed, within its bounds, over every seed of the grid."""
+    search = {
+        "n": 20,
+        "learning_rate": "loguniform(1e-4, 1e-1)",
+        "width": "integers(8, 64)",
+    }
+    search["optimiser"] = "choice(adam, sgd)"
+    study = {"title": "A search", "dataset": "generated10", "model": "vgg08"}
+    study |= {"grid": {"seed": [0, 1]}, "sample": search}
+
+    def runs(**change):
+        sample = {"sample": search | change}
+        return Experiment(tiny() | {"studies": {"search": study | sample}}).runs
+
+    drawn = [run.settings for run in runs()]
+    points = {(s.learning_rate, s.width, s.optimiser) for s in drawn}
+    assert len(drawn) == 40 and len(points) == 20
+    rates, widths, optimisers = zip(*points, strict=True)
+    assert 1e-4 <= min(rates) < 1e-3 and 1e-2 < max(rates) <= 1e-1
+    assert 8 <= min(widths) < max(widths) <= 64 and set(optimisers) == {"adam", "sgd"}
+    assert runs() == runs() and runs(seed=1) != runs()
+    for change, sentence in {
+        ("learning_rat", "uniform(0, 1)"): "unknown setting 'learning_rat'",
+        (
+            "learning_rate",
+            "normal(0, 1)",
+        ): "is none of uniform, loguniform, integers, choice",
+        ("learning_rate", "loguniform(0, 1)"): "needs two numbers",
+    }.items():
+        with pytest.raises(GradscapeError, match=re.escape(sentence)):
+            runs(**dict([change]))

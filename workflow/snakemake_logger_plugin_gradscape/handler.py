@@ -12,6 +12,7 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from tqdm import tqdm
 
+from gradscape.runs.live import progress
 from snakemake_logger_plugin_gradscape.advice import chosen, explain
 
 FORMAT = "{desc} {bar:20} {n_fmt}/{total_fmt} jobs, {elapsed}{postfix}"
@@ -161,10 +162,21 @@ class LogHandler(LogHandlerBase):
 
     def show(self) -> None:
         left, failed = self.forecast.left(), self.ended["failed"]
-        parts = [f"{len(self.jobs)} running" if self.jobs else ""]
+        parts = [f"{len(self.jobs)} running{self.inside()}" if self.jobs else ""]
         parts += [f"{len(failed)} failed" if failed else ""]
         parts += [f"about {duration(left)} left" if left else ""]
         self.bar.set_postfix_str(", ".join(filter(None, parts)))
+
+    def inside(self) -> str:
+        """How far the training is that has run longest."""
+        for job in self.jobs.values():
+            seen = (
+                progress(Path(job.log[0])) if job.rule_name == TRAIN and job.log else None
+            )
+            if seen:
+                of = f"epoch {seen.epoch}/{seen.epochs}, loss {seen.train_loss:.2f}"
+                return f" ({job.wildcards.get('run')}: {of}, {seen.val_accuracy:.1%})"
+        return ""
 
     def close(self) -> None:
         """Take the bar away, or the prompt would stand in it, and say how it ended."""

@@ -24,6 +24,9 @@ FILES |= {"fish": "(__fish_complete_path (commandline -ct))"}
 # A command's experiment; one of the two is enough.
 PLACE = {"--config": "YAML file (default: the configuration kept in --results)"}
 PLACE |= {"--results": "folder to use (default: the config's results)"}
+CHANGES = "keys to change, such as studies.mine.epochs=2 defaults.device=cpu"
+# How other programs call a setting.
+ALIASES = {"--lr": "--learning-rate", "--bs": "--batch-size", "--wd": "--weight-decay"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,7 +48,9 @@ class Parser(argparse.ArgumentParser):
                 break  # the command, whose options follow
             flag = word.partition("=")[0]
             if flag.startswith("--") and not any(k.startswith(flag) for k in known):
-                self.error(f"unknown option {flag}{suggest(flag, known)}")
+                likely = ALIASES.get(flag)
+                hint = f" (did you mean {likely!r}?)" if likely in known else ""
+                self.error(f"unknown option {flag}{hint or suggest(flag, known)}")
         return super().parse_known_args(args, namespace)
 
     def _check_value(self, action: argparse.Action, value) -> None:
@@ -116,6 +121,8 @@ def add_arguments(parser: argparse.ArgumentParser, function: Callable) -> None:
         if parameter.annotation is Experiment:
             for flag, text in PLACE.items():
                 parser.add_argument(flag, type=Path, default=None, help=text)
+            many = {"nargs": "+", "metavar": "KEY=VALUE", "default": ()}
+            parser.add_argument("--set", dest="changes", help=CHANGES, **many)
             continue
         if parameter.kind is Parameter.VAR_KEYWORD:
             for setting in SETTINGS.values():  # what is required may stand in `--spec`
@@ -134,6 +141,7 @@ def call(function: Callable, given: dict) -> None:
     """Run a command, with the experiment of its configuration or of its results folder."""
     if "config" in given:
         config, results = given.pop("config"), given.pop("results")
+        changes = given.pop("changes")
         if config is None and results is None:
             raise GradscapeError(
                 "required: --results results/<config>, where something ran, or --config "
@@ -142,7 +150,7 @@ def call(function: Callable, given: dict) -> None:
         file = config or Results(results).config
         if config is None and not file.exists():
             raise GradscapeError(f"{file}: missing; name the configuration with --config")
-        given["experiment"] = Experiment.from_file(file, results)
+        given["experiment"] = Experiment.from_file(file, results, changes)
     function(**given)
 
 

@@ -270,14 +270,22 @@ def models() -> None:
 
 
 def runs(
-    *, experiment: Experiment, commands: A[bool, "as commands that train"] = False
+    *,
+    experiment: Experiment,
+    commands: A[bool, "instead, as commands that train"] = False,
+    json: A[bool, "instead, as JSON"] = False,
+    watch: A[bool, "again every two seconds, until all are finished"] = False,
 ) -> None:
-    """list the runs of a configuration, or the commands that train them"""
+    """list a configuration's runs: status, epoch, accuracy, seconds left"""
+    from gradscape.pipeline.status import show
+
+    if not commands:
+        return show(experiment, json, watch)
     for run in experiment.runs:
         spec = {"study": run.study, "name": run.name, "varied": run.varied}
         words = [*flags(run.settings), "--spec", dumps(spec)]
         words += ["--out", str(experiment.directory(run))]
-        print(f"gradscape train {shlex.join(words)}" if commands else run.id)
+        print(f"gradscape train {shlex.join(words)}")
 
 
 def plan(

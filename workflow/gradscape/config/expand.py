@@ -11,6 +11,7 @@ from pathlib import Path
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import SECTIONS, locate
 from gradscape.config.curves import read_curves
+from gradscape.config.sample import sampled
 from gradscape.config.schema import check_options, validate
 from gradscape.config.words import stored
 from gradscape.config.yaml import read_yaml
@@ -82,16 +83,19 @@ def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
     check_names(shared, at)
     variants = {None: {}} | study.get("variants", {})
     runs = []
-    for (label, changed), grid in itertools.product(variants.items(), grids(study)):
+    points = sampled(study.get("sample", {}), f"{at}.sample")
+    for (label, changed), grid, point in itertools.product(
+        variants.items(), grids(study), points
+    ):
         fixed = shared | changed
-        for key in [key for key in changed if key in grid]:
+        for key in [key for key in changed if key in grid or key in point]:
             where = f"{at}.variants.{label}"
             raise GradscapeError(f"{where}: {key!r} is varied by the grid already")
         for key in ("model", "dataset"):
-            if key not in fixed and key not in grid:
+            if key not in fixed and key not in grid and key not in point:
                 raise GradscapeError(f"{at}: the key {key!r} is missing")
         for values in itertools.product(*grid.values()):
-            chosen = dict(zip(grid, values, strict=True))
+            chosen = dict(zip(grid, values, strict=True)) | point
             varied = {k: v for k, v in chosen.items() if k not in COMMON}
             varied |= {VARIANT: label} if label else {}
             run = Run(name, "", Settings(**(fixed | chosen)), varied)

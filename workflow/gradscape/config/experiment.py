@@ -4,14 +4,17 @@ Everything that can change a run's outcome is in its `Settings`, and nothing els
 import math
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+
+import yaml
 
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import DATA_LOGS, REPORT, WEIGHTS, Results, locate
 from gradscape.config.expand import expand_study, grids, look_up
 from gradscape.config.schema import validate
 from gradscape.config.words import modernise
-from gradscape.config.yaml import check_plain, read_yaml
+from gradscape.config.yaml import check_plain, numbers, read_yaml
 from gradscape.models import pretrained_file
 from gradscape.spec import registry
 from gradscape.spec.study import Figure, Run, Study, matches
@@ -28,7 +31,7 @@ class Experiment:
     wrong."""
 
     def __init__(self, config: dict, results: Path | None = None):
-        self.config = resolve(config)
+        self.config = assigned(resolve(config))
         validate(self.config)
         check_count(self.config)
         self.title = self.config["title"]
@@ -52,8 +55,11 @@ class Experiment:
         self.courses = {name: what for name, what in given.items() if self.of_course(name)}
 
     @classmethod
-    def from_file(cls, path: str | Path, results: Path | None = None) -> "Experiment":
-        made = cls({"extends": str(path)}, results)
+    def from_file(
+        cls, path: str | Path, results: Path | None = None, changes: Sequence[str] = ()
+    ) -> "Experiment":
+        """Of a file, with `changes` of its keys: `studies.mine.epochs=2`."""
+        made = cls({"extends": str(path), "set": [*changes]}, results)
         made.file = Path(path)
         return made
 
@@ -178,6 +184,25 @@ def resolve(config: dict, above: tuple[Path, ...] = ()) -> dict:
         raise GradscapeError(f"{path}: extends itself, in a circle of {len(above)} files")
     base = resolve(read_yaml(path), (*above, path.resolve()))
     return merge(base, {k: v for k, v in config.items() if k != "extends"})
+
+
+def assigned(config: dict) -> dict:
+    """A configuration with what its `set` changes: `studies.mine.epochs=2 threads=2`."""
+    words = config.get("set", "")
+    words = words if isinstance(words, list) else shlex.split(str(words))
+    made = {key: value for key, value in config.items() if key != "set"}
+    for word in map(str, words):
+        path, is_assignment, value = word.partition("=")
+        if not is_assignment:
+            raise GradscapeError(f"set: {word!r} is no KEY=VALUE, as studies.NAME.epochs=2")
+        try:
+            change = numbers(yaml.safe_load(value))
+        except yaml.YAMLError:
+            raise GradscapeError(f"set: {word!r}: its value is no YAML") from None
+        for key in reversed(path.split(".")):
+            change = {key: change}
+        made = merge(made, change)
+    return made
 
 
 def fewer_seeds(study: dict, count: int | None) -> dict:

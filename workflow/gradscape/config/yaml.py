@@ -6,6 +6,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,14 @@ def control(text: str) -> str:
     kinds = ("Cc", "Cs", "Cn")
     odd = (c for c in text if unicodedata.category(c) in kinds and c not in "\n\t")
     return next(odd, "")
+
+
+def numbers(value):
+    """A value with its numbers as numbers: 1e-3 is text to YAML."""
+    if isinstance(value, list):
+        return list(map(numbers, value))
+    if isinstance(value, dict):
+        return {key: numbers(entry) for key, entry in value.items()}
+    with suppress(TypeError, ValueError):
+        return float(value) if isinstance(value, str) else value
+    return value

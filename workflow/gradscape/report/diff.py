@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write
+from gradscape.base.files import atomic_write, say
 from gradscape.base.paths import REPORT, Results
 from gradscape.config.experiment import Experiment
 from gradscape.report.build import prepare
@@ -15,6 +15,8 @@ from gradscape.report.template import write_tex
 DIFF = "report-diff"
 # By colours and fonts: ulem, which strikes through, is in no small TeX. New pictures only.
 LATEXDIFF = ["latexdiff", "--type=CFONT", "--graphics-markup=none"]
+# A mark does not fit into what makes a heading.
+LATEXDIFF += ["--exclude-textcmd=section,subsection,paragraph"]
 
 
 def write_diff(old: Path, new: Path) -> Path:
@@ -26,11 +28,13 @@ def write_diff(old: Path, new: Path) -> Path:
         if not results.config.is_file():
             raise GradscapeError(f"{results}: is no results folder, it has no config.json")
         experiment = Experiment.from_file(results.config.resolve(), results.root)
+        say(f"{results}: decided, drawn and written again …")
         write_tex(experiment, views=prepare(experiment))
         sources.append(results.tex(REPORT).resolve())
     done = subprocess.run([*LATEXDIFF, *sources], capture_output=True, encoding="utf-8")
     if done.returncode != 0:
         raise GradscapeError(f"latexdiff stopped: {' '.join(done.stderr.split())}")
+    say("LaTeX …")
     with atomic_write(results.tex(DIFF)) as partial:
         partial.write_text(done.stdout, "utf-8")
     compile_pdf(results, DIFF, strict=False)

@@ -5,18 +5,11 @@ from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
 from gradscape.models.anatomy import Weight, by_depth
+from gradscape.runs.live import epoch_line
 
 
 def print_epoch(row: dict, images_per_second: float, epochs: int, images: int) -> None:
-    """One line with an epoch's row of metrics.csv, of `epochs` of so many images."""
-    left = (epochs - row["epoch"]) * images / images_per_second
-    print(
-        f"epoch {row['epoch']:>3}/{epochs}  "
-        f"loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.4f}  "
-        f"validation {row['val_loss']:.4f} {row['val_accuracy']:.4f}  "
-        f"{images_per_second:,.0f} images/s  {left:.0f} s left",
-        flush=True,
-    )
+    print(epoch_line(row, images_per_second, epochs, images), flush=True)
 
 
 def open_events(folder: Path, epochs: int):
