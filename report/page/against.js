@@ -2,12 +2,19 @@
 // coordinates, of the runs that the filter shows.
 
 function namesFor(those) {
-  return [...differing(those), ...Object.keys(SCORES).filter(name => those.some(run => valueAt(run, name) !== null))];
+  return [
+    ...differing(those),
+    ...Object.keys(SCORES).filter(name => those.some(run => valueAt(run, name) !== null)),
+  ];
 }
 
 function fillAgainst() {
   const names = namesFor(runs);
-  for (const [id, chosen] of [["against-x", "learning_rate"], ["against-y", "test_accuracy"], ["against-by", "model"]]) {
+  for (const [id, chosen] of [
+    ["against-x", "learning_rate"],
+    ["against-y", "test_accuracy"],
+    ["against-by", "model"],
+  ]) {
     for (const name of names) $(id).append(make("option", {value: name}, titleOf(name)));
     if (names.includes(chosen)) $(id).value = chosen;
     $(id).addEventListener("input", drawAgainst);
@@ -16,7 +23,8 @@ function fillAgainst() {
 }
 
 function drawAgainst() {
-  const place = $("against"), those = shownRuns();
+  const place = $("against"),
+    those = shownRuns();
   place.plotted = null;
   place.replaceChildren();
   if (!those.length) place.append(make("p", {class: "empty"}, "No run is shown above."));
@@ -25,27 +33,45 @@ function drawAgainst() {
 
 // A setting's place on an axis: its value, or the number of its name among those there are.
 function axisOf(those, name) {
-  const values = those.map(run => valueAt(run, name)), numbers = values.every(value => value === null || typeof value === "number");
+  const values = those.map(run => valueAt(run, name)),
+    numbers = values.every(value => value === null || typeof value === "number");
   const names = [...new Set(values.map(value => value ?? "–"))].sort(compareValues);
   if (numbers) {
-    const found = values.filter(value => value > 0), log = SCORES[name]?.[1] || name.includes("learning_rate") || (found.length === values.length && Math.max(...found) / Math.min(...found) > 100);
+    const found = values.filter(value => value > 0);
+    const wide = Math.max(...found) > 100 * Math.min(...found); // of losses that diverged
+    const log =
+      SCORES[name]?.[1] || name.includes("learning_rate") || (name.includes("loss") && wide);
     return {of: run => valueAt(run, name) ?? NaN, axis: {title: titleOf(name), log}};
   }
   return {
     of: run => names.indexOf(valueAt(run, name) ?? "–"),
-    axis: {title: titleOf(name), range: [-0.5, names.length - 0.5], ticks: names.map((text, k) => [k, String(text).slice(0, 12)])},
+    axis: {
+      title: titleOf(name),
+      range: [-0.5, names.length - 0.5],
+      ticks: names.map((text, k) => [k, String(text).slice(0, 12)]),
+    },
   };
 }
 
 function scatter(place, those) {
-  const x = axisOf(those, $("against-x").value), y = axisOf(those, $("against-y").value), by = $("against-by").value;
-  const groups = [...grouped(those, run => textAt(run, by) || "–")].sort(([a], [b]) => compareValues(a, b));
-  const most = groups.slice(0, MOST - 1), rest = groups.slice(MOST - 1).flatMap(([, same]) => same);
+  const x = axisOf(those, $("against-x").value),
+    y = axisOf(those, $("against-y").value),
+    by = $("against-by").value;
+  const groups = [...grouped(those, run => textAt(run, by) || "–")].sort(([a], [b]) =>
+    compareValues(a, b),
+  );
+  const most = groups.slice(0, MOST - 1),
+    rest = groups.slice(MOST - 1).flatMap(([, same]) => same);
   if (rest.length) most.push(["other", rest]);
   plot(place, {
-    label: `${y.axis.title} against ${x.axis.title}`, x: x.axis, y: y.axis,
+    label: `${y.axis.title} against ${x.axis.title}`,
+    x: x.axis,
+    y: y.axis,
     lines: most.map(([name, same]) => ({
-      name: `${titleOf(by)} ${name}`, only: "points", x: same.map(x.of), y: same.map(y.of),
+      name: `${titleOf(by)} ${name}`,
+      only: "points",
+      x: same.map(x.of),
+      y: same.map(y.of),
       texts: same.map(run => `${run.label}, ${textAt(run, $("against-x").value)}`),
     })),
   });
@@ -54,67 +80,175 @@ function scatter(place, those) {
 // A table whose cells are coloured by the mean of the score over their runs.
 function heat(place, those) {
   const [x, y, score] = ["against-x", "against-by", "against-y"].map(id => $(id).value);
-  const across = [...new Set(those.map(run => textAt(run, x)))].sort(compareValues);
-  const down = [...new Set(those.map(run => textAt(run, y)))].sort(compareValues);
+  const texts = name => {
+    const values = [...new Set(those.map(run => valueAt(run, name)))].sort(compareValues);
+    return [...new Set(values.map(value => asText(value)))];
+  };
+  const [across, down] = [texts(x), texts(y)];
   const cell = (row, column) => {
-    const values = those.filter(run => textAt(run, x) === column && textAt(run, y) === row).map(run => valueAt(run, score)).filter(value => typeof value === "number");
+    const values = those
+      .filter(run => textAt(run, x) === column && textAt(run, y) === row)
+      .map(run => valueAt(run, score))
+      .filter(value => typeof value === "number");
     return values.length ? {value: average(values), count: values.length} : null;
   };
   const cells = down.map(row => across.map(column => cell(row, column)));
-  const all = cells.flat().filter(Boolean).map(({value}) => value);
+  const all = cells
+    .flat()
+    .filter(Boolean)
+    .map(({value}) => value);
   if (!all.length) {
-    place.append(make("p", {class: "empty"}, `${titleOf(score)} is no number to average: choose another.`));
+    place.append(
+      make("p", {class: "empty"}, `${titleOf(score)} is no number to average: choose another.`),
+    );
     return;
   }
-  const low = Math.min(...all), high = Math.max(...all);
-  const table = make("table", {class: "heat"}, make("caption", {}, `${titleOf(score)}, mean over runs; across ${titleOf(x)}, down ${titleOf(y)}`),
-    make("thead", {}, make("tr", {}, make("th"), ...across.map(text => make("th", {}, text || "–")))));
-  table.append(make("tbody", {}, ...cells.map((row, r) => make("tr", {}, make("th", {scope: "row"}, down[r] || "–"), ...row.map(found => {
-    if (!found) return make("td");
-    const share = high > low ? (found.value - low) / (high - low) : 0.5;
-    const made = make("td", {class: share > 0.55 ? "bright" : "dim", title: `${found.count} run${found.count > 1 ? "s" : ""}`}, number(found.value));
-    made.style.backgroundColor = viridis(share);
-    return made;
-  })))));
+  const low = Math.min(...all),
+    high = Math.max(...all);
+  const table = make(
+    "table",
+    {class: "heat"},
+    make(
+      "caption",
+      {},
+      `${titleOf(score)}, mean over runs; across ${titleOf(x)}, down ${titleOf(y)}`,
+    ),
+    make(
+      "thead",
+      {},
+      make("tr", {}, make("th"), ...across.map(text => make("th", {}, text || "–"))),
+    ),
+  );
+  table.append(
+    make(
+      "tbody",
+      {},
+      ...cells.map((row, r) =>
+        make(
+          "tr",
+          {},
+          make("th", {scope: "row"}, down[r] || "–"),
+          ...row.map(found => {
+            if (!found) return make("td");
+            const share = high > low ? (found.value - low) / (high - low) : 0.5;
+            const made = make(
+              "td",
+              {
+                class: share > 0.55 ? "bright" : "dim",
+                title: `${found.count} run${found.count > 1 ? "s" : ""}`,
+              },
+              number(found.value),
+            );
+            made.style.backgroundColor = viridis(share);
+            return made;
+          }),
+        ),
+      ),
+    ),
+  );
   place.append(make("div", {class: "scroll"}, table));
 }
 
 // Matplotlib's viridis, between five of its colours.
-const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+const VIRIDIS = [
+  [68, 1, 84],
+  [59, 82, 139],
+  [33, 145, 140],
+  [94, 201, 98],
+  [253, 231, 37],
+];
 function viridis(share) {
-  const place = Math.min(3.999, Math.max(0, share) * 4), k = Math.floor(place);
-  const mixed = VIRIDIS[k].map((from, c) => Math.round(from + (place - k) * (VIRIDIS[k + 1][c] - from)));
+  const place = Math.min(3.999, Math.max(0, share) * 4),
+    k = Math.floor(place);
+  const mixed = VIRIDIS[k].map((from, c) =>
+    Math.round(from + (place - k) * (VIRIDIS[k + 1][c] - from)),
+  );
   return `rgb(${mixed.join(" ")})`;
 }
 
 // A vertical axis for each setting in which the runs differ and for the score; a line a run.
 function parallel(place, those) {
-  const score = $("against-y").value, by = $("against-by").value;
-  const names = [...differing(those).filter(name => name !== "seed" && name !== score).slice(0, 6), score];
+  const score = $("against-y").value,
+    by = $("against-by").value;
+  const names = [
+    ...differing(those)
+      .filter(name => name !== "seed" && name !== score)
+      .slice(0, 6),
+    score,
+  ];
   const axes = names.map(name => {
     const {of, axis: form} = axisOf(those, name);
     return {name, of, ...axis(form, those.map(of), 5)};
   });
-  const width = place.clientWidth, height = 360, left = 70, right = 70, top = 34, bottom = 20;
-  const px = k => left + k * (width - left - right) / Math.max(1, axes.length - 1);
+  const width = place.clientWidth,
+    height = 360,
+    left = 70,
+    right = 70,
+    top = 34,
+    bottom = 20;
+  const px = k => left + (k * (width - left - right)) / Math.max(1, axes.length - 1);
   const py = (one, value) => top + (1 - one.place(value)) * (height - top - bottom);
-  const svg = make("svg:svg", {viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `${those.length} runs by ${names.map(titleOf).join(", ")}`});
+  const svg = make("svg:svg", {
+    viewBox: `0 0 ${width} ${height}`,
+    width,
+    height,
+    role: "img",
+    "aria-label": `${those.length} runs by ${names.map(titleOf).join(", ")}`,
+  });
   const colours = [...new Set(those.map(run => textAt(run, by)))].sort(compareValues);
   const told = make("output", {class: "told"});
   for (const run of those) {
-    const points = axes.map((one, k) => [px(k), py(one, one.of(run))]).filter(([, y]) => Number.isFinite(y));
-    const line = make("svg:polyline", {class: `line run colour-${colours.indexOf(textAt(run, by)) % 8}`, points: points.map(point => point.map(v => v.toFixed(1)).join(",")).join(" ")});
-    line.addEventListener("pointerenter", () => { told.textContent = `${run.study}: ${run.label}; ${names.map(name => `${titleOf(name)} ${textAt(run, name)}`).join(", ")}`; });
+    const points = axes
+      .map((one, k) => [px(k), py(one, one.of(run))])
+      .filter(([, y]) => Number.isFinite(y));
+    const line = make("svg:polyline", {
+      class: `line run colour-${colours.indexOf(textAt(run, by)) % 8}`,
+      points: points.map(point => point.map(v => v.toFixed(1)).join(",")).join(" "),
+    });
+    line.addEventListener("pointerenter", () => {
+      told.textContent = `${run.study}: ${run.label}; ${names.map(name => `${titleOf(name)} ${textAt(run, name)}`).join(", ")}`;
+    });
     svg.append(line);
   }
   axes.forEach((one, k) => {
-    svg.append(make("svg:line", {class: "axis", x1: px(k), x2: px(k), y1: top, y2: height - bottom}));
-    svg.append(make("svg:text", {class: "title", x: px(k), y: 16 + 12 * (k % 2), "text-anchor": "middle"}, titleOf(one.name)));
+    svg.append(
+      make("svg:line", {class: "axis", x1: px(k), x2: px(k), y1: top, y2: height - bottom}),
+    );
+    svg.append(
+      make(
+        "svg:text",
+        {class: "title", x: px(k), y: 16 + 12 * (k % 2), "text-anchor": "middle"},
+        titleOf(one.name),
+      ),
+    );
     const last = k === axes.length - 1;
-    for (const [value, text] of one.ticks.length > 14 ? one.ticks.filter((_, n) => n % 3 === 0) : one.ticks)
-      svg.append(make("svg:text", {x: px(k) + (last ? 6 : -6), y: py(one, value) + 4, "text-anchor": last ? "start" : "end"}, text));
+    for (const [value, text] of one.ticks.length > 14
+      ? one.ticks.filter((_, n) => n % 3 === 0)
+      : one.ticks)
+      svg.append(
+        make(
+          "svg:text",
+          {
+            x: px(k) + (last ? 6 : -6),
+            y: py(one, value) + 4,
+            "text-anchor": last ? "start" : "end",
+          },
+          text,
+        ),
+      );
   });
   const list = make("ul", {class: "legend"});
-  colours.slice(0, 8).forEach((text, k) => list.append(make("li", {}, make("span", {class: `swatch colour-${k}`}), ` ${titleOf(by)} ${text || "–"}`)));
+  colours
+    .slice(0, 8)
+    .forEach((text, k) =>
+      list.append(
+        make(
+          "li",
+          {},
+          make("span", {class: `swatch colour-${k}`}),
+          ` ${titleOf(by)} ${text || "–"}`,
+        ),
+      ),
+    );
   place.append(svg, told, list);
 }

@@ -1,53 +1,104 @@
 // The runs to explore: one table, filtered and sorted, whose ticks choose what is drawn as
 // curves; and settings against scores, as a scatter, parallel coordinates and a heat map.
 
-const SCORES = { // by name: how it is printed, and whether its axis is logarithmic
-  test_accuracy: ["test accuracy"], val_accuracy: ["validation accuracy"],
-  final_train_loss: ["final training loss"], test_loss: ["test loss"],
-  parameters: ["parameters", true], seconds_training: ["seconds of training", true],
+const SCORES = {
+  // by name: how it is printed, and whether its axis is logarithmic
+  test_accuracy: ["test accuracy"],
+  val_accuracy: ["validation accuracy"],
+  final_train_loss: ["final training loss"],
+  test_loss: ["test loss"],
+  parameters: ["parameters", true],
+  seconds_training: ["seconds of training", true],
 };
-const METRICS = {train_loss: "training loss", val_loss: "validation loss", train_accuracy: "training accuracy", val_accuracy: "validation accuracy"};
+const METRICS = {
+  train_loss: "training loss",
+  val_loss: "validation loss",
+  train_accuracy: "training accuracy",
+  val_accuracy: "validation accuracy",
+};
 const MOST = 8; // settings that are ticked by themselves, as many as there are colours
 const runs = data.curves;
 const ticked = new Set();
+let chosenColumns = null;
 let sorting = {column: null, down: false};
 
 const titleOf = name => SCORES[name]?.[0] ?? name.replaceAll("_", " ");
-const valueAt = (run, name) => name in SCORES ? run.scores[name] : run.settings[name] ?? null;
-const textAt = (run, name) => {
-  const value = valueAt(run, name);
-  return value === null ? "" : typeof value === "number" ? number(value) : String(value);
-};
+const valueAt = (run, name) =>
+  name in SCORES ? run.scores[name] : (run.settings[name] ?? null);
+const asText = value =>
+  value === null ? "" : typeof value === "number" ? number(value) : String(value);
+const textAt = (run, name) => asText(valueAt(run, name));
 
-// The settings in which these runs differ.
+// The settings in which these runs differ, the most telling ones first.
 function differing(those) {
-  const names = new Set(those.flatMap(run => Object.keys(run.settings)));
+  const first = ["model", "variant", "learning_rate"];
+  const names = new Set([...first, ...those.flatMap(run => Object.keys(run.settings))]);
   return [...names].filter(name => new Set(those.map(run => textAt(run, name))).size > 1);
 }
 
 function shownRuns() {
   const study = $("explore-study").value;
   const words = $("explore-find").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const said = run => `${run.study} ${run.label} ${Object.entries(run.settings).map(([k, v]) => `${k}=${v}`).join(" ")}`.toLowerCase();
-  return runs.filter(run => (!study || run.study === study) && words.every(word => said(run).includes(word)));
+  const said = run =>
+    `${run.study} ${run.label} ${Object.entries(run.settings)
+      .map(([k, v]) => `${k}=${v}`)
+      .join(" ")}`.toLowerCase();
+  return runs.filter(
+    run => (!study || run.study === study) && words.every(word => said(run).includes(word)),
+  );
 }
 
 const settingOf = run => `${run.study}: ${run.label.replace(/, seed \d+$/, "")}`;
 
 function tickFirst(shown) {
   ticked.clear();
-  [...grouped(shown, settingOf).values()].slice(0, MOST).flat().forEach(run => ticked.add(run));
+  [...grouped(shown, settingOf).values()]
+    .slice(0, MOST)
+    .flat()
+    .forEach(run => ticked.add(run));
+}
+
+// The table's columns: those that the reader has ticked, or what tells these runs apart.
+function columnsFor(shown) {
+  const scores = Object.keys(SCORES).filter(name =>
+    shown.some(run => valueAt(run, name) !== null),
+  );
+  const study = $("explore-study").value ? [] : ["study"];
+  const columns = chosenColumns ?? [...study, ...differing(shown).slice(0, 8), ...scores];
+  const all = ["study", ...differing(runs), ...Object.keys(SCORES)];
+  $("explore-columns").replaceChildren(
+    ...all.map(name => {
+      const box = make("input", {type: "checkbox"});
+      box.checked = columns.includes(name);
+      box.addEventListener("change", () => {
+        chosenColumns = all.filter(other =>
+          other === name ? box.checked : columns.includes(other),
+        );
+        listRuns();
+      });
+      return make("label", {}, box, titleOf(name));
+    }),
+  );
+  return columns;
 }
 
 function listRuns() {
-  const shown = shownRuns(), scores = Object.keys(SCORES).filter(name => shown.some(run => valueAt(run, name) !== null));
-  const columns = [...($("explore-study").value ? [] : ["study"]), ...differing(shown).slice(0, 8), ...scores];
-  const at = (run, name) => name === "study" ? run.study : valueAt(run, name);
-  if (columns.includes(sorting.column)) shown.sort((a, b) => compareValues(at(a, sorting.column), at(b, sorting.column)) * (sorting.down ? -1 : 1));
-  $("explore-count").textContent = shown.length === runs.length
-    ? `${runs.length} runs, ${ticked.size} ticked` : `${shown.length} of ${runs.length} runs, ${ticked.size} ticked`;
+  const shown = shownRuns(),
+    columns = columnsFor(shown);
+  const at = (run, name) => (name === "study" ? run.study : valueAt(run, name));
+  if (columns.includes(sorting.column))
+    shown.sort(
+      (a, b) =>
+        compareValues(at(a, sorting.column), at(b, sorting.column)) * (sorting.down ? -1 : 1),
+    );
+  $("explore-count").textContent =
+    shown.length === runs.length
+      ? `${runs.length} runs, ${ticked.size} ticked`
+      : `${shown.length} of ${runs.length} runs, ${ticked.size} ticked`;
   if (!shown.length) {
-    $("explore-runs").replaceChildren(make("p", {class: "empty"}, `No run matches “${$("explore-find").value}”.`));
+    $("explore-runs").replaceChildren(
+      make("p", {class: "empty"}, `No run matches “${$("explore-find").value}”.`),
+    );
     return;
   }
   const head = make("tr", {}, make("th"), make("th", {}, "run"));
@@ -57,23 +108,37 @@ function listRuns() {
       sorting = {column: name, down: sorting.column === name && !sorting.down};
       listRuns();
     });
-    const sorted = sorting.column === name ? (sorting.down ? "descending" : "ascending") : "none";
+    const sorted =
+      sorting.column === name ? (sorting.down ? "descending" : "ascending") : "none";
     head.append(make("th", {"aria-sort": sorted}, button));
   }
   const body = make("tbody");
   for (const run of shown) {
     const box = make("input", {type: "checkbox", "aria-label": run.label});
     box.checked = ticked.has(run);
-    box.addEventListener("change", () => { ticked[box.checked ? "add" : "delete"](run); drawTicked(); });
-    body.append(make("tr", {}, make("td", {}, box), make("td", {}, make("a", {href: run.href}, run.label)),
-      ...columns.map(name => make("td", {}, name === "study" ? run.study : textAt(run, name)))));
+    box.addEventListener("change", () => {
+      ticked[box.checked ? "add" : "delete"](run);
+      drawTicked();
+    });
+    body.append(
+      make(
+        "tr",
+        {},
+        make("td", {}, box),
+        make("td", {}, make("a", {href: run.href}, run.label)),
+        ...columns.map(name =>
+          make("td", {}, name === "study" ? run.study : textAt(run, name)),
+        ),
+      ),
+    );
   }
   $("explore-runs").replaceChildren(make("table", {}, make("thead", {}, head), body));
 }
 
 const collator = new Intl.Collator("en", {numeric: true});
 function compareValues(a, b) {
-  if (a === null || b === null || a === "" || b === "") return (a === null || a === "") - (b === null || b === "");
+  if (a === null || b === null || a === "" || b === "")
+    return (a === null || a === "") - (b === null || b === "");
   return typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
 }
 
@@ -82,14 +147,22 @@ function compareValues(a, b) {
 function curveLines(those, metric, together = true) {
   const several = new Set(those.map(run => run.study)).size > 1;
   return [...grouped(those, together ? settingOf : run => run).values()].map(same => {
-    const [run] = same, epochs = run.epoch.slice(0, Math.min(...same.map(one => one.epoch.length)));
-    const values = epochs.map((_, k) => same.map(one => one[metric][k]).filter(value => value !== null));
+    const [run] = same,
+      epochs = run.epoch.slice(0, Math.min(...same.map(one => one.epoch.length)));
+    const values = epochs.map((_, k) =>
+      same.map(one => one[metric][k]).filter(value => value !== null),
+    );
     const short = together ? run.label.replace(/, seed \d+$/, "") : run.label;
     const line = {
       name: `${several ? `${run.study}: ` : ""}${short}${same.length > 1 ? `, ${same.length} seeds` : ""}`,
-      x: epochs, y: values.map(all => all.length ? average(all) : NaN),
+      x: epochs,
+      y: values.map(all => (all.length ? average(all) : NaN)),
     };
-    if (same.length > 1) Object.assign(line, {low: values.map(all => Math.min(...all)), high: values.map(all => Math.max(...all))});
+    if (same.length > 1)
+      Object.assign(line, {
+        low: values.map(all => Math.min(...all)),
+        high: values.map(all => Math.max(...all)),
+      });
     return line;
   });
 }
@@ -100,46 +173,99 @@ function drawCurves(id, lines, metric, log = false, marks = []) {
     $(id).replaceChildren(make("p", {class: "empty"}, "Nothing is ticked."));
     return;
   }
-  plot($(id), {label: `${METRICS[metric]} by epoch`, lines, marks, x: {title: "epoch"}, y: {title: METRICS[metric], log}});
+  plot($(id), {
+    label: `${METRICS[metric]} by epoch`,
+    lines,
+    marks,
+    x: {title: "epoch"},
+    y: {title: METRICS[metric], log},
+  });
 }
 
 function drawTicked() {
-  const metric = $("explore-metric").value, those = runs.filter(run => ticked.has(run));
-  drawCurves("explore-curves", curveLines(those, metric, $("explore-seeds").checked), metric, $("explore-log").checked);
+  const metric = $("explore-metric").value,
+    those = runs.filter(run => ticked.has(run));
+  drawCurves(
+    "explore-curves",
+    curveLines(those, metric, $("explore-seeds").checked),
+    metric,
+    $("explore-log").checked,
+  );
   compareTwo(those);
   listRuns();
 }
 
 // The settings and scores in which two settings' runs differ.
 function compareTwo(those) {
-  const groups = [...grouped(those, settingOf).entries()], [one, two] = groups;
+  const groups = [...grouped(those, settingOf).entries()],
+    [one, two] = groups;
   const place = $("explore-compare");
   if (groups.length !== 2) {
-    place.replaceChildren(make("p", {class: "empty"}, `Tick runs of exactly two settings to compare them; ${groups.length} are ticked.`));
+    place.replaceChildren(
+      make(
+        "p",
+        {class: "empty"},
+        `Tick runs of exactly two settings to compare them (now: ${groups.length}).`,
+      ),
+    );
     return;
   }
-  const sides = [one[1], two[1]], several = same => same.length > 1 ? `, ${same.length} seeds` : "";
+  const sides = [one[1], two[1]],
+    several = same => (same.length > 1 ? `, ${same.length} seeds` : "");
   const body = make("tbody");
-  for (const name of [...differing(sides.flat()).filter(name => name !== "seed"), ...Object.keys(SCORES)]) {
+  for (const name of [
+    ...differing(sides.flat()).filter(name => name !== "seed"),
+    ...Object.keys(SCORES),
+  ]) {
     const texts = sides.map(same => {
-      const values = [...new Set(same.map(run => valueAt(run, name)))].filter(value => value !== null);
-      if (!values.every(value => typeof value === "number") || values.length < 2) return values.map(value => typeof value === "number" ? number(value) : value).join(", ");
+      const values = [...new Set(same.map(run => valueAt(run, name)))].filter(
+        value => value !== null,
+      );
+      if (!values.every(value => typeof value === "number") || values.length < 2)
+        return values
+          .map(value => (typeof value === "number" ? number(value) : value))
+          .join(", ");
       return `${number(average(values))} (${number(Math.min(...values))} to ${number(Math.max(...values))})`;
     });
-    if (texts.some(Boolean)) body.append(make("tr", {}, make("th", {scope: "row"}, titleOf(name)), ...texts.map(text => make("td", {}, text || "–"))));
+    if (texts.some(Boolean))
+      body.append(
+        make(
+          "tr",
+          {},
+          make("th", {scope: "row"}, titleOf(name)),
+          ...texts.map(text => make("td", {}, text || "–")),
+        ),
+      );
   }
-  const head = make("tr", {}, make("th"), ...[one, two].map(([name, same]) => make("th", {}, name + several(same))));
+  const head = make(
+    "tr",
+    {},
+    make("th"),
+    ...[one, two].map(([name, same]) => make("th", {}, name + several(same))),
+  );
   place.replaceChildren(make("table", {}, make("thead", {}, head), body));
 }
 
 if (runs.length) {
-  for (const study of new Set(runs.map(run => run.study))) $("explore-study").append(make("option", {}, study));
+  for (const study of new Set(runs.map(run => run.study)))
+    $("explore-study").append(make("option", {}, study));
   $("explore-study").value = runs[0].study;
-  const refilter = () => { tickFirst(shownRuns()); drawTicked(); drawAgainst(); };
+  const refilter = () => {
+    tickFirst(shownRuns());
+    drawTicked();
+    drawAgainst();
+  };
   for (const id of ["explore-study", "explore-find"]) $(id).addEventListener("input", refilter);
-  for (const id of ["explore-metric", "explore-seeds", "explore-log"]) $(id).addEventListener("input", drawTicked);
-  $("explore-all").addEventListener("click", () => { shownRuns().forEach(run => ticked.add(run)); drawTicked(); });
-  $("explore-none").addEventListener("click", () => { ticked.clear(); drawTicked(); });
+  for (const id of ["explore-metric", "explore-seeds", "explore-log"])
+    $(id).addEventListener("input", drawTicked);
+  $("explore-all").addEventListener("click", () => {
+    shownRuns().forEach(run => ticked.add(run));
+    drawTicked();
+  });
+  $("explore-none").addEventListener("click", () => {
+    ticked.clear();
+    drawTicked();
+  });
   fillAgainst();
   remember($("explore"));
   refilter();
@@ -148,9 +274,14 @@ if (runs.length) {
 // The story's curves: some of a study's networks, at its lowest rate, in their own colours.
 for (const place of document.querySelectorAll("[data-curves]")) {
   const wanted = place.dataset.models.split(",");
-  const those = runs.filter(run => run.study === place.dataset.curves && wanted.includes(run.settings.model));
+  const those = runs.filter(
+    run => run.study === place.dataset.curves && wanted.includes(run.settings.model),
+  );
   const lowest = Math.min(...those.map(run => run.settings.learning_rate));
-  const lines = curveLines(those.filter(run => run.settings.learning_rate === lowest), "train_loss");
+  const lines = curveLines(
+    those.filter(run => run.settings.learning_rate === lowest),
+    "train_loss",
+  );
   for (const line of lines) {
     const own = REMEDIES.findIndex(({name}) => line.name.startsWith(`${name},`));
     line.colour = own < 0 ? REMEDIES.length : own;

@@ -22,7 +22,8 @@ function lastCosine(slope, rectifiers) {
 
 // The slope at which that is `eta` (Zhang, Botev & Martens 2022, section 4).
 function tailoredSlope(eta, rectifiers) {
-  let low = 0, high = 1;
+  let low = 0,
+    high = 1;
   for (let halving = 0; halving < 60; halving++) {
     const middle = (low + high) / 2;
     if (lastCosine(middle, rectifiers) > eta) low = middle;
@@ -47,7 +48,12 @@ function layersOf({blocks, width = 32, size = 32}) {
         layers.push({
           name: `stage ${stage + 1}, block ${b + 1}, conv ${place}`,
           size: reduces && place === 2 ? Math.floor(size / 2) : size,
-          fanIn: 9 * width, bias: reduces, reduces, place, block: number, stage,
+          fanIn: 9 * width,
+          bias: reduces,
+          reduces,
+          place,
+          block: number,
+          stage,
         });
       }
   layers.push({name: "output", size: 1, fanIn: width, bias: true});
@@ -58,33 +64,49 @@ function layersOf({blocks, width = 32, size = 32}) {
 // it at the border: only a kernel with taps around its centre reaches there.
 function weightsOf({initialisation, slope}) {
   const variance = initialisation === "default" ? 1 / 3 : 2 / (1 + slope ** 2);
-  return {variance, spread: initialisation !== "delta-orthogonal",
-    biases: initialisation === "default"};
+  return {
+    variance,
+    spread: initialisation !== "delta-orthogonal",
+    biases: initialisation === "default",
+  };
 }
 
 // Planes [s, s] of mean squares: the mean over the 3 × 3 taps of each position, zero outside.
 function taps(plane) {
-  const at = (r, c) => plane[r]?.[c] ?? 0, near = [-1, 0, 1];
-  return plane.map((row, r) => row.map((_, c) => {
-    let sum = 0;
-    for (const down of near) for (const right of near) sum += at(r + down, c + right);
-    return sum / 9;
-  }));
+  const at = (r, c) => plane[r]?.[c] ?? 0,
+    near = [-1, 0, 1];
+  return plane.map((row, r) =>
+    row.map((_, c) => {
+      let sum = 0;
+      for (const down of near) for (const right of near) sum += at(r + down, c + right);
+      return sum / 9;
+    }),
+  );
 }
 
 const square = (size, value) => Array.from({length: size}, () => Array(size).fill(value));
 
 function pooled(plane) {
   const at = (r, c) => plane[r][c];
-  return square(Math.floor(plane.length / 2), 0).map((row, r) => row.map((_, c) =>
-    (at(2 * r, 2 * c) + at(2 * r + 1, 2 * c) + at(2 * r, 2 * c + 1) + at(2 * r + 1, 2 * c + 1)) / 4));
+  return square(Math.floor(plane.length / 2), 0).map((row, r) =>
+    row.map(
+      (_, c) =>
+        (at(2 * r, 2 * c) +
+          at(2 * r + 1, 2 * c) +
+          at(2 * r, 2 * c + 1) +
+          at(2 * r + 1, 2 * c + 1)) /
+        4,
+    ),
+  );
 }
 
 // Signal and gradient of the plain network: E[z²] of each layer from the entry's, taken to
 // be 1, and E[(dL/dz)²] from a uniform guess. NaN where the law says nothing.
 function plainSquares(layers, options) {
-  const {slope, classes, images} = options, through = letThrough(slope);
-  const {variance, spread, biases} = weightsOf(options), mix = spread ? taps : plane => plane;
+  const {slope, classes, images} = options,
+    through = letThrough(slope);
+  const {variance, spread, biases} = weightsOf(options),
+    mix = spread ? taps : plane => plane;
   let plane = square(layers[0].size, 1);
   const inputs = [NaN]; // the mean square of what each layer is given
   const signal = layers.map((layer, number) => {
@@ -115,46 +137,58 @@ function plainSquares(layers, options) {
 // The mean square of dL/dz of the logits of a uniform guess, and of each of the positions
 // whose mean the linear layer reads.
 function outputErrors(layers, {classes, images}) {
-  const logits = (1 - 1 / classes) / (classes * images ** 2), last = layers.at(-2).size;
-  return {logits, behind: classes / 3 / layers.at(-1).fanIn * logits / last ** 4};
+  const logits = (1 - 1 / classes) / (classes * images ** 2),
+    last = layers.at(-2).size;
+  return {logits, behind: ((classes / 3 / layers.at(-1).fanIn) * logits) / last ** 4};
 }
 
 // An average pool of 2 × 2, backwards; an odd last row or column is not pooled.
 function unpooled(plane, size) {
-  return square(size, 0).map((row, r) => row.map((_, c) =>
-    (plane[Math.floor(r / 2)]?.[Math.floor(c / 2)] ?? 0) / 16));
+  return square(size, 0).map((row, r) =>
+    row.map((_, c) => (plane[Math.floor(r / 2)]?.[Math.floor(c / 2)] ?? 0) / 16),
+  );
 }
 
 // Signal and gradient with batch normalisation, shortcuts or both, by the same steps with a
 // plane's mean square in place of the plane, and `edge` for what zero padding takes.
 function streamSquares(layers, options) {
-  const {slope, norm, shortcut} = options, {variance, spread, biases} = weightsOf(options);
-  const through = letThrough(slope), edge = size => spread ? (1 - 2 / (3 * size)) ** 2 : 1;
-  const blocks = [], signal = [NaN], inputs = [NaN];
+  const {slope, norm, shortcut} = options,
+    {variance, spread, biases} = weightsOf(options);
+  const through = letThrough(slope),
+    edge = size => (spread ? (1 - 2 / (3 * size)) ** 2 : 1);
+  const blocks = [],
+    signal = [NaN],
+    inputs = [NaN];
   let stream = newStream(1, slope);
   for (let n = 1; n < layers.length - 1; n += 2) {
-    const [one, two] = [layers[n], layers[n + 1]], given = momentsOf(stream);
+    const [one, two] = [layers[n], layers[n + 1]],
+      given = momentsOf(stream);
     const mix = [variance * edge(one.size), variance * edge(two.size)];
     const bias = one.bias && biases ? 1 / 3 / one.fanIn : 0;
     const first = mix[0] * given.square + bias;
     const second = mix[1] * through * (norm ? 1 : first) + bias;
     signal.push(first, second);
     inputs.push(given.square, through * (norm ? 1 : first));
-    const branch = norm ? 1 : second, around = shortcut && !one.reduces;
+    const branch = norm ? 1 : second,
+      around = shortcut && !one.reduces;
     stream = around ? passBlock(stream, branch, slope) : newStream(branch, slope);
     // What normalisation divides the gradient by: variances about the channels' means.
-    const spreads = [mix[0] * (given.square - given.mean ** 2),
-      mix[1] * (through - meanThrough(slope) ** 2)];
+    const spreads = [
+      mix[0] * (given.square - given.mean ** 2),
+      mix[1] * (through - meanThrough(slope) ** 2),
+    ];
     blocks.push({mix, spreads, around, passed: stream.passed, reduces: one.reduces});
   }
-  const linear = layers.at(-1), {logits, behind} = outputErrors(layers, options);
+  const linear = layers.at(-1),
+    {logits, behind} = outputErrors(layers, options);
   inputs.push(momentsOf(stream).square);
   signal.push(inputs.at(-1) / 3 + 1 / 3 / linear.fanIn);
   const gradient = [logits];
   let above = behind;
   for (const {mix, spreads, around, passed, reduces} of blocks.reverse()) {
-    const sum = above * passed, second = norm ? sum / spreads[1] : sum;
-    const within = through * mix[1] * second / (reduces ? 16 : 1); // behind a pool of 2 × 2
+    const sum = above * passed,
+      second = norm ? sum / spreads[1] : sum;
+    const within = (through * mix[1] * second) / (reduces ? 16 : 1); // behind a pool of 2 × 2
     const first = norm ? within / spreads[0] : within;
     gradient.unshift(first, second);
     above = mix[0] * first + (around ? sum : 0);
@@ -177,9 +211,11 @@ function newStream(variance, slope) {
 // φ(x + N(0, variance)), on a wider grid if the stream has grown.
 function passBlock(stream, variance, slope) {
   const reach = Math.max(stream.reach, 8 * Math.sqrt(momentsOf(stream).square + variance));
-  const density = moved(stream.density, k => BINS + (k - BINS) * stream.reach / reach);
-  const deviation = Math.sqrt(variance) * BINS / reach, wide = Math.ceil(6 * deviation);
-  const bell = normalBell(2 * wide + 1, deviation), blurred = density.map(() => 0);
+  const density = moved(stream.density, k => BINS + ((k - BINS) * stream.reach) / reach);
+  const deviation = (Math.sqrt(variance) * BINS) / reach,
+    wide = Math.ceil(6 * deviation);
+  const bell = normalBell(2 * wide + 1, deviation),
+    blurred = density.map(() => 0);
   density.forEach((mass, k) => {
     if (mass < 1e-15) return;
     const end = Math.min(2 * BINS, k + wide);
@@ -191,15 +227,17 @@ function passBlock(stream, variance, slope) {
 function rectified({density, reach}, slope) {
   const negative = density.slice(0, BINS).reduce((a, b) => a + b, 0) + density[BINS] / 2;
   return {
-    density: moved(density, k => k < BINS ? BINS + (k - BINS) * slope : k),
-    passed: 1 - negative * (1 - slope ** 2), reach,
+    density: moved(density, k => (k < BINS ? BINS + (k - BINS) * slope : k)),
+    passed: 1 - negative * (1 - slope ** 2),
+    reach,
   };
 }
 
 function momentsOf({density, reach}) {
-  let mean = 0, square = 0;
+  let mean = 0,
+    square = 0;
   density.forEach((mass, k) => {
-    const x = (k - BINS) * reach / BINS;
+    const x = ((k - BINS) * reach) / BINS;
     mean += mass * x;
     square += mass * x * x;
   });
@@ -210,7 +248,9 @@ function momentsOf({density, reach}) {
 function moved(density, to) {
   const made = density.map(() => 0);
   density.forEach((mass, k) => {
-    const place = to(k), low = Math.floor(place), share = place - low;
+    const place = to(k),
+      low = Math.floor(place),
+      share = place - low;
     made[low] += mass * (1 - share);
     if (share) made[low + 1] += mass * share;
   });
@@ -219,7 +259,8 @@ function moved(density, to) {
 
 function normalBell(count, deviation) {
   const bell = Array.from({length: count}, (_, k) =>
-    Math.exp(-(((k - (count - 1) / 2) / deviation) ** 2) / 2));
+    Math.exp(-(((k - (count - 1) / 2) / deviation) ** 2) / 2),
+  );
   const sum = bell.reduce((a, b) => a + b, 0);
   return bell.map(value => value / sum);
 }
@@ -227,7 +268,8 @@ function normalBell(count, deviation) {
 // Signal and gradient by layer of any of these networks; and `floor`, the mean square of
 // dL/dz at which a weight's gradient, a sum over images and positions, is about Adam's ε.
 function lawOf(options) {
-  const layers = layersOf(options), {norm, shortcut, images} = options;
+  const layers = layersOf(options),
+    {norm, shortcut, images} = options;
   const found = (norm || shortcut ? streamSquares : plainSquares)(layers, options);
   const floor = layers.map(({size}, n) => 1e-16 / (size * size * images * found.inputs[n]));
   return {layers, ...found, floor};

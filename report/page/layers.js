@@ -13,7 +13,7 @@ const EPSILON = {norm: 1e-5, adam: 1e-8}; // PyTorch's defaults
 function randomness(seed) {
   let state = seed >>> 0;
   const uniform = () => {
-    state = (state + 0x6D2B79F5) >>> 0;
+    state = (state + 0x6d2b79f5) >>> 0;
     let t = Math.imul(state ^ (state >>> 15), 1 | state);
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
@@ -40,7 +40,9 @@ function rows({images, channels, size, plane}, visit) {
 
 function clearBorder(maps) {
   const {data, size, plane} = maps;
-  rows(maps, at => { data[at - 1] = data[at + size] = 0; });
+  rows(maps, at => {
+    data[at - 1] = data[at + size] = 0;
+  });
   for (let start = 0; start < data.length; start += plane) {
     data.fill(0, start, start + size + 2);
     data.fill(0, start + plane - size - 2, start + plane);
@@ -51,22 +53,39 @@ function clearBorder(maps) {
 // time, a multiple of which there must be, and a row of the kernel: few numbers are fetched
 // for many products.
 function convolve(x, w, bias, out) {
-  const {size, plane} = x, line = size + 2, a = x.data, b = out.data;
-  const first = line + 1, end = plane - line - 1, next = x.channels * 9;
+  const {size, plane} = x,
+    line = size + 2,
+    a = x.data,
+    b = out.data;
+  const first = line + 1,
+    end = plane - line - 1,
+    next = x.channels * 9;
   for (let n = 0; n < x.images; n++) {
     for (let o = 0; o < out.channels; o += 4) {
       const to = (n * out.channels + o) * plane;
       for (let j = 0; j < 4; j++)
         b.fill(bias ? bias[o + j] : 0, to + j * plane + first, to + j * plane + end);
       for (let tap = 0; tap < next; tap += 3) {
-        const i = Math.floor(tap / 9), k = o * next + tap;
+        const i = Math.floor(tap / 9),
+          k = o * next + tap;
         const from = (n * x.channels + i) * plane + ((tap - 9 * i) / 3 - 1) * line;
-        const k1 = k + next, k2 = k1 + next, k3 = k2 + next;
-        const a0 = w[k], a1 = w[k + 1], a2 = w[k + 2];
-        const b0 = w[k1], b1 = w[k1 + 1], b2 = w[k1 + 2];
-        const c0 = w[k2], c1 = w[k2 + 1], c2 = w[k2 + 2];
-        const d0 = w[k3], d1 = w[k3 + 1], d2 = w[k3 + 2];
-        let left = a[from + first - 1], middle = a[from + first];
+        const k1 = k + next,
+          k2 = k1 + next,
+          k3 = k2 + next;
+        const a0 = w[k],
+          a1 = w[k + 1],
+          a2 = w[k + 2];
+        const b0 = w[k1],
+          b1 = w[k1 + 1],
+          b2 = w[k1 + 2];
+        const c0 = w[k2],
+          c1 = w[k2 + 1],
+          c2 = w[k2 + 2];
+        const d0 = w[k3],
+          d1 = w[k3 + 1],
+          d2 = w[k3 + 2];
+        let left = a[from + first - 1],
+          middle = a[from + first];
         for (let p = to + first, q = from + first + 1; p < to + end; p++, q++) {
           const right = a[q];
           b[p] += a0 * left + a1 * middle + a2 * right;
@@ -84,26 +103,48 @@ function convolve(x, w, bias, out) {
 
 // The gradient of w, from that of the convolution's output; two outputs at a time.
 function correlate(x, output, gradient) {
-  const {size, plane} = x, line = size + 2, a = x.data, g = output.data;
-  const first = line + 1, end = plane - line - 1, next = x.channels * 9;
+  const {size, plane} = x,
+    line = size + 2,
+    a = x.data,
+    g = output.data;
+  const first = line + 1,
+    end = plane - line - 1,
+    next = x.channels * 9;
   gradient.fill(0);
   for (let n = 0; n < x.images; n++) {
     for (let o = 0; o < output.channels; o += 2) {
       const to = (n * output.channels + o) * plane;
       for (let tap = 0; tap < next; tap += 3) {
-        const i = Math.floor(tap / 9), k = o * next + tap;
+        const i = Math.floor(tap / 9),
+          k = o * next + tap;
         const from = (n * x.channels + i) * plane + ((tap - 9 * i) / 3 - 1) * line;
-        let a0 = 0, a1 = 0, a2 = 0, b0 = 0, b1 = 0, b2 = 0;
-        let left = a[from + first - 1], middle = a[from + first];
+        let a0 = 0,
+          a1 = 0,
+          a2 = 0,
+          b0 = 0,
+          b1 = 0,
+          b2 = 0;
+        let left = a[from + first - 1],
+          middle = a[from + first];
         for (let p = to + first, q = from + first + 1; p < to + end; p++, q++) {
-          const right = a[q], one = g[p], two = g[p + plane];
-          a0 += one * left; a1 += one * middle; a2 += one * right;
-          b0 += two * left; b1 += two * middle; b2 += two * right;
+          const right = a[q],
+            one = g[p],
+            two = g[p + plane];
+          a0 += one * left;
+          a1 += one * middle;
+          a2 += one * right;
+          b0 += two * left;
+          b1 += two * middle;
+          b2 += two * right;
           left = middle;
           middle = right;
         }
-        gradient[k] += a0; gradient[k + 1] += a1; gradient[k + 2] += a2;
-        gradient[k + next] += b0; gradient[k + next + 1] += b1; gradient[k + next + 2] += b2;
+        gradient[k] += a0;
+        gradient[k + 1] += a1;
+        gradient[k + 2] += a2;
+        gradient[k + next] += b0;
+        gradient[k + next + 1] += b1;
+        gradient[k + next + 2] += b2;
       }
     }
   }
@@ -122,12 +163,10 @@ class Convolution {
   forward(x) {
     this.x = x;
     convolve(x, this.weight.value, this.bias?.value, this.out);
-    this.signal = meanSquare(this.out);
     return this.out;
   }
 
   backward(gradient) {
-    this.error = meanSquare(gradient);
     correlate(this.x, gradient, this.weight.gradient);
     this.bias?.gradient.set(channelSums(gradient));
     if (!this.below) return null;
@@ -152,14 +191,17 @@ class Normalisation {
   }
 
   forward(x) {
-    const {size, plane, channels} = x, count = x.images * size * size;
+    const {size, plane, channels} = x,
+      count = x.images * size * size;
     const mean = channelSums(x).map(sum => sum / count);
     const square = channelSums(x, x).map(sum => sum / count);
     this.deviation = square.map((s, c) => Math.sqrt(s - mean[c] ** 2 + EPSILON.norm));
     rows(x, at => {
       const c = Math.floor(at / plane) % channels;
-      const m = mean[c], inverse = 1 / this.deviation[c];
-      const scale = this.scale.value[c], shift = this.shift.value[c];
+      const m = mean[c],
+        inverse = 1 / this.deviation[c];
+      const scale = this.scale.value[c],
+        shift = this.shift.value[c];
       for (let p = at; p < at + size; p++) {
         this.standard.data[p] = (x.data[p] - m) * inverse;
         this.out.data[p] = this.standard.data[p] * scale + shift;
@@ -169,13 +211,15 @@ class Normalisation {
   }
 
   backward(gradient) {
-    const {size, plane, channels} = gradient, count = gradient.images * size * size;
+    const {size, plane, channels} = gradient,
+      count = gradient.images * size * size;
     this.shift.gradient.set(channelSums(gradient));
     this.scale.gradient.set(channelSums(gradient, this.standard));
     rows(gradient, at => {
       const c = Math.floor(at / plane) % channels;
       const factor = this.scale.value[c] / this.deviation[c];
-      const mean = this.shift.gradient[c] / count, slope = this.scale.gradient[c] / count;
+      const mean = this.shift.gradient[c] / count,
+        slope = this.scale.gradient[c] / count;
       for (let p = at; p < at + size; p++)
         gradient.data[p] = factor * (gradient.data[p] - mean - this.standard.data[p] * slope);
     });
@@ -185,7 +229,8 @@ class Normalisation {
 
 // Of each channel the sum over images and positions, of one array or of a product.
 function channelSums(maps, times) {
-  const {channels, plane, images, data} = maps, sums = new Float64Array(channels);
+  const {channels, plane, images, data} = maps,
+    sums = new Float64Array(channels);
   for (let n = 0; n < images; n++)
     for (let c = 0; c < channels; c++) {
       const start = (n * channels + c) * plane;
@@ -203,24 +248,31 @@ function meanSquare({data, images, channels, size}) {
   return sum / (images * channels * size * size);
 }
 
-class Rectifier { // leaky, in place
-  constructor(slope) { this.slope = slope; }
+class Rectifier {
+  // leaky, in place
+  constructor(slope) {
+    this.slope = slope;
+  }
 
   forward(x) {
-    const data = x.data, slope = this.slope;
+    const data = x.data,
+      slope = this.slope;
     for (let p = 0; p < data.length; p++) if (data[p] <= 0) data[p] *= slope;
     this.out = x;
     return x;
   }
 
   backward(gradient) {
-    const data = gradient.data, out = this.out.data, slope = this.slope;
+    const data = gradient.data,
+      out = this.out.data,
+      slope = this.slope;
     for (let p = 0; p < data.length; p++) if (out[p] <= 0) data[p] *= slope;
     return gradient;
   }
 }
 
-class Pool { // the mean of 2 × 2
+class Pool {
+  // the mean of 2 × 2
   constructor(images, channels, size) {
     this.out = maps(images, channels, size / 2);
     this.below = maps(images, channels, size);
@@ -228,23 +280,31 @@ class Pool { // the mean of 2 × 2
 
   // Visits each pixel of the small maps, with the first of its four in the large ones.
   each(visit) {
-    const {size, plane} = this.out, line = 2 * size + 2;
+    const {size, plane} = this.out,
+      line = 2 * size + 2;
     rows(this.out, at => {
-      const map = Math.floor(at / plane), row = Math.floor((at % plane) / (size + 2));
+      const map = Math.floor(at / plane),
+        row = Math.floor((at % plane) / (size + 2));
       const from = map * this.below.plane + (2 * row - 1) * line + 1;
       for (let column = 0; column < size; column++) visit(at + column, from + 2 * column, line);
     });
   }
 
   forward(x) {
-    const a = x.data, b = this.out.data;
-    this.each((to, p, line) => { b[to] = (a[p] + a[p + 1] + a[p + line] + a[p + line + 1]) / 4; });
+    const a = x.data,
+      b = this.out.data;
+    this.each((to, p, line) => {
+      b[to] = (a[p] + a[p + 1] + a[p + line] + a[p + line + 1]) / 4;
+    });
     return this.out;
   }
 
   backward(gradient) {
-    const a = this.below.data, b = gradient.data;
-    this.each((to, p, line) => { a[p] = a[p + 1] = a[p + line] = a[p + line + 1] = b[to] / 4; });
+    const a = this.below.data,
+      b = gradient.data;
+    this.each((to, p, line) => {
+      a[p] = a[p + 1] = a[p + line] = a[p + line + 1] = b[to] / 4;
+    });
     return this.below;
   }
 }

@@ -2,7 +2,8 @@
 // it reports is drawn as loss, gradient by layer and feature images.
 
 const LIVE = {steps: 200, rate: 2e-3, images: 12, classes: 10}; // of a minibatch; see tests
-const CHOICES = { // by button: the plain network, and one remedy each
+const CHOICES = {
+  // by button: the plain network, and one remedy each
   plain: {name: "plain"},
   bn: {name: "batch normalisation", norm: true},
   rc: {name: "residual connections", shortcut: true},
@@ -13,7 +14,8 @@ const trainings = new Map(); // by choice and depth: what was seen of each
 let worker = null;
 
 function startLive(choice) {
-  const blocks = Number($("live-depth").value), {name, tailored, ...remedy} = CHOICES[choice];
+  const blocks = Number($("live-depth").value),
+    {name, tailored, ...remedy} = CHOICES[choice];
   const slope = tailored ? tailoredSlope(0.9, convolutionsOf(blocks)) : COURSE.slope;
   const options = {...remedy, blocks, slope, images: LIVE.images, seed: 0};
   stopLive();
@@ -22,7 +24,12 @@ function startLive(choice) {
   worker = new Worker(address);
   URL.revokeObjectURL(address);
   const layers = layersOf({blocks, size: 16, width: 8});
-  const training = {name: `${convolutionsOf(blocks) + 1} layers, ${name}`, losses: [], choice, layers};
+  const training = {
+    name: `${convolutionsOf(blocks) + 1} layers, ${name}`,
+    losses: [],
+    choice,
+    layers,
+  };
   trainings.set(training.name, training);
   const began = performance.now();
   worker.onmessage = ({data: report}) => {
@@ -33,7 +40,9 @@ function startLive(choice) {
     sayLive(training, report.step, (performance.now() - began) / 1000);
     if (report.step === LIVE.steps) stopLive();
   };
-  worker.onerror = event => { $("live-said").textContent = `The network stopped: ${event.message}`; };
+  worker.onerror = event => {
+    $("live-said").textContent = `The network stopped: ${event.message}`;
+  };
   worker.postMessage({options, rate: LIVE.rate, steps: LIVE.steps});
   for (const button of document.querySelectorAll("#live [data-choice]"))
     button.ariaPressed = button.dataset.choice === choice;
@@ -48,18 +57,25 @@ function stopLive() {
 }
 
 // The mean over the last 20 steps, of so small minibatches.
-const smooth = losses => losses.map((_, k) => average(losses.slice(Math.max(0, k - 19), k + 1)));
+const smooth = losses =>
+  losses.map((_, k) => average(losses.slice(Math.max(0, k - 19), k + 1)));
 
 function sayLive(training, step, seconds) {
-  const loss = smooth(training.losses).at(-1), guess = Math.log(LIVE.classes);
+  const loss = smooth(training.losses).at(-1),
+    guess = Math.log(LIVE.classes);
   const fallen = 1 - loss / guess;
-  const ends = fallen >= 0.2 ? "it trains" : fallen < 0.02 ? "it refuses" : "it has begun to train";
+  const ends =
+    fallen >= 0.2
+      ? "it trains"
+      : fallen < 0.02
+        ? "it refuses. Now press a remedy"
+        : "it has begun to train";
   const verdict = step === LIVE.steps ? `: ${ends}` : "";
   const size = fallen < 0.005 ? "no lower than" : `${(100 * fallen).toFixed(0)} % below`;
   Object.assign($("live-said").dataset, {step, loss, choice: training.choice});
   $("live-said").textContent =
-    `${training.name}: after ${step} of ${LIVE.steps} steps (${seconds.toFixed(0)} s) the loss is `
-    + `${loss.toFixed(2)}, ${size} the ${guess.toFixed(2)} of a guess${verdict}.`;
+    `${training.name}: after ${step} of ${LIVE.steps} steps (${seconds.toFixed(0)} s) the loss is ` +
+    `${loss.toFixed(2)}, ${size} the ${guess.toFixed(2)} of a guess${verdict}.`;
 }
 
 function drawLive() {
@@ -71,8 +87,11 @@ function drawLive() {
     y: {title: "loss, mean of 20 minibatches", range: [0.8, 2.6]},
     marks: [{y: Math.log(LIVE.classes), text: "a uniform guess"}],
     lines: all.map(training => ({
-      name: training.name, x: training.losses.map((_, k) => k + 1), y: smooth(training.losses),
-      only: "line", colour: colour(training),
+      name: training.name,
+      x: training.losses.map((_, k) => k + 1),
+      y: smooth(training.losses),
+      only: "line",
+      colour: colour(training),
     })),
   });
   plot($("live-gradient"), {
@@ -81,8 +100,11 @@ function drawLive() {
     y: {title: "mean absolute gradient", log: true, range: [1e-22, 1]},
     marks: [{y: 1e-8, text: "Adam's ε"}],
     lines: all.map(training => ({
-      name: training.name, x: training.layers.map((_, k) => k + 1), y: training.gradients,
-      texts: training.layers.map(layer => layer.name), colour: colour(training),
+      name: training.name,
+      x: training.layers.map((_, k) => k + 1),
+      y: training.gradients,
+      texts: training.layers.map(layer => layer.name),
+      colour: colour(training),
     })),
   });
 }
@@ -90,7 +112,9 @@ function drawLive() {
 // A column a picture, a row a depth.
 function drawFeatures(features) {
   $("live-pictures").hidden = false;
-  const canvas = $("live-features"), cell = 48, gap = 4;
+  const canvas = $("live-features"),
+    cell = 48,
+    gap = 4;
   const count = features[0].colours.length / 4 / features[0].size ** 2;
   canvas.width = count * (cell + gap) - gap;
   canvas.height = features.length * (cell + gap) - gap;
@@ -98,9 +122,15 @@ function drawFeatures(features) {
   context.imageSmoothingEnabled = false;
   features.forEach(({size, colours}, row) => {
     for (let n = 0; n < count; n++) {
-      const small = new OffscreenCanvas(size, size), length = size * size * 4;
-      small.getContext("2d").putImageData(
-        new ImageData(colours.slice(n * length, (n + 1) * length), size, size), 0, 0);
+      const small = new OffscreenCanvas(size, size),
+        length = size * size * 4;
+      small
+        .getContext("2d")
+        .putImageData(
+          new ImageData(colours.slice(n * length, (n + 1) * length), size, size),
+          0,
+          0,
+        );
       context.drawImage(small, n * (cell + gap), row * (cell + gap), cell, cell);
     }
   });
@@ -111,14 +141,18 @@ if ($("live")) {
     button.addEventListener("click", () => startLive(button.dataset.choice));
   $("live-stop").addEventListener("click", stopLive);
   $("live-depth").addEventListener("input", () => {
-    $("live-depth-now").textContent = `${convolutionsOf(Number($("live-depth").value)) + 1} layers`;
+    $("live-depth-now").textContent =
+      `${convolutionsOf(Number($("live-depth").value)) + 1} layers`;
   });
   drawLive();
   // Who scrolls by sees it refuse, unless motion is not wanted.
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches)
-    new IntersectionObserver((entries, observer) => {
-      if (!entries.some(entry => entry.isIntersecting)) return;
-      observer.disconnect();
-      if (!trainings.size) startLive("plain");
-    }, {threshold: 0.6}).observe($("live-loss"));
+    new IntersectionObserver(
+      (entries, observer) => {
+        if (!entries.some(entry => entry.isIntersecting)) return;
+        observer.disconnect();
+        if (!trainings.size) startLive("plain");
+      },
+      {threshold: 0.6},
+    ).observe($("live-loss"));
 }

@@ -6,7 +6,7 @@ class Block {
   constructor({images, width, slope, norm, shortcut}, size, reduces) {
     const small = reduces ? size / 2 : size;
     const convolution = s => new Convolution(images, width, width, s, reduces);
-    const normalisation = s => norm ? [new Normalisation(images, width, s)] : [];
+    const normalisation = s => (norm ? [new Normalisation(images, width, s)] : []);
     this.shortcut = shortcut && !reduces;
     this.layers = [convolution(size), ...normalisation(size), new Rectifier(slope)];
     if (reduces) this.layers.push(new Pool(images, width, size));
@@ -36,13 +36,21 @@ function add(to, from) {
 // Three stages of `blocks` blocks, each with one more that halves the feature maps; between
 // an entry, which is always normalised, and a linear layer. Options, with their defaults:
 const PLAIN = {
-  blocks: 5, width: 8, size: 16, classes: 10, images: 16, // of a minibatch
-  norm: false, shortcut: false, slope: LEAKY, initialisation: "default", seed: 0,
+  blocks: 5,
+  width: 8,
+  size: 16,
+  classes: 10,
+  images: 16, // of a minibatch
+  norm: false,
+  shortcut: false,
+  slope: LEAKY,
+  initialisation: "default",
+  seed: 0,
 };
 
 class Network {
   constructor(options) {
-    const o = this.options = {...PLAIN, ...options};
+    const o = (this.options = {...PLAIN, ...options});
     this.entry = [
       new Convolution(o.images, 3, o.width, o.size, false),
       new Normalisation(o.images, o.width, o.size),
@@ -55,8 +63,9 @@ class Network {
     this.layers = [...this.entry, ...this.blocks.flatMap(block => block.layers)];
     this.convolutions = this.layers.filter(layer => layer instanceof Convolution);
     // In PyTorch's order.
-    this.parameters = [...this.layers, this.head].flatMap(
-      layer => [layer.weight, layer.scale, layer.bias, layer.shift].filter(Boolean));
+    this.parameters = [...this.layers, this.head].flatMap(layer =>
+      [layer.weight, layer.scale, layer.bias, layer.shift].filter(Boolean),
+    );
     this.initialise(randomness(o.seed));
   }
 
@@ -64,15 +73,23 @@ class Network {
     const {initialisation, slope, width} = this.options;
     const gain = Math.sqrt(2 / (1 + slope ** 2));
     for (const layer of [...this.convolutions, this.head]) {
-      const values = layer.weight.value, fanIn = layer === this.head ? width : layer.inputs * 9;
+      const values = layer.weight.value,
+        fanIn = layer === this.head ? width : layer.inputs * 9;
       const bound = 1 / Math.sqrt(fanIn);
       for (const part of [layer.weight, layer.bias])
-        part?.value.forEach((_, k, all) => { all[k] = (2 * uniform() - 1) * bound; });
+        part?.value.forEach((_, k, all) => {
+          all[k] = (2 * uniform() - 1) * bound;
+        });
       if (initialisation === "default" || layer === this.head) continue;
-      if (initialisation === "he") values.forEach((_, k) => { values[k] = normal() * gain * bound; });
+      if (initialisation === "he")
+        values.forEach((_, k) => {
+          values[k] = normal() * gain * bound;
+        });
       else if (layer !== this.convolutions[0]) {
         const matrix = orthogonal(width, normal);
-        values.forEach((_, k) => { values[k] = k % 9 === 4 ? gain * matrix[(k - 4) / 9] : 0; });
+        values.forEach((_, k) => {
+          values[k] = k % 9 === 4 ? gain * matrix[(k - 4) / 9] : 0;
+        });
       } else continue; // the entry's three channels
       layer.bias?.value.fill(0);
     }
@@ -80,7 +97,8 @@ class Network {
 
   // The mean cross entropy of `images` (as `maps` has them) and their labels.
   forward(images, labels) {
-    const {classes, width} = this.options, {weight, bias} = this.head;
+    const {classes, width} = this.options,
+      {weight, bias} = this.head;
     let x = this.entry.reduce((maps, layer) => layer.forward(maps), images);
     x = this.features = this.blocks.reduce((maps, block) => block.forward(maps), x);
     this.pooled = new Float64Array(labels.length * width);
@@ -93,10 +111,12 @@ class Network {
     let loss = 0;
     labels.forEach((label, n) => {
       const logits = Array.from(bias.value, (b, c) => {
-        for (let i = 0; i < width; i++) b += weight.value[c * width + i] * this.pooled[n * width + i];
+        for (let i = 0; i < width; i++)
+          b += weight.value[c * width + i] * this.pooled[n * width + i];
         return b;
       });
-      const most = Math.max(...logits), powers = logits.map(z => Math.exp(z - most));
+      const most = Math.max(...logits),
+        powers = logits.map(z => Math.exp(z - most));
       const sum = powers.reduce((a, b) => a + b);
       loss += (most + Math.log(sum) - logits[label]) / labels.length;
       this.right += logits.indexOf(most) === label;
@@ -108,8 +128,11 @@ class Network {
   }
 
   backward() {
-    const {classes, width} = this.options, {weight, bias} = this.head, {features, errors} = this;
-    const images = errors.length / classes, below = this.below ??= maps(images, width, features.size);
+    const {classes, width} = this.options,
+      {weight, bias} = this.head,
+      {features, errors} = this;
+    const images = errors.length / classes,
+      below = (this.below ??= maps(images, width, features.size));
     weight.gradient.fill(0);
     bias.gradient.fill(0);
     for (let n = 0; n < images; n++) {
@@ -138,9 +161,12 @@ function orthogonal(n, normal) {
   const done = [];
   while (done.length < n) {
     const row = Array.from({length: n}, normal);
-    for (const other of [...done, ...done]) { // twice, for rounding
+    for (const other of [...done, ...done]) {
+      // twice, for rounding
       const along = row.reduce((sum, value, k) => sum + value * other[k], 0);
-      row.forEach((_, k) => { row[k] -= along * other[k]; });
+      row.forEach((_, k) => {
+        row[k] -= along * other[k];
+      });
     }
     const length = Math.hypot(...row);
     done.push(row.map(value => value / length));
@@ -148,22 +174,28 @@ function orthogonal(n, normal) {
   return done.flat();
 }
 
-class Adam { // Kingma & Ba 2015, algorithm 1
+class Adam {
+  // Kingma & Ba 2015, algorithm 1
   constructor(parameters, rate) {
     this.rate = rate;
     this.steps = 0;
-    this.moments = parameters.map(({value, gradient}) => (
-      {value, gradient, mean: value.map(() => 0), square: value.map(() => 0)}));
+    this.moments = parameters.map(({value, gradient}) => ({
+      value,
+      gradient,
+      mean: value.map(() => 0),
+      square: value.map(() => 0),
+    }));
   }
 
   step() {
-    const first = 1 - 0.9 ** ++this.steps, second = Math.sqrt(1 - 0.999 ** this.steps);
+    const first = 1 - 0.9 ** ++this.steps,
+      second = Math.sqrt(1 - 0.999 ** this.steps);
     for (const {value, gradient, mean, square} of this.moments)
       for (let k = 0; k < value.length; k++) {
         mean[k] += 0.1 * (gradient[k] - mean[k]);
         square[k] += 0.001 * (gradient[k] ** 2 - square[k]);
         const size = Math.sqrt(square[k]) / second + EPSILON.adam;
-        value[k] -= this.rate / first * mean[k] / size;
+        value[k] -= ((this.rate / first) * mean[k]) / size;
       }
   }
 }

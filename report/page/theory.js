@@ -1,12 +1,25 @@
 // The closed forms under the reader's hand: sliders for depth, slope and initialisation,
 // switches for the remedies, and behind the law what was measured in runs of that setting.
 
-const COURSE = {slope: 0.01, initialisation: "default", width: 32, size: 32, classes: 100, images: 100};
+const COURSE = {
+  slope: 0.01,
+  initialisation: "default",
+  width: 32,
+  size: 32,
+  classes: 100,
+  images: 100,
+};
 // Classes and images of the minibatch as they were measured; the gradient of the logits of a
 // uniform guess tells how many images there were.
-for (const {classes, gradient} of data.signals.filter(run => !run.norm && !run.shortcut).slice(0, 1))
-  Object.assign(COURSE, {classes, images: Math.round(Math.sqrt((1 - 1 / classes) / classes / gradient.at(-1)))});
-const REMEDIES = [ // of four networks, as they are named and coloured on the whole page
+for (const {classes, gradient} of data.signals
+  .filter(run => !run.norm && !run.shortcut)
+  .slice(0, 1))
+  Object.assign(COURSE, {
+    classes,
+    images: Math.round(Math.sqrt((1 - 1 / classes) / classes / gradient.at(-1))),
+  });
+const REMEDIES = [
+  // of four networks, as they are named and coloured on the whole page
   {name: "VGG38", norm: false, shortcut: false},
   {name: "VGG38 BN", norm: true, shortcut: false},
   {name: "VGG38 RC", norm: false, shortcut: true},
@@ -21,66 +34,99 @@ const nameOf = ({blocks, norm, shortcut}) =>
 function measuredFor(options) {
   const deep = convolutionsOf(options.blocks);
   const slopeOf = ({slope, eta}) => slope ?? (eta ? tailoredSlope(eta, deep) : COURSE.slope);
-  return data.signals.filter(run =>
-    run.layer.length === deep + 1
-    && run.norm === options.norm && run.shortcut === options.shortcut
-    && run.initialisation === options.initialisation
-    && Math.abs(slopeOf(run) - options.slope) < 0.011);
+  return data.signals.filter(
+    run =>
+      run.layer.length === deep + 1 &&
+      run.norm === options.norm &&
+      run.shortcut === options.shortcut &&
+      run.initialisation === options.initialisation &&
+      Math.abs(slopeOf(run) - options.slope) < 0.011,
+  );
 }
 
 // Points for each study's runs of a setting, the mean over seeds; named once.
 function measuredLines(runs, quantity, colour, name = "") {
   const many = `${runs.length} run${runs.length > 1 ? "s" : ""}`;
   return [...grouped(runs, run => run.study).values()].map((same, number) => ({
-    name: `${name}measured (${many})`, quiet: number > 0,
-    x: same[0].layer.map((_, k) => k + 1), texts: same[0].layer.map(layer => `${layer} (${same[0].study})`),
-    y: same[0].layer.map((_, k) => Math.exp(average(same.map(run => Math.log(run[quantity][k]))))),
-    only: "points", colour,
+    name: `${name}measured (${many})`,
+    quiet: number > 0,
+    x: same[0].layer.map((_, k) => k + 1),
+    texts: same[0].layer.map(layer => `${layer} (${same[0].study})`),
+    y: same[0].layer.map((_, k) =>
+      Math.exp(average(same.map(run => Math.log(run[quantity][k])))),
+    ),
+    only: "points",
+    colour,
   }));
 }
 
 const decadesBetween = (first, last) => Math.log10(last / first);
 
 function lawLine(law, quantity, name, colour, more = {}) {
-  return {name, x: law.layers.map((_, k) => k + 1), y: law[quantity], texts: law.layers.map(l => l.name), only: "line", colour, ...more};
+  return {
+    name,
+    x: law.layers.map((_, k) => k + 1),
+    y: law[quantity],
+    texts: law.layers.map(l => l.name),
+    only: "line",
+    colour,
+    ...more,
+  };
 }
 
 function theoryOptions() {
-  const blocks = Number($("theory-depth").value), tailored = $("theory-tailored").checked;
+  const blocks = Number($("theory-depth").value),
+    tailored = $("theory-tailored").checked;
   if (tailored) $("theory-slope").value = tailoredSlope(0.9, convolutionsOf(blocks));
   return {
-    ...COURSE, blocks, slope: Number($("theory-slope").value),
+    ...COURSE,
+    blocks,
+    slope: Number($("theory-slope").value),
     initialisation: $("theory-initialisation").value,
-    norm: $("theory-bn").checked, shortcut: $("theory-rc").checked,
+    norm: $("theory-bn").checked,
+    shortcut: $("theory-rc").checked,
   };
 }
 
 function drawTheory() {
-  const options = theoryOptions(), law = lawOf(options), runs = measuredFor(options);
+  const options = theoryOptions(),
+    law = lawOf(options),
+    runs = measuredFor(options);
   $("theory-depth-now").textContent = `${convolutionsOf(options.blocks) + 1} layers`;
   $("theory-slope-now").textContent = options.slope.toFixed(2);
   const x = {title: "layer, from input to output", range: [0.5, law.layers.length + 0.5]};
   plot($("theory-signal"), {
-    label: `Mean square of the signal by layer of ${nameOf(options)}`, x,
+    label: `Mean square of the signal by layer of ${nameOf(options)}`,
+    x,
     y: {title: "mean square of the signal", log: true},
     lines: [lawLine(law, "signal", "closed form", 0), ...measuredLines(runs, "signal", 1)],
   });
   plot($("theory-gradient"), {
-    label: `Mean square of the gradient by layer of ${nameOf(options)}`, x,
+    label: `Mean square of the gradient by layer of ${nameOf(options)}`,
+    x,
     y: {title: "mean square of the gradient", log: true},
     lines: [
-      lawLine(law, "gradient", "closed form", 0), ...measuredLines(runs, "gradient", 1),
-      lawLine(law, "floor", "below this line Adam's ε holds the weights still", 7, {dashed: true}),
+      lawLine(law, "gradient", "closed form", 0),
+      ...measuredLines(runs, "gradient", 1),
+      lawLine(law, "floor", "below this line Adam's ε holds the weights still", 7, {
+        dashed: true,
+      }),
     ],
   });
   $("theory-said").textContent = theorySentence(options, law, runs);
 }
 
 function theorySentence(options, law, runs) {
-  const {gradient, floor} = law, last = gradient.length - 2;
+  const {gradient, floor} = law,
+    last = gradient.length - 2;
   const lost = decadesBetween(gradient[1], gradient[last]);
-  const before = lost >= 0 ? `falls by ${lost.toFixed(1)} decades` : `grows by ${(-lost).toFixed(1)} decades`;
-  const measured = runs.map(run => decadesBetween(run.gradient[1], run.gradient[last])).filter(Number.isFinite);
+  const before =
+    lost >= 0
+      ? `falls by ${lost.toFixed(1)} decades`
+      : `grows by ${(-lost).toFixed(1)} decades`;
+  const measured = runs
+    .map(run => decadesBetween(run.gradient[1], run.gradient[last]))
+    .filter(Number.isFinite);
   const beside = measured.length
     ? `; measured: ${Math.abs(average(measured)).toFixed(1)} (${measured.length} run${measured.length > 1 ? "s" : ""})`
     : "; no run of this page has been measured there";
@@ -89,8 +135,10 @@ function theorySentence(options, law, runs) {
   const frozen = still
     ? `In ${still} of ${last + 1} layers a weight's gradient is then below Adam's ε of 10⁻⁸, at the least about ${number(Math.min(...sizes.slice(1)))}: they hardly move.`
     : "No weight's gradient is then below Adam's ε of 10⁻⁸.";
-  const cosine = options.norm || options.shortcut || options.initialisation === "default" ? ""
-    : ` Two unlike images end with features of cosine ${lastCosine(options.slope, last + 1).toFixed(3)}.`;
+  const cosine =
+    options.norm || options.shortcut || options.initialisation === "default"
+      ? ""
+      : ` Two unlike images end with features of cosine ${lastCosine(options.slope, last + 1).toFixed(3)}.`;
   return `${nameOf(options)}: from the last convolution to the first behind the entry the gradient's mean square ${before}${beside}. ${frozen}${cosine}`;
 }
 
@@ -98,19 +146,25 @@ function theorySentence(options, law, runs) {
 function drawRemedies() {
   const lines = REMEDIES.flatMap(({name, ...remedy}, colour) => {
     const options = {...COURSE, blocks: 5, ...remedy};
-    return [lawLine(lawOf(options), "gradient", `${name}, closed form`, colour),
-      ...measuredLines(measuredFor(options), "gradient", colour, `${name}, `)];
+    return [
+      lawLine(lawOf(options), "gradient", `${name}, closed form`, colour),
+      ...measuredLines(measuredFor(options), "gradient", colour, `${name}, `),
+    ];
   });
   plot($("remedies"), {
-    label: "Mean square of the gradient by layer of VGG38 and its remedies", lines,
+    label: "Mean square of the gradient by layer of VGG38 and its remedies",
+    lines,
     x: {title: "layer, from input to output", range: [0.5, 38.5]},
     y: {title: "mean square of the gradient", log: true},
   });
 }
 
 if ($("theory")) {
-  for (const input of $("theory").querySelectorAll("input, select")) input.addEventListener("input", drawTheory);
-  $("theory-slope").addEventListener("input", () => { $("theory-tailored").checked = false; });
+  for (const input of $("theory").querySelectorAll("input, select"))
+    input.addEventListener("input", drawTheory);
+  $("theory-slope").addEventListener("input", () => {
+    $("theory-tailored").checked = false;
+  });
   remember($("theory"));
   drawTheory();
 }

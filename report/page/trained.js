@@ -6,14 +6,23 @@ function drawFlow() {
   const at = flow => Math.min(Number($("flow-epoch").value), flow.epoch.length - 1); // or its last
   $("flow-now").textContent = flows[0].epoch[at(flows[0])];
   const all = flows.flatMap(flow => flow.gradient.flat()).filter(value => value > 0);
-  const longest = flows.reduce((a, b) => b.layer.length > a.layer.length ? b : a).layer;
+  const longest = flows.reduce((a, b) => (b.layer.length > a.layer.length ? b : a)).layer;
   plot($("flow"), {
     label: `Mean absolute gradient by layer of ${flows.map(flow => flow.label).join(" and ")}`,
-    x: {title: "layer, from input to output", ticks: blockTicks(longest, $("flow").clientWidth)},
-    y: {title: "mean absolute gradient", log: true, range: all.length ? [Math.min(...all) / 2, Math.max(...all) * 2] : undefined},
+    x: {
+      title: "layer, from input to output",
+      ticks: blockTicks(longest, $("flow").clientWidth),
+    },
+    y: {
+      title: "mean absolute gradient",
+      log: true,
+      range: all.length ? [Math.min(...all) / 2, Math.max(...all) * 2] : undefined,
+    },
     lines: flows.map((flow, index) => ({
-      name: `${flow.label}, epoch ${flow.epoch[at(flow)]}`, colour: index,
-      x: flow.layer.map((_, k) => k + 1), y: flow.gradient[at(flow)].map(value => value > 0 ? value : NaN),
+      name: `${flow.label}, epoch ${flow.epoch[at(flow)]}`,
+      colour: index,
+      x: flow.layer.map((_, k) => k + 1),
+      y: flow.gradient[at(flow)].map(value => (value > 0 ? value : NaN)),
       texts: flow.layer,
     })),
   });
@@ -22,8 +31,11 @@ function drawFlow() {
 // A tick where a stage begins, or of every few layers where there are none.
 function blockTicks(layers, width) {
   const stages = layers.map(name => name.split(",")[0]);
-  const begins = stages.map((name, k) => [k + 1, name]).filter(([place, name]) => place === 1 || name !== stages[place - 2]);
-  const most = Math.max(3, Math.floor(width / 90)), every = Math.ceil(begins.length / most);
+  const begins = stages
+    .map((name, k) => [k + 1, name])
+    .filter(([place, name]) => place === 1 || name !== stages[place - 2]);
+  const most = Math.max(3, Math.floor(width / 90)),
+    every = Math.ceil(begins.length / most);
   return begins.filter((_, k) => k % every === 0);
 }
 
@@ -31,7 +43,8 @@ if (data.flows.length) {
   const deep = data.flows.findIndex(flow => flow.label.startsWith("VGG38"));
   fillMenu("flow-a", data.flows, Math.max(0, deep));
   fillMenu("flow-b", data.flows, Math.max(0, deep) + 1);
-  for (const id of ["flow-a", "flow-b", "flow-epoch"]) $(id).addEventListener("input", drawFlow);
+  for (const id of ["flow-a", "flow-b", "flow-epoch"])
+    $(id).addEventListener("input", drawFlow);
   remember($("gradient-flow"));
   drawFlow();
 }
@@ -42,38 +55,75 @@ const turned = {around: 0.8, up: 0.6};
 function drawSurfaces() {
   const chosen = ["surface-a", "surface-b"].map(id => data.surfaces[$(id).value]);
   const all = chosen.flatMap(surface => surface.loss.flat()).filter(value => value !== null);
-  const low = Math.min(...all), high = Math.max(...all, low + 1e-3);
-  $("surfaces").replaceChildren(...chosen.map(surface => {
-    const canvas = make("canvas", {role: "img", width: 480, height: 480, "aria-label":
-      `Loss around the best weights of ${surface.label}: from ${number(Math.min(...surface.loss.flat()))} to ${number(Math.max(...surface.loss.flat()))}`});
-    const draw = $("surface-solid").checked ? drawSolid : drawFlat;
-    draw(canvas.getContext("2d"), surface, value => viridis((value - low) / (high - low)), value => (value - low) / (high - low));
-    return make("figure", {}, make("figcaption", {}, make("b", {}, surface.label), surface.hessian), canvas);
-  }));
-  $("surface-scale").textContent = `From dark to bright: training loss ${number(low)} to ${number(high)}.`;
+  const low = Math.min(...all),
+    high = Math.max(...all, low + 1e-3);
+  $("surfaces").replaceChildren(
+    ...chosen.map(surface => {
+      const canvas = make("canvas", {
+        role: "img",
+        width: 480,
+        height: 480,
+        "aria-label": `Loss around the best weights of ${surface.label}: from ${number(Math.min(...surface.loss.flat()))} to ${number(Math.max(...surface.loss.flat()))}`,
+      });
+      const draw = $("surface-solid").checked ? drawSolid : drawFlat;
+      draw(
+        canvas.getContext("2d"),
+        surface,
+        value => viridis((value - low) / (high - low)),
+        value => (value - low) / (high - low),
+      );
+      return make(
+        "figure",
+        {},
+        make("figcaption", {}, make("b", {}, surface.label), surface.hessian),
+        canvas,
+      );
+    }),
+  );
+  $("surface-scale").textContent =
+    `From dark to bright: training loss ${number(low)} to ${number(high)}.`;
 }
 
 function drawFlat(context, {loss}, colour) {
   const size = context.canvas.width / loss.length;
-  loss.forEach((row, r) => row.forEach((value, c) => {
-    context.fillStyle = colour(value);
-    context.fillRect(c * size, (loss.length - 1 - r) * size, size + 1, size + 1);
-  }));
+  loss.forEach((row, r) =>
+    row.forEach((value, c) => {
+      context.fillStyle = colour(value);
+      context.fillRect(c * size, (loss.length - 1 - r) * size, size + 1, size + 1);
+    }),
+  );
 }
 
 // Its cells in perspective from afar, the farthest first.
 function drawSolid(context, {loss}, colour, height) {
-  const last = loss.length - 1, {around, up} = turned, {width} = context.canvas;
+  const last = loss.length - 1,
+    {around, up} = turned,
+    {width} = context.canvas;
   const project = (r, c) => {
-    const x = r / last - 0.5, y = c / last - 0.5, z = height(loss[r][c]) - 0.5;
-    const across = x * Math.cos(around) - y * Math.sin(around), deep = x * Math.sin(around) + y * Math.cos(around);
-    return {x: width * (0.5 + 0.62 * across), y: width * (0.5 - 0.5 * z * Math.cos(up) + 0.62 * deep * Math.sin(up)), deep};
+    const x = r / last - 0.5,
+      y = c / last - 0.5,
+      z = height(loss[r][c]) - 0.5;
+    const across = x * Math.cos(around) - y * Math.sin(around),
+      deep = x * Math.sin(around) + y * Math.cos(around);
+    return {
+      x: width * (0.5 + 0.62 * across),
+      y: width * (0.5 - 0.5 * z * Math.cos(up) + 0.62 * deep * Math.sin(up)),
+      deep,
+    };
   };
   const cells = [];
   for (let r = 0; r < last; r++)
     for (let c = 0; c < last; c++) {
-      const corners = [[r, c], [r + 1, c], [r + 1, c + 1], [r, c + 1]];
-      cells.push({places: corners.map(([i, j]) => project(i, j)), value: average(corners.map(([i, j]) => loss[i][j]))});
+      const corners = [
+        [r, c],
+        [r + 1, c],
+        [r + 1, c + 1],
+        [r, c + 1],
+      ];
+      cells.push({
+        places: corners.map(([i, j]) => project(i, j)),
+        value: average(corners.map(([i, j]) => loss[i][j])),
+      });
     }
   cells.sort((a, b) => average(a.places.map(p => p.deep)) - average(b.places.map(p => p.deep)));
   for (const {places, value} of cells) {
@@ -95,12 +145,19 @@ function turn(around, up) {
 if (data.surfaces.length) {
   fillMenu("surface-a", data.surfaces, 0);
   fillMenu("surface-b", data.surfaces, 1);
-  for (const id of ["surface-a", "surface-b", "surface-solid"]) $(id).addEventListener("input", drawSurfaces);
+  for (const id of ["surface-a", "surface-b", "surface-solid"])
+    $(id).addEventListener("input", drawSurfaces);
   $("surfaces").addEventListener("pointermove", event => {
-    if (event.buttons && $("surface-solid").checked) turn(event.movementX / 100, event.movementY / 150);
+    if (event.buttons && $("surface-solid").checked)
+      turn(event.movementX / 100, event.movementY / 150);
   });
   $("surfaces").addEventListener("keydown", event => {
-    const step = {ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1]}[event.key];
+    const step = {
+      ArrowLeft: [-0.1, 0],
+      ArrowRight: [0.1, 0],
+      ArrowUp: [0, 0.1],
+      ArrowDown: [0, -0.1],
+    }[event.key];
     if (!step || !$("surface-solid").checked) return;
     event.preventDefault();
     turn(...step);
@@ -112,7 +169,9 @@ if (data.surfaces.length) {
 // A click on a column's name sorts by it; another turns the order round.
 for (const button of document.querySelectorAll("table.sortable th button"))
   button.addEventListener("click", () => {
-    const head = button.parentElement, heads = [...head.parentElement.children], column = heads.indexOf(head);
+    const head = button.parentElement,
+      heads = [...head.parentElement.children],
+      column = heads.indexOf(head);
     const down = head.ariaSort === "ascending";
     for (const other of heads) other.ariaSort = "none";
     head.ariaSort = down ? "descending" : "ascending";
@@ -121,10 +180,14 @@ for (const button of document.querySelectorAll("table.sortable th button"))
       const text = row.children[column].textContent.trim();
       return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
     };
-    const order = (a, b) => compareValues(value(a), value(b)) * (value(a) === "" || value(b) === "" || !down ? 1 : -1);
+    const order = (a, b) =>
+      compareValues(value(a), value(b)) *
+      (value(a) === "" || value(b) === "" || !down ? 1 : -1);
     body.append(...[...body.rows].sort(order));
   });
 
 // A figure fills the page's width at a click, and shrinks at another.
 for (const image of document.querySelectorAll("figure button.enlarge"))
-  image.addEventListener("click", () => { image.ariaExpanded = image.closest("figure").classList.toggle("large"); });
+  image.addEventListener("click", () => {
+    image.ariaExpanded = image.closest("figure").classList.toggle("large");
+  });

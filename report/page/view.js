@@ -3,7 +3,8 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
-const valueOf = control => control.type === "checkbox" ? String(Number(control.checked)) : control.value;
+const valueOf = control =>
+  control.type === "checkbox" ? String(Number(control.checked)) : control.value;
 
 function setValue(control, value) {
   if (control.type === "checkbox") control.checked = value === "1";
@@ -13,12 +14,15 @@ function setValue(control, value) {
 // Sets a part's controls, once they are filled, from the address, and keeps them there.
 function remember(part) {
   for (const control of part.querySelectorAll("[data-view]")) {
-    const first = valueOf(control), given = chosenView().get(control.dataset.view);
+    const first = valueOf(control),
+      given = chosenView().get(control.dataset.view);
     if (given !== null) {
       setValue(control, given);
       if (valueOf(control) !== given) setValue(control, first); // what this page does not have
     }
-    control.addEventListener("input", () => keepView(control.dataset.view, valueOf(control), first));
+    control.addEventListener("input", () =>
+      keepView(control.dataset.view, valueOf(control), first),
+    );
   }
 }
 
@@ -36,7 +40,10 @@ function keepView(name, value, unchanged) {
 
 // A menu of items, a group for each study; `chosen` is the number of the first one.
 function fillMenu(id, items, chosen) {
-  for (const [study, same] of grouped(items.map((item, number) => ({...item, number})), item => item.study)) {
+  for (const [study, same] of grouped(
+    items.map((item, number) => ({...item, number})),
+    item => item.study,
+  )) {
     const group = make("optgroup", {label: study});
     for (const {label, number} of same) group.append(make("option", {value: number}, label));
     $(id).append(group);

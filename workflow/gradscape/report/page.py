@@ -35,7 +35,8 @@ RESERVED = 1_000_000  # for everything that is not counted
 MAX_ROWS = 200  # of a table
 MAX_EPOCHS = 20  # of a gradient flow
 # The page's scripts in their order, and those of the network that trains in a worker.
-SCRIPTS = ["view", "plot", "laws", "theory", "live", "explore", "against", "trained"]
+SCRIPTS = ["view", "axes", "plot", "laws", "theory", "live", "against", "explore"]
+SCRIPTS += ["trained"]
 WORKER = ["layers", "images", "network", "worker"]
 SCORES = ["test_accuracy", "val_accuracy", "final_train_loss", "test_loss"]
 SCORES += ["parameters", "seconds_training"]
@@ -162,6 +163,7 @@ def figures(view: StudyView, room: Room):
         source = base64.b64encode(plain_file(path).read_bytes()).decode()
         name = figure.heading(facts)
         rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")
+        rest = rest[:1].upper() + rest[1:]
         source = source if room.fits(source) else ""
         yield {"figure": figure, "title": name, "caption": rest, "source": source}
 
