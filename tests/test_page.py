@@ -199,6 +199,20 @@ def test_what_matches_nothing_is_said(browser, experiment):
 
 
 @needs_browser
+def test_a_plot_can_be_walked_with_arrow_keys_and_tells_whole_names(browser, experiment):
+    browser.open(experiment.results.page)
+    said = browser.run(
+        """(() => {
+          const plot = $('explore-curves'), svg = () => plot.querySelector('svg');
+          for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown'])
+            svg().dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+          return [svg().tabIndex, plot.querySelector('.told').textContent];
+        })()"""
+    )
+    assert said == [0, "VGG38, lr 10⁻³; epoch 2: 4.6"]
+
+
+@needs_browser
 @pytest.mark.parametrize("kind", ["scatter", "heat", "parallel"])
 def test_a_linked_view_opens(browser, experiment, kind):
     view = f"#as={kind}&study=&score=final_train_loss&by=model&solid=1"

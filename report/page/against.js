@@ -182,7 +182,7 @@ function parallel(place, those) {
   });
   const width = place.clientWidth,
     height = 360,
-    left = 70,
+    left = 90,
     right = 70,
     top = 34,
     bottom = 20;

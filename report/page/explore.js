@@ -40,7 +40,7 @@ function shownRuns() {
   const study = $("explore-study").value;
   const words = $("explore-find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const said = run =>
-    `${run.study} ${run.label} ${Object.entries(run.settings)
+    `${run.label} ${Object.entries(run.settings)
       .map(([k, v]) => `${k}=${v}`)
       .join(" ")}`.toLowerCase();
   return runs.filter(

@@ -4,18 +4,23 @@
 const LIVE = {steps: 200, rate: 2e-3, images: 12, classes: 10}; // of a minibatch; see tests
 const CHOICES = {
   // by button: the plain network, and one remedy each
-  plain: {name: "plain"},
-  bn: {name: "batch normalisation", norm: true},
-  rc: {name: "residual connections", shortcut: true},
-  tailored: {name: "tailored slope", initialisation: "he", tailored: true},
-  delta: {name: "delta-orthogonal kernels", initialisation: "delta-orthogonal", tailored: true},
+  plain: {name: "plain", colour: 0},
+  bn: {name: "batch normalisation", norm: true, colour: 1},
+  rc: {name: "residual connections", shortcut: true, colour: 2},
+  tailored: {name: "tailored slope", initialisation: "he", tailored: true, colour: 6},
+  delta: {
+    name: "delta-orthogonal kernels",
+    initialisation: "delta-orthogonal",
+    tailored: true,
+    colour: 7,
+  },
 };
 const trainings = new Map(); // by choice and depth: what was seen of each
 let worker = null;
 
 function startLive(choice) {
   const blocks = Number($("live-depth").value),
-    {name, tailored, ...remedy} = CHOICES[choice];
+    {name, tailored, colour, ...remedy} = CHOICES[choice];
   const slope = tailored ? tailoredSlope(0.9, convolutionsOf(blocks)) : COURSE.slope;
   const options = {...remedy, blocks, slope, images: LIVE.images, seed: 0};
   stopLive();
@@ -80,7 +85,10 @@ function sayLive(training, step, seconds) {
 
 function drawLive() {
   const all = [...trainings.values()].filter(training => training.losses.length);
-  const colour = training => Object.keys(CHOICES).indexOf(training.choice);
+  const look = ({choice, layers}) => ({
+    colour: CHOICES[choice].colour,
+    dashed: layers.length < 38, // another depth
+  });
   plot($("live-loss"), {
     label: "Loss by step of the networks trained in this page",
     x: {title: "step", range: [0, LIVE.steps]},
@@ -91,7 +99,7 @@ function drawLive() {
       x: training.losses.map((_, k) => k + 1),
       y: smooth(training.losses),
       only: "line",
-      colour: colour(training),
+      ...look(training),
     })),
   });
   plot($("live-gradient"), {
@@ -104,7 +112,7 @@ function drawLive() {
       x: training.layers.map((_, k) => k + 1),
       y: training.gradients,
       texts: training.layers.map(layer => layer.name),
-      colour: colour(training),
+      ...look(training),
     })),
   });
 }
@@ -144,6 +152,8 @@ if ($("live")) {
     $("live-depth-now").textContent =
       `${convolutionsOf(Number($("live-depth").value)) + 1} layers`;
   });
+  remember($("live"));
+  $("live-depth").dispatchEvent(new Event("input"));
   drawLive();
   // Who scrolls by sees it refuse, unless motion is not wanted.
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches)

@@ -88,27 +88,42 @@ function theoryOptions() {
   };
 }
 
+// The same axis for all settings, so that a curve is seen to move; longer where it must be.
+function reaching([low, high], values) {
+  const there = values.filter(value => value > 0);
+  return [Math.min(low, ...there), Math.max(high, ...there)];
+}
+
 function drawTheory() {
   const options = theoryOptions(),
     law = lawOf(options),
-    runs = measuredFor(options);
+    runs = measuredFor(options),
+    own = Number(options.norm) + 2 * Number(options.shortcut); // the network's colour
   $("theory-depth-now").textContent = `${convolutionsOf(options.blocks) + 1} layers`;
   $("theory-slope-now").textContent = options.slope.toFixed(2);
   const x = {title: "layer, from input to output", range: [0.5, law.layers.length + 0.5]};
   plot($("theory-signal"), {
     label: `Mean square of the signal by layer of ${nameOf(options)}`,
     x,
-    y: {title: "mean square of the signal", log: true},
-    lines: [lawLine(law, "signal", "closed form", 0), ...measuredLines(runs, "signal", 1)],
+    y: {
+      title: "mean square of the signal",
+      log: true,
+      range: reaching([1e-13, 1e2], law.signal),
+    },
+    lines: [lawLine(law, "signal", "closed form", own), ...measuredLines(runs, "signal", 4)],
   });
   plot($("theory-gradient"), {
     label: `Mean square of the gradient by layer of ${nameOf(options)}`,
     x,
-    y: {title: "mean square of the gradient", log: true},
+    y: {
+      title: "mean square of the gradient",
+      log: true,
+      range: reaching([1e-43, 1e-3], law.gradient),
+    },
     lines: [
-      lawLine(law, "gradient", "closed form", 0),
-      ...measuredLines(runs, "gradient", 1),
-      lawLine(law, "floor", "below this line Adam's ε holds the weights still", 7, {
+      lawLine(law, "gradient", "closed form", own),
+      ...measuredLines(runs, "gradient", 4),
+      lawLine(law, "floor", "below this line Adam's ε holds the weights still", 5, {
         dashed: true,
       }),
     ],
@@ -160,6 +175,7 @@ function drawRemedies() {
 }
 
 if ($("theory")) {
+  $("theory-images").textContent = COURSE.images;
   for (const input of $("theory").querySelectorAll("input, select"))
     input.addEventListener("input", drawTheory);
   $("theory-slope").addEventListener("input", () => {

@@ -188,20 +188,23 @@ def cell(value: Any) -> str:
 
 
 def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
-    """What the page draws itself: every run's curves, and of each setting's first seed the
-    gradient flow and the loss surface; and how many of them have no room or are damaged."""
-    drawn: dict[str, list[dict]] = {
-        **{"signals": [], "surfaces": [], "flows": [], "curves": []}
-    }
+    """What the page draws itself: every run's curves and, where measured, signal; and of
+    each setting's first seed the gradient flow and the loss surface. Beside them how many
+    have no room or are damaged."""
+    drawn: dict[str, list[dict]] = {}
     left_out = 0
     for view in views:
         groups = by_setting(view.finished).values()
         first = [min(runs, key=lambda run: run.seed) for runs in groups]
         probed = [run for run in first if run.is_probed("surface")]
-        signalled = [run for run in view.finished if is_of_the_laws(run)]
-        of_runs = (signal, signalled), (surface, probed), (flow, first)
-        of_runs += ((curves, view.finished),)
-        for items, (content, runs) in zip(drawn.values(), of_runs, strict=True):
+        of_runs = {
+            "signals": (signal, filter(is_of_the_laws, view.finished)),
+            "surfaces": (surface, probed),
+            "flows": (flow, first),
+            "curves": (curves, view.finished),
+        }
+        for name, (content, runs) in of_runs.items():
+            items = drawn.setdefault(name, [])
             for run in runs:
                 seed = f", seed {run.seed}" * (content is curves)
                 item = {"study": view.title, "label": run.label + seed}
@@ -218,13 +221,11 @@ def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
 
 def curves(run: FinishedRun) -> dict:
     """By epoch; and its settings but for those that are left at nothing, and scores."""
-    table, told = run.metrics, {"variant": run.variant, **run.settings}
+    table, told = run.metrics, {"variant": run.variant, **run.settings, "device": ""}
     scores = (np.nan if run.scores[k] is None else run.scores[k] for k in SCORES)
     return {
-        "href": f"runs/{quote(run.record.study)}/{quote(run.path.name)}/run.json",
-        "settings": {
-            k: v for k, v in told.items() if v not in (None, "") and k != "device"
-        },
+        "href": f"runs/{quote(run.path.parent.name)}/{quote(run.path.name)}/run.json",
+        "settings": {k: v for k, v in told.items() if v not in (None, "")},
         "scores": dict(zip(SCORES, rounded(scores), strict=True)),
         "epoch": table["epoch"].tolist(),
         **{k: rounded(table[k]) for k in CURVES},
