@@ -7,9 +7,11 @@ installed package.
 
 import ast
 import copy
+import inspect
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -30,8 +33,6 @@ from gradscape.cli import submission
 from gradscape.cli.submission import HandIn, write_submission
 from gradscape.config.experiment import Experiment
 from gradscape.models import build, sealed
-from gradscape.report.build import prepare
-from gradscape.report.template import write_tex
 from gradscape.runs.record import read
 from gradscape.spec.registry import names, own_module
 from gradscape.spec.settings import Settings
@@ -46,9 +47,10 @@ STUDENTS |= {"alberta": "1234567", "sapienza": "7654321"}
 TREES = {
     "edinburgh": """
         s1234567/s1234567_report.pdf
+        s1234567/mlp/pytorch_experiment_scripts/README.md
+        s1234567/mlp/pytorch_experiment_scripts/arg_extractor.py
         s1234567/mlp/pytorch_experiment_scripts/experiment_builder.py
         s1234567/mlp/pytorch_experiment_scripts/model_architectures.py
-        s1234567/mlp/pytorch_experiment_scripts/report.py
         s1234567/mlp/pytorch_experiment_scripts/test_model_architectures.py
         s1234567/mlp/pytorch_experiment_scripts/train_evaluate_image_classification_system.py
     """,
@@ -56,6 +58,7 @@ TREES = {
         Project2-20300180001_Ada_Lovelace/README.md
         Project2-20300180001_Ada_Lovelace/VGG.py
         Project2-20300180001_Ada_Lovelace/VGG_Loss_Landscape.py
+        Project2-20300180001_Ada_Lovelace/figures.py
         Project2-20300180001_Ada_Lovelace/loaders.py
         Project2-20300180001_Ada_Lovelace/report.pdf
         Project2-20300180001_Ada_Lovelace/requirements.txt
@@ -63,6 +66,7 @@ TREES = {
     """,
     "alberta": "a6.py model_1234567.pt",
     "sapienza": """
+        Exercise2-7654321/README.md
         Exercise2-7654321/ex3_convnet.py
         Exercise2-7654321/ex3_pretrained.py
         Exercise2-7654321/report.pdf
@@ -73,23 +77,34 @@ TREES = {
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
-    """The published runs; the network handed in is narrower, with untrained weights."""
+    """The published runs and documents, of whose figures one is there in place of all; the
+    network handed in is narrower, with untrained weights."""
     folder = tmp_path_factory.mktemp("results")
     shutil.copytree(PUBLISHED, folder, dirs_exist_ok=True)
     long = folder / "runs/accuracy/resnet-small_lr2e-2_seed0_long"
     model = build("resnet-small", 10, Settings("resnet-small", "cifar10", width=4))
     sealed.save(long / "model.pt", {"best": model.state_dict()})
     reseal(long, settings=read(long / "run.json").settings | {"width": 4})
-    (folder / "report").mkdir()
+    (folder / "report/figures").mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "report/references.bib", folder / "report")
+    plt.figure(figsize=(4, 1)).savefig(picture := folder / "picture.pdf")
+    plt.close()
     for course in TREES:
-        (folder / f"report/{course}.tex").touch()
+        text = (folder / f"{course}.tex").read_text()
+        (folder / f"report/{course}.tex").write_text(text)
+        for figure in re.findall(r"\{(figures/[^}]*)\}", text):
+            shutil.copy(picture, folder / "report" / figure)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def signature(monkeypatch):
     """In place of a compiled document, whom it names."""
-    monkeypatch.setattr(submission, "signed", lambda *words: f"{words[1:]}".encode())
+
+    def named(*words):
+        return {"report.pdf": f"{words[1:]}".encode(), "source/report.tex": b""}
+
+    monkeypatch.setattr(submission, "signed", named)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +171,8 @@ def test_an_archive_has_the_briefs_files_and_no_others(course, experiment, tmp_p
     folder = unpacked(experiment, course, tmp_path)
     top = folder if course == "alberta" else tmp_path
     files = {p.relative_to(top).as_posix(): p for p in top.rglob("*") if p.is_file()}
-    bodies = {name for name in files if re.search("/(gradscape|results|recorded)/", name)}
+    body = "/(gradscape|results|source|report)/"
+    bodies = {name for name in files if re.search(body, name)}
     assert files.keys() - bodies == set(TREES[course].split())
     signed = f"{(course, f'{NAME}, {STUDENTS[course]}')}".encode()
     documents = [path.read_bytes() for name, path in files.items() if name.endswith(".pdf")]
@@ -172,12 +188,14 @@ def test_an_archive_has_the_briefs_files_and_no_others(course, experiment, tmp_p
     for name, path in files.items():
         assert not re.search(others, name, re.IGNORECASE)
         own = path.suffix in (".py", ".json", ".csv", ".yaml", ".j2", ".md", ".txt")
-        if own and path.name != "run.json" and not re.search(r"/gradscape/.*\.py$", name):
+        made = r"/gradscape/.*\.(py|yaml|j2)$|/config\.json$"
+        if own and path.name != "run.json" and not re.search(made, name):
             assert not re.search(others, path.read_text(), re.IGNORECASE), name
-    assert made.is_dir() or made.read_bytes() == packed
+    again = write_submission(experiment, course, STUDENTS[course], NAME)
+    assert again.is_dir() or again.read_bytes() == packed
     after = {p for p in experiment.results.root.rglob("*") if p.is_file()}
     beside = {p.relative_to(experiment.results.root).parts[0] for p in after - before}
-    assert beside <= {made.name, "s1234567-template", "Assignment6-1234567-notes.md"}
+    assert beside <= {again.name, "s1234567-template", "Assignment6-1234567-notes.md"}
 
 
 # Edinburgh
@@ -214,92 +232,250 @@ def test_edinburghs_statistics_are_the_courses(experiment, tmp_path):
     assert summary[1] == ",".join(first[name] for name in names)
     header, values = (outputs / "test_summary.csv").read_text().splitlines()
     assert header == "test_acc,test_loss" and len(values.split(",")) == 2
-    for year, absent in ((2021, "reduction block"), (2024, "running averages")):
-        path = experiment.results.root / f"s1234567-template/mlp-cw2-questions-{year}.tex"
-        answers = path.read_text()
-        assert r"\def\studentNumber{s1234567}" in answers and absent not in answers
-        assert r"VGG38 BN+RC & $10^{-2}$ & 338,500" in answers and "@" not in answers
 
 
-def test_edinburghs_scripts_run_from_the_archive(experiment, tmp_path):
-    folder = unpacked(experiment, "edinburgh", tmp_path)
-    scripts = folder / "mlp/pytorch_experiment_scripts"
-    assert "OK" in bare("-m", "unittest", cwd=scripts)
-    train = "train_evaluate_image_classification_system.py"
-    tiny = ["--num_epochs", 1, "--train_items", 100, "--dataset_name"]
-    tiny.append(few_images(scripts, classes=100))
-    blocks = ["--num_blocks_per_stage", 0]
-    assert "vgg08: test accuracy" in bare(train, *blocks, *tiny, cwd=scripts)
-    assert (scripts / "vgg08/metrics.csv").exists()
-    network = own_module(scripts / "model_architectures.py").vgg38(100)
-    network(torch.randn(1, 3, 16, 16)).sum().backward()
-    builder = own_module(scripts / "experiment_builder.py")
-    plot = builder.plot_grad_flows(network.named_parameters())
-    assert len(plot.gca().lines[0].get_ydata()) == 39
-    plot.close()
+def test_edinburghs_answers_are_the_reports_text(experiment, tmp_path):
+    """For each year's questions, with the given rows, figures and the template's keys."""
+    unpacked(experiment, "edinburgh", tmp_path)
+    folder = experiment.results.root / "s1234567-template"
+    for year, own, others in (
+        (2021, "running averages", "adds 1,024 parameters"),
+        (2024, "adds 1,024 parameters", "running averages"),
+    ):
+        text = (folder / f"mlp-cw2-questions-{year}.tex").read_text()
+        assert own in text and others not in text and "\\pagewide" not in text
+        assert r"\def\studentNumber{s1234567}" in text and r"\href" not in text
+        commands = re.findall(r"\\newcommand\{\\question(\w+)\}", text)
+        assert commands == [
+            *("One", "Two", "Three", "Four", "Five"),
+            *("FigureThree", "FigureFour", "FigureFive", "TableOne"),
+        ]
+        given = r"VGG38 RC & $10^{-3}$ & 336,196 & {2.58 $\pm$ 0.01} & \emph{1.33}"
+        assert given in text and "VGG38 BN+RC & $10^{-2}$ & 338,500" in text
+        assert "{he2016deep}" in text and "{he2016}" not in text
+        labels = set(re.findall(r"\\label\{([^}]*)\}", text))
+        assert labels >= set(re.findall(r"\\ref\{([^}]*)\}", text))
+        for figure in re.findall(r"\{(figures/[^}]*)\}", text):
+            assert (folder / figure).stat().st_size > 0
+        assert text.count("{") == text.count("}")
+
+
+# A student's copy of the template, as little of it as compiles.
+TEMPLATE = r"""
+\documentclass{article}
+\usepackage{amsmath,booktabs,graphicx,natbib,own}
+\newcommand{\youranswer}[1]{[#1]}
+\input{mlp-cw2-questions}
+\begin{document}
+\mine{} \studentNumber{} \questionOne \questionTwo \questionThree \questionFour
+\questionFive \questionFigureThree \questionFigureFour \questionFigureFive
+\questionTableOne \cite{bengio1993problem}
+\bibliographystyle{plainnat}
+\bibliography{refs}
+\end{document}
+"""
 
 
 @needs_tex
-def test_edinburghs_report_is_written_again_from_the_archive(
-    experiment, tmp_path, monkeypatch
-):
-    """Page by page the text of what is handed in, from runs sealed and older than seals;
-    each page says whose it is."""
-    monkeypatch.setattr(submission, "signed", SIGNED)
-    results = tmp_path / "results"
-    runs = "runs/degradation"
-    shutil.copytree(experiment.results.root / runs, results / runs)
-    config = experiment.config | {"author": "A. B."}
-    config["studies"] = {"degradation": config["studies"]["degradation"]}
-    made = Experiment(config, results)
-    write_tex(made, "edinburgh", prepare(made, "edinburgh"))
-    folder = unpacked(made, "edinburgh", tmp_path)
-    scripts = folder / "mlp/pytorch_experiment_scripts"
-    bare("report.py", cwd=scripts)
-    handed_in = PdfReader(folder / "s1234567_report.pdf").pages
-    again = PdfReader(scripts / "recorded/edinburgh.pdf").pages
-    text = [page.extract_text() for page in handed_in]
-    assert text == [page.extract_text() for page in again]
-    assert "VGG38 does not train" in text[0]
-    assert all(f"{NAME}, s1234567" in re.sub(r"\s+", " ", page) for page in text)
-    assert text[0].count(NAME) == 2  # below the title as well
-    # Links to files that lie beside the document in the archive, but not where it is read.
-    beside = re.compile("'(runs|tables|claims)/")
-    assert beside.search(links(again)) and not beside.search(links(handed_in))
+def test_edinburghs_report_is_in_the_students_copy_of_the_template(experiment, tmp_path):
+    folder = tmp_path / "results/s1234567-template"
+    for part in ("runs/degradation", "report"):
+        whole = experiment.results.root / part
+        shutil.copytree(whole, tmp_path / "results" / part)
+    folder.mkdir()
+    (folder / "mlp-cw2-template.tex").write_text(TEMPLATE)
+    (folder / "own.sty").write_text(r"\newcommand{\mine}{In my template.}")
+    entry = "@misc{bengio1993problem, author={Bengio}, title={T}, year={1993}}\n"
+    (folder / "refs.bib").write_text(entry)
+    made = Experiment(experiment.config, tmp_path / "results")
+    archive = unpacked(made, "edinburgh", tmp_path)
+    pages = PdfReader(archive / "s1234567_report.pdf").pages
+    text = " ".join(page.extract_text() for page in pages)
+    assert "In my template. s1234567" in text and "VGG38 does not train" in text
+    assert "1024" in text.replace(",", "") and "??" not in text and "(?)" not in text
+    assert (folder / "refs.bib").read_text() == entry
+    source = {path.name for path in (archive / "mlp/report").iterdir()}
+    assert source >= {"report.tex", "mlp-cw2-questions.tex", "own.sty", "refs.bib"}
 
 
-def links(pages) -> str:
-    """All links of a document, as one text."""
+# The framework's interface, as far as its own files call it: what takes the place of a file
+# takes these arguments, in this order, and more only with a default.
+BLOCK = "input_shape num_filters kernel_size padding bias dilation"
+INTERFACE = {
+    "model_architectures": {
+        "EmptyBlock": "input_shape num_filters",
+        "EntryConvolutionalBlock": BLOCK,
+        "ConvolutionalProcessingBlock": BLOCK,
+        "BNConvolutionalProcessingBlock": BLOCK,
+        "BNRCConvolutionalProcessingBlock": BLOCK,
+        "ConvolutionalDimensionalityReductionBlock": f"{BLOCK} reduction_factor",
+        "BNConvolutionalDimensionalityReductionBlock": f"{BLOCK} reduction_factor",
+        "ConvolutionalNetwork": "input_shape num_output_classes num_filters "
+        "num_blocks_per_stage num_stages use_bias processing_block_type "
+        "dimensionality_reduction_block_type",
+        "ConvolutionalNetwork.forward": "self x",
+        "ConvolutionalNetwork.reset_parameters": "self",
+    },
+    "experiment_builder": {
+        "ExperimentBuilder": "network_model experiment_name num_epochs train_data val_data "
+        "test_data weight_decay_coefficient use_gpu continue_from_epoch",
+        "ExperimentBuilder.get_num_parameters": "self",
+        "ExperimentBuilder.plot_grad_flow": "self named_parameters",
+        "ExperimentBuilder.plot_grad_flows": "self named_parameters",
+        "ExperimentBuilder.run_train_iter": "self x y",
+        "ExperimentBuilder.run_evaluation_iter": "self x y",
+        "ExperimentBuilder.run_experiment": "self",
+    },
+    "arg_extractor": {"get_args": "", "str2bool": "text"},
+}
+
+
+@pytest.mark.parametrize("file", INTERFACE)
+def test_edinburghs_files_have_the_frameworks_interface(file):
+    module = own_module(COURSES / f"edinburgh/{file}.py")
+    for name, wanted in INTERFACE[file].items():
+        found = module
+        for part in name.split("."):
+            found = getattr(found, part)
+        parameters = inspect.signature(found).parameters
+        asked = wanted.split()
+        assert list(parameters)[: len(asked)] == asked, name
+        for parameter in list(parameters.values())[len(asked) :]:
+            optional = parameter.default is not parameter.empty
+            assert optional or parameter.kind is parameter.VAR_KEYWORD, name
+
+
+def test_edinburghs_gradient_flow_is_of_layers_on_a_logarithmic_axis():
+    builder = own_module(COURSES / "edinburgh/experiment_builder.py").ExperimentBuilder
+    network = own_module(COURSES / "edinburgh/model_architectures.py").vgg38_bn(100)
+    network(torch.randn(2, 3, 16, 16)).sum().backward()
+    axis = builder.plot_grad_flow(None, network.named_parameters()).gca()
+    plt.close()
+    assert axis.get_yscale() == "log" and len(axis.lines[0].get_ydata()) == 38
+    labels = [label.get_text() for label in axis.get_xticklabels()]
+    assert not [label for label in labels if "bn_" in label or "bias" in label]
+
+
+# What the archives' READMEs say, typed in one process, with little to compute: CIFAR as
+# torchvision would give it, a dataset of one's own, fewer epochs.
+TYPED = r"""
+import json, re, runpy, shlex, sys
+import torchvision.datasets
+
+class Fake(torchvision.datasets.FakeData):
+    def __init__(self, root, train, transform, download):
+        super().__init__(200 if train else 100, (3, 32, 32), 100, transform)
+
+torchvision.datasets.CIFAR100 = Fake
+sys.path.insert(0, "")
+less = json.loads(sys.argv[1])
+for block in re.findall("```sh\n(.*?)```", open("README.md").read(), re.DOTALL):
+    for line in re.findall("^python (.*)$", block, re.MULTILINE):
+        words = shlex.split(line)
+        print(">", line)
+        module = words[0] == "-m"
+        sys.argv = words[module:] + less.get(words[module], [])
+        try:
+            run = runpy.run_module if module else runpy.run_path
+            run(sys.argv[0], run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, line
+"""
+
+
+def typed(folder: Path, **less: str) -> str:
+    """All that the README in a folder says to type, run there; then its LaTeX."""
+    options = {name: shlex.split(words) for name, words in less.items()}
+    told = bare("-c", TYPED, json.dumps(options), cwd=folder)
+    for line in re.findall("^cd .*$", (folder / "README.md").read_text(), re.MULTILINE):
+        succeed("bash", "-c", line, cwd=folder)
+    return told
+
+
+def assert_rebuilt(handed_in: Path, again: Path, student: str) -> None:
+    """Page by page the same text; each page says whose it is, the first twice, and links to
+    no file that lies beside the document where it was made."""
+    pages, others = (PdfReader(path).pages for path in (handed_in, again))
+    text = [page.extract_text() for page in pages]
+    assert text == [page.extract_text() for page in others]
+    assert all(f"{NAME}, {student}" in re.sub(r"\s+", " ", page) for page in text)
+    assert text[0].count(NAME) == 2
     found = [link.get_object() for page in pages for link in page.get("/Annots", [])]
-    return " ".join(str(link.get("/A")) for link in found)
+    assert not re.search("'(runs|tables|claims)/", str([link.get("/A") for link in found]))
+
+
+@needs_tex
+def test_edinburghs_archive_does_what_its_readme_says(experiment, tmp_path, monkeypatch):
+    monkeypatch.setattr(submission, "signed", SIGNED)
+    folder = unpacked(experiment, "edinburgh", tmp_path)
+    scripts = folder / "mlp/pytorch_experiment_scripts"
+    train = "train_evaluate_image_classification_system.py"
+    told = typed(scripts, **{train: "--num_epochs 1"})
+    assert "OK" in told and "test_acc" in told
+    trained = scripts / "VGG_38_BN_RC"
+    header = (trained / "result_outputs/summary.csv").read_text().splitlines()[0]
+    assert header == "train_acc,train_loss,val_acc,val_loss"
+    assert (trained / "result_outputs/test_summary.csv").exists()
+    assert (trained / "saved_models/gradient_flow_plots/epoch0.pdf").exists()
+    again = folder / "mlp/report/report.pdf"
+    assert_rebuilt(folder / "s1234567_report.pdf", again, "s1234567")
+
+
+def test_edinburghs_training_goes_on_where_it_ended(tmp_path, monkeypatch):
+    """With the same statistics as a training in one go."""
+    monkeypatch.chdir(tmp_path)
+    builder = own_module(COURSES / "edinburgh/experiment_builder.py").ExperimentBuilder
+    vgg08 = own_module(COURSES / "edinburgh/model_architectures.py").vgg08
+    torch.manual_seed(0)
+    images, labels = torch.randn(20, 3, 16, 16), torch.arange(20) % 10
+    data = [(images[:12], labels[:12]), (images[12:], labels[12:])]
+
+    def trained(name, epochs, start):
+        torch.manual_seed(0)
+        made = builder(vgg08(10), name, 2, data, data, data, 0.0, False, start)
+        made.num_epochs = epochs
+        return made.run_experiment()
+
+    whole = trained("whole", 2, -1)
+    trained("parts", 1, -1)
+    assert trained("parts", 2, -2) == whole
+    tables = [Path(name, "result_outputs/summary.csv") for name in ("whole", "parts")]
+    assert len(tables[0].read_text().splitlines()) == 3
+    assert tables[0].read_text() == tables[1].read_text()
+    assert trained("parts", 2, 0) == whole  # after the first epoch once more
 
 
 # Fudan
 
 
-def test_fudans_scripts_run_from_the_archive(experiment, tmp_path):
+@needs_tex
+def test_fudans_archive_does_what_its_readme_says(experiment, tmp_path, monkeypatch):
+    """And the write-up's figures are drawn again from its results."""
+    monkeypatch.setattr(submission, "signed", SIGNED)
     small = part(
         experiment,
         "landscape",
         grid={"model": ["vgg-a", "vgg-a-bn"], "learning_rate": [1e-3], "seed": [2020]},
         override=[],
     )
-    full = unpacked(experiment, "fudan", tmp_path / "full")
-    bare("VGG_Loss_Landscape.py", "--out", "drawn", cwd=full)
-    pictures = {path.name for path in (full / "drawn").glob("*.png")}
+    folder = unpacked(small, "fudan", tmp_path)
+    few = few_images(folder)
+    landscape = f"--dataset {few} --epochs 2 --n_items 8 --out two-steps"
+    told = typed(folder, **{"VGG_Loss_Landscape.py": landscape, "loaders.py": few})
+    assert "VGG_BatchNorm   9,756,426" in told and "test error 11.86 %" in told
+    assert (folder / "examples.png").exists()
+    pictures = {path.name for path in (folder / "two-steps").glob("*.png")}
     assert pictures == {
         "loss_landscape.png",
         "gradient_predictiveness.png",
         "beta_smoothness.png",
     }
-    assert "VGG_BatchNorm   9,756,426" in bare("VGG.py", cwd=full)
-    assert "test error 11.86 %" in bare("train_cifar10.py", cwd=full)
-    folder = unpacked(small, "fudan", tmp_path)
-    tiny = ["--epochs", 2, "--n_items", 8, "--dataset", few_images(folder)]
-    bare("VGG_Loss_Landscape.py", "--train", *tiny, "--out", "two-steps", cwd=folder)
     trained = [json.loads(p.read_text()) for p in folder.glob("two-steps/*/*/run.json")]
     assert {run["settings"]["model"] for run in trained} == {"vgg-a", "vgg-a-bn"}
-    assert (folder / "two-steps/loss_landscape.png").exists()
+    drawn = {path.name for path in (folder / "figures").glob("*.pdf")}
+    assert drawn >= {path.name for path in (folder / "source/figures").glob("*.pdf")}
+    student = STUDENTS["fudan"]
+    assert_rebuilt(folder / "report.pdf", folder / "source/report.pdf", student)
 
 
 # Alberta
@@ -414,47 +590,61 @@ def alberta(experiment: Experiment) -> HandIn:
 # Sapienza
 
 
-# Three of the documented commands, on few images; the weights are of the right hash.
-COMMANDS = """
-import hashlib, pathlib, sys, torch
-import ex3_convnet, ex3_pretrained
-
-weights = pathlib.Path("some weights")
-torch.save(ex3_pretrained.VGG11(10).state_dict(), weights)
-digits = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
-ex3_pretrained.PRETRAINED = {"vgg11-bn": f"vgg11_bn-{digits}.pth"}
-tiny = "--epochs 1 --train_items 20 --batch_size 10 --dataset few.npz".split()
-for script, *options in (
-    (ex3_convnet,),
-    (ex3_convnet, "--norm_layer", "BN", "--augmentation", "colour",
-     "--augmentation_strength", "0.5"),
-    (ex3_pretrained, "--weights", "some weights"),
-):
-    sys.argv = ["", *tiny, *options]
-    script.main()
-"""
-
-
-def test_sapienzas_scripts_run_from_the_archive(experiment, tmp_path):
+@needs_tex
+def test_sapienzas_archive_does_what_its_readme_says(experiment, tmp_path, monkeypatch):
     """Each command keeps what it makes in a folder of its own."""
+    monkeypatch.setattr(submission, "signed", SIGNED)
     folder = unpacked(experiment, "sapienza", tmp_path)
-    (folder / "commands.py").write_text(COMMANDS)
-    few_images(folder)
-    told = bare("commands.py", cwd=folder)
+    tiny = f"--epochs 1 --train_items 20 --batch_size 10 --dataset {few_images(folder)}"
+    told = typed(folder, **{"ex3_convnet.py": tiny, "ex3_pretrained.py": tiny})
     assert "ConvNet: 7,678,474 parameters" in told and "best epoch 1: train" in told
     assert "ConvNet: 7,682,826 parameters" in told and "last epoch 1: train" in told
     assert "VGG11: 9,360,394 parameters" in told
     tiny = "epochs-1_batch_size-10_train_items-20_dataset-few"
-    strong = "norm_layer-BN_augmentation-colour_augmentation_strength-0.5"
     made = {path.name: path for path in (folder / "trained").iterdir()}
-    plain, changed = f"convnet_{tiny}", f"convnet_{tiny}_{strong}"
-    assert made.keys() == {plain, changed, f"pretrained_{tiny}"}
-    assert {path.name for path in made[plain].glob("*.png")} == {
+    weak = f"convnet_{tiny}_norm_layer-BN_augmentation-geometric_augmentation_strength-0.5"
+    assert made.keys() == {
+        f"convnet_{tiny}",
+        f"convnet_{tiny}_norm_layer-BN",
+        f"convnet_{tiny}_norm_layer-BN_dropout-0.3",
+        weak,
+        f"pretrained_{tiny}_from_scratch-True",
+    }
+    assert {path.name for path in made[f"convnet_{tiny}"].glob("*.png")} == {
         "filters_before.png",
         "filters_after.png",
     }
-    record = json.loads((made[changed] / "run.json").read_text())
+    record = json.loads((made[weak] / "run.json").read_text())
     assert record["settings"]["augmentation_strength"] == 0.5
+    student = STUDENTS["sapienza"]
+    assert_rebuilt(folder / "report.pdf", folder / "source/report.pdf", student)
+    # Weights of the right hash, by any name.
+    (folder / "frozen.py").write_text(FROZEN.format(tiny=few_images(folder)))
+    assert "of which 134,410 train" in bare("frozen.py", cwd=folder)
+
+
+FROZEN = """
+import hashlib, pathlib, sys, torch
+import ex3_pretrained
+
+weights = pathlib.Path("some weights")
+torch.save(ex3_pretrained.VGG11(10).state_dict(), weights)
+digits = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+ex3_pretrained.PRETRAINED = {{"vgg11-bn": f"vgg11_bn-{{digits}}.pth"}}
+sys.argv = ["", *"--epochs 1 --train_items 20 --batch_size 10 --weights".split()]
+sys.argv += ["some weights", "--dataset", "{tiny}"]
+ex3_pretrained.main()
+"""
+
+
+@pytest.mark.parametrize("course", TREES)
+def test_an_archive_says_what_a_student_has_to_declare(course, experiment, tmp_path):
+    folder = unpacked(experiment, course, tmp_path)
+    texts = [p.read_text() for p in [*folder.rglob("README.md"), *folder.rglob("a6.py")]]
+    said = " ".join(" ".join(texts).split())
+    assert "gradscape, a public program" in said
+    if course != "alberta":
+        assert "handing it in as your own work is misconduct" in said
 
 
 # Bad input

@@ -152,7 +152,7 @@ def test_the_readme_says_what_a_students_document_takes():
     hours, _ = expected(student, "CPU AVX512")
     for course in names("course"):
         (row,) = re.findall(rf"results/cpu/{course}\.pdf` \| (\d+) \| ([\d.]+) \|", text)
-        studies = [study.name for study in student.of_course(course)]
+        studies = [study.name for study in student.documents(course)]
         runs = [run for run in hours if run.split("/")[0] in studies]
         assert int(row[0]) == len(runs), course
         assert float(row[1]) == pytest.approx(sum(map(hours.get, runs)) / 7200, abs=0.1)

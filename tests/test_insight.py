@@ -326,7 +326,7 @@ def test_overconfidence_is_a_mean_over_images_with_their_interval(trained, monke
 def test_the_two_classes_confused_most_are_named():
     table = pd.DataFrame({"label": [*"cabcb"], "predicted": [*"bbabb"]})
     assert words.mistakes(table) == (
-        "Of its 4 mistakes on the test images, 2 are between a and b; no other two "
+        "Of its mistakes on the test images 2 are between a and b; no other two "
         "classes have more."
     )
     assert words.mistakes(table[4:]) == "It makes no mistake on the test images."

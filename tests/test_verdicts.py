@@ -445,7 +445,7 @@ def test_every_sentence_is_told_in_its_place():
     """A claim with sentences is named in its study's section, or where else they belong."""
     folders = {"abstract": "conclusions", "": "sections", "clause": "sections"}
     for study, name, telling in TOLD:
-        template = ROOT / "report" / "parts" / "conclusion.tex.j2"
+        template = ROOT / "report" / "courses" / "edinburgh.tex.j2"
         if telling != "ending":
             template = ROOT / "report" / folders[telling] / f"{study}.tex.j2"
         if not template.exists():  # told by study.tex.j2

@@ -18,7 +18,8 @@ from anew.verdicts import REFUTED
 # Digits behind a letter are part of a name: VGG08, bf16.
 NUMBER = re.compile(r"(?<![A-Za-z\d])\d(?:[\d.,]*\d)?(?:×10)?(?:\^-?\d+)?")
 MARKUP = re.compile(
-    r"\\(?:label|ref|includegraphics|cite[a-z]*|begin|end|cmidrule|multicolumn|setlength|vskip"
+    r"\\begin\{picture\}[^\0]*?\\end\{picture\}"
+    r"|\\(?:label|ref|includegraphics|cite[a-z]*|begin|end|cmidrule|multicolumn|setlength|vskip"
     r"|columnsep|vspace|hspace|parbox|bibliographystyle|bibliography)\*?"
     r"(?:\([a-z]+\))?(?:\[[^]]*\])?(?:\{(?:[^{}]|\{[^{}]*\})*\})*"
     r"|\\href\{[^}]*\}|-?\d*\.?\d+(?:mm|pt|em|\\linewidth|ex)|\\begin\{tabularx?\}.*"
@@ -82,7 +83,8 @@ def check_document(path, folder, studies, config, problems):
     where = f"{folder.name}/{document.name}"
     told = [s for s in studies if is_told(s, document, config)]
     if document.name != "report.tex":
-        told.sort(key=lambda study: document.text.find(plain(study.config["title"])))
+        place = {s.name: document.text.find(plain(s.config["title"])) for s in told}
+        told.sort(key=lambda study: place[study.name] % 10**9)  # the quoted ones come last
     views = {s.name: View(s, document.figures) for s in told}
     for found in MARKUP.finditer(document.text):
         document.mark(*found.span(), 1)
@@ -102,6 +104,9 @@ def check_document(path, folder, studies, config, problems):
     if document.name == "report.tex":
         parts.append(PAPER)
         check_together(document, told, where, problems)
+    parts += [HOME / "report/courses/network.tex.j2"]
+    own = HOME / "report/courses" / f"{document.name.removesuffix('.tex')}.tex.j2"
+    parts += [own] if own.exists() else []
     for study in told:
         for template in [*templates_of(study), *parts]:
             fill_template(document, template, views[study.name], views, study)
@@ -117,6 +122,9 @@ def is_told(study, document, config):
     stem = document.name.removesuffix(".tex")
     if not study.runs or (stem in config["studies"] and stem != study.name):
         return False
+    own = HOME / f"report/courses/{stem}.tex.j2"
+    if own.exists() and f"cited.{study.name}" in own.read_text("utf-8"):
+        return True
     signs = (
         f"tab:{study.name}}}",
         f"fig:{study.name}-",
@@ -338,6 +346,7 @@ def assigned(template):
 def fill_template(document, template, view, views, study):
     """Explain a template's own text, and in it what it asks of the runs."""
     names = {"study": view, "studies": views, "true": True, "false": False, "none": None}
+    names |= views | {"cited": SimpleNamespace(**views)}  # as a course's part sets them
     names |= assigned(template) | document.names | {"d": views.get("degradation")}
     names["question"] = partial(question, document, study)
     unchanged = [run for run in study.runs if not run.variant]

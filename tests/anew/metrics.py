@@ -218,12 +218,12 @@ def fall(squares):
         return float(np.log10(np.float64(squares[-1]) / np.float64(squares[0])))
 
 
-def decades(column):
+def decades(column, moment="initialisation"):
     def value(runs):
         table = one(runs).probe("signal")
         if table is None:
             return None
-        squares = table.loc[table["moment"] == "initialisation", column].tolist()
+        squares = table.loc[table["moment"] == moment, column].tolist()
         if len(squares) < 2 or squares[1] == 0:
             return None
         return math.log10(squares[-2] / squares[1])
@@ -533,6 +533,7 @@ METRICS = {
     "filter_correlation": Metric(filter_correlation),
     "gradient_decades": decades("gradient_mean_square"),
     "predicted_gradient_decades": decades("predicted_gradient_mean_square"),
+    "trained_gradient_decades": decades("gradient_mean_square", "best"),
     "gradient_range": Metric(gradient_range),
     "gradient_growth": Metric(gradient_growth),
     "growth_deviation": Metric(growth_deviation),

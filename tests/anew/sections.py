@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from anew.metrics import METRICS
 from anew.printing import (
     DATASETS,
     counted,
@@ -57,6 +58,12 @@ class View:
 
         order = sorted(self.study.cells.items(), key=lambda item: item[0][1])
         return max((cell for _, cell in order), key=validates)
+
+    def measure(self, metric, style="significant", **where):
+        seeds = {}
+        for run in self.chosen(where):
+            seeds.setdefault(run.seed, []).append(run)
+        return quantity([METRICS[metric].value(runs) for runs in seeds.values()], style)
 
     @property
     def best(self):
@@ -178,7 +185,7 @@ class View:
         )
         names, most = min(pairs.items(), key=lambda item: (-item[1], sorted(item[0])))
         return (
-            f"Of its {counted(len(wrong), 'mistake')} on the test images, {most:,} are "
+            f"Of its mistakes on the test images {most:,} are "
             f"between {listed(sorted(names))}; no other two classes have more."
         )
 

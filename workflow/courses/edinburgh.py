@@ -1,51 +1,72 @@
 """Edinburgh MLP coursework 2 (2021/22 and 2024/25), section 8.2: one folder, zipped.
 
     sXXXXXXX/sXXXXXXX_report.pdf
-             mlp/pytorch_experiment_scripts/    the code, recorded/ what its report.py reads
+             mlp/pytorch_experiment_scripts/    what replaces the framework's files
              mlp/results/<study>/<run>/         the course's CSVs, and nothing else
+             mlp/report/                        the report's LaTeX
 
-Beside the archive lie the answers for the student's own copy of the course's template.
+Beside the archive lie the answers for the student's own copy of the course's template. If
+that copy is there too, in the same folder, the report is compiled from it.
 """
 
-import json
+import re
+from pathlib import Path
 
-import jinja2
-
-from gradscape.base.paths import COURSES
+from gradscape.base.files import atomic_write, copy
+from gradscape.base.paths import TEMPLATES
 from gradscape.cli.submission import Files, HandIn, below
-from gradscape.report.template import MARKS
-from gradscape.runs.run import FinishedRun, best_setting, results_table
-from gradscape.spec.labels import model_label
-from gradscape.spec.quantity import Quantity, rate
+from gradscape.report.latex import run_latex, working_folder
+from gradscape.runs.run import FinishedRun
 
 TITLE = "Why VGG38 does not train, and what makes it train"
 STUDIES = ["degradation"]
+CITED = ["theory", "shortcuts", "depth", "initialisation"]  # for question 4
 YEARS = [2021, 2024]
 STUDENT = r"s\d{7}"
 EXAMPLE = "s1234567"
 ARCHIVE = "{student}.zip"
 
-PRIVATE = ["author", "data_dir", "weights"]  # of the configuration
-FIGURES = ["flow-vgg38", "best", "flow-best"]
+MAIN, REFERENCES = "mlp-cw2-template.tex", "references.bib"
+NOTE = "% references.bib has what the template's refs.bib lacks: append it."
+KEPT = {".tex", ".sty", ".cls", ".bst", ".bib", ".pdf", ".png"}  # of its folder
+# The template's questions, by the headings of the report that answer them.
+FOUR = ["Experiments", "What training changes", "Discussion", "The best model"]
+FOUR += ["Why such different starts train", "To improve", "To learn"]
+FIVE = ["What is known, and what is not", "Further work"]
+ANSWERS = {"One": ["The problem"], "Two": [], "Three": [], "Four": FOUR, "Five": FIVE}
+OF_YEAR = {
+    2021: {"Two": ["Batch normalisation"], "Three": ["Residual connections"]},
+    2024: {"Two": ["Capacity or optimisation?"], "Three": ["Through the reduction blocks"]},
+}
+FIGURES = {"Three": "flow-vgg38", "Four": "best", "Five": "flow-best"}
+# The template's bibliography has some of the report's references, by other names.
+NAMED = {"he2016": "he2016deep", "ioffe2015": "ioffe2015batch"}
+NAMED |= {"glorot2010": "glorot2010understanding", "santurkar2018": "santurkar2018does"}
+CITED_AS = re.compile(r"(\\cite\w*)\{([\w,]+)\}")
+NAMED |= {"krizhevsky2009": "krizhevsky2009learning", "li2018": "li2017visualizing"}
+
+HEADING = re.compile(r"\\(section|paragraph)\{([^{}]*)\}")
+QUESTION = re.compile(r"(?: \(Question [^)]*\))?\.?$")
+TABLE = r"\\pagewide\{table\}\{(.*?\\label\{tab:degradation\})\}"
+FLOAT = rf"(?s:{TABLE})|\\(?:pagefigure|columnpair|columnwide).*"
+CAPTION = re.compile(r"\\caption\{(.*?)\}\\label\{fig:degradation-([\w-]+)\}")
 
 
 def edinburgh(work: HandIn) -> Files:
     """Report, code and the course's statistics below a folder named after the student."""
-    config = {k: v for k, v in work.experiment.config.items() if k not in PRIVATE}
-    config["studies"] = {s.name: config["studies"][s.name] for s in work.studies}
-    year = config.get("courses", {}).get(work.course, {}).get("year", max(YEARS))
-    course = {"year": year, "number": work.student, "name": work.name}
-    config |= {"courses": {work.course: course}, "results": "recorded"}
-    recorded = below("runs", work.results())
-    recorded["config.json"] = (json.dumps(config) + "\n").encode()
-    code = work.own() | work.package("claims/metrics") | work.templates()
-    del code["answers.tex"]
-    mlp = below("pytorch_experiment_scripts", code | below("recorded", recorded))
-    for run in work.runs:
+    template = work.experiment.results.root / f"{work.student}-template"
+    runs, document = work.runs, work.report()
+    written = answers(work)
+    work.beside.update(below(template.name, written))
+    if (template / MAIN).exists():
+        year = work.experiment.courses.get(work.course, {}).get("year", max(YEARS))
+        document = from_template(template, written, year)
+    report = {f"{work.student}_report.pdf": document.pop("report.pdf")}
+    mlp = {name.replace("source", "report", 1): data for name, data in document.items()}
+    mlp |= below("pytorch_experiment_scripts", work.own())
+    for run in runs:
         folder = f"results/{run.record.study}/{run.path.name}/result_outputs"
         mlp |= below(folder, statistics(run))
-    work.beside.update(below(f"{work.student}-template", answers(work)))
-    report = {f"{work.student}_report.pdf": work.report()}
     return below(work.student, report | below("mlp", mlp))
 
 
@@ -60,48 +81,82 @@ def statistics(run: FinishedRun) -> Files:
 
 
 def answers(work: HandIn) -> Files:
-    """`mlp-cw2-questions.tex` for the template of each year, and the figures it shows."""
-    text = (COURSES / "edinburgh" / "answers.tex").read_text("utf-8")
-    page = jinja2.Template(text, **MARKS, undefined=NotMeasured)
-    values = measured(work.runs) | {"student": work.student}
-    texts = {
-        f"mlp-cw2-questions-{year}.tex": page.render(values, year=year) for year in YEARS
+    """`mlp-cw2-questions-<year>.tex` for the template of each year, with the report's own
+    text; the figures that it shows, and the report's references."""
+    sources = work.experiment.results.sources
+    text = (sources / f"{work.course}.tex").read_text("utf-8")
+    text = re.sub(r"\\href\{[^{}]*\}", "", text)
+    captions = {name: caption for caption, name in CAPTION.findall(text)}
+    parts, table = by_heading(text), re.search(TABLE, text, re.DOTALL)
+    shown = {
+        number: command(f"Figure{number}", figure(name, captions))
+        for number, name in FIGURES.items()
     }
-    pictures = [work.experiment.results.figure(STUDIES[0], name) for name in FIGURES]
-    figures = {p.name: p.read_bytes() for p in pictures if p.exists()}
-    return below("figures", figures) | {name: t.encode() for name, t in texts.items()}
+    rows = table[1].replace(r"\fit{", r"\resizebox{\linewidth}{!}{") if table else ""
+    shown["table"] = command("TableOne", f"\\begin{{table*}}[t]\n{rows}\n\\end{{table*}}")
+    others = [name for name in captions if name not in FIGURES.values()]
+    paths = [sources / f"figures/degradation-{name}.pdf" for name in captions]
+    files = below("figures", {path.name: path.read_bytes() for path in paths})
+    files[REFERENCES] = (TEMPLATES / REFERENCES).read_bytes()
+    for year in YEARS:
+        asked = []
+        for number, headings in (ANSWERS | OF_YEAR[year]).items():
+            told = [parts[heading] for heading in headings if heading in parts]
+            if number == "Four":  # with the figures that the template has no place for
+                told += [figure(name, captions, "figure*") for name in others]
+            answer = "\n\n".join(told)
+            asked.append(command(number, rf"\youranswer{{{answer}}}"))
+        student = rf"\def\studentNumber{{{work.student}}}"
+        written = "\n\n".join([NOTE, student, *asked, *shown.values(), ""])
+        files[f"mlp-cw2-questions-{year}.tex"] = CITED_AS.sub(renamed, written).encode()
+    return files
 
 
-class NotMeasured(jinja2.Undefined):
-    def __str__(self) -> str:
-        return "(not measured)"
+def by_heading(text: str) -> dict[str, str]:
+    """What a document says below each heading, without its floats; paragraphs with it."""
+    body = text.partition(r"\begin{multicols}{2}")[2].partition(r"\setlength{\bibsep}")[0]
+    pieces = HEADING.split(re.sub(FLOAT, "", body))
+    told = {}
+    for kind, heading, text in zip(*(pieces[n::3] for n in (1, 2, 3)), strict=True):
+        name = QUESTION.sub("", heading)
+        begun = rf"\emph{{{name}.}} " if kind == "paragraph" else ""
+        told[name] = begun + text.strip()
+    return told
 
 
-def printed(values, style: str = "loss") -> str:
-    return Quantity.of(values, style).latex()
+def renamed(citation: re.Match) -> str:
+    keys = [NAMED.get(key, key) for key in citation[2].split(",")]
+    return f"{citation[1]}{{{','.join(keys)}}}"
 
 
-def measured(runs: list[FinishedRun]) -> dict[str, str]:
-    """The numbers that the answers quote, as LaTeX; means over the seeds."""
-    rows, values = [], {}
-    for (model, at), group in results_table(runs).groupby(["model", "learning_rate"]):
-        cells = [model_label(model), rate(at).latex()]
-        cells.append(printed(group["parameters"], "count"))
-        for column in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
-            style = "accuracy" if column.endswith("accuracy") else "loss"
-            cells.append(printed(group[column], style))
-        rows.append(" & ".join(cells) + r" \\")
-        if at == 1e-3:
-            name = model.replace("-", "_")
-            values[f"{name}_loss"] = printed(group["final_train_loss"])
-            values[f"{name}_accuracy"] = printed(group["val_accuracy"], "accuracy")
-    for model in ("vgg08", "vgg38"):
-        group = [run for run in runs if (run.model, run.learning_rate) == (model, 1e-3)]
-        for end, place in (("first", 0), ("last", -1)) if group else ():
-            gradients = [run.gradients.iloc[0].iloc[place] for run in group]
-            values[f"{model}_{end}"] = printed(gradients, "power")
-    best = best_setting(runs)[0]
-    at = rate(best.learning_rate).latex()
-    values["best"] = f"{model_label(best.model)} at {at}"
-    values["chance"] = f"{best.chance_loss:.2f}"
-    return values | {"rows": "\n".join(rows)}
+def command(name: str, text: str) -> str:
+    return rf"\newcommand{{\question{name}}}{{{text}}}"
+
+
+def figure(name: str, captions: dict[str, str], kind: str = "figure") -> str:
+    if name not in captions:
+        return ""
+    picture = rf"\includegraphics[width=\linewidth]{{figures/degradation-{name}.pdf}}"
+    label = rf"\caption{{{captions[name]}}}\label{{fig:degradation-{name}}}"
+    label += r"\label{fig:grad_flow_38}" if name == "flow-vgg38" else ""  # the template's
+    return f"\\begin{{{kind}}}[t]\n{picture}\n{label}\n\\end{{{kind}}}"
+
+
+def from_template(template: Path, written: Files, year: int) -> Files:
+    """The report compiled from the student's copy of the course's template."""
+    with working_folder() as temporary:
+        folder = Path(temporary)
+        for path in (p for p in template.rglob("*") if p.suffix in KEPT):
+            own = path.name if path.suffix == ".sty" else path.relative_to(template)
+            copy(path, folder / own)
+        for name, data in written.items():
+            with atomic_write(folder / name) as partial:
+                partial.write_bytes(data)
+        (folder / f"mlp-cw2-questions-{year}.tex").rename(folder / "mlp-cw2-questions.tex")
+        with (folder / "refs.bib").open("ab") as references:
+            references.write(written[REFERENCES])
+        (folder / MAIN).rename(folder / "report.tex")
+        kept = [path for path in folder.rglob("*") if path.is_file()]
+        run_latex(folder, Path("report.tex"), strict=False)
+        files = {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+        return {"report.pdf": (folder / "report.pdf").read_bytes()} | below("source", files)

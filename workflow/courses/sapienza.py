@@ -1,8 +1,9 @@
 """Sapienza AML exercise 2 (2023): the two scripts that the brief names, and a report.
 
-Exercise2-<number>/report.pdf, requirements.txt, ex3_convnet.py, ex3_pretrained.py
+Exercise2-<number>/report.pdf, README.md, requirements.txt, two scripts
+                   source/                    the report's LaTeX
                    gradscape/                 what the scripts call
-                   results/<study>/<run>/     what training recorded
+                   results/                   what training recorded
 """
 
 from gradscape.cli.submission import Files, HandIn

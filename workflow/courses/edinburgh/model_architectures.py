@@ -1,8 +1,9 @@
 """The networks of coursework 2: plain, with batch normalisation, with residual connections.
 
-Blocks take and return feature maps [n, channels, h, w]. Batch normalisation (Ioffe &
-Szegedy 2015) follows every convolution. A residual connection (He et al. 2016, Fig. 2) runs
-from a processing block's input to before its last leaky ReLU; reduction blocks have none.
+Takes the place of the framework's file. Blocks take and return feature maps
+[n, channels, h, w]. Batch normalisation (Ioffe & Szegedy 2015) follows every convolution. A
+residual connection (He et al. 2016, Fig. 2) runs from a processing block's input to before
+its last leaky ReLU; reduction blocks have none.
 """
 
 from functools import partial
@@ -11,12 +12,20 @@ from torch import nn
 from torch.nn import functional as F
 
 
+class EmptyBlock(nn.Module):
+    """The identity, in place of either kind of block."""
+
+    def __init__(self, input_shape=None, num_filters=None, **options):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+
+
 class ConvolutionalProcessingBlock(nn.Module):
     """Two convolutions, size kept, each followed by a leaky ReLU."""
 
-    def __init__(
-        self, input_shape, num_filters, kernel_size=3, padding=1, bias=False, dilation=1
-    ):
+    def __init__(self, input_shape, num_filters, kernel_size, padding, bias, dilation):
         super().__init__()
         self.input_shape, self.num_filters = input_shape, num_filters
         self.options = {"kernel_size": kernel_size, "padding": padding}
@@ -43,9 +52,18 @@ class ConvolutionalProcessingBlock(nn.Module):
 class ConvolutionalDimensionalityReductionBlock(ConvolutionalProcessingBlock):
     """A processing block with average pooling in the middle, which divides the size."""
 
-    def __init__(self, *arguments, reduction_factor=2, bias=True, **options):
+    def __init__(
+        self,
+        input_shape,
+        num_filters,
+        kernel_size,
+        padding,
+        bias,
+        dilation,
+        reduction_factor,
+    ):
+        super().__init__(input_shape, num_filters, kernel_size, padding, bias, dilation)
         self.reduction_factor = reduction_factor
-        super().__init__(*arguments, bias=bias, **options)
 
     def forward(self, x):
         out = F.avg_pool2d(F.leaky_relu(self.layer(0, x)), self.reduction_factor)
@@ -80,11 +98,21 @@ class BNConvolutionalDimensionalityReductionBlock(
     """A reduction block with batch normalisation."""
 
 
+class EntryConvolutionalBlock(nn.Sequential):
+    """A convolution, always normalised."""
+
+    def __init__(self, input_shape, num_filters, kernel_size, padding, bias, dilation):
+        options = {"padding": padding, "bias": bias, "dilation": dilation}
+        conv = nn.Conv2d(input_shape[1], num_filters, kernel_size, **options)
+        super().__init__(conv, nn.BatchNorm2d(num_filters), nn.LeakyReLU())
+
+
 class ConvolutionalNetwork(nn.Module):
     """Images [n, channels, h, w] → logits [n, num_output_classes].
 
-    An entry block, always normalised; in each stage `num_blocks_per_stage` processing
-    blocks and a reduction block; the mean over positions; a linear layer.
+    An entry block; in each stage `num_blocks_per_stage` processing blocks and a reduction
+    block, which alone has biases whatever `use_bias` says; the mean over positions; a
+    linear layer.
     """
 
     def __init__(
@@ -94,22 +122,22 @@ class ConvolutionalNetwork(nn.Module):
         num_filters,
         num_blocks_per_stage,
         num_stages,
+        use_bias=False,
         processing_block_type=ConvolutionalProcessingBlock,
         dimensionality_reduction_block_type=ConvolutionalDimensionalityReductionBlock,
     ):
         super().__init__()
-        channels, shape = input_shape[1], (1, num_filters)
-        layers = {
-            "input_conv": nn.Conv2d(channels, num_filters, 3, padding=1, bias=False),
-            "input_bn": nn.BatchNorm2d(num_filters),
-            "input_activation": nn.LeakyReLU(),
-        }
+        options = {"kernel_size": 3, "padding": 1, "dilation": 1}
+        shape = (1, num_filters)
+        entry = EntryConvolutionalBlock(input_shape, num_filters, bias=use_bias, **options)
+        layers = {"input_conv": entry}
         for stage in range(num_stages):
             for number in range(num_blocks_per_stage):
-                block = processing_block_type(shape, num_filters)
+                block = processing_block_type(shape, num_filters, bias=use_bias, **options)
                 layers[f"block_{stage}_{number}"] = block
-            block = dimensionality_reduction_block_type(shape, num_filters)
-            layers[f"reduction_block_{stage}"] = block
+            layers[f"reduction_block_{stage}"] = dimensionality_reduction_block_type(
+                shape, num_filters, bias=True, reduction_factor=2, **options
+            )
         self.layer_dict = nn.ModuleDict(layers)
         self.logit_linear_layer = nn.Linear(num_filters, num_output_classes)
 
@@ -117,6 +145,12 @@ class ConvolutionalNetwork(nn.Module):
         for layer in self.layer_dict.values():
             x = layer(x)
         return self.logit_linear_layer(x.mean((2, 3)))
+
+    def reset_parameters(self):
+        """Draw all weights anew."""
+        for module in self.modules():
+            if module is not self and hasattr(module, "reset_parameters"):
+                module.reset_parameters()
 
 
 def vgg(classes, blocks, **block_types):

@@ -23,10 +23,17 @@ def count(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def built(name):
+    options = {"kernel_size": 3, "padding": 1, "dilation": 1, "bias": False}
+    if "Reduction" in name:
+        options |= {"bias": True, "reduction_factor": 2}
+    return getattr(architectures, name)(IMAGES, 32, **options)
+
+
 class Tests(unittest.TestCase):
     def test_a_block_passes_images_on_and_the_gradient_back(self):
         for name, parameters in BLOCKS.items():
-            block = getattr(architectures, name)(IMAGES, 32)
+            block = built(name)
             images = torch.randn(IMAGES, requires_grad=True)
             out = block(images)
             self.assertEqual(out.shape, (2, 32, 4, 4) if "Reduction" in name else IMAGES)
@@ -38,7 +45,7 @@ class Tests(unittest.TestCase):
     def test_a_residual_block_of_zeros_is_the_activation_alone(self):
         images = torch.randn(IMAGES)
         for name in [name for name in BLOCKS if "RC" in name]:
-            block = getattr(architectures, name)(IMAGES, 32)
+            block = built(name)
             torch.nn.init.zeros_(block.layer_dict["conv_1"].weight)
             wanted = torch.nn.functional.leaky_relu(images)
             torch.testing.assert_close(block(images), wanted)
@@ -48,6 +55,13 @@ class Tests(unittest.TestCase):
             network = getattr(architectures, name)(100)
             self.assertEqual(network(torch.randn(2, 3, 16, 16)).shape, (2, 100))
             self.assertEqual(count(network), parameters)
+
+    def test_a_network_draws_its_weights_anew(self):
+        network = architectures.vgg38_bn(100)
+        before = network.layer_dict["block_2_4"].layer_dict["conv_1"].weight.clone()
+        network.reset_parameters()
+        after = network.layer_dict["block_2_4"].layer_dict["conv_1"].weight
+        self.assertTrue((before != after).all())
 
 
 if __name__ == "__main__":

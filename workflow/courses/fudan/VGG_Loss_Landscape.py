@@ -17,7 +17,7 @@ from train_cifar10 import arguments, train_again
 from gradscape.claims.smoothness import smooth
 from gradscape.runs.run import FinishedRun
 
-RESULTS = HERE / "results" / "landscape"
+RESULTS = HERE / "results" / "runs" / "landscape"
 NETWORKS = {"vgg-a": "Standard VGG-A", "vgg-a-bn": "VGG-A with batch normalisation"}
 COLOURS = {"vgg-a": "C2", "vgg-a-bn": "C3"}
 WINDOW = 20  # steps of the moving average

@@ -1,5 +1,9 @@
-"""CIFAR-10 in minibatches: python loaders.py downloads it and saves examples.png."""
+"""CIFAR-10 in minibatches: python loaders.py downloads it and saves examples.png.
 
+Another dataset's name may follow.
+"""
+
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,9 +45,10 @@ def get_cifar_loader(
 
 
 if __name__ == "__main__":
-    images, labels = next(iter(get_cifar_loader(batch_size=10)))
+    name = [*sys.argv[1:], NAME][0]
+    images, labels = next(iter(get_cifar_loader(batch_size=10, name=name)))
     print("images", list(images.shape), images.dtype, "labels", list(labels.shape))
-    names = get_dataset().classes
+    names = get_dataset(name=name).classes
     _, axes = plt.subplots(2, 5, figsize=(8, 3.6))
     for axis, image, label in zip(axes.flat, images, labels, strict=True):
         axis.imshow((image.permute(1, 2, 0) + 1) / 2)

@@ -1,7 +1,7 @@
 """Train a network of section 1 again: python train_cifar10.py NAME
 
-NAME is a folder in results/accuracy; without one, it lists them with their accuracies. The
-network is in gradscape/models/resnet_small.py, Muon in gradscape/training/muon.py.
+NAME is a folder in results/runs/accuracy; without one, it lists them with their accuracies.
+The network is in gradscape/models/resnet_small.py, Muon in gradscape/training/muon.py.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from loaders import HERE, NAME, get_dataset
 from gradscape.pipeline import replace
 from gradscape.runs.run import FinishedRun
 
-RESULTS = HERE / "results" / "accuracy"
+RESULTS = HERE / "results" / "runs" / "accuracy"
 
 
 def arguments(doc):

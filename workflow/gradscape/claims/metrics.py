@@ -321,9 +321,8 @@ METRICS = {
     "calibration_error": of_one(calibration_error),
     "overconfidence": overconfidence,
     "filter_correlation": filter_correlation,
-    "gradient_decades": of_one(theory.decades_lost),
-    "predicted_gradient_decades": of_one(
-        lambda run: theory.decades_lost(run, "predicted_gradient_mean_square")
+    "{,predicted_,trained_}gradient_decades": lambda kind: of_one(
+        lambda run: theory.decades_lost(run, kind)
     ),
     "gradient_range": of_one(theory.gradient_range),
     "gradient_growth": of_one(theory.gradient_growth),

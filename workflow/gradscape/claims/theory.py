@@ -47,13 +47,16 @@ def decades(squares: pd.Series) -> float:
         return float(np.log10(values[-1] / values[0]))
 
 
-def decades_lost(run: FinishedRun, column: str = "gradient_mean_square") -> float | None:
+def decades_lost(run: FinishedRun, kind: str = "") -> float | None:
     """Decades (in mean square) by which the gradient falls from the last convolution to
-    the first after the entry, at initialisation."""
+    the first after the entry, at initialisation; `predicted_`, or `trained_`: measured at
+    the best weights."""
     table = run.probe("signal")
     if table is None:
         return None
-    squares = table[table.moment == "initialisation"][column].to_numpy()
+    moment = "best" if kind == "trained_" else "initialisation"
+    column = f"{kind.removeprefix('trained_')}gradient_mean_square"
+    squares = table[table.moment == moment][column].to_numpy()
     if len(squares) < 2 or squares[1] == 0:
         return None
     return float(np.log10(squares[-2] / squares[1]))

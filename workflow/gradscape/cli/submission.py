@@ -1,8 +1,10 @@
 """From finished runs to exactly the files that a course asks for, checked and packed."""
 
 import io
+import json
 import re
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from pathlib import Path
 from gradscape.base import paths
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write
-from gradscape.base.paths import COURSES, PACKAGE, TEMPLATES, Results
+from gradscape.base.paths import COURSES, PACKAGE, REPORT, Results
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.report.escape import escape
@@ -22,13 +24,15 @@ from gradscape.spec.registry import declared, find, is_custom, source
 from gradscape.spec.study import Study
 
 Files = dict[str, bytes]
+UNPACKED = ("section", "claims", "literature")  # keys of a study that name other files
 NAME = r'(?=.*[^\W\d_])[^"\\/\x00-\x1f\x7f]{1,60}'  # of a person; names a file too
 
 
 @dataclass(frozen=True)
 class HandIn:
     """A course's material: the student's number and name, and the course's studies that the
-    configuration has. `beside` is what its function leaves beside the archive."""
+    configuration has, without those that it only quotes. `beside` is what its function
+    leaves beside the archive."""
 
     experiment: Experiment
     course: str
@@ -45,13 +49,15 @@ class HandIn:
 
     @cached_property
     def finished(self) -> list[FinishedRun]:
-        """The finished and sound runs of the studies."""
+        """The finished and sound runs of the studies, and of those that are quoted."""
         results = self.experiment.results
-        return [run for study in self.studies for run in finished_runs(study, results)]
+        studies = self.studies + self.experiment.of_course(self.course, "CITED")
+        return [run for study in studies for run in finished_runs(study, results)]
 
     @property
     def runs(self) -> list[FinishedRun]:
-        """All runs of the studies. Raises `GradscapeError` unless they are finished."""
+        """All runs of the studies, and what is finished of those that are quoted. Raises
+        `GradscapeError` unless the former are finished."""
         experiment, done = self.experiment, {run.path for run in self.finished}
         wanted = [run for study in self.studies for run in study.runs]
         folders = [experiment.directory(r) for r in wanted if not experiment.left_out(r)]
@@ -66,8 +72,9 @@ class HandIn:
             )
         return self.finished
 
-    def report(self) -> bytes:
-        """The course's document, compiled again with the student on each page."""
+    def report(self) -> Files:
+        """The course's document, compiled again with the student on each page, and what it
+        was compiled from, in `source/`."""
         results = self.experiment.results
         if results.tex(self.course).exists():
             return signed(results, self.course, f"{self.name}, {self.student}")
@@ -80,7 +87,9 @@ class HandIn:
     def own(self) -> Files:
         """The files in the course's folder."""
         files = sorted((COURSES / self.course).glob("[!._]*"))
-        return {path.name: path.read_bytes() for path in files if path.is_file()}
+        own = {path.name: path.read_bytes() for path in files if path.is_file()}
+        own["README.md"] = own["README.md"] + (COURSES / "declare.md").read_bytes()
+        return own
 
     def results(self) -> Files:
         """The files of every run but its weights, keyed by `study/run/name`."""
@@ -93,13 +102,12 @@ class HandIn:
                 files[path] = (run.path / name).read_bytes()
         return files
 
-    def package(self, *found: str) -> Files:
+    def package(self) -> Files:
         """gradscape itself, as far as the course's own files and the studies' networks,
-        probes and figures need it; `found` are modules that are found by name alone."""
+        probes and figures need it."""
         own = (COURSES / self.course).glob("*.py")
         starts = [module for path in own for module in dependencies.imports(path)]
-        starts += [PACKAGE / f"{name}.py" for name in found]
-        starts += (PACKAGE / "data").glob("*.py")
+        starts += [*PACKAGE.glob("data/*.py"), PACKAGE / "claims" / "tables.py"]
         for study in self.studies:
             used = {("model", run.settings.model) for run in study.runs}
             used |= {("probe", probe.measure) for probe in study.probes.values()}
@@ -107,28 +115,31 @@ class HandIn:
             starts += [source(kind, name) for kind, name in used if not is_custom(name)]
         needed = set(dependencies.closure(starts, lambda path: False))
         needed |= {path.with_name("__init__.py") for path in needed}
-        return read(needed, PACKAGE, "gradscape")
+        found = [paths.SCHEMA, paths.SECTIONS / "study.tex.j2"]  # by a configuration
+        shared = read(found, paths.HOME, "gradscape/share")
+        return read(needed, PACKAGE, "gradscape") | shared
 
-    def templates(self) -> Files:
-        """The report's templates and claims, where the packed gradscape looks for them."""
-        chosen = {*TEMPLATES.glob("*.*"), *TEMPLATES.glob("parts/*.*"), paths.SCHEMA}
-        chosen.add(source("course", self.course))
-        for study in self.studies:
-            chosen.add(TEMPLATES / f"conclusions/{study.section}.tex.j2")
-            chosen |= {Path(file).absolute() for file in study.files}
-        files = [path for path in chosen if path.is_file()]
-        return read(files, paths.HOME, "gradscape/share")
+    def config(self) -> bytes:
+        """The configuration of what is packed: its runs, probes and figures."""
+        given, content = self.experiment.config, {"title": "Runs", "results": "results"}
+        content |= {key: given[key] for key in ("defaults", "max_seeds") if key in given}
+        content["studies"] = {
+            name: {k: v for k, v in given["studies"][name].items() if k not in UNPACKED}
+            for name in dict.fromkeys(run.record.study for run in self.runs)
+        }
+        return f"{json.dumps(content)}\n".encode()
 
     def folder(self) -> Files:
         """The document, the course's files and what they need of gradscape, all results."""
-        content = {"report.pdf": self.report()} | self.own() | self.package()
-        content |= below("results", self.results())
+        content = self.report() | self.own() | self.package()
+        content |= below("results/runs", self.results())
+        content["results/config.json"] = self.config()
         return below(Path(self.archive).stem, content)
 
 
-def signed(results: Results, document: str, author: str) -> bytes:
+def signed(results: Results, document: str, author: str) -> Files:
     """A document compiled with an author, below the title and at the foot of each page,
-    without links to files it lies beside."""
+    without links to files it lies beside, and its source."""
     text = results.tex(document).read_text("utf-8")
     line = rf"\author{{{escape(author)}}}"
     line += rf"\fancyfoot[R]{{\footnotesize {escape(author)}\quad\thepage}}"
@@ -139,9 +150,16 @@ def signed(results: Results, document: str, author: str) -> bytes:
     with working_folder() as temporary:
         copy = Results(Path(temporary))
         shutil.copytree(results.sources, copy.sources, symlinks=True)
-        copy.tex(document).write_text(text, "utf-8")
-        compile_pdf(copy, document)
-        return copy.pdf(document).read_bytes()
+        copy.tex(REPORT).write_text(text, "utf-8")
+        compile_pdf(copy)
+        return compiled(copy)
+
+
+def compiled(results: Results) -> Files:
+    """`report.pdf`, and the archive of its LaTeX as a folder."""
+    with tarfile.open(results.archive(REPORT)) as archive:
+        source = {entry.name: archive.extractfile(entry).read() for entry in archive}
+    return {"report.pdf": results.pdf(REPORT).read_bytes()} | below("source", source)
 
 
 def write_submission(experiment: Experiment, course: str, student: str, name: str) -> Path:

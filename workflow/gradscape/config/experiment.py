@@ -115,12 +115,12 @@ class Experiment:
         return self.results.record(run.study, run.name).exists()
 
     def documents(self, document: str = REPORT) -> list[Study]:
-        """The studies of a document: all for `report`, a course's in its order, else the
-        one that the document is named after."""
+        """The studies of a document: all for `report`, a course's in its order and those
+        that it quotes, else the one that the document is named after."""
         if document == REPORT:
             return list(self.studies.values())
         if document in self.courses:
-            return self.of_course(document)
+            return self.of_course(document) + self.of_course(document, "CITED")
         if document not in self.studies:
             hint = suggest(document, [*self.studies, *self.courses])
             raise GradscapeError(f"{document}: neither a study nor a course{hint}")
@@ -132,9 +132,10 @@ class Experiment:
         courses = [course for course, names in wanted.items() if names & {*studies}]
         return [REPORT, *studies, *courses]
 
-    def of_course(self, course: str) -> list[Study]:
-        """A course's studies, as far as the configuration has them."""
-        names = registry.declared("course", course, "STUDIES")
+    def of_course(self, course: str, which: str = "STUDIES") -> list[Study]:
+        """A course's studies, or those it has `CITED`, as far as the configuration has
+        them."""
+        names = registry.declared("course", course, which, [])
         return [self.studies[name] for name in names if name in self.studies]
 
 

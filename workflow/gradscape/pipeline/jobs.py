@@ -309,7 +309,7 @@ class Dag:
         """A document's sources, besides what was measured."""
         files = [Path(f) for study in self._studies(wildcards) for f in study.files]
         files += [TEMPLATES / "references.bib", *TEMPLATES.glob("*.j2")]
-        files += (TEMPLATES / "parts").glob("*.j2")
+        files += [*TEMPLATES.glob("parts/*.j2"), *TEMPLATES.glob("courses/*.j2")]
         return sorted({*map(nearby, files), *dependencies.of("report/template")})
 
     def page_template(self, wildcards) -> list[str]:

@@ -9,6 +9,7 @@ from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
 from gradscape.claims.files import Decided, decided_runs, read_verdicts
 from gradscape.claims.sentences import about, compared, sentence, signs_of
+from gradscape.claims.sides import Measurements, Side
 from gradscape.claims.verdicts import FAILS, HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
@@ -251,6 +252,12 @@ class StudyView:
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
         number = Quantity.of(scores(runs, metric), style or words.style_of(metric))
         return words.link(self.name, runs, Tex(number.latex(unit=True)))
+
+    def measure(self, metric: str, style: str = "significant", **where) -> Tex:
+        """A claims' metric of the finished runs that match: mean ± deviation over seeds."""
+        side = Side({"metric": metric, "where": where}, Measurements(self.finished))
+        values = list(side.values.values())
+        return Tex(Quantity.of(values, style).latex() if values else "(not measured)")
 
     @property
     def best(self) -> str:

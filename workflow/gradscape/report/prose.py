@@ -81,17 +81,16 @@ def seeds(values: list[int]) -> Tex:
 
 
 def mistakes(table: pd.DataFrame) -> Tex:
-    """How many test images are taken for a wrong class, and which two classes are confused
-    most. From the probe `predictions`."""
+    """Which two classes are confused most, and how often. From the probe `predictions`,
+    whose precision is not the training's, so that their totals differ by some images."""
     wrong = table[table.label != table.predicted]
     pairs = [tuple(sorted(pair)) for pair in wrong[["label", "predicted"]].to_numpy()]
     if not pairs:
         return Tex("It makes no mistake on the test images.")
     pair, most = max(sorted(Counter(pairs).items()), key=lambda item: item[1])
     return Tex(
-        f"Of its {count(len(pairs), 'mistake')} on the test images, {most:,} "
-        f"{'is' if most == 1 else 'are'} between {listing(pair)}; no other two "
-        "classes have more."
+        f"Of its mistakes on the test images {most:,} {'is' if most == 1 else 'are'} "
+        f"between {listing(pair)}; no other two classes have more."
     )
 
 

@@ -115,10 +115,13 @@ def write_tex(
     views = views or view_studies(experiment, document)
     studies = {study.name: views[study.name] for study in experiment.documents(document)}
     runs = [run for view in studies.values() for run in view.finished]
+    of_course = document if document in experiment.courses else ""
+    quoted = declared("course", document, "CITED", []) if of_course else []
+    cited = {name: studies.pop(name) for name in quoted if name in studies}
     if not runs:
         raise nothing_to_report(experiment, document)
     course = experiment.courses.get(document, {})
-    if document in experiment.courses:
+    if of_course:
         title = declared("course", document, "TITLE", document)
     else:
         title = experiment.title if document == REPORT else studies[document].title
@@ -126,7 +129,8 @@ def write_tex(
     text = environment.get_template("main.tex.j2").render(
         title=title,
         whole=document == REPORT,
-        of_course=document in experiment.courses,
+        of_course=of_course,
+        cited={name: view for name, view in cited.items() if view.measured},
         author=", ".join(filter(None, names)),
         question=partial(question, document, course),
         date=experiment.date,
