@@ -27,7 +27,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     Of several learning rates, that with the lowest training loss.
     """
     points = points_of(runs)
-    if not any(share > 0 and decades > 0 for share, decades, *_ in points.values()):
+    if all(share == 0 or decades == 0 for share, decades, *_ in points.values()):
         raise GradscapeError(
             f"figure {figure.name}: no network of it has two gradients to compare"
         )
