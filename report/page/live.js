@@ -7,12 +7,12 @@ const CHOICES = {
   plain: {name: "plain", colour: 0},
   bn: {name: "batch normalisation", norm: true, colour: 1},
   rc: {name: "residual connections", shortcut: true, colour: 2},
-  tailored: {name: "tailored slope", initialisation: "he", tailored: true, colour: 6},
+  tailored: {name: "tailored slope", initialisation: "he", tailored: true, colour: 4},
   delta: {
     name: "delta-orthogonal kernels",
     initialisation: "delta-orthogonal",
     tailored: true,
-    colour: 7,
+    colour: 3,
   },
 };
 const trainings = new Map(); // by choice and depth: what was seen of each
@@ -77,6 +77,7 @@ function sayLive(training, step, seconds) {
         : "it has begun to train";
   const verdict = step === LIVE.steps ? `: ${ends}` : "";
   const size = fallen < 0.005 ? "no lower than" : `${(100 * fallen).toFixed(0)} % below`;
+  $("live-said").ariaLive = verdict ? "polite" : "off"; // read aloud once, at the end
   Object.assign($("live-said").dataset, {step, loss, choice: training.choice});
   $("live-said").textContent =
     `${training.name}: after ${step} of ${LIVE.steps} steps (${seconds.toFixed(0)} s) the loss is ` +
@@ -148,12 +149,13 @@ if ($("live")) {
   for (const button of document.querySelectorAll("#live [data-choice]"))
     button.addEventListener("click", () => startLive(button.dataset.choice));
   $("live-stop").addEventListener("click", stopLive);
-  $("live-depth").addEventListener("input", () => {
-    $("live-depth-now").textContent =
-      `${convolutionsOf(Number($("live-depth").value)) + 1} layers`;
-  });
+  const tellDepth = () => {
+    const blocks = Number($("live-depth").value);
+    $("live-depth-now").textContent = `${convolutionsOf(blocks) + 1} layers`;
+  };
+  $("live-depth").addEventListener("input", tellDepth);
   remember($("live"));
-  $("live-depth").dispatchEvent(new Event("input"));
+  tellDepth();
   drawLive();
   // Who scrolls by sees it refuse, unless motion is not wanted.
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches)

@@ -21,9 +21,10 @@ function remember(part) {
       if (valueOf(control) !== given) setValue(control, first); // what this page does not have
     }
     control.addEventListener("input", () =>
-      keepView(control.dataset.view, valueOf(control), first),
+      keepView(control.dataset.view, valueOf(control), first, part.id),
     );
   }
+  if (chosenView().get("at") === part.id) part.scrollIntoView();
 }
 
 function chosenView() {
@@ -31,10 +32,13 @@ function chosenView() {
   return new URLSearchParams(fragment.includes("=") ? fragment : "");
 }
 
-function keepView(name, value, unchanged) {
+// `at` is the part that was changed last, where a link to this view opens.
+function keepView(name, value, unchanged, at) {
   const view = chosenView();
   if (value === unchanged) view.delete(name);
   else view.set(name, value);
+  view.delete("at");
+  if (view.size) view.set("at", at);
   history.replaceState(null, "", view.size ? `#${view}` : location.pathname + location.search);
 }
 

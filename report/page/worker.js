@@ -2,7 +2,8 @@
 // steps the page is told how it goes.
 
 const EVERY = 5,
-  SHOWN = 6; // steps, pictures
+  SHOWN = 6, // steps, pictures
+  LANDING = 60; // steps in which the rate falls to zero
 
 onmessage = ({data: {options, rate, steps}}) => {
   const network = new Network(options),
@@ -14,6 +15,7 @@ onmessage = ({data: {options, rate, steps}}) => {
     const {images, labels} = batches.next();
     losses.push(network.forward(images, labels));
     network.backward();
+    adam.rate = rate * Math.min(1, (steps + 1 - step) / LANDING);
     adam.step();
     if (step === 1 || step % EVERY === 0) {
       const gradients = [...network.convolutions, network.head].map(({weight}) =>
