@@ -206,7 +206,7 @@ def test_what_changed_between_two_folders_is_marked(tmp_path, monkeypatch):
     )
     marker = tmp_path / "bin" / "latexdiff"
     marker.parent.mkdir()
-    marker.write_text('#!/bin/sh\nsed "s/NEW/CHANGED/" "$4"\n')
+    marker.write_text('#!/bin/sh\nfor new; do :; done\nsed "s/NEW/CHANGED/" "$new"\n')
     marker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{marker.parent}:{os.environ['PATH']}")
     path = write_diff(old, new)
