@@ -52,7 +52,7 @@ def alberta(work: HandIn) -> Files:
     notes = (COURSES / "alberta" / "notes.md").read_text("utf-8")
     values = run.settings | network_options(run.settings) | {"marks": score(accuracy)}
     notes = notes.format_map(values | {"run": run, "last": run.metrics.iloc[-1]})
-    work.beside[f"{work.archive}-notes.md"] = notes.encode()
+    work.beside[f"{work.archive}-notes.md"] = notes.encode() + work.declaration
     text = script(run.settings, work)
     return {"a6.py": text.encode(), f"model_{work.student}.pt": weights(run)}
 

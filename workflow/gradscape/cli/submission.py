@@ -88,8 +88,12 @@ class HandIn:
         """The files in the course's folder."""
         files = sorted((COURSES / self.course).glob("[!._]*"))
         own = {path.name: path.read_bytes() for path in files if path.is_file()}
-        own["README.md"] = own["README.md"] + (COURSES / "declare.md").read_bytes()
-        return own
+        return own | {"README.md": own["README.md"] + self.declaration}
+
+    @property
+    def declaration(self) -> bytes:
+        """What a student has to write and to declare, the end of every archive's README."""
+        return (COURSES / "declare.md").read_bytes()
 
     def results(self) -> Files:
         """The files of every run but its weights, keyed by `study/run/name`."""
