@@ -187,8 +187,9 @@ def surface_facts(study, runs, first, spec):
     lie = "lies" if cut == 1 else "lie"
     said.append(f"{cut:,} of {whole:,} points {lie} above {ceiling:.1f}, drawn there.")
     if "moment" in tables[0]:
-        path = tables[0][tables[0]["moment"] != "grid"]
-        farthest = number(path[["alpha", "beta"]].abs().to_numpy().max(), "scientific")
+        paths = [t[t["moment"] != "grid"][["alpha", "beta"]] for t in tables]
+        farthest = max(path.abs().to_numpy().max() for path in paths)
+        farthest = number(farthest, "scientific")
         said.append(f"projects to within {farthest} of the centre.")
     return said
 

@@ -494,6 +494,7 @@ def check_whole(document, told, studies, config, where, problems):
         document.cover(plain(f"``{study.config['title']}'' ({open_})"))
         for f in (found.fields for found in study.found.values()):
             document.cover(f"About {f['seeds']} seeds a side might do.")
+            document.cover(f"over the other {counted(len(f['left']), 'seed')}.")
             if f["left"] and f["right"]:
                 left, right = (
                     quantity(f[s], f["style"], unit=True) for s in ("left", "right")
@@ -535,7 +536,7 @@ def colophon(document, runs, where, problems):
         ),
         "Devices": some(Counter(run.backend["kind"] for run in runs)),
         "Precision": some(Counter(run.backend["precision"] for run in runs)),
-        "Training": f"{took} in all",
+        "Training and probing": f"{took} in all",
     }
     if late:
         made = f"{counted(late, 'run')} were made on migration: they are no provenance"

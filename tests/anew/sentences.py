@@ -26,7 +26,15 @@ def sentence(claim, fields, telling=""):
         kinds = ["seen", *kinds]
     text = next((told[kind] for kind in kinds if kind in told), None)
     if text is None:
-        text = open_question(claim["statement"]) if "undecided" in kinds else ""
+        against = (
+            fields["effect"] is not None
+            and bool(fields["left"])
+            and (
+                (claim["is"] == "above" and fields["effect"] < 0)
+                or (claim["is"] == "below" and fields["effect"] > 0)
+            )
+        )
+        text = open_question(claim["statement"], against) if "undecided" in kinds else ""
     if not text:
         return text
     decided = says not in ("undecided", "not measured")
@@ -34,13 +42,14 @@ def sentence(claim, fields, telling=""):
     return text + r"$^\ddagger$" * (decided and fields["rests"] == "networks")
 
 
-def open_question(statement):
+def open_question(statement, against=False):
     clause = re.split(r"\.(?:\s+(?=[A-Z])|$)", statement)[0]
     word = re.split(r"[\s-]", clause)[0]
     if word.istitle() and word.lower() not in WORDS:
         clause = clause[0].lower() + clause[1:]
     comma = "," if re.match(rf"{OPENING}(?: [^ ,]+){{1,7}},", clause) else ""
-    return f"It is open whether{comma} {clause} ([left] against [right])."
+    turned = ", the other way round" * against
+    return f"It is open whether{comma} {clause} ([left] against [right]{turned})."
 
 
 POINTER, ABSENT = r"Table \\ref\{[^}]*\}, ", "a figure that is not drawn here"

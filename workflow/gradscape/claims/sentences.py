@@ -39,7 +39,10 @@ def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
         return ""
     suited = ["seen"] if verdict.verdict == SEEN else []
     suited += ["reversed"] if verdict.says in REFUTED and verdict.reversed else []
-    text = choose(told, (*suited, *KINDS[verdict.says]), claim["statement"])
+    turned = {"above": verdict.effect < 0, "below": verdict.effect > 0}
+    against = bool(verdict.left) and turned.get(claim["is"], False)
+    kinds = (*suited, *KINDS[verdict.says])
+    text = choose(told, kinds, claim["statement"], against)
     return text + "".join(signs_of(verdict)) if text else ""
 
 

@@ -19,6 +19,7 @@ FLAT = 1e-3  # the least height that is drawn
 TICKS = [-1, 0, 1]  # times the span
 ORANGE = style.COLOURS[0]
 MARKS = {"initialisation": "o", "best": "+", "last": "x"}
+UNSEEN = 0.02  # from the centre: a path that its mark covers
 EXACT = 1e-6
 
 
@@ -67,7 +68,7 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
         f"Loss around the best weights (+) of {style.named(drawn)}: a surface and its "
         f"contours. {style.seeds(drawn).capitalize()}, {points} × {points} points, "
         "evaluation mode.",
-        *path_facts(path(drawn[0].probe("surface"))),
+        *path_facts([path(run.probe("surface")) for run in drawn]),
     ]
     whole = sum(table.size for table in tables)
     pairs = zip(tables, grids, strict=True)
@@ -102,7 +103,10 @@ def path(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_path(axis, places: pd.DataFrame) -> None:
-    """An arrow from each of the places to the next, and a mark at each."""
+    """An arrow from each of the places to the next, and a mark at each; the best weights
+    alone where the others lie within their mark."""
+    if places.abs().to_numpy().max() < UNSEEN:
+        places = places.loc[["best"]]
     look = {"arrowstyle": "->", "color": ORANGE, "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
     for start, end in pairwise(places.to_numpy()):
         axis.annotate("", end, start, arrowprops=look)
@@ -110,17 +114,19 @@ def draw_path(axis, places: pd.DataFrame) -> None:
         axis.plot(*place, MARKS[moment], color=ORANGE, ms=5, mfc="none", clip_on=False)
 
 
-def path_facts(places: pd.DataFrame) -> list[str]:
+def path_facts(paths: list[pd.DataFrame]) -> list[str]:
     scaled = "random, scaled filter by filter to the weights"
-    if "initialisation" not in places.index:
+    if any("initialisation" not in places.index for places in paths):
         return [f"Both directions are {scaled}."]
+    farthest = [places.abs().to_numpy().max() for places in paths]
     facts = ["Arrows: from the first weights (○) to the best and the last (×)."]
-    if abs(places.loc["initialisation", "alpha"] - 1) < EXACT:
+    facts *= bool(max(farthest) >= UNSEEN)
+    if all(abs(places.loc["initialisation", "alpha"] - 1) < EXACT for places in paths):
         return [*facts, f"α leads back to the first weights, at 1; β is {scaled}."]
-    farthest = Quantity(places.abs().to_numpy().max(), style="scientific").text()
+    within = Quantity(max(farthest), style="scientific").text()
     return [
         *facts,
-        f"Both directions are {scaled}; the path of training projects to within {farthest} "
+        f"Both directions are {scaled}; the path of training projects to within {within} "
         "of the centre.",
     ]
 

@@ -32,7 +32,7 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
     took = words.count(round(minutes), "minute") if minutes >= 1 else "seconds"
     if minutes >= 60:
         took = f"{minutes / 60:.1f} hours"
-    rows.append(("Training", f"{took} in all"))
+    rows.append(("Training and probing", f"{took} in all"))
     if late := sum(record.sealed_at == MIGRATION for record in records):
         made = f"{words.count(late, 'run')} were made on migration: they are no provenance"
         rows.append(("Digests", f"those of {made}"))

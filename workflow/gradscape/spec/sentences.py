@@ -41,16 +41,18 @@ TOKEN = re.compile(
 )
 
 
-def choose(told: dict, kinds: tuple[str, ...], statement: str) -> str:
+def choose(
+    told: dict, kinds: tuple[str, ...], statement: str, against: bool = False
+) -> str:
     """The first of these kinds of sentence that are told, empty if none is; that a claim is
-    undecided, its statement can tell."""
+    undecided, its statement can tell, and that the numbers are `against` it."""
     written = [told[kind] for kind in kinds if kind in told]
     if not written and "undecided" in kinds:
-        return open_question(statement)
+        return open_question(statement, against)
     return written[0] if written else ""
 
 
-def open_question(statement: str) -> str:
+def open_question(statement: str, against: bool = False) -> str:
     r"""That it is open whether a claim's statement, up to its first full stop, is true.
 
     >>> open_question("With bias, it costs 5 $. The loss is higher.")
@@ -62,7 +64,8 @@ def open_question(statement: str) -> str:
         clause = clause[0].lower() + clause[1:]
     pause = "," * bool(OPENING.match(clause))
     clause = re.sub(r"[\\$\[]", r"\\\g<0>", clause)
-    return f"It is open whether{pause} {clause} ([left] against [right])."
+    turned = ", the other way round" * against
+    return f"It is open whether{pause} {clause} ([left] against [right]{turned})."
 
 
 def tokens(sentence: str) -> Iterator[tuple[str, str]]:
