@@ -213,6 +213,27 @@ def test_a_plot_can_be_walked_with_arrow_keys_and_tells_whole_names(browser, exp
 
 
 @needs_browser
+def test_the_keyboard_keeps_its_place_in_the_table_of_runs(browser, experiment):
+    """And two settings are compared by what differs."""
+    browser.open(experiment.results.page)
+    browser.run("document.querySelector('#explore details').open = true")
+    now = browser.run(
+        """['sort model', 'column study', 'run 1', 'run 1'].map(key => {
+          const control = document.querySelector(`[data-key="${key}"]`);
+          control.focus();
+          control.click();
+          return document.activeElement.dataset.key;
+        })"""
+    )
+    assert now == ["sort model", "column study", "run 1", "run 1"]
+    rows = browser.run(
+        "[...$('explore-compare').querySelectorAll('tr')].map(r => r.innerText)"
+    )
+    assert "model\tvgg08\tvgg38" in rows
+    assert not [row for row in rows if row.startswith(("dataset", "epochs"))]
+
+
+@needs_browser
 @pytest.mark.parametrize("kind", ["scatter", "heat", "parallel"])
 def test_a_linked_view_opens(browser, experiment, kind):
     view = f"#as={kind}&study=&score=final_train_loss&by=model&solid=1"

@@ -68,7 +68,7 @@ function columnsFor(shown) {
   const all = ["study", ...differing(runs), ...Object.keys(SCORES)];
   $("explore-columns").replaceChildren(
     ...all.map(name => {
-      const box = make("input", {type: "checkbox"});
+      const box = make("input", {type: "checkbox", "data-key": `column ${name}`});
       box.checked = columns.includes(name);
       box.addEventListener("change", () => {
         chosenColumns = all.filter(other =>
@@ -82,14 +82,20 @@ function columnsFor(shown) {
   return columns;
 }
 
+// The table anew; what had the keyboard's focus in it has it again.
 function listRuns() {
+  const key = document.activeElement?.dataset.key;
+  fillTable();
+  if (key) document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
+}
+
+function fillTable() {
   const shown = shownRuns(),
     columns = columnsFor(shown);
   const at = (run, name) => (name === "study" ? run.study : valueAt(run, name));
   if (columns.includes(sorting.column))
-    shown.sort(
-      (a, b) =>
-        compareValues(at(a, sorting.column), at(b, sorting.column)) * (sorting.down ? -1 : 1),
+    shown.sort((a, b) =>
+      compareValues(at(a, sorting.column), at(b, sorting.column), sorting.down),
     );
   $("explore-count").textContent =
     shown.length === runs.length
@@ -103,7 +109,7 @@ function listRuns() {
   }
   const head = make("tr", {}, make("th"), make("th", {}, "run"));
   for (const name of columns) {
-    const button = make("button", {}, titleOf(name));
+    const button = make("button", {"data-key": `sort ${name}`}, titleOf(name));
     button.addEventListener("click", () => {
       sorting = {column: name, down: sorting.column === name && !sorting.down};
       listRuns();
@@ -114,7 +120,11 @@ function listRuns() {
   }
   const body = make("tbody");
   for (const run of shown) {
-    const box = make("input", {type: "checkbox", "aria-label": run.label});
+    const box = make("input", {
+      type: "checkbox",
+      "aria-label": run.label,
+      "data-key": `run ${runs.indexOf(run)}`,
+    });
     box.checked = ticked.has(run);
     box.addEventListener("change", () => {
       ticked[box.checked ? "add" : "delete"](run);
@@ -136,10 +146,12 @@ function listRuns() {
 }
 
 const collator = new Intl.Collator("en", {numeric: true});
-function compareValues(a, b) {
-  if (a === null || b === null || a === "" || b === "")
-    return (a === null || a === "") - (b === null || b === "");
-  return typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
+// The order of two cells, the other way round if `down`; empty ones are always last.
+function compareValues(a, b, down = false) {
+  const isEmpty = value => value === null || value === "";
+  if (isEmpty(a) || isEmpty(b)) return isEmpty(a) - isEmpty(b);
+  const numbers = typeof a === "number" && typeof b === "number";
+  return (numbers ? a - b : collator.compare(a, b)) * (down ? -1 : 1);
 }
 
 // Curves of these runs: the mean over a setting's seeds, with a band from the lowest to the
@@ -218,13 +230,9 @@ function compareTwo(those) {
     ...Object.keys(SCORES),
   ]) {
     const texts = sides.map(same => {
-      const values = [...new Set(same.map(run => valueAt(run, name)))].filter(
-        value => value !== null,
-      );
-      if (!values.every(value => typeof value === "number") || values.length < 2)
-        return values
-          .map(value => (typeof value === "number" ? number(value) : value))
-          .join(", ");
+      const values = same.map(run => valueAt(run, name)).filter(value => value !== null);
+      if (!(name in SCORES) || values.length < 2)
+        return [...new Set(values.map(asText))].join(", ");
       return `${number(average(values))} (${number(Math.min(...values))} to ${number(Math.max(...values))})`;
     });
     if (texts.some(Boolean))

@@ -180,10 +180,7 @@ for (const button of document.querySelectorAll("table.sortable th button"))
       const text = row.children[column].textContent.trim();
       return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
     };
-    const order = (a, b) =>
-      compareValues(value(a), value(b)) *
-      (value(a) === "" || value(b) === "" || !down ? 1 : -1);
-    body.append(...[...body.rows].sort(order));
+    body.append(...[...body.rows].sort((a, b) => compareValues(value(a), value(b), down)));
   });
 
 // A figure fills the page's width at a click, and shrinks at another.
