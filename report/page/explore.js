@@ -158,15 +158,20 @@ function compareValues(a, b, down = false) {
 // highest; or each by itself.
 function curveLines(those, metric, together = true) {
   const several = new Set(those.map(run => run.study)).size > 1;
-  return [...grouped(those, together ? settingOf : run => run).values()].map(same => {
-    const [run] = same,
-      epochs = run.epoch.slice(0, Math.min(...same.map(one => one.epoch.length)));
+  const groups = [...grouped(those, together ? settingOf : run => run).values()];
+  const own = groups.map(([run]) => ownColour(run));
+  const told = new Set(own).size === own.length && !own.includes(null);
+  return groups.map((same, index) => {
+    const [run] = same;
+    const epochs = run.epoch.slice(0, Math.min(...same.map(one => one.epoch.length)));
     const values = epochs.map((_, k) =>
       same.map(one => one[metric][k]).filter(value => value !== null),
     );
     const short = together ? run.label.replace(/, seed \d+$/, "") : run.label;
+    const seeds = same.length > 1 ? `, ${same.length} seeds` : "";
     const line = {
-      name: `${several ? `${run.study}: ` : ""}${short}${same.length > 1 ? `, ${same.length} seeds` : ""}`,
+      name: `${several ? `${run.study}: ` : ""}${short}${seeds}`,
+      colour: told ? own[index] : index,
       x: epochs,
       y: values.map(all => (all.length ? average(all) : NaN)),
     };
@@ -177,6 +182,12 @@ function curveLines(those, metric, together = true) {
       });
     return line;
   });
+}
+
+// A network's own colour, as in every figure, where no two that are drawn share it.
+function ownColour({settings}) {
+  const network = settings.variant ? null : /^vgg(\d\d|-a)(-bn)?(-rc)?$/.exec(settings.model);
+  return network && Boolean(network[2]) + 2 * Boolean(network[3]) + 4 * (network[1] === "08");
 }
 
 function drawCurves(id, lines, metric, log = false, marks = []) {
@@ -290,10 +301,6 @@ for (const place of document.querySelectorAll("[data-curves]")) {
     those.filter(run => run.settings.learning_rate === lowest),
     "train_loss",
   );
-  for (const line of lines) {
-    const own = REMEDIES.findIndex(({name}) => line.name.startsWith(`${name},`));
-    line.colour = own < 0 ? REMEDIES.length : own;
-  }
   const guess = {y: Number(place.dataset.guess), text: "a uniform guess"};
   drawCurves(place.id, lines, "train_loss", false, [guess]);
 }
