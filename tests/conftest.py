@@ -37,7 +37,7 @@ GENERIC = "snakemake --workflow-profile profiles/cluster-generic all"
 
 # One study of two tiny runs: the whole chain in seconds.
 TINY = """
-title: A tiny grid
+title: "A {tiny} grid"
 results: results/tiny
 defaults: {device: cpu}
 studies:
@@ -57,7 +57,7 @@ studies:
       surface: {where: {learning_rate: 1.0e-3}, images: 20, points: 5}
       hessian: {where: {learning_rate: 1.0e-3}, images: 20, iterations: 2, samples: 2}
     figures:
-      curves: {draw: curves}
+      curves: {draw: curves, caption: "In {0, 1}, and }."}
       flow: {draw: gradient_flow, best: true}
       smoothness: {draw: smoothness}
       surface: {draw: loss_surface, wide: true}

@@ -6,6 +6,7 @@ import numpy as np
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.labels import variant_label
+from gradscape.spec.quantity import rate as printed_rate
 from gradscape.spec.study import Figure
 
 
@@ -16,14 +17,19 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
     """
     groups = by_setting(runs)
     models = {model for model, _, _ in groups}
+    labels = [variant_label(model, variant, models) for model, _, variant in groups]
+    if len(set(labels)) < len(labels):  # they differ in their rates
+        rates = [printed_rate(rate).text() for _, rate, _ in groups]
+        labels = [f"{n}, lr {rate}" for n, rate in zip(labels, rates, strict=True)]
     rows = []
-    for (model, _, variant), group in groups.items():
+    for label, ((_, _, variant), group) in zip(labels, groups.items(), strict=True):
         values = 100 * np.array([run.test["test_accuracy"] for run in group])
         deviation = values.std(ddof=1) if len(values) > 1 else 0
-        name = variant_label(model, variant, models)
+        name = style.wrapped(label, 0.6 * style.width(figure.wide))
         rows.append((values.mean(), deviation, name, not variant))
     rows.sort()
-    size = (style.width(figure.wide), 0.7 + 0.15 * len(rows))
+    lines = max(name.count("\n") + 1 for _, _, name, _ in rows)
+    size = (style.width(figure.wide), 0.7 + 0.15 * lines * len(rows))
     picture, axis = plt.subplots(figsize=size)
     for place, (mean, deviation, _, own) in enumerate(rows):
         colour = style.COLOURS[0 if own else 1]
@@ -36,8 +42,9 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
     accuracy = np.mean([run.test["test_accuracy"] for run in runs])
     images = runs[0].record.data.test
     half = 196 * np.sqrt(accuracy * (1 - accuracy) / images)  # of the binomial
+    own = "; orange: the study's own" if any(own for *_, own in rows) else ""
     return picture, (
-        f"Test accuracy of {len(rows)} settings, the best on top; orange: the study's own. "
+        f"Test accuracy of {len(rows)} settings, the best on top{own}. "
         f"{style.mean_over(runs, 'bars')} Dotted: chance. The 95 % interval from "
         f"{images:,} test images alone reaches {half:.1f} points to either side."
     )

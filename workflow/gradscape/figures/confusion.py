@@ -10,25 +10,34 @@ from gradscape.spec.study import Figure
 
 PROBES = ["predictions"]
 NAMED = 3  # pairs, in the caption
+ACROSS = {False: 2, True: 4}  # panels side by side, in a column and on a page
 SMALLEST = 3  # points; smaller numbers are unreadable and left out
 
 
 def confusion(figure: Figure, runs: list[FinishedRun]):
     """One panel per run: the percentage of each class's images (row) put in each column."""
     drawn, seed = style.smallest_seed(runs)
-    width = style.width(figure.wide) / len(drawn)
-    size = (len(drawn) * width, width)
+    across = min(len(drawn), ACROSS[figure.wide])
+    down = -(-len(drawn) // across)
+    width = style.width(figure.wide) / across
+    titles = [style.wrapped(run.label, 0.8 * width) for run in drawn]
+    lines = max(title.count("\n") + 1 for title in titles)
+    size = (across * width, down * (width + 0.15 * (lines - 1)))
     picture, axes = plt.subplots(
-        1, len(drawn), figsize=size, layout="compressed", squeeze=False
+        down, across, figsize=size, layout="compressed", squeeze=False
     )
+    for axis in axes.flat[len(drawn) :]:
+        axis.remove()
     facts = [
         "Confusion matrix: the percentage of each class's test images (row) put in each "
         f"class (column). {seed}"
     ]
-    for run, axis in zip(drawn, axes[0], strict=True):
+    alone = len(drawn) == 1
+    room = 72 * (0.75 if alone else 0.45) * width
+    for run, axis, title in zip(drawn, axes.flat, titles, strict=False):
         matrix = percentages(run.probe("predictions"))
-        draw_matrix(axis, matrix, size=72 * 0.75 * width / len(matrix) * 0.42)
-        axis.set_title(run.label)
+        draw_matrix(axis, matrix, size=room / len(matrix) * 0.42)
+        axis.set_title(title, loc="center" if alone else "right")
         pairs = most_confused(matrix)
         words = [f"{label} for {taken} ({value:.1f} %)" for label, taken, value in pairs]
         listed = ", ".join(words) or "no class for another"

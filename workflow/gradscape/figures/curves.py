@@ -76,11 +76,14 @@ def curves(
             axis.plot(published["epoch"], values, **look)
         handles.append(Line2D([], [], color="black", lw=0.7, label="published"))
     chance, highest = runs[0].chance_loss, []
+    longest = max(len(run.metrics) for run in runs)
     for column, axis in panels.items():
         part, quantity = column.split("_")
         title = quantity if together else f"{PARTS[part]} {quantity}"
         axis.set(title=title + UNITS[quantity], xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if longest == 1:
+            axis.set(xlim=(0.5, 1.5), xticks=[1])
         if quantity == "accuracy":
             axis.set_ylim(bottom=0)
             continue

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, say
 from gradscape.figures import style
-from gradscape.runs.run import FinishedRun, best_setting
+from gradscape.runs.run import FinishedRun, best_setting, by_setting, mean_accuracy
 from gradscape.spec.registry import find, is_custom
 from gradscape.spec.study import Figure
 
@@ -31,9 +31,17 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     with style.applied(), uncollected(), tables_of(figure):
         picture, facts = function(figure, chosen, **figure.options)
         style.save(picture, *(path for path in outputs if path not in texts))
+    if figure.best and (tied := settings_tied(runs, chosen)) > 1:
+        facts += f" {tied} settings validate equally well; this is the first of them."
     for path in texts:
         with atomic_write(path) as partial:
             partial.write_text(facts + "\n", "utf-8")
+
+
+def settings_tied(runs: list[FinishedRun], best: list[FinishedRun]) -> int:
+    """How many settings validate as well as the best one."""
+    found = by_setting(runs).values()
+    return sum(mean_accuracy(group) == mean_accuracy(best) for group in found)
 
 
 def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:

@@ -33,7 +33,9 @@ def filters(figure: Figure, runs: list[FinishedRun]):
         for axis, (moment, words) in zip(axes[2 * number :], MOMENTS.items(), strict=False):
             shown = weights[moment]
             style.show_pixels(axis, montage(shown, across))
-            axis.set_title(f"{name}, {words}", loc="left", pad=2)
+            room = 0.9 * width * (1 + min(1, len(shown) / across)) / 2
+            title = style.wrapped(f"{name}, {words}", room)
+            axis.set_title(title, loc="left", pad=2)
             low, high = (Quantity(end).text() for end in (shown.min(), shown.max()))
             ends.append(f"{low} to {high}")
         facts.append(

@@ -36,20 +36,22 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
     largest = max(table.to_numpy().max() for table in tables)
     largest = max(largest, smallest + FLAT)
     levels = np.linspace(smallest, largest, LEVELS)
-    width, count = style.width(figure.wide), 2 * len(drawn)
-    picture = plt.figure(figsize=(width, width / count + 0.5))
+    across = min(len(drawn), 2 if figure.wide else 1)
+    down = -(-len(drawn) // across)
+    width, count = style.width(figure.wide), 2 * across
+    picture = plt.figure(figsize=(width, down * (width / count + 0.5)))
     contour_axes = []
     for number, (run, table) in enumerate(zip(drawn, tables, strict=True)):
         alpha, beta = np.meshgrid(table.index, table.columns, indexing="ij")
         loss = table.to_numpy()
-        surface = picture.add_subplot(1, count, 2 * number + 1, projection="3d")
+        surface = picture.add_subplot(down, count, 2 * number + 1, projection="3d")
         look = {"cmap": "viridis", "vmin": smallest, "vmax": largest, "rasterized": True}
         surface.plot_surface(alpha, beta, loss, lw=0, rcount=99, ccount=99, **look)
         surface.set_zlim(smallest, largest)
         surface.tick_params(labelsize=style.SMALL, pad=-3)
-        name = setting_label(run.model, run.variant)
+        name = style.wrapped(setting_label(run.model, run.variant), 0.7 * width / count)
         surface.set_title(f"{name}\n{numbers(run)}", fontsize=style.SMALL)
-        contours = picture.add_subplot(1, count, 2 * number + 2)
+        contours = picture.add_subplot(down, count, 2 * number + 2)
         filled = contours.contourf(alpha, beta, loss, levels, extend="both", cmap="viridis")
         contours.contour(alpha, beta, loss, levels, colors="white", linewidths=0.3)
         draw_path(contours, path(run.probe("surface")))

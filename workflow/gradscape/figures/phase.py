@@ -58,6 +58,8 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     axis.set_xlim(SMALLEST / 10, 10)
     axis.margins(y=0.15)
     style.log_scale(axis)
+    if (top := LINE * max(highest.values())) > axis.get_ylim()[1]:
+        axis.set_ylim(top=top)
     axis.set_xlabel("share of the signal that depends on the image")
     axis.set_ylabel("range of the gradient (decades)")
     handles = [Line2D([], [], label="trained", **marker(True, 5))]

@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,7 +26,8 @@ from gradscape.spec.quantity import rate
 
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.32, 6.85  # inches, as printed
-LETTERS_PER_INCH = 21  # of a legend
+LETTERS_PER_INCH, LETTERS_IN_A_TITLE = 21, 17  # of a legend; of a title
+ROW, LEGEND = 0.17, 0.4  # inches of a legend's row; its share of a picture, at most
 SMALL = 7.5  # points: the smallest letters of any figure
 
 
@@ -168,14 +170,31 @@ def log_scale(axis) -> None:
     axis.yaxis.set_minor_formatter(FuncFormatter(label) if powers < 2 else NullFormatter())
 
 
+def wrapped(title: str, inches: float) -> str:
+    """A title in as many lines as so much room needs."""
+    return textwrap.fill(title, int(LETTERS_IN_A_TITLE * inches), break_long_words=False)
+
+
 def legend_below(picture: Picture, handles: list, columns: int) -> None:
-    """A legend, with fewer columns where the longest label needs more room."""
+    """A legend, with fewer columns where the labels need more room, and the picture taller
+    where it has many rows."""
+    inches = picture.get_figwidth()
+    longest = max(len(handle.get_label()) for handle in handles)
+    fitting = min(columns, max(1, int(LETTERS_PER_INCH * inches / (longest + 6))))
     labels = [handle.get_label() for handle in handles]
-    letters = LETTERS_PER_INCH * picture.get_figwidth()
-    fitting = min(columns, max(1, int(letters / (max(map(len, labels)) + 6))))
-    tight = {"columnspacing": 0.8, "handlelength": 1.2, "handletextpad": 0.4}
-    options = tight if fitting < columns else {}
-    picture.legend(handles, labels, loc="outside lower center", ncols=fitting, **options)
+    if fitting == 1:
+        labels = [wrapped(label, inches - 0.5) for label in labels]
+    while True:
+        tight = {"columnspacing": 0.8, "handlelength": 1.2, "handletextpad": 0.4}
+        options = {"ncols": fitting} | (tight if fitting < columns else {})
+        legend = picture.legend(handles, labels, loc="outside lower center", **options)
+        if fitting == 1 or legend.get_window_extent().width <= picture.bbox.width:
+            break
+        legend.remove()
+        fitting -= 1
+    rows = -(-sum(label.count("\n") + 1 for label in labels) // fitting)
+    if (lacking := ROW * rows - LEGEND * picture.get_figheight()) > 0:
+        picture.set_figheight(picture.get_figheight() + lacking + 2 * ROW)
 
 
 def plain(name: str) -> str:

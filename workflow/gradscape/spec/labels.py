@@ -3,9 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from gradscape.spec.settings import SETTINGS
+
 PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
 SPELT = ["ReLU", "ELU", "GELU", "Adam", "AdamW", "SGD", "RMSprop", "Muon", "L1", "L2", "He"]
 WORDS = {word.lower(): word for word in [*SPELT, "BN", "RC", "fine-tuned"]}
+BETWEEN = re.compile(f"_(?=(?:{'|'.join(SETTINGS).replace('_', '-')})-)")  # two settings
 DATASETS = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
@@ -35,11 +38,13 @@ def printed_variant(variant: str) -> str:
 
     >>> printed_variant("width-16"), printed_variant("no-l2"), printed_variant("")
     ('width 16', 'no L2', '')
+    >>> printed_variant("width-8_weight-decay-0.01")
+    'width 8, weight decay 0.01'
     """
     if variant in WORDS:
         return WORDS[variant]
-    words = re.sub(r"(?<=[a-z])-|_", " ", variant).split()
-    return " ".join(WORDS.get(word, word) for word in words)
+    parts = [re.sub(r"(?<=[a-z])-|_", " ", part).split() for part in BETWEEN.split(variant)]
+    return ", ".join(" ".join(WORDS.get(word, word) for word in part) for part in parts)
 
 
 def variant_label(model: str, variant: str, models: set[str]) -> str:
