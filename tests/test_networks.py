@@ -37,7 +37,6 @@ PROBES = {  # as little as they can do
 }
 CONVOLUTION = {"explanations", "feature_maps", "filters"}  # need one
 HEAD = {"isometry", "trainability"}  # need a linear layer at the end
-FLAT = {"lesion", "figure phase", *CONVOLUTION}  # but one layer before the last, or none
 LONG = {
     "resnet18": set(),
     "googlenet": {"train"},
@@ -48,10 +47,10 @@ LONG = {
     "shufflenet": set(),
     "densenet121": {"lesion"},
     "convnext_tiny": set(),
-    "vit": {"lesion", "figure phase"},  # whose head starts at zero
+    "vit": {"lesion"},
     "swin": {"lesion"},
-    "gru": FLAT,
-    "mlp": FLAT,
+    "gru": {"lesion", *CONVOLUTION},
+    "mlp": {"lesion", "figure phase", *CONVOLUTION},
     "spectral_new": {"lesion"},
     "weight_normed_new": {"lesion"},
     "Unused": {"lesion"},
@@ -59,7 +58,7 @@ LONG = {
     "parallel": {"lesion"},
 }
 SHORT = {
-    "lstm": FLAT,
+    "lstm": {"lesion", *CONVOLUTION},
     "LeNet": {"lesion"},
     "Bare": {"lesion", "signal", *CONVOLUTION, *HEAD},
     "spectral": {"lesion"},
