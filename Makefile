@@ -6,6 +6,7 @@
 # make test-page     set up, then the page in a real browser; make setup-page, node and Chromium
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)
 # make test-faults   set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
+# make mutants       do the tests notice a wrong program? SAMPLE (all) mutants, by SEED (0)
 # make published     the published reports again from their tables, without training
 # make docs          config/README.md's tables and config/schema.json again from the code
 # make dag           the jobs of CONFIG (config/demo.yaml) as a picture: results/dag.svg
@@ -20,7 +21,7 @@ CORES ?= $(shell nproc)
 CONFIG ?= config/demo.yaml
 
 .PHONY: help demo setup setup-page tex test lint test-published test-networks test-page \
-  test-cluster test-faults published docs dag rulegraph poppler graphviz lock clean
+  test-cluster test-faults mutants published docs dag rulegraph poppler graphviz lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -54,6 +55,9 @@ test-cluster: setup tex
 test-faults: setup tex
 	$(BIN)/python -W ignore tests/faults.py --seconds $(or $(SECONDS_OF_FAULTS),300) \
 	  --seed $(or $(SEED),0)
+
+mutants: setup
+	$(BIN)/python tests/mutants.py --seed $(or $(SEED),0) $(if $(SAMPLE),--sample $(SAMPLE))
 
 published: setup tex
 	for folder in results/published/*/; do \

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from gradscape.base.paths import RECORD, RUN_FILES
+from gradscape.claims import registered
 from gradscape.claims.files import decide_studies
 from gradscape.claims.tables import write_tables
+from gradscape.claims.verdicts import Verdict, decide_all
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.report.template import write_tex
@@ -336,3 +338,51 @@ def reseal(folder: Path, **changes) -> FinishedRun:
     """A run whose tables, or these fields of its record, were changed, written anew."""
     write(folder / RECORD, replace(read(folder / RECORD), **changes))
     return FinishedRun(folder)
+
+
+STUDIES = sorted(path.stem for path in (ROOT / "report" / "claims").glob("*.yaml"))
+ALL = [(study, name) for study in STUDIES for name in claims(study)]
+
+
+def decide(claim: dict, runs) -> Verdict:
+    """The verdict on a claim that is alone in its family."""
+    alone = {key: value for key, value in claim.items() if key != "given"}
+    return decide_all({"c": alone}, runs)["c"]
+
+
+def three_seeds(folder, model, accuracies, **more) -> list:
+    return [
+        write_run(folder, model, seed=seed, accuracies=(0.01, accuracy), **more)
+        for seed, accuracy in enumerate(accuracies)
+    ]
+
+
+def finished(experiment, study, chosen, tmp_path, **more) -> None:
+    """Runs of the study with made-up numbers, as if they had been trained."""
+    for run in chosen:
+        made = write_run(
+            tmp_path / "made", run.settings.model, seed=run.settings.seed, **more
+        )
+        settings = vars(run.settings) | {"gradient_lag": None}
+        named = {"study": study, "run": run.name, "varied": run.varied}
+        reseal(made.path, flops=5_000_000, settings=settings, **named)
+        folder = tmp_path / "runs" / study / run.name
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made.path.rename(folder)
+
+
+@pytest.fixture
+def two_networks(tmp_path, monkeypatch) -> Experiment:
+    """VGG08 unchanged and widened, of which one claim asks which is better."""
+    monkeypatch.setattr(registered, "revision", lambda: Revision(None, None))
+    side = {"metric": "test_accuracy", "where": {"variant": "wide"}}
+    right = {"metric": "test_accuracy", "where": {"variant": ""}}
+    claim = {"statement": "Width wins.", "source": "us", "is": "above"}
+    claim |= {"left": side, "right": right, "style": "accuracy"}
+    study = {"title": "Width", "dataset": "cifar100", "model": "resnet-small", "epochs": 2}
+    study |= {"variants": {"wide": {"width": 64}}, "claims": {"width-wins": claim}}
+    config = {"title": "T", "results": "results/x", "studies": {"s": study}}
+    experiment = Experiment(config, tmp_path)
+    for run, accuracy in zip(experiment.runs, (0.3, 0.5), strict=True):
+        finished(experiment, "s", [run], tmp_path, accuracies=(0.1, accuracy))
+    return experiment

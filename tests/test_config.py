@@ -83,6 +83,11 @@ def test_an_override_changes_a_row():
 
 
 OLD_AND_NEW = [
+    ("figures: {f: {draw: rate_map}}", "figures: {f: {draw: heat_map}}"),
+    (
+        "figures: {f: {draw: against, options: {x: dropout}}}",
+        "figures: {f: {draw: lines, options: {x: dropout}}}",
+    ),
     ("grid: {seed: [0]}", "grid: [{seed: [0]}]"),
     (
         "exceptions: [{where: {seed: 1}, skip: true}]",
@@ -300,8 +305,13 @@ def mutate(path: str, value):
         ),
         (
             "studies.tiny.figures",
-            {"x": {"draw": "against"}},
+            {"x": {"draw": "lines"}},
             "figures.x.options: the key 'x' is missing",
+        ),
+        (
+            "studies.tiny.figures",
+            {"x": {"draw": "heat_map", "options": {"y": "widht"}}},
+            "figures.x.options.y: there is no setting 'widht' (did you mean 'width'?)",
         ),
         ("results", 3, "results: 3 is not of type 'string'"),
     ],

@@ -207,7 +207,7 @@ def broken(wrong, tmp_path_factory) -> list:
 
 @pytest.mark.parametrize("name", registry.names("figure"))
 def test_every_figure_is_drawn_of_numbers_that_are_none(broken, name, tmp_path):
-    options = {"x": "parameters"} if name == "against" else {}
+    options = {"x": "parameters"} if name == "lines" else {}
     runs = list({run.seed: run for run in broken}.values()) if options else broken
     outputs = [tmp_path / "figure.pdf", tmp_path / "figure.txt"]
     draw(Figure("s", name, name, options=options, wide=True), runs, outputs)

@@ -97,6 +97,16 @@ def test_the_seeds_that_would_decide_do():
         assert (low >= 0) == decides
 
 
+def test_a_pool_of_two_cells_is_known_better_than_one():
+    """The seeds of one cell beside a constant: with a pool of two, freedom is doubled."""
+    pooled_, alone = (seeds_needed(0.8, Variance(1.0, 2, n), 1, 0.05) for n in (2, 1))
+    for seeds, freedom in ((pooled_, 2 * (pooled_ - 1)), (alone, alone - 1)):
+        assert stats.t.ppf(0.975, freedom) * seeds**-0.5 <= 0.8
+    assert stats.t.ppf(0.975, 2 * (pooled_ - 2)) * (pooled_ - 1) ** -0.5 > 0.8
+    assert pooled_ < alone and seeds_needed(1e-9, Variance(1.0, 2), 2, 0.05) is None
+    assert seeds_needed(99.0, Variance(1.0, 2), 2, 0.05) == 2
+
+
 def test_steps_that_depend_on_each_other_have_a_wider_interval():
     noise = np.random.default_rng(0).normal(size=4000)
     lasting = noise[:-1] + 0.4 * noise[1:]

@@ -102,7 +102,7 @@ def refused(network: str, data: Path, folder: Path) -> dict[str, str]:
     for name in names("figure"):
         needed = declared("figure", name, "PROBES", [])
         if all(map(run.is_probed, needed)):
-            options = {"against": {"x": "parameters"}}.get(name, {})
+            options = {"lines": {"x": "parameters"}}.get(name, {})
             figure = Figure("study", name, name, options=options)
             files = [folder / "drawn.pdf", folder / "drawn.txt"]
             try:

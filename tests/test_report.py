@@ -93,7 +93,7 @@ def test_the_rate_map_says_each_networks_best_accuracy(tmp_path):
         write_run(tmp_path, "vgg38", 1e-3, losses=(np.nan,), accuracies=(0.01,), diverged=1)
     )
     picture = tmp_path / "map.svg"
-    draw(Figure("s", "map", "rate_map"), runs, [picture, tmp_path / "facts.txt"])
+    draw(Figure("s", "map", "heat_map"), runs, [picture, tmp_path / "facts.txt"])
     drawn = re.findall(r">([\d.]+|diverged)</text>", picture.read_text())
     assert {"40.0", "20.0", "diverged"} <= set(drawn)
     assert "Empty: not trained." in (tmp_path / "facts.txt").read_text()

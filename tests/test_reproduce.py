@@ -12,6 +12,7 @@ from conftest import TINY, made_once, reseal
 from gradscape.cli import parser as cli
 from gradscape.cli.commands import probe, train
 from gradscape.config.experiment import Experiment
+from gradscape.pipeline.reproduce import Reproduction
 
 VGG08, BN = ({"model": name} for name in ("vgg08", "vgg08-bn"))
 CONFIG = yaml.safe_load(TINY)
@@ -136,6 +137,20 @@ def test_an_estimate_trains_nothing(results, tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.count("tiny/vgg08") == 4 and "-hours on " in said
     assert not out.exists()
+
+
+def test_what_was_chosen_by_itself_then_is_chosen_now(results):
+    """A machine that would now compute in another precision trains in the recorded one."""
+    run = results / "runs/tiny/vgg08_lr1e-3_seed0"
+    reseal(run, backend=replace(reseal(run).record.backend, precision="bf16"))
+    assert gradscape("claims", results) == 0
+    experiment = Experiment.from_file(results / "config.yaml", results)
+    runs = Reproduction(experiment, "tiny/bn-helps").runs
+    chosen = {run.name: run.settings.precision for run in runs}
+    assert chosen.pop(run.name) == "bf16" and len(chosen) == 3
+    assert {*chosen.values()} == {
+        reseal(run.with_name(n)).record.backend.precision for n in chosen
+    }
 
 
 @pytest.mark.parametrize(

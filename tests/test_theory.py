@@ -102,6 +102,29 @@ def test_the_laws_are_read_from_the_signals_table(tmp_path):
     assert measured["normalised_gradient_growth"] == pytest.approx(1.4534, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    "gradients, lost",
+    [([5.0], None), ([9.0, 0.0, 4.0, 1.0], None), ([7.0, 0.01, 3.0, 1.0, 8.0], 2.0)],
+)
+def test_decades_are_lost_between_layers_that_have_a_gradient(gradients, lost, tmp_path):
+    """From the last convolution, before the head, to the first behind the entry; what has
+    no gradient, or no layer, has lost nothing that could be counted."""
+    count = len(gradients)
+    table = {"moment": "initialisation", "size": 8, "gradient_mean_square": gradients}
+    table |= {"layer": [f"conv{n}" for n in range(count)], "depth": range(count)}
+    columns = ["input_mean_square", "activation_mean_square", "activation_variance"]
+    columns += [f"predicted_{of}_mean_square" for of in ("activation", "gradient")]
+    table |= dict.fromkeys(columns, 1.0)
+    run = with_probe(write_run(tmp_path, "vgg08"), "signal", table)
+    found = find("metric", "gradient_decades")([run])
+    assert found == (lost if lost is None else pytest.approx(lost))
+    unprobed = write_run(tmp_path / "unprobed", "vgg08")
+    for metric in ("gradient_decades", "gradient_range", "gradient_growth", "image_share"):
+        assert find("metric", metric)([unprobed]) is None
+    assert find("metric", "residual_deviation")([unprobed]) is None
+    assert find("metric", "reduction_share")([unprobed]) is None
+
+
 def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
     """The mean of gᵀAg / |g|² by hand, not the ratio of their means, times half the rate;
     nothing is said of one never probed."""

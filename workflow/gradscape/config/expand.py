@@ -22,7 +22,17 @@ from gradscape.models import check_takes, pretrained_file
 from gradscape.spec import registry
 from gradscape.spec.sentences import check_sentences
 from gradscape.spec.settings import SETTINGS, Settings
-from gradscape.spec.study import VARIANT, Figure, Probe, Run, Study, matches, run_name
+from gradscape.spec.study import (
+    NETWORK,
+    PARAMETERS,
+    VARIANT,
+    Figure,
+    Probe,
+    Run,
+    Study,
+    matches,
+    run_name,
+)
 
 COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
 DEFAULT_FIGURES = {"curves": {"draw": "curves"}}
@@ -261,6 +271,7 @@ def expand_figures(
                 read_curves(options["reference"])
             except GradscapeError as error:
                 raise GradscapeError(f"{at}.options.reference: {error}") from None
+        check_axes(draw, options, f"{at}.options")
         wide = registry.declared("figure", draw, "WIDE", False)
         figure = Figure(name, figure_name, **({"wide": wide} | spec | {"options": options}))
         for needed in figure.probes[:1]:
@@ -271,6 +282,15 @@ def expand_figures(
             raise GradscapeError(f"{at}.where{sentence}")
         figures.append(figure)
     return figures
+
+
+def check_axes(draw: str, options: dict, at: str) -> None:
+    """Look up the settings that a figure draws over."""
+    known = [*SETTINGS, VARIANT, NETWORK, PARAMETERS]
+    for key in registry.declared("figure", draw, "AXES", []):
+        if (setting := options.get(key, known[0])) not in known:
+            hint = suggest(setting, known)
+            raise GradscapeError(f"{at}.{key}: there is no setting {setting!r}{hint}")
 
 
 def missing(where: dict, runs: list[Run]) -> str:

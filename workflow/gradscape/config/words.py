@@ -9,6 +9,7 @@ from gradscape.spec.settings import SETTINGS
 
 RENAMED = {"seeds": "max_seeds", "most_runs": "max_runs"}
 RENAMED_IN_STUDIES = {"published": "literature"}
+RENAMED_FIGURES = {"against": "lines", "rate_map": "heat_map"}
 
 
 def modernise(config: dict, at: str) -> dict:
@@ -21,8 +22,20 @@ def modernise(config: dict, at: str) -> dict:
             if isinstance(study, dict):  # else the schema says so
                 where = f"{at}: studies.{name}"
                 study = rename(study, RENAMED_IN_STUDIES, where)
-                studies[name] = split_exceptions(study, where)
+                studies[name] = with_figures(split_exceptions(study, where))
     return config
+
+
+def with_figures(study: dict) -> dict:
+    """A study whose figures are drawn by today's functions."""
+    figures = study.get("figures")
+    if not isinstance(figures, dict):
+        return study
+    for name, figure in figures.items():
+        if isinstance(figure, dict) and isinstance(figure.get("draw"), str):
+            draw = RENAMED_FIGURES.get(figure["draw"], figure["draw"])
+            figures[name] = figure | {"draw": draw}
+    return study
 
 
 def stored(value: Any, key: str = "") -> Any:

@@ -115,8 +115,10 @@ class Watched(FinishedRun):
 
 
 def again(finished: FinishedRun, planned: Run) -> Run:
-    """The training of a record; it names no program that its configuration does not."""
-    run, known = finished.rerun(), set(map(str, vars(planned.settings).values()))
+    """The training of a record, in the precision that `auto` was then; it names no program
+    that its configuration does not."""
+    run = finished.rerun(precision=finished.record.backend.precision)
+    known = set(map(str, vars(planned.settings).values()))
     for name in map(str, vars(run.settings).values()):
         if is_custom(name) and name not in known:
             raise GradscapeError(f"{finished.path}: names a program of its own, {name!r}")

@@ -8,6 +8,8 @@ from gradscape.spec.registry import declared, is_custom, short
 from gradscape.spec.settings import Settings, changed
 
 VARIANT = "variant"
+# What a figure may draw over besides settings: a model with its variant, and its size.
+NETWORK, PARAMETERS = "network", "parameters"
 
 
 @dataclass(frozen=True)
