@@ -18,7 +18,7 @@ from gradscape.spec.registry import declared, names
 from gradscape.spec.study import Figure
 from hostile import table
 
-OPTIONS = {"against": {"x": "width"}}
+OPTIONS = {"lines": {"x": "width"}}
 CLASSES = ["aeroplane", "cat", "dog", "ship"]
 SLACK = 1.0  # points
 
@@ -163,7 +163,7 @@ FEW = [(4, 1, 1), (12, 3, 3)]
 )
 def test_nothing_overlaps_or_is_cut(shape, tmp_path, monkeypatch):
     runs, found, seeds = write_study(tmp_path, *shape), {}, shape[-1]
-    for name in names("figure").keys() - {"against", "rate_map"}:
+    for name in names("figure").keys() - {"lines", "heat_map"}:
         for wide in {True, declared("figure", name, "WIDE", False)}:
 
             def check(picture, *paths, key=(name, wide)):
