@@ -494,7 +494,8 @@ def check_whole(document, told, studies, config, where, problems):
         document.cover(plain(f"``{study.config['title']}'' ({open_})"))
         for f in (found.fields for found in study.found.values()):
             document.cover(f"About {f['seeds']} seeds a side might do.")
-            document.cover(f"over the other {counted(len(f['left']), 'seed')}.")
+            for over in ("over the other", "means over"):
+                document.cover(f"{over} {counted(len(f['left']), 'seed')}")
             if f["left"] and f["right"]:
                 left, right = (
                     quantity(f[s], f["style"], unit=True) for s in ("left", "right")
