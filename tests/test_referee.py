@@ -229,6 +229,31 @@ def test_what_a_single_run_borrows_comes_from_runs(tmp_path):
         Experiment({"title": "t", "results": "r", "studies": {"s": study}})
 
 
+# Finding 10
+
+
+@pytest.mark.parametrize(
+    "accuracies, edge",
+    [((0.1, 0.3, 0.2), []), ((0.3, 0.2, 0.1), ["left"]), ((0.1, 0.2, 0.3), ["left"])],
+)
+def test_a_best_rate_that_is_the_last_tried_says_so(accuracies, edge, tmp_path):
+    """In its sentence and in its row, whatever the claim."""
+    rates = (1e-3, 1e-2, 1e-1)
+    runs = [
+        write_run(tmp_path, "vgg08", rate, accuracies=(0.01, accuracy))
+        for rate, accuracy in zip(rates, accuracies, strict=True)
+    ]
+    side = {"metric": "best_val_accuracy", "where": {"model": "vgg08"}}
+    claim = {"statement": "At its best rate it learns.", "source": "s", "is": "above"}
+    claim |= {"left": side, "right": 0.2, "holds": "It learns.", "style": "accuracy"}
+    found = decide(claim, runs)
+    assert found.edge == edge and found.verdict == HOLDS
+    assert ("at the edge" in found.word) == bool(edge)
+    assert sentence(claim, found).endswith(r"$^\S$") == bool(edge)
+    at_one_rate = side | {"where": {"model": "vgg08", "learning_rate": 1e-1}}
+    assert not decide(claim | {"left": at_one_rate}, runs).edge
+
+
 # Finding 11: no figure averages over more than seeds
 
 

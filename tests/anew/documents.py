@@ -464,6 +464,7 @@ def check_whole(document, told, studies, config, where, problems):
         "method": SimpleNamespace(
             confidence="95", level="5", unequal="5", batches="eight",
             networks_sign=r"^\ddagger", seen_sign=r"^\dagger",
+            edge_sign=r"^\S",
         ),
     }  # fmt: skip
     left_out = sorted({n for f in fields for n in f["left_out"]})

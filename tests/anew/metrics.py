@@ -21,7 +21,8 @@ def last_loss(run):
 class Metric:
     """`log`: compared by ratio. `images`, `steps`: what it is the mean or median of.
     `counts`: of how many of the runs it is the share; `fit`: to all seeds, with error;
-    `shares`: those of images that it is a difference of, each with its images."""
+    `shares`: those of images that it is a difference of, each with its images;
+    `best`: of the best of the runs."""
 
     value: callable
     log: bool = False
@@ -32,6 +33,7 @@ class Metric:
     counts: callable = None
     fit: callable = None
     shares: callable = None
+    best: bool = False
 
 
 def inf_for_nan(values):
@@ -501,10 +503,10 @@ METRICS = {
     ),
     "worst_final_train_loss": Metric(lambda runs: np.max([*map(last_loss, runs)]), True),
     "lowest_final_train_loss": Metric(
-        lambda runs: np.nanmin([*map(last_loss, runs)]), True
+        lambda runs: np.nanmin([*map(last_loss, runs)]), True, best=True
     ),
     "best_val_accuracy": Metric(
-        lambda runs: np.nanmax([r.metrics["val_accuracy"].max() for r in runs])
+        lambda runs: np.nanmax([r.metrics["val_accuracy"].max() for r in runs]), best=True
     ),
     "test_accuracy": Metric(
         lambda runs: one(runs).scores["test_accuracy"], images=lambda runs: runs[0].right

@@ -171,11 +171,11 @@ def style_of(score):
 
 def word_of(fields):
     """The verdict as a table prints it."""
-    verdict = fields["verdict"]
+    verdict, edge = fields["verdict"], "; best rate at the edge" * bool(fields["edge"])
     if verdict == "undecided":
         adjusted = fields["adjusted"] or 0
         corrected = fields["reading"] != verdict and adjusted > 0.05
         said = verdict + f", after Holm p = {adjusted:.2g}" * corrected
-        return said + f"; {fields['seeds']} seeds might do" * bool(fields["seeds"])
+        return said + f"; {fields['seeds']} seeds might do" * bool(fields["seeds"]) + edge
     narrow = fields["rests"] == "networks" and verdict in ("holds", *REFUTED)
-    return verdict + " for these networks" * narrow
+    return verdict + " for these networks" * narrow + edge

@@ -70,6 +70,7 @@ class View:
         run = self._best[0]
         return (
             f"{setting_name(run.model, run.variant)} (learning rate {rate_text(run.rate)})"
+            r"$^\dagger$"
         )
 
     def best_value(self, score):
@@ -84,7 +85,7 @@ class View:
         )
         name = variant_name(best[0].variant) or "to change nothing"
         accuracy = self._value(best, "val_accuracy", "accuracy")
-        return f"{name} ({accuracy} of the validation images)"
+        return rf"{name} ({accuracy} of the validation images)$^\dagger$"
 
     def error(self, **where):
         return quantity(
@@ -213,6 +214,7 @@ class View:
                     f"{spelt(len(told)).capitalize()} change{'s' * several} "
                     f"{verb}{'s' * (not several)} the test accuracy{of}, in points: "
                     f"{listed(f['name'] + ' (' + points(f['effect']) + ')' for f in told)}."
+                    r"$^\dagger$"
                 )
         if left := sum(f["verdict"] not in ("holds", "does not hold") for f in found):
             other = " other" * bool(said)

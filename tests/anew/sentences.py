@@ -39,7 +39,8 @@ def sentence(claim, fields, telling=""):
         return text
     decided = says not in ("undecided", "not measured")
     text += r"$^\dagger$" * (fields["verdict"] == "seen, not tested")
-    return text + r"$^\ddagger$" * (decided and fields["rests"] == "networks")
+    text += r"$^\ddagger$" * (decided and fields["rests"] == "networks")
+    return text + r"$^\S$" * (bool(fields["edge"]) and says != "not measured")
 
 
 def open_question(statement, against=False):

@@ -77,6 +77,18 @@ class Side:
             return np.array([self.constant])
         return np.array([self.values[key] for key in keys])
 
+    def at_edge(self, keys):
+        """Is a best learning rate the smallest or the largest of several?"""
+        for key in keys if keys and self.metric.best else []:
+            by_rate = {}
+            for run in self.groups[key]:
+                by_rate.setdefault(run.rate, []).append(run)
+            best = self.study.measure(self.name, self.groups[key])
+            for rate in {min(by_rate), max(by_rate)} if len(by_rate) > 1 else ():
+                if best in [self.study.measure(self.name, [r]) for r in by_rate[rate]]:
+                    return True
+        return False
+
     def names(self, keys):
         chosen = sorted(self.groups) if keys is None else keys
         return [[run.name for run in self.groups.get(key, [])] for key in chosen]
@@ -177,7 +189,7 @@ def decide(name, claim, study, registered):
         "style": claim.get("style", "loss"), "verdict": "not measured",
         "left": [], "right": [],
         "low": None, "high": None, "basis": "", "rests": "", "reading": "", "p": None,
-        "adjusted": None, "seeds": None, "ratio": [], "reversed": False,
+        "adjusted": None, "seeds": None, "ratio": [], "reversed": False, "edge": [],
         "threshold": claim.get("threshold", "ours") if ours else "", "asked": "before",
         "left_runs": [], "right_runs": [], "left_out": [], "effect": None,
     }  # fmt: skip
@@ -197,6 +209,11 @@ def decide(name, claim, study, registered):
         "verdict": "undecided", "left": left.tolist(), "right": right.tolist(),
         "left_runs": names[0], "right_runs": names[1], "left_out": sorted(matched - used),
         "effect": float(left.mean() - right.mean()),
+        "edge": [
+            name
+            for name, side, chosen in zip(("left", "right"), sides, keys, strict=True)
+            if side.constant is None and side.at_edge(chosen)
+        ],
     }  # fmt: skip
     asked = {
         k: claim[k]

@@ -9,6 +9,7 @@ One of your own is named `path/file.py:function`. It may say more, as its attrib
 - `shares`: a function that gives the shares of images that it adds up, (right, images);
 - `fact`: it is no measurement, so that no interval is asked for;
 - `counts`: a function that tells how many of the runs it is the share of;
+- `best`: it is that of the best of its runs;
 - `estimate`: a function that takes the runs of all seeds and gives an `Estimate`.
 """
 
@@ -187,17 +188,12 @@ def of_one(function):
 
 def ratio(metric):
     """A metric whose numbers are positive and compared by their ratio."""
-
-    def compared(runs: list[FinishedRun]):
-        return metric(runs)
-
-    vars(compared).update(vars(metric), log=True)
-    return compared
+    return marked(lambda runs: metric(runs), **vars(metric), log=True)
 
 
-def fact(metric):
-    """A metric that is known without measuring."""
-    metric.fact = True
+def marked(metric, **attributes):
+    """A metric that says more of itself."""
+    vars(metric).update(attributes)
     return metric
 
 
@@ -286,9 +282,11 @@ METRICS = {
     "final_train_loss": ratio(final_train_loss),
     # Not a number is the worst loss, never the lowest, and never the best accuracy.
     "worst_final_train_loss": ratio(lambda runs: np.max(final_losses(runs))),
-    "lowest_final_train_loss": ratio(lambda runs: np.fmin.reduce(final_losses(runs))),
-    "best_val_accuracy": lambda runs: np.fmax.reduce(
-        [run.best["val_accuracy"] for run in runs]
+    "lowest_final_train_loss": marked(
+        ratio(lambda runs: np.fmin.reduce(final_losses(runs))), best=True
+    ),
+    "best_val_accuracy": marked(
+        lambda runs: np.fmax.reduce([run.best["val_accuracy"] for run in runs]), best=True
     ),
     "test_accuracy": test_accuracy,
     "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
@@ -298,7 +296,7 @@ METRICS = {
     "share_that_trains": share(trains),
     "share_of_the_rarer_end": share(trains, ends_at_chance),
     "initial_loss": ratio(lambda runs: only(runs).step_losses[0]),
-    "parameters": fact(lambda runs: only(runs).record.parameters),
+    "parameters": marked(lambda runs: only(runs).record.parameters, fact=True),
     "gradient_ratio": ratio(gradient_ratio),
     "mean_band_width": mean_band_width,
     "median_{proxy,definition,step}_{loss,beta}": median_width,
@@ -329,7 +327,9 @@ METRICS = {
     "growth_deviation": theory.growth_deviation,
     "isometry_ratio": ratio(of_one(theory.isometry_ratio)),
     "scatter_exponent": fitted(theory.scatter_exponent),
-    "normalised_gradient_growth": fact(lambda runs: normalised_gradient_growth(SLOPE)),
+    "normalised_gradient_growth": marked(
+        lambda runs: normalised_gradient_growth(SLOPE), fact=True
+    ),
     "residual_deviation": of_one(theory.residual_deviation),
     "reduction_share": of_one(theory.reduction_share),
     "image_share": ratio(of_one(theory.image_share)),

@@ -28,7 +28,7 @@ KINDS = {
     UNMEASURED: ("unmeasured",),
 }
 # Signs of what a sentence may not be taken for, explained where a document begins.
-NOT_TESTED, NETWORKS_ONLY = r"$^\dagger$", r"$^\ddagger$"
+NOT_TESTED, NETWORKS_ONLY, AT_EDGE = r"$^\dagger$", r"$^\ddagger$", r"$^\S$"
 MISSING = "(not measured)"
 
 
@@ -47,10 +47,11 @@ def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
 
 
 def signs_of(verdict: Verdict) -> list[str]:
-    """Tell a finding that was not tested from one that was, and one about two trained
-    networks from one about methods."""
+    """Tell a finding that was not tested from one that was, one about two trained networks
+    from one about methods, and a best rate that is the last tried."""
     is_narrow = verdict.rests == NETWORKS and verdict.says not in (UNDECIDED, UNMEASURED)
     applies = {NOT_TESTED: verdict.verdict == SEEN, NETWORKS_ONLY: is_narrow}
+    applies[AT_EDGE] = bool(verdict.edge) and verdict.says != UNMEASURED
     return [sign for sign, is_due in applies.items() if is_due]
 
 

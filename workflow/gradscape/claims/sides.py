@@ -46,7 +46,7 @@ class Side:
     """
 
     def __init__(self, side: dict | float | str, measured: Measurements):
-        self.measured = measured
+        self.measured, self.metric = measured, None
         self.constant: float | None = None
         self.groups: dict[Pair, list[FinishedRun]] = {}
         self.values: dict[Pair, float] = {}
@@ -94,6 +94,20 @@ class Side:
     def rates(self, pair: Pair, setting: str) -> set | None:
         group = self.groups.get(pair)
         return {run.settings[setting] for run in group} if group else None
+
+    def is_at_edge(self, pairs: Chosen) -> bool:
+        """Is its number that of the best of several runs, which has the smallest or the
+        largest learning rate that was tried?"""
+        groups = (self.groups.get(pair, []) for pair in pairs or [])
+        return getattr(self.metric, "best", False) and any(map(self._is_at_edge, groups))
+
+    def _is_at_edge(self, group: list[FinishedRun]) -> bool:
+        tried = sorted({run.learning_rate for run in group})
+        number = self.measured.value(self.name, group)
+        best = [r for r in group if self.measured.value(self.name, [r]) == number]
+        return len(tried) > 1 and any(
+            run.learning_rate in (tried[0], tried[-1]) for run in best
+        )
 
     @property
     def log(self) -> bool:

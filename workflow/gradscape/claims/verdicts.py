@@ -38,9 +38,12 @@ HOLDS, FAILS, EQUAL = "holds", "does not hold", "equal within the margin"
 UNDECIDED, UNMEASURED, SEEN = "undecided", "not measured", "seen, not tested"
 REFUTED = (FAILS, EQUAL)
 VERDICTS = (HOLDS, FAILS, EQUAL, UNDECIDED, UNMEASURED, SEEN)
+SIDES = ("left", "right")
 BEFORE, AFTER = "before", "after"  # the runs were made, a claim was registered
 RESTS = (METHODS, NETWORKS, FACT, "")
 QUESTION = ("left", "is", "right", "margin", "relative_margin", "same", "given")
+# For each commit that runs were made at, the digests of the claims that stood then.
+Stood = Mapping[str, Mapping[str, str]] | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class Verdict:
     or a `fact`, which needs no interval. `reading` is what the interval says by itself,
     `p` its p value and `adjusted` that in its family; `seeds` the seeds a side that would
     decide; `ratio` the bounds of left over right, where that is what is compared.
-    `reversed`: the difference is beyond zero on the other side than claimed.
+    `reversed`: the difference is beyond zero on the other side than claimed. `edge`: the
+    sides whose number is the best of several learning rates, and that of the smallest or
+    the largest.
     `threshold` says whose the deciding number is (`ours`, `theirs`, or empty where two
     measurements decide), `asked` whether the claim was registered `before` its runs or
     `after`, and `question` is the comparison as the claim has it. `sentence` says it all in
@@ -78,6 +83,7 @@ class Verdict:
     seeds: int | None = None
     ratio: list[float] = field(default_factory=list)
     reversed: bool = False
+    edge: list[str] = field(default_factory=list)
     threshold: str = ""
     asked: str = BEFORE
     left_runs: list[list[str]] = field(default_factory=list)
@@ -111,13 +117,15 @@ class Verdict:
     @property
     def word(self) -> str:
         """The verdict as a table prints it: of what it speaks, or why it is open and which
-        seeds might do."""
+        seeds might do; and whether a best rate is the last that was tried."""
+        more = ""
         if self.verdict == UNDECIDED:
             is_holms = self.reading != UNDECIDED and self.adjusted > LEVEL
             more = f", after Holm p = {self.adjusted:.2g}" * is_holms
-            return UNDECIDED + more + (f"; {self.seeds} seeds might do" * bool(self.seeds))
-        is_narrow = self.rests == NETWORKS and self.verdict in (HOLDS, *REFUTED)
-        return self.verdict + " for these networks" * is_narrow
+            more += f"; {self.seeds} seeds might do" * bool(self.seeds)
+        elif self.rests == NETWORKS and self.verdict in (HOLDS, *REFUTED):
+            more = " for these networks"
+        return self.verdict + more + "; best rate at the edge" * bool(self.edge)
 
     def side(self, side: str) -> Quantity:
         """The `left` or the `right` number."""
@@ -195,13 +203,12 @@ class Comparison:
 def decide_all(
     claims: dict[str, dict],
     runs: list[FinishedRun],
-    registered: Mapping[str, Mapping[str, str]] | None = None,
+    registered: Stood = None,
     measurements: Measurements | None = None,
 ) -> dict[str, Verdict]:
     """The verdict on each of a study's claims, by name.
 
-    `registered`: for each commit that runs were made at, the digests of the claims that
-    stood then; without it every claim counts as asked before its runs.
+    Without `registered` every claim counts as asked before its runs.
     """
     measured = measurements or Measurements(runs)
     decided = {
@@ -229,29 +236,23 @@ def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
     for name, (verdict, evidence, test) in decided.items():
         if verdict.asked == AFTER and verdict.rests != FACT and verdict.reading:
             verdict = replace(verdict, verdict=SEEN)
-        if test is not None and evidence is not None:
-            more: dict = {}
-            if name in adjusted:
-                p = adjusted[name]
-                level = LEVEL * (verdict.p / p if p else 1)
-                more = {"adjusted": p, "verdict": test.word(level)}
-                if more["verdict"] == UNDECIDED and evidence.variance and test.distance:
-                    more["seeds"] = seeds_needed(
-                        test.distance, evidence.variance, evidence.sides, level
-                    )
-            verdict = replace(verdict, **more)
+        if name in adjusted:
+            p = adjusted[name]
+            level = LEVEL * (verdict.p / p if p else 1)
+            seeds, word = None, test.word(level)
+            if word == UNDECIDED and evidence.variance and test.distance:
+                known = evidence.variance, evidence.sides
+                seeds = seeds_needed(test.distance, *known, level)
+            verdict = replace(verdict, adjusted=p, verdict=word, seeds=seeds)
         verdicts[name] = verdict
     return verdicts
 
 
 def decide(
-    name: str,
-    claim: dict,
-    measured: Measurements,
-    registered: Mapping[str, Mapping[str, str]] | None = None,
+    name: str, claim: dict, measured: Measurements, registered: Stood = None
 ) -> Decision:
     """A claim's verdict by itself, what it rests on, and its test if there is one."""
-    sides = [Side(claim[side], measured) for side in ("left", "right")]
+    sides = [Side(claim[side], measured) for side in SIDES]
     found = weigh(sides, claim.get("same"))
     margin = claim.get("margin", 0)
     verdict = Verdict(
@@ -278,9 +279,8 @@ def decide(
         basis=found.basis,
         rests=found.rests,
         left_out=found.left_out,
-        asked=AFTER
-        if any(is_later(name, claim, run, registered) for run in runs)
-        else BEFORE,
+        edge=[SIDES[n] for n in (0, 1) if sides[n].is_at_edge(found.pairs[n])],
+        asked=(BEFORE, AFTER)[any(is_later(name, claim, run, registered) for run in runs)],
     )
     right = found.reference
     margin += claim.get("relative_margin", 0) * abs(right)
@@ -318,12 +318,7 @@ def decide(
     )
 
 
-def is_later(
-    name: str,
-    claim: dict,
-    run: FinishedRun,
-    registered: Mapping[str, Mapping[str, str]] | None,
-) -> bool:
+def is_later(name: str, claim: dict, run: FinishedRun, registered: Stood) -> bool:
     """Was a claim asked once the outcome of this run was known? That of a run which took
     another's place was chosen when the other's was."""
     if run.replaced:

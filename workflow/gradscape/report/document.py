@@ -8,7 +8,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
 from gradscape.claims.files import Decided, decided_runs, read_verdicts
-from gradscape.claims.sentences import about, compared, sentence, signs_of
+from gradscape.claims.sentences import NOT_TESTED, about, compared, sentence, signs_of
 from gradscape.claims.sides import Measurements, Side
 from gradscape.claims.verdicts import FAILS, HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
 from gradscape.config.experiment import Experiment
@@ -202,7 +202,7 @@ class StudyView:
         changed = variant_label(best[0].model, best[0].variant, set())
         name = changed if best[0].variant else "to change nothing"
         accuracy = self._value(best, "val_accuracy", "")
-        return Tex(rf"{escape(name)} ({accuracy} of the validation images)")
+        return Tex(rf"{escape(name)} ({accuracy} of the validation images){NOT_TESTED}")
 
     def changes(self, **where) -> Tex:
         """Which variants the test images tell from the unchanged network, and which way."""
@@ -261,11 +261,11 @@ class StudyView:
 
     @property
     def best(self) -> str:
-        """The label of the best model, for a sentence."""
+        """The label of the best model, for a sentence: seen, not tested."""
         run = best_setting(self.finished)[0]
         name = setting_label(run.model, run.variant)
         at = rate(run.learning_rate).latex()
-        return Tex(rf"{escape(name)} (learning rate {at})")
+        return Tex(rf"{escape(name)} (learning rate {at}){NOT_TESTED}")
 
     def best_value(self, metric: str) -> Tex:
         return self._value(best_setting(self.finished), metric, "")

@@ -5,6 +5,7 @@ from collections import Counter
 import pandas as pd
 
 from gradscape.claims.evidence import NETWORKS
+from gradscape.claims.sentences import NOT_TESTED
 from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.runs.run import FinishedRun
@@ -95,7 +96,8 @@ def mistakes(table: pd.DataFrame) -> Tex:
 
 
 def changes(verdicts: list[Verdict]) -> Tex:
-    """Which changes are told from none, and which way, by their test accuracies."""
+    """Which changes are told from none, and which way, by their test accuracies: nobody
+    claimed it before."""
     sentences = []
     narrow = any(v.rests == NETWORKS for v in verdicts)
     of = " of the networks trained here" if narrow else ""
@@ -108,7 +110,7 @@ def changes(verdicts: list[Verdict]) -> Tex:
             verb += "s" * (len(told) == 1)
             sentences.append(
                 f"{many} {noun(len(told), 'change')} {verb} the test accuracy{of}, in "
-                f"points: {listing(named)}."
+                f"points: {listing(named)}.{NOT_TESTED}"
             )
     if open_ := sum(v.verdict not in (HOLDS, FAILS) for v in verdicts):
         many = in_words(open_).capitalize() + " other" * bool(sentences)

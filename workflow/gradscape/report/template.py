@@ -9,7 +9,7 @@ from gradscape.base.files import atomic_write, copy
 from gradscape.base.paths import REPORT, TEMPLATES, locate
 from gradscape.claims import inference
 from gradscape.claims.files import tally
-from gradscape.claims.sentences import NETWORKS_ONLY, NOT_TESTED
+from gradscape.claims.sentences import AT_EDGE, NETWORKS_ONLY, NOT_TESTED
 from gradscape.config.experiment import Experiment
 from gradscape.figures.fonts import draw_word
 from gradscape.report import prose as words
@@ -72,6 +72,7 @@ METHOD = {
     "batches": in_words(inference.BATCHES),
     "networks_sign": Tex(NETWORKS_ONLY),
     "seen_sign": Tex(NOT_TESTED),
+    "edge_sign": Tex(AT_EDGE),
 }
 
 

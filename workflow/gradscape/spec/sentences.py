@@ -30,7 +30,7 @@ OPENING = re.compile(
     r"(?: [^ ,]+){1,7},"
 )
 SYMBOLS = {"gg": "≫", "leq": "≤", "geq": "≥", "approx": "≈", "times": "×", "lambda": "λ"}
-SYMBOLS |= {"dagger": "†", "ddagger": "‡"}
+SYMBOLS |= {"dagger": "†", "ddagger": "‡", "S": "§"}
 ENTRY = re.compile(r"^@\w+\{(\w+),(.*?)^\}", re.MULTILINE | re.DOTALL)
 AUTHORS = re.compile(r"^\s*author\s*=\s*\{(.*?)\},?$", re.MULTILINE)
 TOKEN = re.compile(
