@@ -12,7 +12,6 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 from tqdm import tqdm
 
-from gradscape.runs.live import progress
 from snakemake_logger_plugin_gradscape.advice import chosen, explain
 
 FORMAT = "{desc} {bar:20} {n_fmt}/{total_fmt} jobs, {elapsed}{postfix}"
@@ -169,6 +168,8 @@ class LogHandler(LogHandlerBase):
 
     def inside(self) -> str:
         """How far the training is that has run longest."""
+        from gradscape.runs.live import progress  # of the Snakefile's own gradscape
+
         for job in self.jobs.values():
             seen = (
                 progress(Path(job.log[0])) if job.rule_name == TRAIN and job.log else None

@@ -24,7 +24,7 @@ SCORES = {
 Cells = dict[tuple, list[FinishedRun]]
 
 
-def cells(figure: Figure, runs: Iterable[FinishedRun], *keys: str) -> Cells:
+def by_values(figure: Figure, runs: Iterable[FinishedRun], *keys: str) -> Cells:
     """The runs by their values of these settings, ascending. Raises `GradscapeError` for
     several of one seed, which differ in something else."""
     found: Cells = {}

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from gradscape.figures import style
-from gradscape.figures.cells import SCORES, cells, label, ordered, scores_of, words
+from gradscape.figures.cells import SCORES, by_values, label, ordered, scores_of, words
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.study import NETWORK, Figure
 
@@ -29,7 +29,7 @@ def heat_map(
 ):
     """Mean over seeds; empty cells were not trained, `diverged` where every seed did.
     Raises `GradscapeError` for runs that differ in more than `x`, `y` and the seed."""
-    groups = cells(figure, runs, y, x)
+    groups = by_values(figure, runs, y, x)
     rows, columns = (ordered(place[at] for place in groups) for at in (0, 1))
     values, texts = np.full((len(rows), len(columns)), np.nan), {}
     for (row, column), group in groups.items():

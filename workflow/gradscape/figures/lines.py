@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.ticker import EngFormatter
 
 from gradscape.figures import style
-from gradscape.figures.cells import SCORES, cells, label, ordered, scores_of, words
+from gradscape.figures.cells import SCORES, by_values, label, ordered, scores_of, words
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.study import NETWORK, PARAMETERS, Figure
 
@@ -32,7 +32,7 @@ def lines(
     """Over `x`, at the best epoch: with `by` one score, a line for each value; without it
     training, validation and test accuracy. Means over seeds, bands of one deviation. Raises
     `GradscapeError` for runs that differ in more than these and the seed."""
-    groups = cells(figure, runs, x, by) if by else cells(figure, runs, x)
+    groups = by_values(figure, runs, x, by) if by else by_values(figure, runs, x)
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.0))
     if by:
         kinds = ordered(place[1] for place in groups)
