@@ -45,7 +45,7 @@ studies:
     validation_items: 40
     grid: {model: [vgg08], learning_rate: [1.0e-3], seed: [0, 1, 2, 3]}
     probes: {surface: null, hessian: null, signal: {where: {model: vgg08, seed: 0}}}
-    figures: {flow-vgg38: null, signal: null, surface: null}
+    figures: {flow-vgg38: null, signal: null, surface: null, starts: null}
 """
 SHORT = """
 extends: config/config.yaml
