@@ -29,6 +29,7 @@ rule tex:
         config=results.config,
         claims=dag.claims,
         figures=dag.figures,
+        tables=dag.tables,
         template=dag.template,
     output:
         results.tex("{document}"),

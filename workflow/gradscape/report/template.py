@@ -45,7 +45,11 @@ def without_absent(text: str) -> str:
             return match[0]
         return ")" * match[0].startswith(";")
 
-    return POINTED.sub(kept, text)
+    def shown(match: re.Match) -> str:
+        is_there = f"\\label{match[2]}" in text
+        return match[0] if is_there else f"a {match[1].lower()} that is not shown here"
+
+    return re.sub(r"(Figure|Table)~\\ref(\{[^}]*\})", shown, POINTED.sub(kept, text))
 
 
 def question(document: str, course: dict, **numbers: str | dict[int, str]) -> str:
