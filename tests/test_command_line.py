@@ -466,7 +466,8 @@ def test_loading_needs_no_torch():
 
 
 def test_the_runs_of_a_configuration_and_how_far_they_are(tmp_path, capsys):
-    """Finished by its record, running by its log's last line, which training wrote."""
+    """Finished by its record, running by its log's last line, which training wrote; one
+    whose file has changed is damaged, and the others are told all the same."""
     config = tmp_path / "tiny.yaml"
     config.write_text(TINY.replace("results/tiny", str(tmp_path / "results")))
     experiment = Experiment.from_file(config)
@@ -486,6 +487,12 @@ def test_the_runs_of_a_configuration_and_how_far_they_are(tmp_path, capsys):
     cli.main(["runs", "--config", str(config), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert [run["status"] for run in found] == ["finished", "stopped"]
+    with (experiment.directory(first) / "metrics.csv").open("a") as file:
+        file.write("3,0,0,0,0,0\n")
+    cli.main(["runs", "--config", str(config)])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split()[:3] == [first.id, "damaged", "–/2"]
+    assert printed[2].split()[:2] == [second.id, "stopped"]
 
 
 def test_an_option_of_other_programs_finds_ours(capsys):

@@ -42,8 +42,8 @@ FIGURES = {"Three": "flow-vgg38", "Four": "best", "Five": "flow-best"}
 # The template's bibliography has some of the report's references, by other names.
 NAMED = {"he2016": "he2016deep", "ioffe2015": "ioffe2015batch"}
 NAMED |= {"glorot2010": "glorot2010understanding", "santurkar2018": "santurkar2018does"}
-CITED_AS = re.compile(r"(\\cite\w*)\{([\w,]+)\}")
 NAMED |= {"krizhevsky2009": "krizhevsky2009learning", "li2018": "li2017visualizing"}
+CITED_AS = re.compile(r"(\\cite\w*)\{([\w,]+)\}")
 
 HEADING = re.compile(r"\\(section|paragraph)\{([^{}]*)\}")
 QUESTION = re.compile(r"(?: \(Question [^)]*\))?\.?$")

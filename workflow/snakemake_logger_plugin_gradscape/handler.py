@@ -92,6 +92,7 @@ class LogHandler(LogHandlerBase):
             bar_format="{desc}, {elapsed}",
             disable=None if not self.common_settings.dryrun else True,
         )
+        self.progress = ""  # of the training that has run longest
         self.closed = threading.Event()
         threading.Thread(target=self.tick, daemon=True).start()
         # Or each line that Snakemake cannot log, on a full disk, would be a traceback.
@@ -101,6 +102,7 @@ class LogHandler(LogHandlerBase):
         """Keep the clock going while nothing happens."""
         while not self.closed.wait(1):
             with self.lock:
+                self.progress = self.inside()
                 self.show()
 
     def emit(self, record: LogRecord) -> None:
@@ -161,23 +163,24 @@ class LogHandler(LogHandlerBase):
 
     def show(self) -> None:
         left, failed = self.forecast.left(), self.ended["failed"]
-        parts = [f"{len(self.jobs)} running{self.inside()}" if self.jobs else ""]
+        parts = [f"{len(self.jobs)} running{self.progress}" if self.jobs else ""]
         parts += [f"{len(failed)} failed" if failed else ""]
         parts += [f"about {duration(left)} left" if left else ""]
         self.bar.set_postfix_str(", ".join(filter(None, parts)))
 
     def inside(self) -> str:
-        """How far the training is that has run longest."""
+        """How far the training is that has run longest; nothing where no bar shows it."""
+        trainings = (job for job in self.jobs.values() if job.rule_name == TRAIN)
+        job = None if self.bar.disable else next(trainings, None)
+        if not (job and job.log):
+            return ""
         from gradscape.runs.live import progress  # of the Snakefile's own gradscape
 
-        for job in self.jobs.values():
-            seen = (
-                progress(Path(job.log[0])) if job.rule_name == TRAIN and job.log else None
-            )
-            if seen:
-                of = f"epoch {seen.epoch}/{seen.epochs}, loss {seen.train_loss:.2f}"
-                return f" ({job.wildcards.get('run')}: {of}, {seen.val_accuracy:.1%})"
-        return ""
+        seen = progress(Path(job.log[0]))
+        if not seen:
+            return ""
+        of = f"epoch {seen.epoch}/{seen.epochs}, loss {seen.train_loss:.2f}"
+        return f" ({job.wildcards.get('run')}: {of}, {seen.val_accuracy:.1%})"
 
     def close(self) -> None:
         """Take the bar away, or the prompt would stand in it, and say how it ended."""

@@ -22,7 +22,7 @@ def calibration(figure: Figure, runs: list[FinishedRun]):
     handles = []
     for number, run in enumerate(drawn):
         table = run.probe("predictions")
-        look = {"color": style.COLOURS[number % len(style.COLOURS)], "ms": 4}
+        look = {"color": style.look(number).colour, "ms": 4}
         bins = 100 * reliability(table)
         above.plot(bins["confidence"], bins["accuracy"], ".-", **look)
         below.plot(bins["confidence"], bins["share"], ".-", **look)

@@ -45,7 +45,7 @@ def lines(
         values = [scores_of(groups[place, *kind], part) for place in places]
         mean = np.array([np.mean(of) for of in values])
         deviation = np.array([np.std(of, ddof=1) if len(of) > 1 else 0 for of in values])
-        look = style.LOOKS[number % len(style.LOOKS)]
+        look = style.look(number)
         marks = look.marks | {"ls": look.line} if by else {"color": look.colour}
         axis.plot(places, mean, label=name, **{"marker": ".", "ls": dash} | marks)
         low, high = mean - deviation, mean + deviation

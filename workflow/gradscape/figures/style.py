@@ -62,7 +62,7 @@ LOOKS = [
     Look("#E69F00", "P", "-."),
     Look("#56B4E9", "*", (0, (1, 1))),
 ]
-COLOURS = [look.colour for look in LOOKS]
+COLOURS = [colour for colour, *_ in LOOKS]
 REMEDIED = re.compile(r"(?P<plain>vgg\d\d|vgg-a)(?P<remedy>|-bn|-rc|-bn-rc)")
 REMEDIES = ["", "-bn", "-rc", "-bn-rc"]
 SHALLOW = "vgg08"
@@ -113,7 +113,12 @@ def looks(settings: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Look]:
     own = [own_look(model) for model, variant in drawn if not variant]
     if len(set(own) - {None}) < len(drawn):
         own = range(len(drawn))
-    return {setting: LOOKS[n % len(LOOKS)] for setting, n in zip(drawn, own, strict=True)}
+    return {setting: look(n) for setting, n in zip(drawn, own, strict=True)}
+
+
+def look(number: int) -> Look:
+    """That of the so-manieth thing drawn, counted from 0; they come round again."""
+    return LOOKS[number % len(LOOKS)]
 
 
 def own_look(model: str) -> int | None:

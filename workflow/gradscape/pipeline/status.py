@@ -7,9 +7,10 @@ import pandas as pd
 from gradscape.base.paths import CHECKPOINT
 from gradscape.config.experiment import Experiment
 from gradscape.runs.live import progress
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.run import sound, stamped
 
-FINISHED, RUNNING, STOPPED, WAITING = "finished", "running", "stopped", "waiting"
+FINISHED, DAMAGED = "finished", "damaged"
+RUNNING, STOPPED, WAITING = "running", "stopped", "waiting"
 COLUMNS = ["run", "status", "epoch", "epochs", "best", "seconds_left"]
 CLEAR = "\033[H\033[J"  # a terminal
 SILENT = 600  # seconds without a line or a checkpoint, after which a run is not running
@@ -20,15 +21,18 @@ def status(experiment: Experiment) -> pd.DataFrame:
     the last one while it trains."""
     rows = []
     for run in experiment.runs:
-        folder = experiment.directory(run)
         row = {"run": run.id, "status": WAITING, "epochs": run.settings.epochs}
         if experiment.is_finished(run):
-            found = FinishedRun(folder)
-            row |= {"status": FINISHED, "best": found.scores["val_accuracy"]}
-            row["epoch"] = found.diverged or run.settings.epochs
+            study = experiment.studies[run.study]
+            found = sound(*stamped(study, experiment.results, run.name))
+            row["status"] = FINISHED if found else DAMAGED
+            if found:
+                row["best"] = found.scores["val_accuracy"]
+                row["epoch"] = found.diverged or run.settings.epochs
         else:
             log = experiment.results.log("train", run.study, f"{run.name}.log")
-            files = [path for path in (log, folder / CHECKPOINT) if path.exists()]
+            files = [log, experiment.directory(run) / CHECKPOINT]
+            files = [path for path in files if path.exists()]
             changed = max((path.stat().st_mtime for path in files), default=0.0)
             if files:
                 silent = time.time() - changed > SILENT
@@ -46,7 +50,7 @@ def show(experiment: Experiment, json: bool = False, watch: bool = False) -> Non
         table = status(experiment)
         text = table.to_json(orient="records") if json else as_text(table)
         print(CLEAR * watch + text, flush=True)
-        if not watch or (table["status"] == FINISHED).all():
+        if not watch or table["status"].isin([FINISHED, DAMAGED]).all():
             return
         time.sleep(2)
 
@@ -54,7 +58,7 @@ def show(experiment: Experiment, json: bool = False, watch: bool = False) -> Non
 def as_text(table: pd.DataFrame) -> str:
     """The table to read, and a line that counts."""
     shown = pd.DataFrame({"run": table["run"], "status": table["status"]})
-    epochs = table["epoch"].astype("Int64").astype(str).replace("<NA>", "–")
+    epochs = table["epoch"].map("{:.0f}".format, na_action="ignore").fillna("–")
     shown["epoch"] = epochs + "/" + table["epochs"].astype(str)
     shown["val. acc."] = table["best"].map("{:.1%}".format, na_action="ignore")
     shown["s left"] = table["seconds_left"].map("{:.0f}".format, na_action="ignore")
