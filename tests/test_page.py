@@ -213,6 +213,28 @@ def test_a_plot_can_be_walked_with_arrow_keys_and_tells_whole_names(browser, exp
 
 
 @needs_browser
+def test_a_point_told_in_two_lines_stays_told(browser, experiment):
+    """And the plot keeps the keyboard's focus: only another width draws it again."""
+    browser.resize(320)
+    browser.open(experiment.results.page)
+    lines = "place.querySelector('.told').clientHeight"
+    browser.run(
+        f"""const place = $('theory-gradient'), svg = place.querySelector('svg');
+        const before = {lines};
+        svg.focus();
+        svg.dispatchEvent(new KeyboardEvent('keydown', {{key: 'ArrowRight'}}));
+        const after = {lines};
+        setTimeout(() => {{ window.settled = true; }}, 100);"""
+    )
+    browser.wait("window.settled", seconds=10)
+    assert browser.run("after > before")
+    assert "closed form; stage 1" in browser.run("place.querySelector('.told').textContent")
+    assert browser.run("document.activeElement === svg")
+    browser.resize(1366)
+    browser.wait("place.querySelector('svg') !== svg", seconds=10)
+
+
+@needs_browser
 def test_the_keyboard_keeps_its_place_in_the_table_of_runs(browser, experiment):
     """And two settings are compared by what differs."""
     browser.open(experiment.results.page)

@@ -24,7 +24,7 @@ function plot(element, content) {
   if (!element.classList.contains("plot")) {
     element.classList.add("plot");
     new ResizeObserver(() => {
-      if (element.plotted) paint(element);
+      if (element.plotted && element.clientWidth !== element.painted) paint(element);
     }).observe(element);
   }
   element.plotted = content;
@@ -33,7 +33,7 @@ function plot(element, content) {
 
 function paint(element) {
   const {x, y, label, lines, marks = []} = element.plotted;
-  const width = element.clientWidth;
+  const width = (element.painted = element.clientWidth);
   if (!width) return;
   const height = Math.round(Math.min(440, Math.max(250, width * 0.5)));
   const margin = {left: 58, right: 12, top: 12, bottom: 44};
