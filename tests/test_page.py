@@ -192,6 +192,25 @@ def test_every_control_changes_what_is_drawn_and_the_address(browser, experiment
 
 
 @needs_browser
+def test_a_link_opens_what_the_slope_was_moved_to(browser, experiment):
+    """Also from the slope that depth calls for, whose box is no longer ticked then."""
+    browser.open(experiment.results.page)
+    browser.run(CONTROLS)
+    browser.run("change($('theory-tailored')), change($('theory-slope'))")
+    slope, tailored = "$('theory-slope').value", "$('theory-tailored').checked"
+    shown = f"[{slope}, {tailored}, $('theory-said').textContent]"
+    moved = browser.run(shown)
+    assert moved[:2] == ["0", False]
+    browser.open(experiment.results.page, browser.run("location.hash"))
+    assert browser.run(shown) == moved
+    browser.run(CONTROLS)
+    browser.run("change($('theory-tailored'))[1]()")
+    left = browser.run(shown)
+    browser.open(experiment.results.page, browser.run("location.hash"))
+    assert browser.run(shown) == left
+
+
+@needs_browser
 def test_what_matches_nothing_is_said(browser, experiment):
     browser.open(experiment.results.page, "#find=nosuchrun")
     assert "No run matches “nosuchrun”" in browser.run("document.body.innerText")

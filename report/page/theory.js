@@ -176,11 +176,13 @@ function drawRemedies() {
 
 if ($("theory")) {
   $("theory-images").textContent = COURSE.images;
-  for (const input of $("theory").querySelectorAll("input, select"))
-    input.addEventListener("input", drawTheory);
   $("theory-slope").addEventListener("input", () => {
     $("theory-tailored").checked = false;
   });
+  $("theory-tailored").addEventListener("input", () => {
+    if (!$("theory-tailored").checked) $("theory-slope").value = COURSE.slope;
+  });
+  $("theory").addEventListener("input", drawTheory); // behind its controls' own
   remember($("theory"));
   drawTheory();
 }

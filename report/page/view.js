@@ -13,18 +13,18 @@ function setValue(control, value) {
 
 // Sets a part's controls, once they are filled, from the address, and keeps them there.
 function remember(part) {
+  const view = chosenView(),
+    unchanged = new Map();
   for (const control of part.querySelectorAll("[data-view]")) {
     const first = valueOf(control),
-      given = chosenView().get(control.dataset.view);
-    if (given !== null) {
-      setValue(control, given);
-      if (valueOf(control) !== given) setValue(control, first); // what this page does not have
-    }
-    control.addEventListener("input", () =>
-      keepView(control.dataset.view, valueOf(control), first, part.id),
-    );
+      given = view.get(control.dataset.view);
+    unchanged.set(control, first);
+    if (given === null) continue;
+    setValue(control, given);
+    if (valueOf(control) !== given) setValue(control, first); // what this page does not have
   }
-  if (chosenView().get("at") === part.id) part.scrollIntoView();
+  part.addEventListener("input", () => keepView(unchanged, part.id));
+  if (view.get("at") === part.id) part.scrollIntoView();
 }
 
 function chosenView() {
@@ -32,11 +32,15 @@ function chosenView() {
   return new URLSearchParams(fragment.includes("=") ? fragment : "");
 }
 
-// `at` is the part that was changed last, where a link to this view opens.
-function keepView(name, value, unchanged, at) {
+// All controls of a part, of which one may set another. `at` is the part that was changed
+// last, where a link to this view opens.
+function keepView(unchanged, at) {
   const view = chosenView();
-  if (value === unchanged) view.delete(name);
-  else view.set(name, value);
+  for (const [control, first] of unchanged) {
+    const value = valueOf(control);
+    if (value === first) view.delete(control.dataset.view);
+    else view.set(control.dataset.view, value);
+  }
   view.delete("at");
   if (view.size) view.set("at", at);
   history.replaceState(null, "", view.size ? `#${view}` : location.pathname + location.search);
