@@ -13,14 +13,14 @@ const SUPERSCRIPT = {
   8: "⁸",
   9: "⁹",
 };
+const whole = new Intl.NumberFormat("en"); // made once: making one takes longer than using it
 const raised = power => [...String(power)].map(sign => SUPERSCRIPT[sign]).join("");
 
 // Three digits: 0.0123, 4,610, 1.2 × 10⁻¹⁵.
 function number(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e6)
-    return value.toLocaleString("en").replace("-", "−");
+  if (Number.isInteger(value) && size < 1e6) return whole.format(value).replace("-", "−");
   if (size && (size < 1e-3 || size >= 1e6)) {
     const [digits, power] = value.toExponential(1).split("e");
     const factor = digits.replace(".0", "") === "1" ? "" : `${digits.replace(".0", "")} × `;
