@@ -1,15 +1,8 @@
 // Any setting or score against any other: a scatter, a heat map of two settings, and parallel
 // coordinates, of the runs that the filter shows.
 
-function namesFor(those) {
-  return [
-    ...differing(those),
-    ...Object.keys(SCORES).filter(name => those.some(run => valueAt(run, name) !== null)),
-  ];
-}
-
 function fillAgainst() {
-  const names = namesFor(runs);
+  const names = [...ALL_DIFFERING, ...scoresOf(runs)];
   for (const [id, chosen] of [
     ["against-x", "learning_rate"],
     ["against-y", "test_accuracy"],

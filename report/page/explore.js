@@ -36,6 +36,10 @@ function differing(those) {
   return [...names].filter(name => new Set(those.map(run => textAt(run, name))).size > 1);
 }
 
+const ALL_DIFFERING = differing(runs);
+const scoresOf = those =>
+  Object.keys(SCORES).filter(name => those.some(run => valueAt(run, name) !== null));
+
 function shownRuns() {
   const study = $("explore-study").value;
   const words = $("explore-find").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -48,7 +52,9 @@ function shownRuns() {
   );
 }
 
-const settingOf = run => `${run.study}: ${run.label.replace(/, seed \d+$/, "")}`;
+const withoutSeed = run => run.label.replace(/, seed \d+$/, "");
+const settingOf = run => `${run.study}: ${withoutSeed(run)}`;
+const seedsOf = same => (same.length > 1 ? `, ${same.length} seeds` : "");
 
 function tickFirst(shown) {
   ticked.clear();
@@ -60,12 +66,13 @@ function tickFirst(shown) {
 
 // The table's columns: those that the reader has ticked, or what tells these runs apart.
 function columnsFor(shown) {
-  const scores = Object.keys(SCORES).filter(name =>
-    shown.some(run => valueAt(run, name) !== null),
-  );
   const study = $("explore-study").value ? [] : ["study"];
-  const columns = chosenColumns ?? [...study, ...differing(shown).slice(0, 8), ...scores];
-  const all = ["study", ...differing(runs), ...Object.keys(SCORES)];
+  const columns = chosenColumns ?? [
+    ...study,
+    ...differing(shown).slice(0, 8),
+    ...scoresOf(shown),
+  ];
+  const all = ["study", ...ALL_DIFFERING, ...Object.keys(SCORES)];
   $("explore-columns").replaceChildren(
     ...all.map(name => {
       const box = make("input", {type: "checkbox", "data-key": `column ${name}`});
@@ -167,10 +174,9 @@ function curveLines(those, metric, together = true) {
     const values = epochs.map((_, k) =>
       same.map(one => one[metric][k]).filter(value => value !== null),
     );
-    const short = together ? run.label.replace(/, seed \d+$/, "") : run.label;
-    const seeds = same.length > 1 ? `, ${same.length} seeds` : "";
+    const short = together ? withoutSeed(run) : run.label;
     const line = {
-      name: `${several ? `${run.study}: ` : ""}${short}${seeds}`,
+      name: `${several ? `${run.study}: ` : ""}${short}${seedsOf(same)}`,
       colour: told ? own[index] : index,
       x: epochs,
       y: values.map(all => (all.length ? average(all) : NaN)),
@@ -220,8 +226,7 @@ function drawTicked() {
 
 // The settings and scores in which two settings' runs differ.
 function compareTwo(those) {
-  const groups = [...grouped(those, settingOf).entries()],
-    [one, two] = groups;
+  const groups = [...grouped(those, settingOf)];
   const place = $("explore-compare");
   if (groups.length !== 2) {
     place.replaceChildren(
@@ -233,8 +238,7 @@ function compareTwo(those) {
     );
     return;
   }
-  const sides = [one[1], two[1]],
-    several = same => (same.length > 1 ? `, ${same.length} seeds` : "");
+  const sides = groups.map(([, same]) => same);
   const body = make("tbody");
   for (const name of [
     ...differing(sides.flat()).filter(name => name !== "seed"),
@@ -260,7 +264,7 @@ function compareTwo(those) {
     "tr",
     {},
     make("th"),
-    ...[one, two].map(([name, same]) => make("th", {}, name + several(same))),
+    ...groups.map(([name, same]) => make("th", {}, name + seedsOf(same))),
   );
   place.replaceChildren(make("table", {}, make("thead", {}, head), body));
 }
