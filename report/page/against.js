@@ -46,22 +46,27 @@ function axisOf(those, name) {
   };
 }
 
+// The runs by a setting: as many groups as there are colours, the last of what is left.
+function groupsBy(those, name) {
+  const groups = [...grouped(those, run => textAt(run, name))].sort(([a], [b]) =>
+    compareValues(a, b),
+  );
+  const named = groups.map(([text, same]) => [`${titleOf(name)} ${text || "–"}`, same]);
+  if (named.length <= MOST) return named;
+  const rest = named.slice(MOST - 1).flatMap(([, same]) => same);
+  return [...named.slice(0, MOST - 1), [`${titleOf(name)} other`, rest]];
+}
+
 function scatter(place, those) {
   const x = axisOf(those, $("against-x").value),
     y = axisOf(those, $("against-y").value),
     by = $("against-by").value;
-  const groups = [...grouped(those, run => textAt(run, by) || "–")].sort(([a], [b]) =>
-    compareValues(a, b),
-  );
-  const most = groups.slice(0, MOST - 1),
-    rest = groups.slice(MOST - 1).flatMap(([, same]) => same);
-  if (rest.length) most.push(["other", rest]);
   plot(place, {
     label: `${y.axis.title} against ${x.axis.title}`,
     x: x.axis,
     y: y.axis,
-    lines: most.map(([name, same]) => ({
-      name: `${titleOf(by)} ${name}`,
+    lines: groupsBy(those, by).map(([name, same]) => ({
+      name,
       only: "points",
       x: same.map(x.of),
       y: same.map(y.of),
@@ -162,7 +167,7 @@ function viridis(share) {
 // A vertical axis for each setting in which the runs differ and for the score; a line a run.
 function parallel(place, those) {
   const score = $("against-y").value,
-    by = $("against-by").value;
+    groups = groupsBy(those, $("against-by").value);
   const names = [
     ...differing(those)
       .filter(name => name !== "seed" && name !== score)
@@ -188,21 +193,22 @@ function parallel(place, those) {
     role: "img",
     "aria-label": `${those.length} runs by ${names.map(titleOf).join(", ")}`,
   });
-  const colours = [...new Set(those.map(run => textAt(run, by)))].sort(compareValues);
   const told = make("output", {class: "told"});
-  for (const run of those) {
-    const points = axes
-      .map((one, k) => [px(k), py(one, one.of(run))])
-      .filter(([, y]) => Number.isFinite(y));
-    const line = make("svg:polyline", {
-      class: `line run colour-${colours.indexOf(textAt(run, by)) % 8}`,
-      points: points.map(point => point.map(v => v.toFixed(1)).join(",")).join(" "),
-    });
-    line.addEventListener("pointerenter", () => {
-      told.textContent = `${run.study}: ${run.label}; ${names.map(name => `${titleOf(name)} ${textAt(run, name)}`).join(", ")}`;
-    });
-    svg.append(line);
-  }
+  groups.forEach(([, same], colour) => {
+    for (const run of same) {
+      const points = axes
+        .map((one, k) => [px(k), py(one, one.of(run))])
+        .filter(([, y]) => Number.isFinite(y));
+      const line = make("svg:polyline", {
+        class: `line run colour-${colour}`,
+        points: points.map(point => point.map(v => v.toFixed(1)).join(",")).join(" "),
+      });
+      line.addEventListener("pointerenter", () => {
+        told.textContent = `${run.study}: ${run.label}; ${names.map(name => `${titleOf(name)} ${textAt(run, name)}`).join(", ")}`;
+      });
+      svg.append(line);
+    }
+  });
   axes.forEach((one, k) => {
     svg.append(
       make("svg:line", {class: "axis", x1: px(k), x2: px(k), y1: top, y2: height - bottom}),
@@ -230,18 +236,5 @@ function parallel(place, those) {
         ),
       );
   });
-  const list = make("ul", {class: "legend"});
-  colours
-    .slice(0, 8)
-    .forEach((text, k) =>
-      list.append(
-        make(
-          "li",
-          {},
-          make("span", {class: `swatch colour-${k}`}),
-          ` ${titleOf(by)} ${text || "–"}`,
-        ),
-      ),
-    );
-  place.append(svg, told, list);
+  place.append(svg, told, legend(groups.map(([name]) => ({name, only: "line"}))));
 }
