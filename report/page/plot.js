@@ -36,11 +36,8 @@ function paint(element) {
   const width = (element.painted = element.clientWidth);
   if (!width) return;
   const height = Math.round(Math.min(440, Math.max(250, width * 0.5)));
-  const margin = {left: 58, right: 12, top: 12, bottom: 44};
-  const inner = {
-    width: width - margin.left - margin.right,
-    height: height - margin.top - margin.bottom,
-  };
+  const box = {left: 58, right: width - 12, top: 12, bottom: height - 44};
+  const inner = {width: box.right - box.left, height: box.bottom - box.top};
   const heights = lines.flatMap(line => [...line.y, ...(line.low ?? []), ...(line.high ?? [])]);
   const across = axis(
     x,
@@ -48,9 +45,15 @@ function paint(element) {
     Math.max(4, inner.width / 70),
   );
   const up = axis(y, [...heights, ...marks.map(mark => mark.y)], 6);
-  const px = value => margin.left + across.place(value) * inner.width;
-  const py = value => margin.top + (1 - up.place(value)) * inner.height;
-  const drawable = (value, at) => Number.isFinite(value) && (!at.log || value > 0);
+  const px = value => box.left + across.place(value) * inner.width;
+  const py = value => box.top + (1 - up.place(value)) * inner.height;
+
+  const level = (kind, at) =>
+    make("svg:line", {class: kind, x1: box.left, x2: box.right, y1: at, y2: at});
+  const upright = (kind, at) =>
+    make("svg:line", {class: kind, x1: at, x2: at, y1: box.top, y2: box.bottom});
+  const write = (text, anchor, attributes) =>
+    make("svg:text", {...attributes, "text-anchor": anchor}, text);
 
   const svg = make("svg:svg", {
     viewBox: `0 0 ${width} ${height}`,
@@ -59,158 +62,100 @@ function paint(element) {
     role: "img",
     "aria-label": label,
   });
-  for (const [value, text] of up.ticks) {
+  for (const [value, text] of up.ticks)
     svg.append(
-      make("svg:line", {
-        class: "grid",
-        x1: margin.left,
-        x2: width - margin.right,
-        y1: py(value),
-        y2: py(value),
-      }),
+      level("grid", py(value)),
+      write(text, "end", {x: box.left - 7, y: py(value) + 4}),
     );
+  for (const [value, text] of across.ticks)
     svg.append(
-      make("svg:text", {x: margin.left - 7, y: py(value) + 4, "text-anchor": "end"}, text),
+      upright("grid", px(value)),
+      write(text, "middle", {x: px(value), y: box.bottom + 18}),
     );
-  }
-  for (const [value, text] of across.ticks) {
-    svg.append(
-      make("svg:line", {
-        class: "grid",
-        x1: px(value),
-        x2: px(value),
-        y1: margin.top,
-        y2: height - margin.bottom,
-      }),
-    );
-    svg.append(
-      make(
-        "svg:text",
-        {x: px(value), y: height - margin.bottom + 18, "text-anchor": "middle"},
-        text,
-      ),
-    );
-  }
+  const middle = {x: box.left + inner.width / 2, y: box.top + inner.height / 2};
   svg.append(
-    make(
-      "svg:text",
-      {
-        class: "title",
-        x: margin.left + inner.width / 2,
-        y: height - 6,
-        "text-anchor": "middle",
-      },
-      x.title,
-    ),
-  );
-  svg.append(
-    make(
-      "svg:text",
-      {
-        class: "title",
-        transform: `translate(13 ${margin.top + inner.height / 2}) rotate(-90)`,
-        "text-anchor": "middle",
-      },
-      y.title,
-    ),
+    write(x.title, "middle", {class: "title", x: middle.x, y: height - 6}),
+    write(y.title, "middle", {
+      class: "title",
+      transform: `translate(13 ${middle.y}) rotate(-90)`,
+    }),
   );
 
   const clip = `clip-${element.id}`;
+  const room = {x: box.left - 4, y: box.top - 4};
   svg.append(
     make(
       "svg:clipPath",
       {id: clip},
-      make("svg:rect", {
-        x: margin.left - 4,
-        y: margin.top - 4,
-        width: inner.width + 8,
-        height: inner.height + 8,
-      }),
+      make("svg:rect", {...room, width: inner.width + 8, height: inner.height + 8}),
     ),
   );
   const drawing = svg.appendChild(make("svg:g", {"clip-path": `url(#${clip})`}));
-  for (const {y: at, text} of marks) {
-    if (!drawable(at, up)) continue;
-    drawing.append(
-      make("svg:line", {
-        class: "mark",
-        x1: margin.left,
-        x2: width - margin.right,
-        y1: py(at),
-        y2: py(at),
-      }),
-    );
-    drawing.append(
-      make(
-        "svg:text",
-        {
-          class: "mark",
-          x: width - margin.right - 4,
-          y: py(at) + (py(at) < margin.top + 16 ? 14 : -5),
-          "text-anchor": "end",
-        },
-        text,
-      ),
-    );
-  }
-  const points = [];
-  lines.forEach((line, index) => {
-    const colour = `colour-${(line.colour ?? index) % 8}`;
-    const seen = line.y.map((value, k) => drawable(value, up) && drawable(line.x[k], across));
-    const path = (values, order) =>
-      order
-        .filter(k => seen[k] && drawable(values[k], up))
-        .map(k => `${px(line.x[k]).toFixed(1)},${py(values[k]).toFixed(1)}`);
-    const forth = line.y.map((_, k) => k),
-      back = [...forth].reverse();
-    if (line.low)
+  for (const {y: value, text} of marks) {
+    const at = py(value);
+    if (drawable(value, up))
       drawing.append(
-        make("svg:polygon", {
-          class: `band ${colour}`,
-          points: [...path(line.high, forth), ...path(line.low, back)].join(" "),
+        level("mark", at),
+        write(text, "end", {
+          class: "mark",
+          x: box.right - 4,
+          y: at + (at < box.top + 16 ? 14 : -5),
         }),
       );
-    if (line.only !== "points")
-      // broken where a value is missing
-      for (const part of runsOf(seen))
-        drawing.append(
-          make("svg:polyline", {
-            class: `line ${colour}`,
-            "stroke-dasharray": line.dashed && "6 5",
-            points: path(line.y, part).join(" "),
-          }),
-        );
-    forth
-      .filter(k => seen[k])
-      .forEach(k => {
-        const at = {x: px(line.x[k]), y: py(line.y[k]), line, index, k};
-        points.push(at);
-        if (line.only !== "line" && (line.only || line.y.length < 60))
-          drawing.append(
-            make("svg:circle", {
-              class: colour,
-              cx: at.x.toFixed(1),
-              cy: at.y.toFixed(1),
-              r: line.only ? 3.2 : 2.2,
-            }),
-          );
-      });
-  });
+  }
+  const place = (x, y) =>
+    drawable(x, across) && drawable(y, up) ? {x: px(x), y: py(y)} : null;
+  const points = lines.flatMap((line, index) => drawLine(drawing, line, index, place));
   const ring = svg.appendChild(make("svg:circle", {class: "ring", r: 6, visibility: "hidden"}));
   const told = make("output", {class: "told", "aria-live": "polite"});
   element.replaceChildren(svg, told, legend(lines));
   listen(element, svg, points, ring, told);
 }
 
-// The runs of indices at which `seen` is true.
-function runsOf(seen) {
-  const parts = [];
-  seen.forEach((is, k) => {
-    if (!is) return;
-    if (k && seen[k - 1]) parts.at(-1).push(k);
-    else parts.push([k]);
+const drawable = (value, {log}) => Number.isFinite(value) && (!log || value > 0);
+const colourOf = (line, index) => `colour-${(line.colour ?? index) % 8}`;
+const strokeOf = (line, index, points) =>
+  make("svg:polyline", {
+    class: `line ${colourOf(line, index)}`,
+    "stroke-dasharray": line.dashed && "6 5",
+    points,
   });
-  return parts;
+
+// Draws a line where `place` puts its values; returns the points that it puts anywhere.
+function drawLine(drawing, line, index, place) {
+  const spots = line.y.map((value, k) => place(line.x[k], value));
+  const edge = values =>
+    values.map((value, k) => spots[k] && place(line.x[k], value)).filter(Boolean);
+  const joined = some => some.map(({x, y}) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
+  if (line.low)
+    drawing.append(
+      make("svg:polygon", {
+        class: `band ${colourOf(line, index)}`,
+        points: joined([...edge(line.high), ...edge(line.low).reverse()]),
+      }),
+    );
+  if (line.only !== "points")
+    for (const part of unbroken(spots)) drawing.append(strokeOf(line, index, joined(part)));
+  if (line.only !== "line" && (line.only || line.y.length < 60))
+    for (const {x, y} of spots.filter(Boolean))
+      drawing.append(
+        make("svg:circle", {
+          class: colourOf(line, index),
+          cx: x.toFixed(1),
+          cy: y.toFixed(1),
+          r: line.only ? 3.2 : 2.2,
+        }),
+      );
+  return spots.flatMap((spot, k) => (spot ? {...spot, line, index, k} : []));
+}
+
+// The parts between missing spots.
+function unbroken(spots) {
+  const parts = [[]];
+  for (const spot of spots)
+    if (spot) parts.at(-1).push(spot);
+    else parts.push([]);
+  return parts.filter(part => part.length);
 }
 
 function legend(lines) {
@@ -218,17 +163,9 @@ function legend(lines) {
   lines.forEach((line, index) => {
     if (line.quiet) return;
     const sample = make("svg:svg", {width: 26, height: 10, "aria-hidden": "true"});
-    const colour = `colour-${(line.colour ?? index) % 8}`;
-    if (line.only !== "points")
-      sample.append(
-        make("svg:polyline", {
-          class: `line ${colour}`,
-          points: "0,5 26,5",
-          "stroke-dasharray": line.dashed && "6 5",
-        }),
-      );
+    if (line.only !== "points") sample.append(strokeOf(line, index, "0,5 26,5"));
     if (line.only !== "line")
-      sample.append(make("svg:circle", {class: colour, cx: 13, cy: 5, r: 3}));
+      sample.append(make("svg:circle", {class: colourOf(line, index), cx: 13, cy: 5, r: 3}));
     list.append(make("li", {}, sample, ` ${line.name}`));
   });
   return list;
@@ -262,23 +199,22 @@ function listen(element, svg, points, ring, told) {
   if (!points.length) return;
   svg.setAttribute("tabindex", 0);
   svg.addEventListener("keydown", event => {
-    const step = {ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[
-      event.key
-    ];
-    if (!step) return;
+    const [along, step] =
+      {
+        ArrowRight: ["k", 1],
+        ArrowLeft: ["k", -1],
+        ArrowUp: ["index", -1],
+        ArrowDown: ["index", 1],
+      }[event.key] ?? [];
+    if (!along) return;
     event.preventDefault();
-    const now = element.at ?? {index: points[0].index, k: points[0].k - step[1]};
-    const there = points.filter(p =>
-      step[1] ? p.index === now.index : p.index * step[0] > now.index * step[0],
-    );
-    const line = step[1]
-      ? now.index
-      : there.length &&
-        there.reduce((a, b) => ((b.index - a.index) * step[0] < 0 ? b : a)).index;
-    const along = there.filter(
-      p => p.index === line && (!step[1] || (p.k - now.k) * step[1] > 0),
-    );
-    if (along.length)
-      show(along.reduce((a, b) => (Math.abs(b.k - now.k) < Math.abs(a.k - now.k) ? b : a)));
+    const [{index, k}] = points,
+      now = element.at ?? {index, k: along === "k" ? k - step : k};
+    const far = (point, name) => Math.abs(point[name] - now[name]);
+    const [next] = points
+      .filter(p => (p[along] - now[along]) * step > 0)
+      .filter(p => along === "index" || p.index === now.index)
+      .sort((a, b) => far(a, "index") - far(b, "index") || far(a, "k") - far(b, "k"));
+    if (next) show(next);
   });
 }
