@@ -234,6 +234,13 @@ def generated(shared) -> Path:
     return made_once(shared / "data", write_generated)
 
 
+@pytest.fixture(scope="session")
+def dataset(generated):
+    from gradscape.data.store import load
+
+    return load(generated / "generated10")
+
+
 def write_generated(folder: Path) -> None:
     from gradscape.data.datasets import acquire
     from gradscape.data.store import Dataset, save

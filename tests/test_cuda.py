@@ -20,7 +20,6 @@ from torch.utils._pytree import tree_leaves
 
 from conftest import ROOT, make, same, succeed
 from conftest import SMALL as SMALL_ON_CPU
-from gradscape.data.store import load
 from gradscape.models import build
 from gradscape.models.anatomy import one_image
 from gradscape.spec.settings import Settings
@@ -44,11 +43,6 @@ EVERY_PATH = [
 ]
 pytestmark = pytest.mark.limit(300)
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
-
-@pytest.fixture(scope="module")
-def dataset(generated):
-    return load(generated / "generated10")
 
 
 def name(settings: Settings) -> str:

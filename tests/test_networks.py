@@ -13,7 +13,6 @@ import networks
 from conftest import SMALL, make
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import probe_file
-from gradscape.data.store import load
 from gradscape.figures.drawing import draw
 from gradscape.models import build
 from gradscape.pipeline import dependencies
@@ -70,11 +69,6 @@ SHORT = {
 }
 
 
-@pytest.fixture(scope="module")
-def dataset(generated):
-    return load(generated / "generated10")
-
-
 def settings(network: str, **changes):
     """Two epochs of two minibatches."""
     own = f"{Path(networks.__file__)}:{network}"
@@ -82,12 +76,12 @@ def settings(network: str, **changes):
     return replace(SMALL, model=own, **short, **changes)
 
 
-def refused(network: str, data: Path, folder: Path) -> dict[str, str]:
+def refused(network: str, dataset, data: Path, folder: Path) -> dict[str, str]:
     """Train a network, measure it with every probe and draw every figure; what is refused,
     `train` or a probe, and its sentence."""
     chosen = settings(network, gradient_lag=1, adaptive_clipping=0.1, l1=1e-6)
     try:
-        train(Run("study", network, chosen), load(data / "generated10"), folder)
+        train(Run("study", network, chosen), dataset, folder)
     except GradscapeError as error:
         return {"train": str(error)}
     run, said = FinishedRun(folder), {}
@@ -120,12 +114,12 @@ def refused(network: str, data: Path, folder: Path) -> dict[str, str]:
     ],
 )
 def test_a_network_comes_to_its_figures_or_to_one_sentence(
-    network, known, generated, tmp_path
+    network, known, dataset, generated, tmp_path
 ):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         warnings.filterwarnings("ignore", module="torch")
-        said = refused(network, generated, tmp_path / "run")
+        said = refused(network, dataset, generated, tmp_path / "run")
     assert said.keys() == known, said
     for sentence in said.values():
         assert any(word in sentence for word in (network, "the model", "figure")), sentence

@@ -12,7 +12,6 @@ from conftest import SMALL, make, reseal
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.smoothness import definition, proxy, width
 from gradscape.cli import parser as cli
-from gradscape.data.store import load
 from gradscape.figures.drawing import draw
 from gradscape.models import build
 from gradscape.probes.hessian import hessian_product, largest_eigenvalue, trace
@@ -28,11 +27,6 @@ from gradscape.training.save import step_arrays
 from gradscape.training.train import train
 
 PROBED = replace(SMALL, gradient_lag=2, landscape_every=3, landscape_points=4)
-
-
-@pytest.fixture(scope="module")
-def dataset(generated):
-    return load(generated / "generated10")
 
 
 @pytest.fixture(scope="module")

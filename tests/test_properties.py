@@ -15,7 +15,6 @@ from gradscape.claims.inference import Estimate, Variance, holm, of_seeds, poole
 from gradscape.claims.verdicts import FAILS, HOLDS, UNDECIDED, Comparison
 from gradscape.config.expand import expand_runs
 from gradscape.config.experiment import merge
-from gradscape.data.store import load
 from gradscape.spec.study import matches
 from gradscape.training.checkpoint import Checkpoint
 from gradscape.training.schedules import SCHEDULES, learning_rate
@@ -177,11 +176,6 @@ def test_a_rate_warms_up_and_then_is_the_schedules_from_its_start(
 
 
 # Resuming
-
-
-@pytest.fixture(scope="module")
-def dataset(generated):
-    return load(generated / "generated10")
 
 
 @pytest.fixture(scope="module")

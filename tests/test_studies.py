@@ -15,7 +15,6 @@ from conftest import ROOT, TINY, reseal, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
-from gradscape.data.store import load
 from gradscape.models import build, pretrained_files
 from gradscape.models.anatomy import one_image
 from gradscape.models.pretrained import load_backbone
@@ -36,11 +35,6 @@ SMALL = Settings(
     device="cpu",
     precision="fp32",
 )
-
-
-@pytest.fixture(scope="module")
-def dataset(generated):
-    return load(generated / "generated10")
 
 
 def trained(settings: Settings, dataset, out: Path, weights: Path | None = None):

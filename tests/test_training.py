@@ -41,12 +41,6 @@ from gradscape.training.save import step_arrays
 from gradscape.training.schedules import learning_rate
 from gradscape.training.train import train
 
-
-@pytest.fixture(scope="module")
-def dataset(generated):
-    return load(generated / "generated10")
-
-
 # The recipe
 
 
