@@ -3,11 +3,13 @@
 import fcntl
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -339,6 +341,17 @@ def write_run(
     )
     write(out / RECORD, record)
     return FinishedRun(out)
+
+
+@contextmanager
+def limited(kind: int, value: int):
+    """This process with a smaller limit of the system's."""
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
 
 
 def reseal(folder: Path, **changes) -> FinishedRun:

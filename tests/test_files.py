@@ -4,7 +4,6 @@ import os
 import re
 import resource
 import socket
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +12,7 @@ import pytest
 import torch
 
 from chains import can_mount, mounted
-from conftest import write_run
+from conftest import limited, write_run
 from gradscape.base import files
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import atomic_write, folder_lock
@@ -260,17 +259,6 @@ def test_the_independent_harness_tells_a_run_that_is_lost(file, fault, tmp_path)
         return
     with pytest.raises(Lost, match=rf"lost: .*{re.escape(file)}"):
         still_there()
-
-
-@contextmanager
-def limited(kind: int, value: int):
-    """This process with a smaller limit of the system's."""
-    before = resource.getrlimit(kind)
-    resource.setrlimit(kind, (value, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(kind, before)
 
 
 def save_numbers(path: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from conftest import BIN, ROOT, SMALL, make, same, succeed
+from conftest import BIN, ROOT, SMALL, limited, make, same, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.cli import parser as cli
 from gradscape.data.normalisation import moments
@@ -416,16 +417,10 @@ def test_damaged_weights_are_refused_and_older_ones_read(tmp_path):
 
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, capfd):
     """A file-size limit makes the write fail half way, as a full disk does."""
-    import resource
-
     checkpoint = Checkpoint(tmp_path / "checkpoint", "mark")
     checkpoint.save({"epoch": torch.tensor(1)})
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
+    with limited(resource.RLIMIT_FSIZE, 100_000):
         checkpoint.save({"epoch": torch.zeros(1_000_000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "checkpoint not saved" in capfd.readouterr().err
     assert checkpoint.load()["epoch"] == 1
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
