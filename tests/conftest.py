@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clone import copy_files
 from gradscape.base.paths import RECORD, RUN_FILES
 from gradscape.claims import registered
 from gradscape.claims.files import decide_studies
@@ -145,18 +146,8 @@ def planned(repository: Path, *arguments) -> set[str]:
 
 
 def copy_repository(folder: Path) -> Path:
-    """The files git would clone, as they are in the working tree."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).exists() and not name.startswith("results/"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    """A copy of the working tree, with the tiny grid."""
+    copy_files(ROOT, folder)
     (folder / "config" / "tiny.yaml").write_text(TINY)
     return folder
 

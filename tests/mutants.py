@@ -17,9 +17,7 @@ import ast
 import json
 import os
 import random
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +28,8 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 import pytest
+
+from clone import copy_files
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("workflow") / "gradscape"
@@ -335,12 +335,7 @@ def collected(copy: Path, plugin: object) -> None:
 
 def copied(folder: Path) -> Path:
     """The repository as the working tree has it; results are linked."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists() and not name.startswith("results/"):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    copy_files(ROOT, folder)
     (folder / "results").symlink_to(ROOT / "results")
     return folder
 
