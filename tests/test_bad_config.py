@@ -169,8 +169,10 @@ BAD = {
     "away": (config(variants={"../../x": {"seed": 1}}), "'../../x' is not a name"),
     "figure": (config(figures={"a\n": {"draw": "curves"}}), "is not a name"),
     "braces": (config() | {"results": "a{b}"}, "config: results: 'a{b}' cannot be used"),
-    "line break": (config() | {"results": "a\nb"}, "it has braces or a line break, starts"),
-    "line": (config() | {"results": "a\nb"}, "config: results: 'a.nb' cannot be used"),
+    "line": (
+        config() | {"results": "a\nb"},
+        "config: results: 'a.nb' cannot be used.*it has braces or a line break, starts",
+    ),
     "option": (config() | {"results": "-rf"}, "config: results: '-rf' cannot be used"),
     "nul": (config() | {"extends": "a\0b"}, "extends: the report cannot print"),
     "nesterov": (

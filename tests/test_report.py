@@ -24,27 +24,18 @@ from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.study import Figure
 
 
-def test_published_curves_are_drawn_beside(tmp_path):
-    reference = tmp_path / "published.csv"
-    columns = {"train_loss": [4.0], "val_loss": 4.0, "train_accuracy": 0.1}
-    pd.DataFrame({"epoch": [1], **columns, "val_accuracy": 0.1}).to_csv(reference)
-    runs = [write_run(tmp_path, "vgg08")]
-    options = {"reference": str(reference)}
-    out = tmp_path / "curves.svg"
-    draw(Figure("s", "curves", "curves", options=options), runs, [out])
-    assert "published" in out.read_text()
-
-
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [
+        (",epoch,train_loss,val_loss,train_accuracy,val_accuracy\n0,1,4,4,.1,.1\n", None),
         ("train_acc,train_loss,val_acc,val_loss,curr_epoch\n0.1,4,0.1,4,0\n", None),
         ("epoch,train_acc,train_loss,val_acc\n1,0.1,4,0.1\n", "column val_loss is missing"),
         ("train_acc,train_loss,val_acc,val_loss\n0.1,4,x,4\n", "line 2: val_acc is 'x'"),
     ],
-    ids=["the course's own", "too few columns", "no number"],
+    ids=["pandas'", "the course's own", "too few columns", "no number"],
 )
 def test_published_curves_are_read_before_the_first_job(content, wrong, tmp_path):
+    """And drawn beside the runs'."""
     (tmp_path / "summary.csv").write_text(content)
     options = {"reference": str(tmp_path / "summary.csv")}
     figure = {"draw": "curves", "options": options}
