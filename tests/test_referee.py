@@ -1,4 +1,4 @@
-"""What a referee found at a763f32, finding by finding: each of these failed there.
+"""What a referee found at a763f32, finding by finding, and how it is now.
 
 docs/statistics.md says what is done about it. Beside these, of finding 1,
 tests/test_inference.py; of 7, `test_a_run_that_takes_anothers_place_says_so`; of 11,
