@@ -75,6 +75,17 @@ def test_a_network_never_measured_on_this_cpu_takes_what_it_took_on_another(resu
     assert hours(costs(change, results, "CPU of a test")) > 100 * hours(new)
 
 
+def test_a_precision_that_auto_came_to_takes_as_long_where_it_is_asked_for(results):
+    """As `gradscape reproduce --estimate` does."""
+    measured = Measured(KIND, [*sound_runs(results, read)], {"cifar100"})
+    run = Settings("vgg08", "cifar100", epochs=1)
+    auto, asked, other = (
+        measured.seconds(replace(run, precision=precision), threads=1)
+        for precision in ("auto", "bf16", "fp32")
+    )
+    assert auto == asked and other is None
+
+
 def hours(text: str) -> float:
     return float(re.search(r"time: ([\d.]+) CPU-hours", text)[1])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, reseal, succeed, write_document, write_run
+from conftest import ROOT, finished, reseal, succeed, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.files import decide_studies
 from gradscape.claims.sentences import compared
@@ -308,6 +308,15 @@ def test_the_colophon_lists_what_the_footer_leaves_out(tmp_path):
     colophon = text[text.index("Colophon") :]
     assert "bbbbbbbbbb (2 runs), aaaaaaaaaa (1 run)" in colophon
     assert "torch 2.0" in colophon and "3.0 hours" in colophon
+
+
+def test_a_study_of_ones_own_may_be_called_as_one_of_gradscapes(two_networks):
+    """The paper, which tells gradscape's claims by name, is not written of it."""
+    studies = {"degradation": two_networks.config["studies"]["s"]}
+    root = two_networks.results.root
+    experiment = Experiment(two_networks.config | {"studies": studies}, root)
+    finished(experiment, "degradation", experiment.runs, root, accuracies=(0.1, 0.5))
+    assert "Width" in write_document(experiment)
 
 
 @pytest.mark.parametrize(

@@ -541,8 +541,8 @@ def colophon(document, runs, where, problems):
         "Training and probing": f"{took} in all",
     }
     if late:
-        made = f"{counted(late, 'run')} were made on migration: they are no provenance"
-        lines["Digests"] = f"those of {made}"
+        made = f"made on migration for {counted(late, 'run')}"
+        lines["Digests"] = f"{made}, so they prove no provenance"
     for name, text in lines.items():
         line = plain(rf"\textbf{{{name}.}} {text}.")
         if not document.cover(line):

@@ -45,8 +45,8 @@ CHECKPOINT = ".checkpoint.pt"  # beside it, until then
 PROBES = "probes"
 TENSORBOARD = "GRADSCAPE_TENSORBOARD"  # in the environment: every training wants
 EVENTS = "tensorboard"  # this folder of event files
-# The tables of a run, whose checksums its record holds; the weights have their own.
 REPLACED = "replaced.json"  # the runs whose place a published one has taken
+# The tables of a run, whose checksums its record holds; the weights have their own.
 SEALED = ["metrics.csv", "timing.csv", "test.csv", "predictions.npz", "steps.npz"]
 SEALED += ["gradients.npz"]
 RUN_FILES = [*SEALED, "model.pt", RECORD]

@@ -43,6 +43,6 @@ def calibration_error(run: FinishedRun) -> float | None:
 
 
 def confidence_beyond(run: FinishedRun) -> pd.Series | None:
-    """Of each test image: the confidence, less one where the prediction is right."""
+    """The confidence in each test image, less one where the prediction is right."""
     table = run.probe("predictions")
     return None if table is None else table.confidence - (table.predicted == table.label)

@@ -99,7 +99,7 @@ def names_of(sides: Sequence[Side], chosen: Sequence[Chosen]) -> set[str]:
 
 
 def one_device(sides: Sequence[Side], chosen: Sequence[Chosen]) -> list[Chosen]:
-    """Of each side the pairs of the device that both have most of; all if none serves."""
+    """Each side's pairs of the device that both have most of; all if none serves."""
     counts: dict[tuple, list[int]] = {}
     for at, (side, pairs) in enumerate(zip(sides, chosen, strict=True)):
         for pair in pairs or []:

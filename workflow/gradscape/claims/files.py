@@ -158,7 +158,7 @@ def mapping(verdict: Verdict) -> dict:
 
 
 def finite(value: Any) -> Any:
-    """The same with null for all that is no finite number, which JSON does not have."""
+    """A value with null for all that is no finite number, which JSON does not have."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -44,7 +44,7 @@ def only(runs: list[FinishedRun]) -> FinishedRun:
 
 
 def final_losses(runs: list[FinishedRun]) -> list[float]:
-    """Of each run, the training loss of its last epoch."""
+    """The training loss of each run's last epoch."""
     return [run.metrics["train_loss"].iloc[-1] for run in runs]
 
 

@@ -99,12 +99,12 @@ class Verdict:
 
     @property
     def interval(self) -> Interval:
-        """Of the difference."""
+        """The interval of the difference."""
         return Interval(self.low, self.high, self.style)
 
     @property
     def printed_interval(self) -> Interval:
-        """As a table prints it: of the ratio where numbers are powers of ten."""
+        """The interval as tables print it: of the ratio where numbers are powers of ten."""
         if self.ratio and self.style == "power":
             return Interval(*self.ratio, "times")
         return self.interval

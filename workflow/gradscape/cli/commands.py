@@ -272,9 +272,9 @@ def models() -> None:
 def runs(
     *,
     experiment: Experiment,
-    commands: A[bool, "instead, as commands that train"] = False,
-    json: A[bool, "instead, as JSON"] = False,
-    watch: A[bool, "again every two seconds, until all are finished"] = False,
+    commands: A[bool, "print the commands that train them"] = False,
+    json: A[bool, "as JSON, not as a table"] = False,
+    watch: A[bool, "print it every two seconds until all are finished"] = False,
 ) -> None:
     """list a configuration's runs: status, epoch, accuracy, seconds left"""
     from gradscape.pipeline.status import show

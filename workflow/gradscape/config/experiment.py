@@ -58,7 +58,7 @@ class Experiment:
     def from_file(
         cls, path: str | Path, results: Path | None = None, changes: Sequence[str] = ()
     ) -> "Experiment":
-        """Of a file, with `changes` of its keys: `studies.mine.epochs=2`."""
+        """The experiment of a file, with `changes` of keys: `studies.mine.epochs=2`."""
         made = cls({"extends": str(path), "set": [*changes]}, results)
         made.file = Path(path)
         return made

@@ -16,7 +16,7 @@ from gradscape.spec.study import Figure
 
 
 def drawable(figure: Figure, runs: list[FinishedRun]) -> list[FinishedRun]:
-    """Those of the runs that have been probed for this drawing, if it draws a probe."""
+    """The runs that have been probed for this drawing, if it draws a probe."""
     return [run for run in runs if all(map(run.is_probed, figure.probes[:1]))]
 
 

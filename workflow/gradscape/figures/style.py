@@ -241,7 +241,7 @@ def mean_over(runs: list[FinishedRun], spread: str = "bands") -> str:
 
 
 def smallest_seed(runs: list[FinishedRun]) -> tuple[list[FinishedRun], str]:
-    """Those of the smallest seed, and `Seed 0.` or `Seed 0 of 0, 1 and 2.` to say so."""
+    """The runs of the smallest seed, and `Seed 0.` or `Seed 0 of 0, 1 and 2.` to say so."""
     seed, *others = numbers = sorted({run.seed for run in runs})
     of = f" of {listing(numbers)}" if others else ""
     return [run for run in runs if run.seed == seed], f"Seed {seed}{of}."

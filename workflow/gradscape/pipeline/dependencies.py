@@ -84,7 +84,7 @@ def called(run: Run, *settings: str) -> list[tuple[str, str]]:
 
 
 def of_training(run: Run) -> list[str]:
-    """Of the settings, these name functions that a training calls; others are values."""
+    """The code that a training calls; settings that name no function are values."""
     functions = called(run, "model", "loss", "optimiser", "schedule", "split")
     return of("training/train", *functions)
 

@@ -60,10 +60,13 @@ class Measured:
             ):
                 continue  # a single step says how long starting takes, not training
             with suppress(GradscapeError):  # its images are no longer here
-                key = self.what_decides(record.settings, record.backend.threads)
                 training = record.seconds_training - (record.seconds_probing or 0.0)
                 images = record.seconds_training * record.images_per_second
-                times.setdefault(key, []).append(training / images)
+                # What `auto` came to holds for runs that ask for that precision, too.
+                for precision in {record.settings["precision"], record.backend.precision}:
+                    settings = record.settings | {"precision": precision}
+                    key = self.what_decides(settings, record.backend.threads)
+                    times.setdefault(key, []).append(training / images)
                 if not record.resumed:
                     overheads.append(record.seconds_last_attempt - record.seconds_training)
         self.seconds_per_image = {key: min(values) for key, values in times.items()}

@@ -1,4 +1,4 @@
-"""What has become of each run of a configuration: `gradscape runs`."""
+"""Where each run of a configuration stands: `gradscape runs`."""
 
 import time
 
@@ -45,7 +45,7 @@ def status(experiment: Experiment) -> pd.DataFrame:
 
 
 def show(experiment: Experiment, json: bool = False, watch: bool = False) -> None:
-    """Print it, and with `watch` again every two seconds until all are finished."""
+    """Print that table, with `watch` every two seconds until all runs are finished."""
     while True:
         table = status(experiment)
         text = table.to_json(orient="records") if json else as_text(table)
@@ -56,7 +56,7 @@ def show(experiment: Experiment, json: bool = False, watch: bool = False) -> Non
 
 
 def as_text(table: pd.DataFrame) -> str:
-    """The table to read, and a line that counts."""
+    """The table as a reader wants it, and a line that counts the runs by status."""
     shown = pd.DataFrame({"run": table["run"], "status": table["status"]})
     epochs = table["epoch"].map("{:.0f}".format, na_action="ignore").fillna("–")
     shown["epoch"] = epochs + "/" + table["epochs"].astype(str)

@@ -34,8 +34,8 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
         took = f"{minutes / 60:.1f} hours"
     rows.append(("Training and probing", f"{took} in all"))
     if late := sum(record.sealed_at == MIGRATION for record in records):
-        made = f"{words.count(late, 'run')} were made on migration: they are no provenance"
-        rows.append(("Digests", f"those of {made}"))
+        made = f"made on migration for {words.count(late, 'run')}"
+        rows.append(("Digests", f"{made}, so they prove no provenance"))
     return rows
 
 

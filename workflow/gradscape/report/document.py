@@ -194,7 +194,7 @@ class StudyView:
         return words.mistakes(tables[0]) if tables and tables[0] is not None else Tex("")
 
     def best_of(self, **where) -> Tex:
-        """Of the settings that match the one that validates best, and its accuracy."""
+        """The setting, of those that match, that validates best, and its accuracy."""
         runs = self.chosen(**where)
         if not runs:
             return Tex("(not measured)")

@@ -191,7 +191,7 @@ class Rows:
         return Tex(value.latex())
 
     def claims(self) -> list[list[Row]]:
-        """Of every claim that was measured: statement and source, both sides, their
+        """The claims that were measured: statement and source, both sides, their
         difference and what its interval rests on, the verdict. As many tables as pages."""
         tables: list[list[Row]] = []
         room = 0.0
