@@ -9,7 +9,7 @@
 # make mutants       do the tests notice a wrong program? SAMPLE (all) mutants, by SEED (0)
 # make published     the published reports again from their tables, without training
 # make docs          config/README.md's tables and config/schema.json again from the code
-# make dag           the jobs of CONFIG (config/demo.yaml) as a picture: results/dag.svg
+# make dag           the rules of CONFIG (config/demo.yaml), or with GRAPH=dag its jobs, in a picture
 # make rulegraph     the picture of the rules in docs/architecture.md
 # make lock          requirements.lock again, with the newest versions
 # make clean         remove .venv, Snakemake's memory and the demo's results
@@ -19,6 +19,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CORES ?= $(shell nproc)
 CONFIG ?= config/demo.yaml
+GRAPH ?= rulegraph
 
 .PHONY: help demo setup setup-page tex test lint test-published test-networks test-page \
   test-cluster test-faults mutants published docs dag rulegraph poppler graphviz lock clean
@@ -27,7 +28,7 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 
 demo: setup tex
-	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml --logger gradscape
+	$(BIN)/snakemake all --cores $(CORES) --configfile config/demo.yaml
 	@echo "The report is results/demo/report.pdf; to explore, open results/demo/report.html"
 
 test: lint tex poppler
@@ -71,8 +72,8 @@ docs: setup
 
 dag: setup graphviz
 	mkdir -p results
-	$(BIN)/snakemake all --dag --configfile $(CONFIG) | dot -Tsvg > results/dag.svg
-	@echo "The jobs are in results/dag.svg"
+	$(BIN)/snakemake all --$(GRAPH) --configfile $(CONFIG) | dot -Tsvg > results/dag.svg
+	@echo "The picture is results/dag.svg"
 
 # What the tests look at PDFs with.
 poppler:

@@ -2,12 +2,10 @@
 #   data ── train ── probe ─┬─ figure ─┬─ tex ── pdf
 #                           └─ claims ─┘
 import re
-import sys
 
-sys.path.insert(0, f"{workflow.current_basedir}/workflow")
-from gradscape.pipeline import jobs
 
-jobs.set_job_environment()
+include: "workflow/package.smk"
+
 
 # A configuration given on the command line replaces the default; it is not laid over it.
 if not {"studies", "extends"} & set(config):
@@ -18,6 +16,7 @@ if not {"studies", "extends"} & set(config):
 experiment = jobs.experiment(config)
 results = experiment.results
 dag = jobs.Dag(experiment, workflow)
+listed = Listed(experiment)
 
 
 wildcard_constraints:

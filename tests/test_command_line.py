@@ -314,9 +314,10 @@ def test_a_missing_configuration_is_one_sentence(monkeypatch):
 
 
 @pytest.mark.parametrize("profile", ["default", "slurm", "cluster-generic"])
-def test_no_profile_leaves_a_stopped_snakemake_in_a_solver(profile):
-    """With the usual scheduler it can hang there, the folder locked."""
-    assert read_yaml(ROOT / f"profiles/{profile}/profile.yaml")["scheduler"] == "greedy"
+def test_every_profile_shows_lines_and_leaves_no_snakemake_in_a_solver(profile):
+    """With the usual scheduler a stopped one can hang there, the folder locked."""
+    content = read_yaml(ROOT / f"profiles/{profile}/profile.yaml")
+    assert content["scheduler"] == "greedy" and content["logger"] == "gradscape"
 
 
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])

@@ -33,7 +33,8 @@ from conftest import (
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import jobs
-from gradscape.pipeline.jobs import Dag, restructured
+from gradscape.pipeline.jobs import Dag
+from gradscape.pipeline.listed import Listed, restructured
 
 LITERAL = "snakemake --cores 1 --resources gpu=1 all"
 
@@ -81,6 +82,15 @@ def test_the_literal_command_makes_the_pdf(finished):
     assert len(re.findall(r"^epoch +\d+/2 .*images/s", log.read_text(), re.M)) == 2
 
 
+def test_what_one_types_prints_a_line_a_job(untrained):
+    words = ["snakemake", "-n", "--cores", "2", "--configfile", "config/tiny.yaml"]
+    said, _, counts = succeed(*words, cwd=untrained).partition("Job stats:")
+    (total,) = re.findall(r"^total +(\d+)$", counts, re.M)
+    jobs = [line for line in said.splitlines() if not line.startswith("Using workflow")]
+    assert len(jobs) == int(total) - 1  # `all` does nothing
+    assert "Training tiny: vgg08_lr1e-3_seed0" in jobs
+
+
 @needs_tex
 def test_nothing_runs_twice(finished):
     assert planned(finished) == set()
@@ -119,6 +129,10 @@ def test_a_model_or_the_engine_retrains_its_runs(done):
     own = done / "workflow/gradscape/models/vgg_edinburgh.py"
     own.write_text(own.read_text() + "# a comment\n")
     assert "train" in planned(done)
+    words = "snakemake -n -p --cores 2 --configfile config/tiny.yaml runs"
+    said = succeed(*words.split(), cwd=done)
+    why = "(Updated input files: workflow/gradscape/models/vgg_edinburgh.py)"
+    assert f"Training tiny: vgg08_lr1e-3_seed0 {why}\npython -m gradscape train " in said
 
 
 @needs_tex
@@ -174,8 +188,14 @@ def test_snakemakes_html_report(done):
     )
     html = (done / "report.html").read_text()
     assert "Why do deep networks refuse to train" in html  # the landing text
-    for shown in ("00 The report", "01 Two rates", "The page to explore", "Table: results"):
+    for shown in ("00 The report", "01 Two rates"):
         assert shown in html
+    rows = [tuple(json.loads(r).values()) for r in re.findall(r'"labels": (\{.*?\})', html)]
+    assert len(rows) == len({*rows}) == 9
+    assert ("The report to explore", "page", "report") in rows
+    assert ("All runs and their scores", "table", "results") in rows
+    assert ("Gradient flow in VGG08, lr 10⁻²", "gradient flow", "flow") in rows
+    assert ("Two rates", "PDF", "tiny") in rows
     assert html.count('"mime_type": "text/html"') == 3  # the page and two tables
 
 
@@ -242,7 +262,8 @@ def test_a_results_folder_that_cannot_be_written_is_named(generated, tmp_path, c
 
 
 def test_the_house():
-    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
+    text = (ROOT / "Snakefile").read_text()
+    assert len(text.splitlines()) <= 60 and "sys.path" not in text
     for rules in (ROOT / "workflow" / "rules").glob("*.smk"):
         assert not re.search(r"\b(def|lambda)\b", rules.read_text()), rules.name
 
@@ -325,8 +346,9 @@ def test_no_text_ends_a_script_of_snakemakes_report():
     wildcards = SimpleNamespace(study="tiny", figure="curves")
     spec = dag.figure_spec(wildcards)
     assert json.loads(spec)["caption"] == evil
-    told = [spec, dag.figure_caption(wildcards), dag.claims_asked(wildcards)]
-    told.append(dag.category(wildcards))
+    listed = Listed(dag.experiment)
+    told = [spec, listed.caption(wildcards), dag.claims_asked(wildcards)]
+    told += [listed.category(wildcards), *listed.figure(wildcards).values()]
     assert not any("</" in text or "<!" in text for text in told)
 
 

@@ -267,7 +267,7 @@ def test_the_demo_to_the_pdf_whatever_happens_to_its_runs(
     assert len(PdfReader(results / "report.pdf").pages) > 1
     scene("the next call trained the cancelled run and no other, and made the PDF")
     again = succeed("snakemake", "all", "-n", "--cores", "1", cwd=repository)
-    assert "Nothing to be done" in again
+    assert "nothing to be done" in again
 
 
 def restarts(job: str) -> int:

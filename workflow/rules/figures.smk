@@ -14,8 +14,8 @@ rule figure:
         svg=report(
             results.figure("{study}", "{figure}", "svg"),
             caption="../../report/captions/figure.rst",
-            category=dag.category,
-            labels={"shows": "Figure: {figure}"},
+            category=listed.category,
+            labels=listed.figure,
         ),
         facts=results.figure("{study}", "{figure}", "txt"),
     log:
@@ -25,7 +25,7 @@ rule figure:
         "../../envs/figures.yaml"
     params:
         spec=dag.figure_spec,
-        caption=dag.figure_caption,
+        caption=listed.caption,
         runs=jobs.run_folders,
     message:
         "Drawing {wildcards.study}: {wildcards.figure}"
@@ -49,8 +49,12 @@ rule claims:
         html=report(
             results.table("{study}", "results", "html"),
             caption="../../report/captions/table.rst",
-            category=dag.category,
-            labels={"shows": "Table: results"},
+            category=listed.category,
+            labels={
+                "shows": "All runs and their scores",
+                "kind": "table",
+                "name": "results",
+            },
         ),
     log:
         results.log("claims", "{study}.log"),
@@ -101,8 +105,12 @@ rule table:
         html=report(
             results.table("{study}", "{table}", "html"),
             caption="../../report/captions/table.rst",
-            category=dag.category,
-            labels={"shows": "Table: {table}"},
+            category=listed.category,
+            labels={
+                "shows": "Measures of {table}",
+                "kind": "table",
+                "name": "{table}",
+            },
         ),
     log:
         results.log("table", "{study}", "{table}.log"),

@@ -57,7 +57,7 @@ rule pdf:
             results.pdf("{document}"),
             caption="../../report/captions/paper.rst",
             category="00 The report",
-            labels={"shows": "{document}.pdf"},
+            labels=listed.document,
         ),
         source=results.archive("{document}"),
     log:
@@ -67,7 +67,7 @@ rule pdf:
         "../../envs/report.yaml"
     params:
         results=jobs.folder,
-        title=dag.title,
+        title=listed.title,
     message:
         "Compiling {wildcards.document}"
     shell:
@@ -88,7 +88,11 @@ rule page:
             results.page,
             caption="../../report/captions/page.rst",
             category="00 The report",
-            labels={"shows": "The page to explore"},
+            labels={
+                "shows": "The report to explore",
+                "kind": "page",
+                "name": "report",
+            },
         ),
     log:
         results.log("page.log"),

@@ -24,8 +24,6 @@ rule train:
         results.trained("{study}", "{run}"),
     log:
         results.log("train", "{study}", "{run}.log"),
-    benchmark:
-        results.log("train", "{study}", "{run}.benchmark.tsv")
     conda:
         "../../envs/train.yaml"
     threads: experiment.threads

@@ -7,6 +7,7 @@ import threading
 import time
 from logging import WARNING, LogRecord
 from pathlib import Path
+from textwrap import shorten
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -21,6 +22,8 @@ ECHOES = ("CalledProcessError in file", "Exiting because a job execution failed"
 ECHOES += ("At least one job did not complete successfully",)
 # How a job ends that a person, or the system for one, has stopped.
 STOPPED = re.compile(r"died with <Signals\.SIG(INT|TERM)|exit status (130|143)\b")
+# Why what was made is made again, in Snakemake's words.
+CHANGED = re.compile("changed since|Updated input files|Forced|modified")
 PRIOR = 60.0  # seconds for which the forecast believes the plan more than what it sees
 OTHER = 5.0  # of a job that is no training; drawing and measuring take about that
 
@@ -111,6 +114,8 @@ class LogHandler(LogHandlerBase):
             self.begin(record)
         elif event == LogEvent.JOB_INFO:
             self.start(record)
+        elif event == LogEvent.SHELLCMD and self.common_settings.printshellcmds:
+            say(record.shellcmd or "")
         elif event == LogEvent.JOB_FINISHED:
             self.forecast.finish(record.job_id)
             job = self.jobs.pop(record.job_id, None)
@@ -145,7 +150,7 @@ class LogHandler(LogHandlerBase):
         self.logs = next((path for path in folders if path.name == "logs"), self.logs)
         shown = record.rule_name != TRAIN or self.common_settings.dryrun
         if shown and record.rule_msg:
-            say(record.rule_msg)
+            say(record.rule_msg + (again(record) if self.common_settings.dryrun else ""))
 
     def fail(self, record: LogRecord) -> None:
         started = self.jobs.pop(record.jobid, None)
@@ -207,6 +212,13 @@ class LogHandler(LogHandlerBase):
 
 def say(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
+
+
+def again(job: LogRecord) -> str:
+    """Why a job would run once more, in a bracket."""
+    reasons = [part for part in job.reason.split("; ") if CHANGED.search(part)]
+    short = "; ".join(reason.partition(": Union of")[0] for reason in reasons)
+    return f" ({shorten(short, 150)})" if reasons else ""
 
 
 def has_run(training: LogRecord) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections import Counter
 from functools import cache
@@ -86,12 +85,6 @@ def weights_option(wildcards, input) -> list[str]:
 
 def run_folders(wildcards, input) -> list[str]:
     return [str(Path(path).parent) for path in input.runs if Path(path).name == paths.DONE]
-
-
-def restructured(text: str) -> str:
-    """A text as reStructuredText that prints it, for Snakemake's report: directives of that
-    language put HTML into the page and files of this machine beside it."""
-    return re.sub(r"([^\w\s])", r"\\\1", " ".join(text.split()))
 
 
 def as_json(value: object) -> str:
@@ -235,9 +228,6 @@ class Dag:
     def figure_spec(self, wildcards) -> str:
         return as_json(vars(self._figure(wildcards)))
 
-    def figure_caption(self, wildcards) -> str:
-        return restructured(self._figure(wildcards).caption)
-
     def figure_code(self, wildcards) -> list[str]:
         return dependencies.of("figures/drawing", ("figure", self._figure(wildcards).draw))
 
@@ -264,16 +254,6 @@ class Dag:
 
     def configuration(self, wildcards) -> str:
         return json.dumps(self.experiment.config)
-
-    def title(self, wildcards) -> str:
-        return restructured(self.experiment.title)
-
-    def category(self, wildcards) -> str:
-        """A study's place and title: the report sorts, takes braces for wildcards, and
-        prints `<` as it is."""
-        place = list(self.experiment.studies).index(wildcards.study) + 1
-        title = self._study(wildcards).title.translate(str.maketrans("{}<>", "()‹›"))
-        return f"{place:02d} {title}"
 
     def files(self, runs: list[Run]) -> list[str]:
         """The files that runs and their probes write last."""

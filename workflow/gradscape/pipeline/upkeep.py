@@ -31,8 +31,7 @@ def bring_in_line(experiment: Experiment) -> None:
         elif empty := [name for name in RUN_FILES if is_empty(folder / name)]:
             again(folder, done, f"{empty[0]} is empty")
         elif not (folder / CODE).exists() and not done.exists():
-            timed = results.log("train", run.study, f"{run.name}.benchmark.tsv")
-            adopt(folder, timed, digest(tuple(dependencies.of_training(run))))
+            adopt(folder, digest(tuple(dependencies.of_training(run))))
         for _, probe in experiment.probed([run]):
             table = results.probe(run.study, run.name, probe)
             done = results.probed(run.study, run.name, probe)
@@ -48,12 +47,10 @@ def is_empty(path: Path) -> bool:
     return path.is_file() and not path.stat().st_size and not is_linked
 
 
-def adopt(folder: Path, timed: Path, code: str) -> None:
-    """Date a finished run today; `timed`, its benchmark, counts as made by the same job."""
+def adopt(folder: Path, code: str) -> None:
+    """Date a finished run today."""
     with suppress(OSError):
         keep_code(folder, code)
-        if timed.exists():
-            timed.touch()
         (folder / DONE).touch()
         for table in sorted((folder / PROBES).glob("[!.]*.csv")):
             table.with_name(f".{table.stem}{DONE}").touch()
