@@ -1,19 +1,16 @@
 """The networks are the courses': counted to the parameter."""
 
 import hashlib
-import re
 from dataclasses import replace
 
 import pytest
 import torch
 
-from conftest import ROOT
 from gradscape.base.errors import GradscapeError
 from gradscape.data import Facts
 from gradscape.models import build, check_takes, takes
 from gradscape.models.anatomy import one_image, weights
 from gradscape.models.blocks import layer_counts, norm, parameter_count
-from gradscape.models.laws import cosine_map, tailored_slope
 from gradscape.spec.registry import names
 from gradscape.spec.settings import Settings
 
@@ -221,17 +218,6 @@ def test_a_slope_is_given_or_tailored_not_both():
         vgg38(slope=0.5, eta=0.5)
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.358, 1.0])
-def test_the_cosine_map_is_what_a_wide_random_layer_does(slope):
-    random = torch.Generator().manual_seed(0)
-    first, second = torch.randn(2, 100_000, generator=random, dtype=torch.float64)
-    for cosine in (-0.5, 0.0, 0.7):
-        mixed = cosine * first + (1 - cosine**2) ** 0.5 * second
-        behind = [torch.nn.functional.leaky_relu(x, slope) for x in (first, mixed)]
-        measured = torch.cosine_similarity(*behind, dim=0).item()
-        assert cosine_map(cosine, slope) == pytest.approx(measured, abs=0.01)
-
-
 @pytest.mark.parametrize("name", ["vgg-a", "vgg38-bn"])
 def test_a_perturbation_is_the_last_bit_of_one_weight(name):
     def start(perturbation):
@@ -337,13 +323,3 @@ def test_models_command_lists_them_all(capsys):
     assert rows["vgg38"][1] == 336_196
     assert rows["vgg-a-bn"][0] == 9_756_426
     assert rows["vgg38-bn"][2] == 37
-
-
-def test_the_theory_pages_slopes_are_the_codes():
-    page = (ROOT / "docs" / "theory.md").read_text()
-    for eta in (0.9, 0.5):
-        (row,) = re.findall(
-            rf"\| \$\\eta = {eta}\$ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", page
-        )
-        slopes = [tailored_slope(eta, layers) for layers in (13, 25, 37)]
-        assert [f"{slope:.3f}" for slope in slopes] == list(row)

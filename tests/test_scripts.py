@@ -5,12 +5,14 @@ import random
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 import torch
 
 from gradscape.base.paths import PAGE_FILES
 from gradscape.models import laws
 from gradscape.models.vgg_edinburgh import EdinburghVGG
+from wide import simulated, squares_at_random
 
 THREE_DIGITS = 5e-4
 SOURCES = ("layers.js", "images.js", "network.js")
@@ -205,3 +207,37 @@ def test_a_linear_stream_grows_by_one_with_each_block():
     (page,) = laws_of_the_page([options])
     given = [value / page["signal"][1] for value in page["signal"][1:11:2]]
     assert given == pytest.approx([1, 2, 3, 4, 5], rel=THREE_DIGITS)
+
+
+@node
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_streams_gradient_is_a_wide_networks(norm):
+    """Within 0.6 over eleven decades, of which rectifiers that are taken to be independent
+    miss one; with normalisation, which lags behind each pool, in the first stage."""
+    options = OPTIONS | {"norm": norm, "shortcut": True, "blocks": 5, "classes": 10}
+    options |= {"initialisation": "default", "images": 20, "size": 16, "width": 64}
+    (page,) = laws_of_the_page([options])
+    law = np.array(page["gradient"][1:])
+    for seed in range(2):
+        _, measured = squares_at_random(seed, 5, 64, batch_norm=norm, skip=True)
+        off = np.log10(measured / law)
+        if norm:
+            assert np.ptp(off[:10]) < 0.08
+        else:
+            assert np.abs(off).max() < 0.6 and measured[-1] / measured[0] > 1e11
+
+
+@node
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("slope", [0.01, 0.5])
+def test_a_streams_grid_is_good_to_a_hundredth(norm, slope):
+    """Of a stage whose kernels reach over no border, beside drawn units."""
+    options = OPTIONS | {"norm": norm, "shortcut": True, "blocks": 5, "slope": slope}
+    options |= {"initialisation": "delta-orthogonal", "classes": 10}
+    (page,) = laws_of_the_page([options])
+    torch.manual_seed(0)
+    _, before, _ = simulated(slope, norm, 2 / (1 + slope**2))
+    # Of a block's second convolution, which normalisation divides by its own variance.
+    found = page["gradient"][2:12:2]
+    expected = np.array(before) / before[-1]
+    assert np.array(found) / found[-1] == pytest.approx(expected, rel=0.01)

@@ -63,14 +63,6 @@ def with_probe(run: FinishedRun, probe: str, columns: dict) -> FinishedRun:
 # Laws
 
 
-def test_without_a_bend_a_residual_stream_grows_by_one_per_block():
-    np.testing.assert_allclose(residual_mean_squares(4, slope=1), [1, 2, 3, 4], rtol=0.01)
-    bent = residual_mean_squares(2, SLOPE)
-    assert bent[0] == pytest.approx((1 + SLOPE**2) / 2, rel=0.01)
-    # φ of N(0, 2) would have twice that; x ≥ 0 is let through, so there is more.
-    assert 1 < bent[1] < 1.5
-
-
 def test_the_laws_are_read_from_the_signals_table(tmp_path):
     """Two stages of four and three convolutions: 1.5 each within them, the rest by hand."""
     gradients = [7.0, 1.5**2, 1.5, 1, 100, 1.5 * 40, 40, 1]

@@ -177,60 +177,70 @@ function streamSquares(layers, options) {
       mix[0] * (given.square - given.mean ** 2),
       mix[1] * (through - meanThrough(slope) ** 2),
     ];
-    blocks.push({mix, spreads, around, passed: stream.passed, reduces: one.reduces});
+    blocks.push({mix, spreads, back: stream.back, reduces: one.reduces});
   }
   const linear = layers.at(-1),
     {logits, behind} = outputErrors(layers, options);
   inputs.push(momentsOf(stream).square);
   signal.push(inputs.at(-1) / 3 + 1 / 3 / linear.fanIn);
   const gradient = [logits];
-  let above = behind;
-  for (const {mix, spreads, around, passed, reduces} of blocks.reverse()) {
-    const sum = above * passed,
+  let above = stream.density.map(() => behind);
+  for (const {mix, spreads, back, reduces} of blocks.reverse()) {
+    const {sum, around} = back(above),
       second = norm ? sum / spreads[1] : sum;
     const within = (through * mix[1] * second) / (reduces ? 16 : 1); // behind a pool of 2 × 2
     const first = norm ? within / spreads[0] : within;
     gradient.unshift(first, second);
-    above = mix[0] * first + (around ? sum : 0);
+    above = around.map(value => mix[0] * first + value);
   }
   gradient.unshift(NaN);
   return {signal, gradient, inputs};
 }
 
 // A residual stream: how what blocks are given is distributed, on a grid of 2 × BINS + 1
-// places from -reach to reach; `passed` is the share of a gradient's mean square that passes
-// the rectifier it comes from.
-const BINS = 600;
+// places from -reach to reach. `back` takes the mean square of the gradient at each of these
+// values to its mean before the rectifier, `sum`, and to what goes `around` the branch, at
+// each value that the block was given: a unit that one rectifier lets through, the next does.
+const BINS = 400;
 
 // φ(N(0, variance))
 function newStream(variance, slope) {
-  const bell = normalBell(2 * BINS + 1, BINS / 8);
-  return rectified({density: bell, reach: 8 * Math.sqrt(variance)}, slope);
+  const density = normalBell(2 * BINS + 1, BINS / 8),
+    none = density.map(() => 0);
+  return rectified({density, reach: 8 * Math.sqrt(variance)}, slope, () => none);
 }
 
 // φ(x + N(0, variance)), on a wider grid if the stream has grown.
 function passBlock(stream, variance, slope) {
   const reach = Math.max(stream.reach, 8 * Math.sqrt(momentsOf(stream).square + variance));
-  const density = moved(stream.density, k => BINS + ((k - BINS) * stream.reach) / reach);
-  const deviation = (Math.sqrt(variance) * BINS) / reach,
-    wide = Math.ceil(6 * deviation);
-  const bell = normalBell(2 * wide + 1, deviation),
-    blurred = density.map(() => 0);
-  density.forEach((mass, k) => {
-    if (mass < 1e-15) return;
-    const end = Math.min(2 * BINS, k + wide);
-    for (let j = Math.max(0, k - wide); j <= end; j++) blurred[j] += mass * bell[j - k + wide];
-  });
-  return rectified({density: blurred, reach}, slope);
+  const widened = k => BINS + ((k - BINS) * stream.reach) / reach;
+  const deviation = (Math.sqrt(variance) * BINS) / reach;
+  const bell = normalBell(2 * Math.ceil(6 * deviation) + 1, deviation);
+  const density = blurred(moved(stream.density, widened), bell);
+  return rectified({density, reach}, slope, values => read(blurred(values, bell), widened));
 }
 
-function rectified({density, reach}, slope) {
-  const negative = density.slice(0, BINS).reduce((a, b) => a + b, 0) + density[BINS] / 2;
-  return {
-    density: moved(density, k => (k < BINS ? BINS + (k - BINS) * slope : k)),
-    passed: 1 - negative * (1 - slope ** 2),
-    reach,
+function rectified({density, reach}, slope, around) {
+  const bent = k => (k < BINS ? BINS + (k - BINS) * slope : k);
+  const passed = k => (k < BINS ? slope ** 2 : k > BINS ? 1 : letThrough(slope));
+  const back = above => {
+    const values = read(above, bent).map((value, k) => value * passed(k));
+    const sum = density.reduce((total, mass, k) => total + mass * values[k], 0);
+    return {sum, around: around(values)};
   };
+  return {density: moved(density, bent), reach, back};
+}
+
+// The values of a grid, or the masses, spread by a bell.
+function blurred(values, bell) {
+  const wide = (bell.length - 1) / 2,
+    made = values.map(() => 0);
+  values.forEach((value, k) => {
+    if (!value) return;
+    const end = Math.min(2 * BINS, k + wide);
+    for (let j = Math.max(0, k - wide); j <= end; j++) made[j] += value * bell[j - k + wide];
+  });
+  return made;
 }
 
 function momentsOf({density, reach}) {
@@ -255,6 +265,16 @@ function moved(density, to) {
     if (share) made[low + 1] += mass * share;
   });
   return made;
+}
+
+// The other way: at each place the value at where `to` says, between two places of both.
+function read(values, to) {
+  return values.map((_, k) => {
+    const place = to(k),
+      low = Math.floor(place),
+      share = place - low;
+    return values[low] * (1 - share) + (share && values[low + 1] * share);
+  });
 }
 
 function normalBell(count, deviation) {

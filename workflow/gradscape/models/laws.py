@@ -13,7 +13,7 @@ import numpy as np
 
 SLOPE = 0.01  # of the Edinburgh networks' leaky rectifiers
 VARIANCE = 1 / 3  # fan_in times the variance of PyTorch's default weights
-SAMPLES = 10**6  # of the residual stream, for three digits
+SAMPLES = 10**6  # of the residual stream, for 0.3 %
 
 
 def let_through(slope: float) -> float:
@@ -78,7 +78,7 @@ def activation_mean_squares(layers: list[Layer], slope: float) -> list[float]:
         E[z_l²] = (1 + a²)/2 · 1/3 · E[z_(l-1)²] + Var[bias]
 
     with PyTorch's default weights (He et al. 2015, section 2.2), and the mean on the right
-    over the taps, of which zero padding leaves fewer at the border. Pooling is taken to
+    over the nine taps, of which those outside the map are zero. Pooling is taken to
     average equal values, which biases leave after many layers. NaN at the entry, of which
     the law does not say what it is before its normalisation.
     """

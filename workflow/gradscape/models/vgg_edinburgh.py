@@ -74,7 +74,7 @@ class EdinburghVGG(nn.Module):
     biases, linear layer untouched), `zero-last`: `he`, and the last convolution of each
     processing block zero (Zhang et al. 2019, Fixup, section 3), or `delta-orthogonal`: an
     orthogonal matrix at the centre of each kernel behind the entry, zero around it (Xiao et
-    al. 2018, section 3.3), scaled as `he` is. The rectifiers' `slope` may be given, or
+    al. 2018, algorithm 2), scaled as `he` is. The rectifiers' `slope` may be given, or
     tailored by `eta` to their number.
 
     Raises `GradscapeError` for a `fold_after` without batch normalisation, and for both a
@@ -158,7 +158,7 @@ def leaky_relu(x: Tensor, slope: float) -> Tensor:
 
 def delta_orthogonal(conv: nn.Conv2d, gain: float) -> None:
     """Set a kernel [w, w, 3, 3] or [w, w, 1, 1] to an orthogonal matrix times `gain` at its
-    centre and zero elsewhere, and its bias to zero (Xiao et al. 2018, algorithm 1)."""
+    centre and zero elsewhere, and its bias to zero (Xiao et al. 2018, algorithm 2)."""
     centre = conv.kernel_size[0] // 2
     matrix = nn.init.orthogonal_(torch.empty(conv.weight.shape[:2]), gain)
     nn.init.zeros_(conv.weight)
