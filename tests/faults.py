@@ -198,7 +198,7 @@ def stored_tensors(chance: random.Random, folder: Path) -> None:
     from gradscape.data.datasets import acquire
     from gradscape.data.store import load, save
     from gradscape.models import sealed
-    from gradscape.training.record import read_weights
+    from gradscape.models.sealed import read_weights
 
     images = np.random.RandomState(0).randint(0, 256, (40, 32, 32, 3), np.uint8)
     np.savez(folder / "shapes.npz", images=images, labels=np.arange(40) % 2)

@@ -75,7 +75,6 @@ def stale() -> dict[str, set[str]]:
         "report/latex": {"report"},
         "claims/verdicts": {"claims", "report"},
         "training/progress": set(),
-        "training/record": set(),
         "runs/record": set(),
         "training/lease": set(),
         "base/files": set(),

@@ -27,7 +27,7 @@ from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.checkpoint import Checkpoint
-from gradscape.training.record import write_arrays
+from gradscape.training.save import write_arrays
 from hostile import Lost
 from spoil import standing
 
@@ -270,7 +270,7 @@ def save_numbers(path: Path) -> None:
     "write",
     [
         save_numbers,
-        lambda path: write_arrays(path, a=np.random.rand(99_999)),
+        lambda path: write_arrays(path, {"a": np.random.rand(99_999)}),
         lambda path: sealed.save(path, {"a": torch.zeros(99_999)}),
     ],
     ids=["numpy", "zipped", "torch"],

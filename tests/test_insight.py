@@ -12,6 +12,7 @@ from torch import nn
 
 from conftest import SMALL
 from gradscape.base.errors import GradscapeError
+from gradscape.base.files import write_csv
 from gradscape.claims.calibration import expected_calibration_error, reliability
 from gradscape.claims.verdicts import decide_all
 from gradscape.config.experiment import Experiment
@@ -30,7 +31,6 @@ from gradscape.report import prose as words
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.registry import find
 from gradscape.spec.study import Figure, Run
-from gradscape.training.record import write_csv
 from gradscape.training.train import train
 
 PROBED = {

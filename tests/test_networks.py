@@ -12,6 +12,7 @@ import torch
 import networks
 from conftest import SMALL, make
 from gradscape.base.errors import GradscapeError
+from gradscape.base.files import write_csv
 from gradscape.base.paths import probe_file
 from gradscape.figures.drawing import draw
 from gradscape.models import build
@@ -21,7 +22,6 @@ from gradscape.runs.run import FinishedRun
 from gradscape.spec.registry import declared, names
 from gradscape.spec.study import Figure, Run
 from gradscape.training.checkpoint import fingerprint
-from gradscape.training.record import write_csv
 from gradscape.training.train import train
 
 pytestmark = pytest.mark.limit(600)

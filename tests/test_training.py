@@ -28,7 +28,6 @@ from gradscape.runs.record import revision
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
-from gradscape.training import record
 from gradscape.training.checkpoint import Checkpoint, fingerprint
 from gradscape.training.device import CPU_BF16, configure, device_kind, has_fast_bf16
 from gradscape.training.gradients import clip, mean_absolute_gradients
@@ -407,12 +406,12 @@ def test_damaged_weights_are_refused_and_older_ones_read(tmp_path):
         content[place // 8] ^= 1 << place % 8
         path.write_bytes(content)
         with contextlib.suppress(GradscapeError):  # a bit of the seal's name may flip
-            assert torch.equal(record.read_weights(path)["best"]["w"], torch.arange(99.0))
+            assert torch.equal(sealed.read_weights(path)["best"]["w"], torch.arange(99.0))
     path.write_bytes(whole[:-1000])
     with pytest.raises(GradscapeError, match=r"model\.pt: damaged"):
-        record.read_weights(path)
+        sealed.read_weights(path)
     torch.save(weights, path)
-    assert torch.equal(record.read_weights(path)["best"]["w"], weights["best"]["w"])
+    assert torch.equal(sealed.read_weights(path)["best"]["w"], weights["best"]["w"])
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, capfd):

@@ -12,7 +12,7 @@ that copy is there too, in the same folder, the report is compiled from it.
 import re
 from pathlib import Path
 
-from gradscape.base.files import atomic_write, copy
+from gradscape.base.files import copy, write_file
 from gradscape.base.paths import TEMPLATES
 from gradscape.cli.submission import Files, HandIn, below
 from gradscape.report.latex import run_latex, working_folder
@@ -150,8 +150,7 @@ def from_template(template: Path, written: Files, year: int) -> Files:
             own = path.name if path.suffix == ".sty" else path.relative_to(template)
             copy(path, folder / own)
         for name, data in written.items():
-            with atomic_write(folder / name) as partial:
-                partial.write_bytes(data)
+            write_file(folder / name, data)
         (folder / f"mlp-cw2-questions-{year}.tex").rename(folder / "mlp-cw2-questions.tex")
         with (folder / "refs.bib").open("ab") as references:
             references.write(written[REFERENCES])

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, records under a seal, and folders that one process
 at a time writes."""
 
+import csv
 import ctypes
 import errno
 import fcntl
@@ -104,11 +105,26 @@ def number_of(error: BaseException, folder: Path) -> int | None:
     return getattr(error.__context__, "errno", None) or errno.EIO
 
 
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a whole file, text as UTF-8."""
+    with atomic_write(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 def write_record(path: Path, record: dict) -> None:
     """Write JSON with the checksum of what it says."""
-    with atomic_write(path) as partial:
-        text = json.dumps(record | {SEAL: seal(record)}, indent=2)
-        partial.write_text(f"{text}\n", "utf-8")
+    write_file(path, json.dumps(record | {SEAL: seal(record)}, indent=2) + "\n")
+
+
+def write_csv(path: Path, rows: list[dict]) -> None:
+    """Write a table, whose columns are the first row's keys."""
+    with (
+        atomic_write(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def seal(record: dict) -> str:

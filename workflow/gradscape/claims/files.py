@@ -12,13 +12,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write
+from gradscape.base.files import write_file
 from gradscape.base.paths import REPORT, Results
 from gradscape.claims import registered, verdicts
 from gradscape.claims.evidence import FACT, METHODS, NETWORKS
@@ -91,9 +90,8 @@ def decide_study(study: Study, results: Results) -> Decided:
     )
     content = {"study": study.name, "claims_sha256": digest(study.claims)}
     content |= as_json({study.name: decided})[study.name]
-    with atomic_write(results.claims(study.name)) as partial:
-        text = json.dumps(content, indent=1, ensure_ascii=False)
-        partial.write_text(f"{text}\n", "utf-8")
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    write_file(results.claims(study.name), f"{text}\n")
     write_table("results", finished, results.table(study.name, "results"))
     return decided
 
@@ -238,7 +236,7 @@ def each_study(experiment: Experiment, document: str, decided_of) -> dict[str, D
     return decided
 
 
-def write_csv(results: Results, decided: dict[str, Decided]) -> Path:
+def write_csv(results: Results, decided: dict[str, Decided]) -> None:
     """All studies' verdicts as one table, a row a claim; sides are means over seeds."""
     rows = []
     for study, found in decided.items():
@@ -249,11 +247,8 @@ def write_csv(results: Results, decided: dict[str, Decided]) -> Path:
                 values[side] = verdict.side(side).value if given else math.nan
             chosen = {column: values[column] for column in COLUMNS}
             rows.append({"study": study, "claim": name, **chosen})
-    path = results.claims_csv
-    with atomic_write(path) as partial:
-        table = pd.DataFrame(rows, columns=["study", "claim", *COLUMNS])
-        for_spreadsheets(table).to_csv(partial, index=False)
-    return path
+    table = pd.DataFrame(rows, columns=["study", "claim", *COLUMNS])
+    write_file(results.claims_csv, for_spreadsheets(table).to_csv(index=False))
 
 
 def as_lines(decided: dict[str, Decided]) -> list[str]:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from gradscape.base.files import atomic_write
+from gradscape.base.files import write_file
 from gradscape.base.paths import Results
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import reading, revision
@@ -50,5 +50,4 @@ def register(experiment: Experiment) -> None:
         if study.claims:
             studies.setdefault(study.name, digests(study.claims))
     if json.dumps(studies) != before:
-        with atomic_write(results.registered) as partial:
-            partial.write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+        write_file(results.registered, json.dumps(known, indent=1) + "\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gradscape.base.files import atomic_write
+from gradscape.base.files import write_file
 from gradscape.base.paths import Results
 from gradscape.claims.smoothness import MEASURES, Band, definition, proxy, width
 from gradscape.runs.run import FinishedRun, results_table
@@ -80,12 +80,10 @@ def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
 def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
     """Write the table `name` of these runs as CSV, and beside it as HTML to look at."""
     table = find("table", name)(runs)
-    with atomic_write(path) as partial:
-        for_spreadsheets(table).to_csv(partial, index=False)
-    with atomic_write(path.with_suffix(".html")) as partial:
-        shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
-        page = f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n'
-        partial.write_text(page, "utf-8")
+    write_file(path, for_spreadsheets(table).to_csv(index=False))
+    shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
+    page = f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n'
+    write_file(path.with_suffix(".html"), page)
 
 
 def write_tables(study: Study, finished: list[FinishedRun], results: Results) -> None:

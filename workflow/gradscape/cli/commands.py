@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import say
+from gradscape.base.files import say, write_csv
 from gradscape.base.paths import CONFIGS, DATA, HOME, RECORD, REPORT, TENSORBOARD, Results
 from gradscape.cli.arguments import Count, File
 from gradscape.config.expand import check_settings
@@ -133,7 +133,6 @@ def probe(
 ) -> None:
     """measure a trained network from its weights and its training images"""
     from gradscape.probes.trained import Trained, measured
-    from gradscape.training.record import write_csv
 
     given = check_options("probe", probe, options or {}, "--options")
     trained = Trained(run, data, threads, own)

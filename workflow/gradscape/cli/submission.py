@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gradscape.base import paths
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write
+from gradscape.base.files import write_file
 from gradscape.base.paths import COURSES, PACKAGE, REPORT, Results
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
@@ -189,8 +189,7 @@ def write_submission(experiment: Experiment, course: str, student: str, name: st
     root, made = experiment.results.root, work.archive
     files = {made: packed(content)} if made.endswith(".zip") else below(made, content)
     for path, data in (files | work.beside).items():
-        with atomic_write(root / path) as partial:
-            partial.write_bytes(data)
+        write_file(root / path, data)
     return root / made
 
 

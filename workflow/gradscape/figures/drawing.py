@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write, say
+from gradscape.base.files import say, write_file
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, best_setting, by_setting, mean_accuracy
 from gradscape.spec.registry import find, is_custom
@@ -34,8 +34,7 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     if figure.best and (tied := settings_tied(runs, chosen)) > 1:
         facts += f" {tied} settings validate equally well; this is the first of them."
     for path in texts:
-        with atomic_write(path) as partial:
-            partial.write_text(facts + "\n", "utf-8")
+        write_file(path, f"{facts}\n")
 
 
 def settings_tied(runs: list[FinishedRun], best: list[FinishedRun]) -> int:
@@ -52,8 +51,7 @@ def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Pat
     except GradscapeError as error:
         say(f"{error}; it is left out")
         for output in outputs:
-            with atomic_write(output) as partial:
-                partial.touch()
+            write_file(output, "")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter, StrMethodFormatter
 
-from gradscape.base.files import atomic_write
+from gradscape.base.files import write_file
 from gradscape.figures.fonts import font_for
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import listing, model_label, noun, printed_variant
@@ -143,8 +143,7 @@ def save(picture: Picture, *paths: Path) -> None:
             drawn = io.BytesIO()  # matplotlib hides that a disk is full
             date = DATES.get(path.suffix)
             picture.savefig(drawn, format=path.suffix[1:], metadata=date, dpi=150)
-            with atomic_write(path) as partial:
-                partial.write_bytes(drawn.getvalue())
+            write_file(path, drawn.getvalue())
 
 
 def show_pixels(axis, pixels: np.ndarray, **look) -> None:

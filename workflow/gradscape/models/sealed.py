@@ -49,6 +49,19 @@ def load(path: Path, unsealed: bool = False) -> dict:
     return tensors(content)
 
 
+def read_weights(path: Path) -> dict:
+    """A run's `settings` and `classes`, the weights of its `best` and its `last` epoch;
+    raises `GradscapeError` for a missing or damaged file."""
+    try:
+        return load(path, unsealed=True)
+    except FileNotFoundError:
+        raise GradscapeError(f"{path}: missing; the run has to be trained") from None
+    except Damaged as error:
+        raise GradscapeError(
+            f"{path}: damaged ({error}); delete the run's run.json and train it again"
+        ) from None
+
+
 def tensors(content: bytes) -> dict:
     """Read what `torch.save` wrote, and run nothing in it; raises `Damaged` for the rest,
     as what unpacks to more than its own size: `torch.save` compresses nothing."""

@@ -21,7 +21,7 @@ from gradscape.spec.study import Run
 WITHOUT_EFFECT = {"base/errors", "base/files", "base/paths", "base/download"}
 WITHOUT_EFFECT |= {"spec/registry", "spec/options", "spec/settings", "spec/study"}
 WITHOUT_EFFECT |= {"data/datasets", "data/store", "runs/record", "models/sealed"}
-WITHOUT_EFFECT |= {f"training/{m}" for m in ("checkpoint", "lease", "progress", "record")}
+WITHOUT_EFFECT |= {f"training/{m}" for m in ("checkpoint", "lease", "progress")}
 
 IMPORT = re.compile(
     rf"^ *(?:import ({PACKAGE.name}[\w.]*)"

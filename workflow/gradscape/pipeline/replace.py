@@ -107,8 +107,7 @@ def trained_with(out: Path, code: str) -> str:
 
 
 def keep_code(folder: Path, code: str) -> None:
-    with files.atomic_write(folder / CODE) as partial:
-        partial.write_text(f"{code}\n", "utf-8")
+    files.write_file(folder / CODE, f"{code}\n")
 
 
 def summary(out: Path) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gradscape.base.errors import GradscapeError, suggest
+from gradscape.base.files import write_csv
 from gradscape.base.paths import PROBES, RECORD, SEALED, Results, probe_file
 from gradscape.claims.files import read_verdicts
 from gradscape.claims.sides import Measurements
@@ -94,7 +95,6 @@ class Reproduction:
 
     def probe(self, name: str, run: Run, folder: Path, data: Path, threads: int) -> None:
         from gradscape.probes.trained import Trained, measured  # loads torch
-        from gradscape.training.record import write_csv
 
         probe, settings = self.study.probes[name], map(str, vars(run.settings).values())
         trained = Trained(folder, data, threads, list(filter(is_custom, settings)))

@@ -17,11 +17,11 @@ from gradscape.data.store import load
 from gradscape.models import build
 from gradscape.models.anatomy import Calls, layers, one_image, output_layer
 from gradscape.models.blocks import LAYOUTS, placed
+from gradscape.models.sealed import read_weights
 from gradscape.spec.registry import find, is_custom, short
 from gradscape.spec.settings import Settings
 from gradscape.training.device import configure
 from gradscape.training.minibatches import Minibatches
-from gradscape.training.record import read_weights
 
 BATCH = 100  # images at a time
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)  # not those that keep their statistics

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import atomic_write, say
+from gradscape.base.files import say, write_file
 from gradscape.base.paths import REPORT, Results
 from gradscape.config.experiment import Experiment
 from gradscape.report.build import prepare
@@ -35,7 +35,6 @@ def write_diff(old: Path, new: Path) -> Path:
     if done.returncode != 0:
         raise GradscapeError(f"latexdiff stopped: {' '.join(done.stderr.split())}")
     say("LaTeX …")
-    with atomic_write(results.tex(DIFF)) as partial:
-        partial.write_text(done.stdout, "utf-8")
+    write_file(results.tex(DIFF), done.stdout)
     compile_pdf(results, DIFF, strict=False)
     return results.pdf(DIFF)

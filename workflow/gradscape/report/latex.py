@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import LITTLE, atomic_write, plain_file, refuse_linked_results
+from gradscape.base.files import LITTLE, copy, plain_file, refuse_linked_results, write_file
 from gradscape.base.paths import REPORT, Results
 
 APT = "apt-get install --no-install-recommends latexmk texlive-latex-recommended "
@@ -66,8 +66,7 @@ def compile_pdf(results: Results, document: str = REPORT, strict: bool = True) -
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(plain_file(results.sources / name), folder / name)
         run_latex(folder, results.tex(document), strict)
-        with atomic_write(results.pdf(document)) as partial:
-            shutil.copyfile(folder / f"{document}.pdf", partial)
+        copy(folder / f"{document}.pdf", results.pdf(document))
         if (folder / f"{document}.bbl").exists():
             names.insert(1, f"{document}.bbl")
         pack_sources(folder, names, results.archive(document))
@@ -159,5 +158,4 @@ def pack_sources(folder: Path, names: list[str], archive: Path) -> None:
             entry.size = path.stat().st_size
             with path.open("rb") as stream:
                 tar.addfile(entry, stream)
-    with atomic_write(archive) as partial:
-        partial.write_bytes(gzip.compress(content.getvalue(), mtime=0))
+    write_file(archive, gzip.compress(content.getvalue(), mtime=0))

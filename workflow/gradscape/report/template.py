@@ -5,7 +5,7 @@ from functools import cache, partial
 
 import jinja2
 
-from gradscape.base.files import atomic_write, copy
+from gradscape.base.files import copy, write_file
 from gradscape.base.paths import REPORT, TEMPLATES, locate
 from gradscape.claims import inference
 from gradscape.claims.files import tally
@@ -162,6 +162,5 @@ def write_tex(
     for word in sorted(set(DRAWN.findall(text))):
         letters = "".join(chr(int(code, 16)) for code in word.split("-"))
         draw_word(letters, results.sources / "letters" / f"{word}.pdf")
-    with atomic_write(results.tex(document)) as unfinished:
-        unfinished.write_text(text, "utf-8")
+    write_file(results.tex(document), text)
     copy(TEMPLATES / "references.bib", results.sources / "references.bib")

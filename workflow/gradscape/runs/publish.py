@@ -24,8 +24,7 @@ def publish(experiment: Experiment, out: Results) -> int:
                 raise GradscapeError(f"{folder}: holds a training's {name}, {why}")
     for source, target in folders.items():
         copy_run(source, target)
-    with files.atomic_write(out.config) as partial:
-        partial.write_text(json.dumps(experiment.config) + "\n", "utf-8")
+    files.write_file(out.config, json.dumps(experiment.config) + "\n")
     if experiment.results.registered.exists():
         files.copy(files.plain_file(experiment.results.registered), out.registered)
     return sum(out.record(run.study, run.name).exists() for run in experiment.runs)

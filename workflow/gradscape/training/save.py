@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradscape.base.files import atomic_write, write_csv
 from gradscape.base.paths import RECORD
 from gradscape.data.store import Dataset
 from gradscape.models import sealed
@@ -17,11 +18,15 @@ from gradscape.models.anatomy import weights
 from gradscape.models.blocks import parameter_count
 from gradscape.runs.record import VERSION, Data, RunRecord, revision, write
 from gradscape.spec.study import Run
-from gradscape.training import record
 from gradscape.training.history import History
 from gradscape.training.landscape import landscape_arrays
 from gradscape.training.loop import Training
 from gradscape.training.step import evaluate
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with atomic_write(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def step_arrays(history: History) -> dict[str, np.ndarray]:
@@ -98,12 +103,12 @@ def write_results(
         "layout": training.backend.layout,
     }
     scores, predictions = test_scores(training, saved["last"])
-    record.write_csv(out / "metrics.csv", history.metrics)
-    record.write_csv(out / "timing.csv", history.timing)
-    record.write_csv(out / "test.csv", scores)
-    record.write_arrays(out / "predictions.npz", **predictions)
-    record.write_arrays(out / "steps.npz", **step_arrays(history))
-    record.write_arrays(out / "gradients.npz", **gradient_arrays(training))
+    write_csv(out / "metrics.csv", history.metrics)
+    write_csv(out / "timing.csv", history.timing)
+    write_csv(out / "test.csv", scores)
+    write_arrays(out / "predictions.npz", predictions)
+    write_arrays(out / "steps.npz", step_arrays(history))
+    write_arrays(out / "gradients.npz", gradient_arrays(training))
     sealed.save(out / "model.pt", saved)
     seconds = sum(row["seconds"] for row in history.timing)
     versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
