@@ -63,11 +63,8 @@ class Null:
     @property
     def threshold(self) -> float:
         """Where the claim begins to hold: of an equality, the end that is nearer."""
-        comparison = self.comparison
-        if comparison.relation in ("above", "below"):
-            return comparison._threshold
-        ends = (comparison.low, comparison.high)
-        return min(ends, key=lambda end: abs(comparison.estimate.difference - end))
+        difference = self.comparison.estimate.difference
+        return min(self.comparison.ends, key=lambda end: abs(difference - end))
 
     def estimate(self, deal, random) -> Estimate | None:
         """An estimate of a difference that is the threshold, from numbers drawn anew."""

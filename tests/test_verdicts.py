@@ -26,7 +26,7 @@ from conftest import (
 )
 from gradscape.base.errors import GradscapeError
 from gradscape.claims import registered
-from gradscape.claims.files import as_lines, decide_studies, read_studies, read_verdicts
+from gradscape.claims.files import as_lines, decide_studies, read_verdicts
 from gradscape.claims.inference import Estimate, of_seeds, variance
 from gradscape.claims.sentences import compared
 from gradscape.claims.sentences import sentence as chosen
@@ -450,7 +450,7 @@ def test_a_claim_is_added_in_one_place(accuracy, latex, plain, tmp_path, capsys)
     write_page(experiment)
     page = html.unescape(experiment.results.page.read_text())
     table = pd.read_csv(experiment.results.claims_csv)
-    print(*as_lines(read_studies(experiment)), sep="\n")
+    print(*as_lines(decide_studies(experiment, anew=False)), sep="\n")
     for text in (page, "\n".join(table["sentence"]), capsys.readouterr().out):
         assert plain in text and openly in text
 

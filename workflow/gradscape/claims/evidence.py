@@ -6,8 +6,10 @@ independent, for those of two networks share no more than the order of images; t
 that are measured on the same runs, images or steps are paired.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 
@@ -58,27 +60,24 @@ class Evidence:
 
 def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
     """What the two sides of a claim rest on; None if one of them was not measured."""
-    if sides[1].constant is None:
+    if sides[1].constant is None:  # then a fact is a number a seed, like what it is beside
         sides[0].constant = None
-    constant = [side.constant is not None for side in sides]
     chosen: list[Chosen] = [
-        None if is_constant else sorted(side.values)
-        for side, is_constant in zip(sides, constant, strict=True)
+        sorted(side.values) if side.constant is None else None for side in sides
     ]
     if same:
         both = set(chosen[0] or []) & set(chosen[1] or [])
         both = {p for p in both if sides[0].rates(p, same) == sides[1].rates(p, same)}
-        chosen = [None if c else sorted(both) for c in constant]
+        chosen = [None if pairs is None else sorted(both) for pairs in chosen]
     if any(pairs == [] for pairs in chosen):
         return None
     matched = names_of(sides, chosen)
-    if not all(constant):
-        chosen = one_device(sides, chosen)
+    chosen = one_device(sides, chosen)
     left, right = (side.of(pairs) for side, pairs in zip(sides, chosen, strict=True))
     found = Evidence(left, right, (chosen[0], chosen[1]), float(right.mean()))
     found.left_out = sorted(matched - names_of(sides, chosen))
     numbers = np.concatenate([left, right])
-    if all(constant):
+    if chosen == [None, None]:
         found.rests, found.basis = FACT, "a fact"
     elif hasattr(sides[0].metric, "counts") and len(chosen[0] or []) == 1:
         group = sides[0].groups[chosen[0][0]]
@@ -100,33 +99,24 @@ def names_of(sides: Sequence[Side], chosen: Sequence[Chosen]) -> set[str]:
 
 def one_device(sides: Sequence[Side], chosen: Sequence[Chosen]) -> list[Chosen]:
     """Each side's pairs of the device that both have most of; all if none serves."""
-    counts: dict[tuple, list[int]] = {}
-    for at, (side, pairs) in enumerate(zip(sides, chosen, strict=True)):
-        for pair in pairs or []:
-            device = side.device(pair)
-            if device is not None and side.constant is None:
-                counts.setdefault(device, [0, 0])[at] += 1
-    free = [side.constant is not None for side in sides]
+    both = list(zip(sides, chosen, strict=True))
+    counts = [Counter(map(side.device, pairs)) for side, pairs in both if pairs]
+    devices = set().union(*counts) - {None}
 
-    def least(count: list[int]) -> int:
-        return min(n for n, constant in zip(count, free, strict=True) if not constant)
+    def common(device: tuple) -> tuple:
+        each = [count[device] for count in counts]
+        return min(each), sum(each), device
 
-    best = max(counts, key=lambda d: (least(counts[d]), sum(counts[d]), d), default=None)
-    if best is None or not least(counts[best]):
+    best = max(devices, key=common, default=None)
+    if best is None or common(best)[0] == 0:
         return list(chosen)
-    return [
-        pairs if constant else [p for p in pairs or [] if side.device(p) == best]
-        for side, pairs, constant in zip(sides, chosen, free, strict=True)
-    ]
+    return [pairs and [p for p in pairs if side.device(p) == best] for side, pairs in both]
 
 
 def estimate(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> None:
     """Add the estimate of the difference, if there is one, and what it rests on."""
-    measured = [
-        (side, pairs)
-        for side, pairs in zip(sides, found.pairs, strict=True)
-        if side.constant is None and pairs is not None
-    ]
+    both = zip(sides, found.pairs, strict=True)
+    measured = [(side, pairs) for side, pairs in both if pairs is not None]
     found.sides = len(measured)
     counts = " + ".join(str(len(pairs)) for _, pairs in measured)
     constant = sides[1].constant
@@ -204,35 +194,36 @@ def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> None:
 def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
     """From the images that accuracies, or other means, were measured on; paired where both
     runs kept what they said of each."""
-    kept, shares, counted = [], [], 0
+    kept, shares = [], []
     for side, pair in measured:
         group = side.groups[pair]
         if side.factor != 1 or (len(group) > 1 and side.name != "best_val_accuracy"):
             return None
-        if hasattr(side.metric, "images"):
-            kept.append(side.metric.images(group))
-        if side.name in IMAGES:
-            count = getattr(group[0].record.data, IMAGES[side.name])
-            shares.append((round(side.values[pair] * count), count))
-            counted += 1
-        elif hasattr(side.metric, "shares"):
-            shares += side.metric.shares(group)
-            counted += 1
-        elif not kept:
-            return None
+        kept.append(side.metric.images(group) if hasattr(side.metric, "images") else None)
+        shares.append(shares_of(side, pair))
     difference = float(found.left.mean() - found.right.mean())
-    if len(kept) == len(measured) and all(values is not None for values in kept):
+    if all(values is not None for values in kept):
         values = [np.asarray(k, float) for k in kept]
         if len(values) == 2 and len(values[0]) == len(values[1]):
             return of_images(values[0] - values[1]), f"{len(values[0]):,} images"
-        if len(values) == 1 and not shares:
+        if len(values) == 1 and not shares[0]:
             error = float(values[0].std(ddof=1) / len(values[0]) ** 0.5)
             return Estimate(difference, error, np.inf), f"{len(values[0]):,} images"
-    if counted != len(measured) or not all(count for _, count in shares):
+    counted = list(chain(*shares))
+    if not all(shares) or not all(count for _, count in counted):
         return None
-    error = sum(of_share(*share).value for share in shares) ** 0.5
-    fewest = min(count for _, count in shares)
+    error = sum(of_share(*share).value for share in counted) ** 0.5
+    fewest = min(count for _, count in counted)
     return Estimate(difference, error, np.inf), f"{fewest:,} images"
+
+
+def shares_of(side: Side, pair: Pair) -> list[tuple[int, int]]:
+    """The shares of images that a number adds up, (right, images); none of any other."""
+    group = side.groups[pair]
+    if side.name in IMAGES:
+        count = getattr(group[0].record.data, IMAGES[side.name])
+        return [(round(side.values[pair] * count), count)]
+    return side.metric.shares(group) if hasattr(side.metric, "shares") else []
 
 
 def steps(found: Evidence, measured) -> tuple[Estimate, str] | None:

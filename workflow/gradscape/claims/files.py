@@ -73,38 +73,34 @@ class Decided(NamedTuple):
     runs: list[str]
     damaged: list[str]
 
+    def as_json(self) -> dict:
+        told = {"runs": self.runs, "damaged": self.damaged}
+        for name in ("claims", "comparisons"):
+            verdicts = getattr(self, name).values()
+            told[name] = [finite(asdict(v) | {"effect": v.effect}) for v in verdicts]
+        return told
+
 
 def decide_study(study: Study, results: Results) -> Decided:
     """Decide a study's claims; write the verdicts, and the table of its finished runs."""
-    finished = finished_runs(study, results)
+    finished, stood = finished_runs(study, results), registered.read(results)
     names = [run.path.name for run in finished]
-    claims = {
-        name: replace(v, sentence=said(study.claims[name], v, study, finished))
-        for name, v in decide_claims(study, finished, results).items()
-    }
+    stood = {commit: studies.get(study.name, {}) for commit, studies in stood.items()}
+    found = decide_all(study.claims, finished, stood)
     decided = Decided(
-        claims=claims,
+        claims={
+            name: replace(v, sentence=said(study.claims[name], v, study, finished))
+            for name, v in found.items()
+        },
         comparisons=compare_variants(study, finished),
         runs=names,
         damaged=[name for name in recorded(study, results) if name not in names],
     )
     content = {"study": study.name, "claims_sha256": digest(study.claims)}
-    content |= as_json({study.name: decided})[study.name]
-    text = json.dumps(content, indent=1, ensure_ascii=False)
+    text = json.dumps(content | decided.as_json(), indent=1, ensure_ascii=False)
     write_file(results.claims(study.name), f"{text}\n")
     write_table("results", finished, results.table(study.name, "results"))
     return decided
-
-
-def decide_claims(
-    study: Study, finished: list[FinishedRun], results: Results
-) -> dict[str, Verdict]:
-    """The verdicts, by which claims stood in the results folder before its runs."""
-    stood = {
-        commit: studies.get(study.name, {})
-        for commit, studies in registered.read(results).items()
-    }
-    return decide_all(study.claims, finished, stood)
 
 
 def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Verdict]:
@@ -136,23 +132,6 @@ def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Ver
 def digest(claims: dict[str, dict]) -> str:
     """Changes with what the claims ask, and with how their verdicts are told."""
     return hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()
-
-
-def as_json(decided: dict[str, Decided]) -> dict[str, dict]:
-    """What is decided of each study, each verdict a mapping."""
-    return {
-        study: {
-            "runs": found.runs,
-            "damaged": found.damaged,
-            "claims": list(map(mapping, found.claims.values())),
-            "comparisons": list(map(mapping, found.comparisons.values())),
-        }
-        for study, found in decided.items()
-    }
-
-
-def mapping(verdict: Verdict) -> dict:
-    return finite(asdict(verdict) | {"effect": verdict.effect})
 
 
 def finite(value: Any) -> Any:
@@ -217,20 +196,13 @@ def number(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def decide_studies(experiment: Experiment, document: str = REPORT) -> dict[str, Decided]:
-    """Decide a document's studies from their finished runs; of all, write the table."""
-    return each_study(experiment, document, decide_study)
-
-
-def read_studies(experiment: Experiment, document: str = REPORT) -> dict[str, Decided]:
-    """What was decided of a document's studies; of all, write the table again."""
-    return each_study(experiment, document, read_verdicts)
-
-
-def each_study(experiment: Experiment, document: str, decided_of) -> dict[str, Decided]:
-    results, decided = experiment.results, {}
-    for study in experiment.documents(document):
-        decided[study.name] = decided_of(study, results)
+def decide_studies(
+    experiment: Experiment, document: str = REPORT, anew: bool = True
+) -> dict[str, Decided]:
+    """What is decided of a document's studies, from their finished runs or, unless `anew`,
+    as it was before; of all, write the table."""
+    decide, results = decide_study if anew else read_verdicts, experiment.results
+    decided = {s.name: decide(s, results) for s in experiment.documents(document)}
     if document == REPORT:
         write_csv(results, decided)
     return decided

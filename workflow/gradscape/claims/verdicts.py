@@ -26,6 +26,7 @@ from gradscape.claims.evidence import (
     METHODS,
     NETWORKS,
     Evidence,
+    names_of,
     weigh,
 )
 from gradscape.claims.inference import LEVEL, Estimate, holm, seeds_needed
@@ -150,54 +151,47 @@ class Comparison:
     high: float
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """What the difference is to lie outside: both are one if it is to lie above that,
+        or below."""
+        low = self.high if self.relation == "above" else self.low
+        return low, self.low if self.relation == "below" else self.high
+
+    @property
+    def is_inside(self) -> bool:
+        low, high = self.ends
+        return low <= self.estimate.difference <= high
+
+    @property
     def p(self) -> float:
         """Two-sided for what lies outside; for equality the larger one-sided, doubled, so
         that the 95 % interval decides everywhere."""
-        estimate = self.estimate
-        if self.relation in ("above", "below"):
-            one = estimate.above(self._threshold)
-            return min(1.0, 2 * min(one, estimate.below(self._threshold)))
-        return self._inside if self._is_inside else self._outside
+        if self.relation in ("near", "apart") and self.is_inside:
+            return self.p_of_equality
+        low, high = self.ends
+        return min(1.0, 2 * min(self.estimate.above(high), self.estimate.below(low)))
 
     @property
-    def _threshold(self) -> float:
-        return self.high if self.relation == "above" else self.low
-
-    @property
-    def _is_inside(self) -> bool:
-        return self.low <= self.estimate.difference <= self.high
-
-    @property
-    def _inside(self) -> float:
-        """Two one-sided tests of equality within the margin (Lakens 2017)."""
-        return min(
-            1.0, 2 * max(self.estimate.above(self.low), self.estimate.below(self.high))
-        )
-
-    @property
-    def _outside(self) -> float:
-        return min(
-            1.0, 2 * min(self.estimate.above(self.high), self.estimate.below(self.low))
-        )
+    def p_of_equality(self) -> float:
+        """By two one-sided tests of equality within the margin (Lakens 2017)."""
+        larger = max(self.estimate.above(self.low), self.estimate.below(self.high))
+        return min(1.0, 2 * larger)
 
     def word(self, level: float = LEVEL) -> str:
         """The verdict if each test is made at this level."""
         if self.p > level:
             return UNDECIDED
         if self.relation in ("near", "apart"):
-            return HOLDS if self._is_inside == (self.relation == "near") else FAILS
-        beyond = self.estimate.difference > self._threshold
+            return HOLDS if self.is_inside == (self.relation == "near") else FAILS
+        beyond = self.estimate.difference > self.ends[0]
         if beyond == (self.relation == "above"):
             return HOLDS
-        return EQUAL if self.high > 0 and self._inside <= level else FAILS
+        return EQUAL if self.high > 0 and self.p_of_equality <= level else FAILS
 
     @property
     def distance(self) -> float:
-        """From the difference to the nearest threshold."""
-        ends = [self.low, self.high]
-        if self.relation in ("above", "below"):
-            ends = [self._threshold]
-        return min(abs(self.estimate.difference - end) for end in ends)
+        """From the difference to the nearest of its ends."""
+        return min(abs(self.estimate.difference - end) for end in self.ends)
 
 
 def decide_all(
@@ -254,7 +248,7 @@ def decide(
     """A claim's verdict by itself, what it rests on, and its test if there is one."""
     sides = [Side(claim[side], measured) for side in SIDES]
     found = weigh(sides, claim.get("same"))
-    margin = claim.get("margin", 0)
+    pairs = found.pairs if found else (None, None)
     verdict = Verdict(
         name=name,
         statement=claim["statement"],
@@ -264,38 +258,33 @@ def decide(
         left=[] if found is None else found.left.tolist(),
         right=[] if found is None else found.right.tolist(),
         threshold=claim.get("threshold", "ours") if is_threshold(claim) else "",
-        left_runs=sides[0].runs(found.pairs[0] if found else None),
-        right_runs=sides[1].runs(found.pairs[1] if found else None),
+        left_runs=sides[0].runs(pairs[0]),
+        right_runs=sides[1].runs(pairs[1]),
         question={key: claim[key] for key in QUESTION if key in claim},
     )
     if found is None:
         return verdict, None, None
-    used = {
-        name for side in (verdict.left_runs, verdict.right_runs) for s in side for name in s
-    }
-    runs = [measured.run(run) for run in used]
+    runs = map(measured.run, names_of(sides, pairs))
     verdict = replace(
         verdict,
         basis=found.basis,
         rests=found.rests,
         left_out=found.left_out,
-        edge=[SIDES[n] for n in (0, 1) if sides[n].is_at_edge(found.pairs[n])],
-        asked=(BEFORE, AFTER)[any(is_later(name, claim, run, registered) for run in runs)],
+        edge=[SIDES[n] for n in (0, 1) if sides[n].is_at_edge(pairs[n])],
+        asked=AFTER if any(is_later(name, claim, r, registered) for r in runs) else BEFORE,
     )
     right = found.reference
-    margin += claim.get("relative_margin", 0) * abs(right)
+    margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * abs(right)
     is_counted = np.isfinite(found.bounds).all()
     if found.rests == FACT or is_counted or found.diverged:
         word = compare(float(found.left.mean()), claim["is"], right, margin)
-        word = FAILS if found.diverged == "all" else word
-        word = UNDECIDED if found.diverged == "some" else word
+        word = {"all": FAILS, "some": UNDECIDED}.get(found.diverged, word)
         low, high = (bound - right for bound in found.bounds)
         verdict = replace(verdict, verdict=word, reading=word, low=low, high=high)
         return verdict, found, None
-    estimate = found.estimate
-    if estimate is None:
+    if found.estimate is None:
         return replace(verdict, reading=UNDECIDED), found, None
-    low, high = -margin, margin
+    estimate, low, high = found.estimate, -margin, margin
     ends = estimate.interval()
     if estimate.log:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -304,18 +293,9 @@ def decide(
         verdict = replace(verdict, ratio=[float(np.exp(end)) for end in ends])
         ends = tuple(float(right * np.expm1(end)) for end in ends)
     test = Comparison(claim["is"], estimate, low, high)
-    return (
-        replace(
-            verdict,
-            low=ends[0],
-            high=ends[1],
-            p=test.p,
-            reading=test.word(),
-            reversed={"above": ends[1] < 0, "below": ends[0] > 0}.get(claim["is"], False),
-        ),
-        found,
-        test,
-    )
+    told = {"low": ends[0], "high": ends[1], "p": test.p, "reading": test.word()}
+    against = {"above": ends[1] < 0, "below": ends[0] > 0}.get(test.relation, False)
+    return replace(verdict, **told, reversed=against), found, test
 
 
 def is_later(name: str, claim: dict, run: FinishedRun, registered: Stood) -> bool:

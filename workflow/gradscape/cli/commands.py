@@ -183,10 +183,10 @@ def claims(
     """decide what is claimed from the finished runs, write the verdicts and print them"""
     from gradscape.claims import files
 
-    found = files.read_studies if read else files.decide_studies
-    decided = found(experiment, study)
+    decided = files.decide_studies(experiment, study, anew=not read)
     if json:
-        print(dumps(files.as_json(decided), indent=1, ensure_ascii=False))
+        told = {study: found.as_json() for study, found in decided.items()}
+        print(dumps(told, indent=1, ensure_ascii=False))
     else:
         print(*files.as_lines(decided), sep="\n")
 
