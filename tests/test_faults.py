@@ -37,8 +37,8 @@ from gradscape.base.paths import PACKAGE, RECORD, Results
 from gradscape.claims.tables import write_table
 from gradscape.claims.verdicts import HOLDS, decide_all
 from gradscape.cli import parser as cli
-from gradscape.config.expand import check_literature
 from gradscape.config.experiment import Experiment
+from gradscape.config.published import check_literature
 from gradscape.figures.drawing import draw
 from gradscape.models.pretrained import load_backbone
 from gradscape.probes.trained import Trained

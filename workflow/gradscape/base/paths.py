@@ -18,7 +18,6 @@ A document is `report`, with all studies, one study, or one course. Arguments ma
 wildcards.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -54,18 +53,19 @@ REPORT = "report"  # the document with all studies; one of a single study has it
 FIGURE_KINDS = ["pdf", "svg", "txt"]
 
 
-@dataclass(frozen=True)
 class Results:
     """Everything that one configuration makes, below `root`."""
 
-    root: Path
+    def __init__(self, root: Path):
+        self.root = root
+        self.config = root / "config.json"
+        self.registered = root / "registered.json"
+        self.claims_csv = root / "claims" / "claims.csv"
+        self.sources = root / "report"
+        self.page = root / "report.html"
 
     def __str__(self) -> str:
         return str(self.root)
-
-    @property
-    def config(self) -> Path:
-        return self.root / "config.json"
 
     def run(self, study: str, run: str) -> Path:
         return self.root / "runs" / study / run
@@ -90,34 +90,17 @@ class Results:
         path = self.figure(study, figure)
         return path.exists() and path.stat().st_size > 0
 
-    @property
-    def registered(self) -> Path:
-        """Which claims stood at which revision of the code."""
-        return self.root / "registered.json"
-
     def claims(self, study: str) -> Path:
         return self.root / "claims" / f"{study}.json"
 
-    @property
-    def claims_csv(self) -> Path:
-        return self.root / "claims" / "claims.csv"
-
     def table(self, study: str, table: str, kind: str = "csv") -> Path:
         return self.root / "tables" / study / f"{table}.{kind}"
-
-    @property
-    def sources(self) -> Path:
-        return self.root / "report"
 
     def tex(self, document: str) -> Path:
         return self.sources / f"{document}.tex"
 
     def pdf(self, document: str) -> Path:
         return self.root / f"{document}.pdf"
-
-    @property
-    def page(self) -> Path:
-        return self.root / "report.html"
 
     def archive(self, document: str) -> Path:
         return self.root / f"{document}-source.tar.gz"

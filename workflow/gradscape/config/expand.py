@@ -1,7 +1,6 @@
 """A study's mapping expanded into runs, probes and figures: whatever is misspelt, missing
 or does not fit together is reported here, before any job."""
 
-import csv
 import itertools
 import math
 from collections import Counter
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import SECTIONS, locate
-from gradscape.config.curves import read_curves
+from gradscape.config.published import check_literature, read_curves
 from gradscape.config.sample import sampled
 from gradscape.config.schema import check_options, validate
 from gradscape.config.words import stored
@@ -39,12 +38,6 @@ DEFAULT_FIGURES = {"curves": {"draw": "curves"}}
 DEFAULT_FIGURES["gradient-flow"] = {"draw": "gradient_flow", "best": True}
 MAX_NAME = 200  # bytes of a run's folder, to which logs append
 NAMED = {name: option.named for name, option in SETTINGS.items() if option.named}
-# A file of published numbers: its columns of numbers, and the columns that it must have.
-NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
-NUMBERS += [
-    f"{part}_{of}" for part in ("train", "val", "test") for of in ("loss", "accuracy")
-]
-REQUIRED_COLUMNS = ["model", "source", "dataset", "epochs", "train_images"]
 
 
 def expand_study(name: str, study: dict, defaults: dict) -> Study:
@@ -203,30 +196,6 @@ def section_file(section: str, at: str) -> Path:
         neither = f"no section {section!r}, nor a file {path.name}"
         raise GradscapeError(f"{at}: there is {neither}")
     return path
-
-
-def check_literature(path: Path) -> None:
-    """Raise `GradscapeError` if a file of published numbers lacks a column or a value."""
-    at = f"literature: {path}"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
-            rows, columns = list(table), table.fieldnames or []
-    except (ValueError, csv.Error) as error:
-        raise GradscapeError(f"{at}: cannot be parsed ({error})") from None
-    for column in REQUIRED_COLUMNS:
-        if column not in columns:
-            raise GradscapeError(f"{at}: the column {column} is missing")
-    for number, row in enumerate(rows, start=2):
-        for column, value in row.items():
-            wrong = not value and column in REQUIRED_COLUMNS
-            if value and column in NUMBERS:
-                try:
-                    wrong = not math.isfinite(float(value))
-                except ValueError:
-                    wrong = True
-            if wrong:
-                raise GradscapeError(f"{at}: line {number}: {column} is {value!r}")
 
 
 def check_claims(claims: dict[str, dict], at: str) -> None:

@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gradscape.config.curves import read_curves
+from gradscape.config.published import read_curves
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.labels import setting_label

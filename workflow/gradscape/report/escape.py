@@ -11,7 +11,7 @@ from functools import cache
 
 from gradscape.figures.fonts import font_for
 from gradscape.spec import labels
-from gradscape.spec.quantity import Interval, Quantity
+from gradscape.spec.quantity import Printed
 from gradscape.spec.sentences import tokens, within
 
 SPECIAL = {
@@ -79,7 +79,7 @@ def escape(value: object) -> Tex:
     """
     if isinstance(value, Tex):
         return value
-    if isinstance(value, Quantity | Interval):
+    if isinstance(value, Printed):
         return Tex(value.latex())
     text = "" if value is None else str(value)
     text = re.sub(r"\s*\n\s*\n\s*", " ", unicodedata.normalize("NFC", text))

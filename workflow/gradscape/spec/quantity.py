@@ -32,8 +32,21 @@ TEXT = Notation(
 HTML = replace(TEXT, ten=lambda n: f"10<sup>{n}</sup>".replace("-", "−"))
 
 
+class Printed:
+    """What is `written` in each notation, in sentences with its unit if it has one."""
+
+    def latex(self, **options: bool) -> str:
+        return self.written(LATEX, **options)
+
+    def text(self, **options: bool) -> str:
+        return self.written(TEXT, **options)
+
+    def html(self, **options: bool) -> str:
+        return self.written(HTML, **options)
+
+
 @dataclass(frozen=True)
-class Quantity:
+class Quantity(Printed):
     """A value, with the standard deviation of what it is the mean of if that differs.
 
     Styles: `loss` (two decimals), `accuracy` (a fraction, in percent with one decimal),
@@ -62,15 +75,6 @@ class Quantity:
             mean = np.exp(np.log(values).mean())
         spread = values.std(ddof=1) if np.ptp(values) > 0 else None
         return cls(mean, spread, style)
-
-    def latex(self, unit: bool = False) -> str:
-        return self.written(LATEX, unit)
-
-    def text(self, unit: bool = False) -> str:
-        return self.written(TEXT, unit)
-
-    def html(self, unit: bool = False) -> str:
-        return self.written(HTML, unit)
 
     def signed(self, notation: Notation = LATEX) -> str:
         """With its sign, in points if it is a difference of accuracies."""
@@ -152,8 +156,9 @@ def rate(value: float) -> Quantity:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """The 95 % interval of a difference, in points for accuracies."""
+class Interval(Printed):
+    """The 95 % interval of a difference, in points for accuracies: `$+1.1$ to $+3.7$`; a
+    dash where there is none."""
 
     low: float
     high: float
@@ -162,15 +167,6 @@ class Interval:
     @property
     def is_known(self) -> bool:
         return math.isfinite(self.high - self.low)
-
-    def latex(self) -> str:
-        r"""`$+1.1$ to $+3.7$`; a dash where there is none."""
-        return self.written(LATEX)
-
-    def text(self) -> str:
-        return self.written(TEXT)
-
-    html = text
 
     def turned(self) -> "Interval":
         """The interval of right minus left."""
