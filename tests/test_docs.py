@@ -15,7 +15,7 @@ from gradscape.claims.metrics import METRICS
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
-from gradscape.pipeline.rates import expected
+from gradscape.pipeline.times import expected
 from gradscape.spec.registry import TABLES, names, own_module
 from gradscape.spec.settings import SETTINGS
 

@@ -13,7 +13,7 @@ from conftest import ROOT, TINY
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline.cost import SECONDS_TO_START, estimated_seconds, plan
-from gradscape.pipeline.rates import Measured, steps, training_images
+from gradscape.pipeline.times import Measured, steps, training_images
 from gradscape.runs.record import read, sound_runs, write
 from gradscape.spec.settings import Settings
 

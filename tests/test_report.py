@@ -14,9 +14,9 @@ from gradscape.claims.smoothness import band, smooth
 from gradscape.claims.verdicts import HOLDS, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw
-from gradscape.report.document import StudyView
 from gradscape.report.escape import escape
 from gradscape.report.literature import compare
+from gradscape.report.view import StudyView
 from gradscape.runs.record import Revision
 from gradscape.runs.run import FinishedRun, best_setting, results_table
 from gradscape.spec.labels import model_label, variant_label

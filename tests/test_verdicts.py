@@ -43,10 +43,10 @@ from gradscape.claims.verdicts import (
 )
 from gradscape.config.experiment import Experiment
 from gradscape.report.colophon import colophon
-from gradscape.report.document import StudyView, view_studies
 from gradscape.report.escape import latex
 from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
+from gradscape.report.view import StudyView, view_studies
 from gradscape.runs.run import best_setting, results_table
 from gradscape.spec.registry import find
 from gradscape.spec.sentences import TELLINGS, choose

@@ -70,9 +70,9 @@ class Forecast:
 def expected() -> dict[str, float]:
     """The seconds of each run to do; none if anything prevents it: the work goes on."""
     try:
-        from gradscape.pipeline import rates
+        from gradscape.pipeline import times
 
-        return rates.expected(chosen(), "CPU")[0]
+        return times.expected(chosen(), "CPU")[0]
     except Exception:
         return {}
 

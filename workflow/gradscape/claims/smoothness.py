@@ -28,6 +28,7 @@ from gradscape.runs.run import FinishedRun
 
 MEASURES = ["loss", "gradient", "beta"]  # the courses' and the paper's
 REACH = (0.5, 4.0)  # times a step's length, as `training/landscape.py` goes
+ARRAYS = {"definition": "probed", "step": "stepped"}  # what their names begin with
 LEVELS = 10  # of the training loss, at which two runs are compared
 MIN_LEVELS = 3  # of these levels that both must reach
 Band = tuple[np.ndarray, np.ndarray, np.ndarray]  # steps, smallest, largest: [n] each
@@ -73,15 +74,14 @@ def proxy(runs: list[FinishedRun], lag: int | None = None) -> dict[str, Band]:
     return measures
 
 
-def definition(run: FinishedRun, along: str = "gradient") -> dict[str, Band] | None:
-    """The paper's measures along one run's `gradient`, or along the optimiser's own `step`;
-    None if it has none."""
-    steps = run.steps
-    name = {"gradient": "probed", "step": "stepped"}[along]
+def definition(run: FinishedRun, kind: str = "definition") -> dict[str, Band]:
+    """The paper's measures along one run's gradient or, of the kind `step`, along the
+    optimiser's own step; none where they were not taken."""
+    steps, name = run.steps, ARRAYS[kind]
     if f"{name}_loss" not in steps:
-        return None
+        return {}
     distance, norm = steps[f"{name}_gradient_distance"], steps["probed_gradient_norm"]
-    if along == "gradient":
+    if kind == "definition":
         moved = steps["probed_size"] * norm[:, None]
     else:
         multiples = np.linspace(*REACH, distance.shape[1])
@@ -93,8 +93,8 @@ def definition(run: FinishedRun, along: str = "gradient") -> dict[str, Band] | N
         "relative_gradient": divided(distance, norm[:, None]),
     }
     return {
-        measure: (steps["probed_step"], *extremes(finite_or_inf(value)))
-        for measure, value in values.items()
+        measure: (steps["probed_step"], value.min(axis=1), value.max(axis=1))
+        for measure, value in zip(values, map(finite_or_inf, values.values()), strict=True)
     }
 
 
@@ -105,9 +105,7 @@ def divided(values: np.ndarray, by: np.ndarray | int) -> np.ndarray:
 
 def bands(run: FinishedRun, kind: str) -> dict[str, Band]:
     """One run's measures by a kind: `proxy`, `definition`, or `step` along its own step."""
-    if kind == "proxy":
-        return proxy([run])
-    return definition(run, "gradient" if kind == "definition" else "step") or {}
+    return proxy([run]) if kind == "proxy" else definition(run, kind)
 
 
 def by_loss(run: FinishedRun, kind: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
@@ -143,10 +141,6 @@ def ratio_at_equal_loss(first: tuple, second: tuple) -> float | None:
         if len(medians) == 2 and min(medians) > 0:
             ratios.append(np.log(medians[1] / medians[0]))
     return float(np.exp(np.mean(ratios))) if len(ratios) >= MIN_LEVELS else None
-
-
-def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return values.min(axis=1), values.max(axis=1)
 
 
 def width(name: str, measure: Band) -> np.ndarray:

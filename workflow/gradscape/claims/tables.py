@@ -31,7 +31,7 @@ def smoothness_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
         kinds = [("proxy", np.nan, proxy(group))] if len(group) > 1 else []
         kinds += [("definition", run.learning_rate, definition(run)) for run in group]
         for kind, rate, measures in kinds:
-            shown = {m: values for m, values in (measures or {}).items() if m in MEASURES}
+            shown = {m: values for m, values in measures.items() if m in MEASURES}
             for measure, values in shown.items():
                 about = {"model": model, "seed": seed, "kind": kind, "measure": measure}
                 about["learning_rate"] = rate

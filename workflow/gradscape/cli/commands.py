@@ -293,7 +293,7 @@ def plan(
     on: A[str | None, Unset("this one's"), "kind of device, such as CPU or H200"] = None,
 ) -> None:
     """estimate the device-hours that a configuration will cost"""
-    from gradscape.pipeline.rates import known_kind
+    from gradscape.pipeline.times import known_kind
 
     kind = known_kind(experiment, on) if on is not None else None
 

@@ -111,7 +111,9 @@ def wrong_with(value: Any, key: str) -> str:
                     return f"the key {name[:30]!r}… is no name"
         case str() if len(value) > MAX_CHARACTERS:
             return f"has {len(value):,} characters, above {MAX_CHARACTERS:,}"
-        case str() if key in FILES and longest_name(value) > MAX_IN_NAME:
+        case str() if (
+            key in FILES and max(map(len, Path(value).parts), default=0) > MAX_IN_NAME
+        ):
             return f"has a name of more than {MAX_IN_NAME} characters in it"
         case str() if odd := control(value):
             return f"the report cannot print {odd!a} (a control character)"
@@ -125,10 +127,6 @@ def wrong_with(value: Any, key: str) -> str:
             kind = type(value).__name__
             return f"{str(value)[:60]} is a {kind} to YAML; put it in quotes"
     return ""
-
-
-def longest_name(path: str) -> int:
-    return max(map(len, Path(path).parts), default=0)
 
 
 def control(text: str) -> str:

@@ -62,9 +62,8 @@ def smoothness(
         elif rows == 2:
             facts.append(f"{name} ran at only one learning rate and has no proxy.")
         for run in group:
-            measures = definition(run) if run.learning_rate == rate else None
-            infinite = draw_row(axes[-1], measures or {}, PROBE_WINDOW, look)
-            if infinite:
+            measures = definition(run) if run.learning_rate == rate else {}
+            if infinite := draw_row(axes[-1], measures, PROBE_WINDOW, look):
                 facts.append(f"{infinite} values of {name} overflowed; drawn at the top.")
     for axis in axes.flat:
         style.log_scale(axis)

@@ -18,7 +18,7 @@ from gradscape.data.datasets import facts
 from gradscape.models import build
 from gradscape.models.anatomy import one_image
 from gradscape.models.blocks import layer_counts
-from gradscape.pipeline.rates import expected, passes_per_step, steps
+from gradscape.pipeline.times import expected, passes_per_step, steps
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 from gradscape.training.device import device_kind

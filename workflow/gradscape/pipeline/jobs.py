@@ -183,7 +183,7 @@ class Dag:
         on_cpu = {run.settings.device for run in runs} == {"cpu"}
         if on_cpu or not self.is_local or config.get("allow_cpu"):
             return
-        from gradscape.pipeline.rates import expected  # loads numpy
+        from gradscape.pipeline.times import expected  # loads numpy
 
         hours = sum(expected(self.experiment, "CPU")[0].values()) / 3600
         if hours > MAX_CPU_HOURS and not has_driver():

@@ -13,10 +13,10 @@ from gradscape.claims.files import decide_studies
 from gradscape.claims.tables import write_tables
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw_or_leave_out, drawable
-from gradscape.report.document import StudyView, view_studies
 from gradscape.report.latex import compile_pdf
 from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
+from gradscape.report.view import StudyView, view_studies
 
 
 def build(experiment: Experiment) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from gradscape.figures.fonts import font_for
-from gradscape.spec import labels
+from gradscape.spec import labels, sentences
 from gradscape.spec.quantity import Printed
-from gradscape.spec.sentences import tokens, within
 
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -97,17 +96,12 @@ def listing(words: Sequence[object]) -> Tex:
 
 def latex(sentence: str, fill: Callable[[str], str]) -> Tex:
     """A claim's sentence; `fill` gives what a placeholder stands for."""
-    written = []
-    for kind, text in tokens(sentence):
-        if kind == "placeholder":
-            written.append(fill(text))
-        elif kind in ("formula", "command"):
-            written.append(within(text, fill))
-        elif kind == "escaped":
-            written.append(text if text in (r"\,", r"\ ") else escape(text[1]))
-        else:
-            written.append(escape(text))
-    return Tex("".join(written))
+
+    def escaped(text: str) -> str:
+        return text if text in (r"\,", r"\ ") else escape(text[1])
+
+    writers = {"text": escape, "escaped": escaped, "formula": str, "command": str}
+    return Tex(sentences.written(sentence, fill, writers))
 
 
 @cache

@@ -26,7 +26,7 @@ from gradscape.config.yaml import read_yaml
 from gradscape.figures.layers import kinds_of, labels, split_scales
 from gradscape.figures.loss_surface import CEILING, capped, grid, numbers
 from gradscape.report.colophon import colophon
-from gradscape.report.document import StudyView, nothing_to_report, view_studies
+from gradscape.report.view import StudyView, nothing_to_report, view_studies
 from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting
 

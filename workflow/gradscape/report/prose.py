@@ -9,7 +9,7 @@ from gradscape.claims.sentences import NOT_TESTED
 from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.runs.run import FinishedRun
-from gradscape.spec.labels import dataset_label, in_words, noun
+from gradscape.spec.labels import DATASETS, in_words, noun
 from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.registry import short
 from gradscape.spec.settings import Settings
@@ -35,7 +35,7 @@ def points(difference: float) -> Tex:
 
 
 def dataset(name: str) -> Tex:
-    return escape(dataset_label(short(name)))
+    return escape(DATASETS.get(short(name), short(name)))
 
 
 def cited_dataset(name: str, synthetic: bool) -> Tex:

@@ -14,9 +14,9 @@ from gradscape.config.experiment import Experiment
 from gradscape.figures.fonts import draw_word
 from gradscape.report import prose as words
 from gradscape.report.colophon import colophon, revisions
-from gradscape.report.document import StudyView, nothing_to_report, view_studies
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.latex import refuse_linked
+from gradscape.report.view import StudyView, nothing_to_report, view_studies
 from gradscape.spec.labels import in_words, model_label
 from gradscape.spec.registry import declared
 

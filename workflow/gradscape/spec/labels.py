@@ -20,11 +20,6 @@ DATASETS = {
 }
 
 
-def dataset_label(name: str) -> str:
-    """A dataset's name as it is printed: `cifar100` → `CIFAR-100`."""
-    return DATASETS.get(name, name)
-
-
 def model_label(name: str) -> str:
     """A model's name as it is printed: `vgg38-bn-rc` → `VGG38 BN+RC`."""
     base, *rest = name.split(":")[-1].replace("vgg-a", "vgg_a").split("-")

@@ -24,6 +24,7 @@ KINDS = ("holds", "fails", "reversed", "equal", "undecided", "unmeasured", "seen
 TELLINGS = ("clause", "abstract", "ending")  # beside the one in the claim's section
 COMPARED = ("left", "right", "difference", "points")
 PLACEHOLDERS = (*COMPARED, "classes", "epochs", "images", "rates", "table", *SETTINGS)
+WITHIN = re.compile(rf"\[({'|'.join(PLACEHOLDERS)})\]")
 # A few words that a statement may open with, up to a comma before its subject.
 OPENING = re.compile(
     r"(?:after|along|at|before|from|in|of|over|relative|under|where|with|[\w-]+ed)"
@@ -78,31 +79,32 @@ def tokens(sentence: str) -> Iterator[tuple[str, str]]:
     yield "text", sentence[end:]
 
 
+def written(
+    sentence: str, fill: Callable[[str], str], writers: dict[str, Callable[[str], str]]
+) -> str:
+    """A sentence, each kind of its parts by one of the `writers`. `fill` gives what a
+    placeholder stands for, also in a formula or a command; other brackets are LaTeX's."""
+    parts = []
+    for kind, text in tokens(sentence):
+        if kind in ("formula", "command"):
+            text = WITHIN.sub(lambda found: fill(found[1]), text)
+        parts.append(fill(text) if kind == "placeholder" else writers[kind](text))
+    return "".join(parts)
+
+
 def plain(sentence: str, fill: Callable[[str], str]) -> str:
     r"""A sentence as plain text; `fill` gives what a placeholder stands for.
 
     >>> plain(r"\citet{li2018} find $|g|\gg10^{-8}$: [left]\,\% \emph{more}.", str.upper)
     'Li et al. 2018 find |g| ≫ 10⁻⁸: LEFT % more.'
     """
-    written = []
-    for kind, text in tokens(sentence):
-        if kind == "placeholder":
-            text = fill(text)
-        elif kind == "escaped":
-            text = " " if text[1] == "," else text[1]
-        elif kind in ("formula", "command"):
-            text = within(text, fill)
-            text = plain_formula(text[1:-1]) if kind == "formula" else plain_command(text)
-        written.append(text)
-    return "".join(written)
+    writers = {"text": str, "escaped": lambda text: text[1].replace(",", " ")}
+    writers |= {"formula": plain_formula, "command": plain_command}
+    return written(sentence, fill, writers)
 
 
-def within(part: str, fill: Callable[[str], str]) -> str:
-    """A formula or a command with its placeholders filled; other brackets are LaTeX's."""
-    return re.sub(rf"\[({'|'.join(PLACEHOLDERS)})\]", lambda found: fill(found[1]), part)
-
-
-def plain_formula(text: str) -> str:
+def plain_formula(formula: str) -> str:
+    text = formula[1:-1]
     text = re.sub(r"\^\{?(-?\d+)\}?", lambda f: f[1].translate(SUPERSCRIPT), text)
     text = text.removeprefix("^")
     text = re.sub(r"\\([A-Za-z]+) ?", lambda found: symbol(found[1]), text)

@@ -1,4 +1,4 @@
-"""How much a run has to do, and how fast such runs were; loads no torch.
+"""How long a run will take: what it has to do, and how fast such runs were; loads no torch.
 
 For `gradscape plan`, the time left beside the progress bar, and the guard against a GPU's
 week of work on a CPU.

@@ -8,7 +8,14 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import copy, plain_file
 from gradscape.base.paths import REPORT, TEMPLATES, Results
 from gradscape.claims.files import Decided, decided_runs, read_verdicts
-from gradscape.claims.sentences import NOT_TESTED, about, compared, sentence, signs_of
+from gradscape.claims.sentences import (
+    MISSING,
+    NOT_TESTED,
+    about,
+    compared,
+    sentence,
+    signs_of,
+)
 from gradscape.claims.sides import Measurements, Side
 from gradscape.claims.verdicts import FAILS, HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
 from gradscape.config.experiment import Experiment
@@ -178,14 +185,14 @@ class StudyView:
     def images(self, part: str = "train", **where) -> Tex:
         """How many images the finished runs have in a part of the data: `47,500 images`."""
         counts = sorted({getattr(run.record.data, part) for run in self.chosen(**where)})
-        numbers = listing([f"{n:,}" for n in counts]) if counts else "(not measured)"
+        numbers = listing([f"{n:,}" for n in counts]) if counts else MISSING
         return Tex(f"{numbers} images")
 
     def error(self, **where) -> Tex:
         """The share of the test images that the finished runs take for the wrong class."""
         runs = self.chosen(**where)
         if not runs:
-            return Tex("(not measured)")
+            return Tex(MISSING)
         errors = Quantity.of(1 - np.array(scores(runs, "test_accuracy")), "accuracy")
         return Tex(errors.latex(unit=True))
 
@@ -197,7 +204,7 @@ class StudyView:
         """The setting, of those that match, that validates best, and its accuracy."""
         runs = self.chosen(**where)
         if not runs:
-            return Tex("(not measured)")
+            return Tex(MISSING)
         best = best_setting(runs)
         changed = variant_label(best[0].model, best[0].variant, set())
         name = changed if best[0].variant else "to change nothing"
@@ -247,7 +254,7 @@ class StudyView:
     def value(self, metric: str, style: str = "", **where) -> Tex:
         """A column of the results table: mean ± deviation over the matching runs."""
         runs = self.chosen(**where)
-        return self._value(runs, metric, style) if runs else Tex("(not measured)")
+        return self._value(runs, metric, style) if runs else Tex(MISSING)
 
     def _value(self, runs: list[FinishedRun], metric: str, style: str) -> Tex:
         number = Quantity.of(scores(runs, metric), style or words.style_of(metric))
@@ -257,7 +264,7 @@ class StudyView:
         """A claims' metric of the finished runs that match: mean ± deviation over seeds."""
         side = Side({"metric": metric, "where": where}, Measurements(self.finished))
         values = list(side.values.values())
-        return Tex(Quantity.of(values, style).latex() if values else "(not measured)")
+        return Tex(Quantity.of(values, style).latex() if values else MISSING)
 
     @property
     def best(self) -> str:
