@@ -43,16 +43,36 @@ def only(runs: list[FinishedRun]) -> FinishedRun:
     return runs[0]
 
 
-def final_losses(runs: list[FinishedRun]) -> list[float]:
-    """The training loss of each run's last epoch."""
-    return [run.metrics["train_loss"].iloc[-1] for run in runs]
+def of_one(function):
+    """A metric from what is known of a single run."""
+    return lambda runs: function(only(runs))
 
 
-def final_train_loss(runs: list[FinishedRun]) -> float:
-    return final_losses([only(runs)])[0]
+def marked(metric, **attributes):
+    """A metric that says more of itself."""
+    vars(metric).update(attributes)
+    return metric
 
 
-final_train_loss.steps = lambda runs: runs[0].step_losses[-runs[0].steps_per_epoch :]
+def ratio(metric, **attributes):
+    """A metric whose numbers are positive and compared by their ratio."""
+    return marked(metric, log=True, **attributes)
+
+
+def averaged(steps, average=np.median, **attributes):
+    """The metric that averages what `steps` tells of each step; None where that is
+    nothing."""
+
+    def metric(runs: list[FinishedRun]) -> float | None:
+        values = steps(runs)
+        return float(average(values)) if values is not None and len(values) else None
+
+    return marked(metric, steps=steps, **attributes)
+
+
+def final_loss(run: FinishedRun) -> float:
+    """The training loss of the last epoch."""
+    return run.metrics["train_loss"].iloc[-1]
 
 
 def gap(column: str):
@@ -73,19 +93,13 @@ def gap(column: str):
         counted = zip(accuracies(runs), images, strict=True)
         return [(round(share * count), count) for share, count in counted]
 
-    metric.shares = shares
-    return metric
+    return marked(metric, shares=shares)
 
 
-def gradient_ratio(runs: list[FinishedRun]) -> float:
+def gradient_ratio(run: FinishedRun) -> float:
     """The first layer's average gradient over the last layer's, in the last epoch."""
-    last_epoch = only(runs).gradients.iloc[-1]
+    last_epoch = run.gradients.iloc[-1]
     return float(last_epoch.iloc[0] / last_epoch.iloc[-1])
-
-
-def mean_band_width(runs: list[FinishedRun]) -> float:
-    """Mean over steps, from the second epoch on, of the loss band's width."""
-    return float(np.mean(band_widths(runs)))
 
 
 def share(*outcomes: Callable[[FinishedRun], bool]):
@@ -97,24 +111,21 @@ def share(*outcomes: Callable[[FinishedRun], bool]):
     def metric(runs: list[FinishedRun]) -> float:
         return counts(runs) / len(runs)
 
-    metric.counts = counts
-    return metric
+    return marked(metric, counts=counts)
 
 
 def ends_at_chance(run: FinishedRun) -> bool:
-    return abs(final_losses([run])[0] - run.chance_loss) <= 0.05
+    return abs(final_loss(run) - run.chance_loss) <= 0.05
 
 
 def trains(run: FinishedRun) -> bool:
-    return -np.inf < final_losses([run])[0] < run.chance_loss - 0.1
+    return -np.inf < final_loss(run) < run.chance_loss - 0.1
 
 
 def band_widths(runs: list[FinishedRun]) -> np.ndarray:
+    """The width of the band of losses at each step, from the second epoch on."""
     low, high = band([run.step_losses for run in runs])
     return (high - low)[runs[0].steps_per_epoch :]
-
-
-mean_band_width.steps = band_widths
 
 
 def median_width(kind: str, measure: str, lag: int | None = None):
@@ -128,19 +139,7 @@ def median_width(kind: str, measure: str, lag: int | None = None):
         later = measures[measure][0] > runs[0].steps_per_epoch
         return width(measure, measures[measure])[later]
 
-    return median_over(steps)
-
-
-def median_over(steps):
-    """The metric that is the median of what `steps` tells of each step, and None where that
-    is nothing."""
-
-    def metric(runs: list[FinishedRun]) -> float | None:
-        values = steps(runs)
-        return float(np.median(values)) if values is not None and len(values) else None
-
-    metric.steps, metric.ratio, metric.log = steps, True, True
-    return metric
+    return averaged(steps, ratio=True, log=True)
 
 
 def at_equal_loss(kind: str, measure: str):
@@ -181,29 +180,6 @@ def largest_share_below_epsilon(runs: list[FinishedRun]) -> float | None:
     return max((share for share in shares if share is not None), default=None)
 
 
-def of_one(function):
-    """A metric from what is known of a single run."""
-    return lambda runs: function(only(runs))
-
-
-def ratio(metric):
-    """A metric whose numbers are positive and compared by their ratio."""
-    return marked(lambda runs: metric(runs), **vars(metric), log=True)
-
-
-def marked(metric, **attributes):
-    """A metric that says more of itself."""
-    vars(metric).update(attributes)
-    return metric
-
-
-def test_accuracy(runs: list[FinishedRun]) -> float:
-    return only(runs).test["test_accuracy"]
-
-
-test_accuracy.images = lambda runs: runs[0].correct
-
-
 def fitted(estimate: Callable[[list[FinishedRun]], Estimate | None]):
     """A metric that is fitted to the runs of all seeds, with its own error."""
 
@@ -211,8 +187,7 @@ def fitted(estimate: Callable[[list[FinishedRun]], Estimate | None]):
         found = estimate(runs)
         return found and found.difference
 
-    metric.estimate = estimate
-    return metric
+    return marked(metric, estimate=estimate)
 
 
 def curvature(quantity: str):
@@ -226,10 +201,10 @@ def curvature(quantity: str):
     return metric
 
 
-def filter_correlation(runs: list[FinishedRun]) -> float | None:
+def filter_correlation(run: FinishedRun) -> float | None:
     """Median over the first convolution's filters of the correlation, over its weights, of
     a filter before training with itself after."""
-    table = only(runs).probe("filters")
+    table = run.probe("filters")
     if table is None:
         return None
     places = ["filter", "channel", "row", "column"]
@@ -241,13 +216,10 @@ def filter_correlation(runs: list[FinishedRun]) -> float | None:
     return float(pairs.apply(lambda pair: pair["before"].corr(pair["after"])).median())
 
 
-def overconfidence(runs: list[FinishedRun]) -> float | None:
+def overconfidence(run: FinishedRun) -> float | None:
     """Mean confidence minus accuracy on the test images (Guo et al. 2017, section 1)."""
-    values = confidence_beyond(only(runs))
+    values = confidence_beyond(run)
     return None if values is None else float(values.mean())
-
-
-overconfidence.images = lambda runs: confidence_beyond(only(runs))
 
 
 def beta_at(size: float):
@@ -266,39 +238,38 @@ def beta_at(size: float):
         moved = sizes * run.steps["probed_gradient_norm"][later]
         return run.steps["probed_gradient_distance"][later, at] / moved
 
-    return median_over(steps)
-
-
-def batch_sharpness(runs: list[FinishedRun]) -> float | None:
-    values = theory.batch_sharpness(only(runs))
-    return None if values is None else float(np.mean(values))
-
-
-batch_sharpness.steps = of_one(theory.batch_sharpness)
+    return averaged(steps, ratio=True, log=True)
 
 
 # A key with words in braces stands for a metric for each word, which its function makes.
 METRICS = {
-    "final_train_loss": ratio(final_train_loss),
+    "final_train_loss": ratio(
+        of_one(final_loss),
+        steps=lambda runs: runs[0].step_losses[-runs[0].steps_per_epoch :],
+    ),
     # Not a number is the worst loss, never the lowest, and never the best accuracy.
-    "worst_final_train_loss": ratio(lambda runs: np.max(final_losses(runs))),
-    "lowest_final_train_loss": marked(
-        ratio(lambda runs: np.fmin.reduce(final_losses(runs))), best=True
+    "worst_final_train_loss": ratio(lambda runs: np.max([*map(final_loss, runs)])),
+    "lowest_final_train_loss": ratio(
+        lambda runs: np.fmin.reduce([*map(final_loss, runs)]), best=True
     ),
     "best_val_accuracy": marked(
         lambda runs: np.fmax.reduce([run.best["val_accuracy"] for run in runs]), best=True
     ),
-    "test_accuracy": test_accuracy,
-    "final_test_accuracy": lambda runs: only(runs).last_test["test_accuracy"],
+    "test_accuracy": marked(
+        of_one(lambda run: run.test["test_accuracy"]), images=lambda runs: runs[0].correct
+    ),
+    "final_test_accuracy": of_one(lambda run: run.last_test["test_accuracy"]),
     "final_gap": gap("train_accuracy"),
     # With training images as validation images are: not augmented, by the finished network.
     "clean_gap": gap("clean_train_accuracy"),
     "share_that_trains": share(trains),
     "share_of_the_rarer_end": share(trains, ends_at_chance),
-    "initial_loss": ratio(lambda runs: only(runs).step_losses[0]),
-    "parameters": marked(lambda runs: only(runs).record.parameters, fact=True),
-    "gradient_ratio": ratio(gradient_ratio),
-    "mean_band_width": mean_band_width,
+    "initial_loss": ratio(of_one(lambda run: run.step_losses[0])),
+    "parameters": marked(of_one(lambda run: run.record.parameters), fact=True),
+    "gradient_ratio": ratio(of_one(gradient_ratio)),
+    "mean_band_width": marked(
+        lambda runs: float(np.mean(band_widths(runs))), steps=band_widths
+    ),
     "median_{proxy,definition,step}_{loss,beta}": median_width,
     "median_{,relative_}{proxy,definition,step}_gradient": lambda relative, kind: (
         median_width(kind, f"{relative}gradient")
@@ -311,14 +282,14 @@ METRICS = {
         at_equal_loss(kind, f"{relative}gradient")
     ),
     "beta_at_0.1": beta_at(0.1),
-    "batch_sharpness": batch_sharpness,
+    "batch_sharpness": averaged(of_one(theory.batch_sharpness), np.mean),
     "largest_eigenvalue": ratio(curvature("largest_eigenvalue")),
     "hessian_trace": ratio(curvature("trace")),
     "filter_normalised_eigenvalue": curvature("filter_normalised_largest_eigenvalue"),
     "filter_normalised_trace": curvature("filter_normalised_trace"),
     "calibration_error": of_one(calibration_error),
-    "overconfidence": overconfidence,
-    "filter_correlation": filter_correlation,
+    "overconfidence": marked(of_one(overconfidence), images=of_one(confidence_beyond)),
+    "filter_correlation": of_one(filter_correlation),
     "{,predicted_,trained_}gradient_decades": lambda kind: of_one(
         lambda run: theory.decades_lost(run, kind)
     ),
