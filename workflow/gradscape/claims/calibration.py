@@ -10,10 +10,8 @@ BINS = 15  # equal widths, as in the paper's section 5
 
 def reliability(predictions: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
     """One row per non-empty bin ((m-1)/bins, m/bins], indexed by its upper edge m/bins.
-
     From the probe's table of `label`, `predicted` and `confidence`: mean `confidence`,
-    `accuracy` and `share` of the images.
-    """
+    `accuracy` and `share` of the images."""
     upper = np.ceil(predictions["confidence"] * bins) / bins
     right = predictions["predicted"] == predictions["label"]
     grouped = predictions.assign(right=right).groupby(upper, dropna=False)
@@ -27,10 +25,8 @@ def reliability(predictions: pd.DataFrame, bins: int = BINS) -> pd.DataFrame:
 
 
 def expected_calibration_error(predictions: pd.DataFrame, bins: int = BINS) -> float:
-    """Equation 3: the gap between accuracy and confidence of a bin, mean over images.
-
-    NaN if a diverged network's confidences are NaN.
-    """
+    """Equation 3: the gap between accuracy and confidence of a bin, mean over images. NaN
+    if a diverged network's confidences are NaN."""
     table = reliability(predictions, bins)
     gap = (table["accuracy"] - table["confidence"]).abs()
     return float((gap * table["share"]).sum(skipna=False))

@@ -62,9 +62,7 @@ def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
     """What the two sides of a claim rest on; None if one of them was not measured."""
     if sides[1].constant is None:  # then a fact is a number a seed, like what it is beside
         sides[0].constant = None
-    chosen: list[Chosen] = [
-        sorted(side.values) if side.constant is None else None for side in sides
-    ]
+    chosen = [sorted(side.values) if side.constant is None else None for side in sides]
     if same:
         both = set(chosen[0] or []) & set(chosen[1] or [])
         both = {p for p in both if sides[0].rates(p, same) == sides[1].rates(p, same)}
@@ -133,9 +131,8 @@ def estimate(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Non
         return
     log = all(side.log for side in sides) and bool((numbers > 0).all())
     scale = np.log if log else np.asarray
-    if len(measured) == 2 and sides[0].runs(found.pairs[0]) == sides[1].runs(
-        found.pairs[1]
-    ):
+    runs = [side.runs(pairs) for side, pairs in measured]
+    if len(runs) == 2 and runs[0] == runs[1]:
         cell = scale(found.left) - scale(found.right)
         variances = [variance(cell)]
         found.estimate = of_seeds([cell], variances, log)

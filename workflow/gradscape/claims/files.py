@@ -105,9 +105,7 @@ def decide_study(study: Study, results: Results) -> Decided:
 
 def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Verdict]:
     """Is each variant's test accuracy above its unchanged network's? By variants' labels.
-
-    Only for networks and variants that ran at one learning rate.
-    """
+    Only for networks and variants that ran at one learning rate."""
     settings: dict[tuple[str, str], list[list[FinishedRun]]] = {}
     for (model, _, variant), runs in by_setting(finished).items():
         settings.setdefault((model, variant), []).append(runs)

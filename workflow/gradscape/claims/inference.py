@@ -23,9 +23,7 @@ MAX_CORRELATION = 0.4  # of a step with the next: beyond, they are not
 @dataclass(frozen=True)
 class Estimate:
     """A difference, its standard error and Student's degrees of freedom (inf: normal).
-
-    `log`: the difference is of natural logarithms, so that it is a ratio's.
-    """
+    `log`: the difference is of natural logarithms, so that it is a ratio's."""
 
     difference: float
     error: float
@@ -89,11 +87,9 @@ def bartlett(cells: Sequence[np.ndarray]) -> float:
 def of_seeds(
     sides: Sequence[np.ndarray], variances: Sequence[Variance], log: bool = False
 ) -> Estimate:
-    """The difference of two cells' means, or of one cell's from zero, [seeds] each.
-
-    Cells that share a pooled variance give it as the same object. Degrees of freedom are
-    Satterthwaite's otherwise (1946).
-    """
+    """The difference of two cells' means, or of one cell's from zero, [seeds] each. Cells
+    that share a pooled variance give it as the same object. Degrees of freedom are
+    Satterthwaite's otherwise (1946)."""
     means = [float(side.mean()) for side in sides]
     difference = means[0] - (means[1] if len(means) == 2 else 0.0)
     parts = [v.value / len(s) for v, s in zip(variances, sides, strict=True)]
@@ -107,11 +103,9 @@ def of_seeds(
 
 def of_images(differences: np.ndarray) -> Estimate:
     """The mean over images of what two networks get right, one less the other, [images]:
-    McNemar's, which counts those that only one of them gets right (Dietterich 1998).
-
-    Two images that neither gets right and two on which they differ are added, so that a
-    share near nought or one has an interval, too (after Agresti and Min 2005).
-    """
+    McNemar's, which counts those that only one of them gets right (Dietterich 1998). Two
+    images that neither gets right and two on which they differ are added, so that a share
+    near nought or one has an interval, too (after Agresti and Min 2005)."""
     count = len(differences)
     mean = float(differences.mean())
     squares = float((differences.astype(float) ** 2).sum()) + 2

@@ -143,9 +143,8 @@ def median_width(kind: str, measure: str, lag: int | None = None):
 
 
 def at_equal_loss(kind: str, measure: str):
-    """The measure of the model with the longer name (`vgg-a-bn`) over the other's
-    (`vgg-a`) where their training losses are equal; geometric mean over the rates that both
-    have."""
+    """The measure of the model with the longer name (`vgg-a-bn`) over the other's (`vgg-a`)
+    where their training losses are equal; geometric mean over the rates that both have."""
 
     def metric(runs: list[FinishedRun]) -> float | None:
         models = sorted({run.model for run in runs}, key=len)

@@ -40,10 +40,8 @@ class Measurements:
 
 
 class Side:
-    """One side of a comparison: a metric of the runs that match, by seed and variant.
-
-    Or a constant; of `chance_loss`, that of a uniform guess.
-    """
+    """One side of a comparison: a metric of the runs that match, by seed and variant. Or a
+    constant; of `chance_loss`, that of a uniform guess."""
 
     def __init__(self, side: dict | float | str, measured: Measurements):
         self.measured, self.metric = measured, None

@@ -48,10 +48,8 @@ def finite_or_inf(values: np.ndarray) -> np.ndarray:
 
 
 def proxy(runs: list[FinishedRun], lag: int | None = None) -> dict[str, Band]:
-    """The proxies over runs of one model; without a `gradient_lag` only the loss.
-
-    Gradients `lag` steps apart: the runs' own lag, or 1, 5 or 20, which have no beta.
-    """
+    """The proxies over runs of one model; without a `gradient_lag` only the loss. Gradients
+    `lag` steps apart: the runs' own lag, or 1, 5 or 20, which have no beta."""
     low, high = band([run.step_losses for run in runs])
     measures = {"loss": (np.arange(1, len(low) + 1), low, high)}
     lags = {run.settings["gradient_lag"] for run in runs}
@@ -122,10 +120,8 @@ def by_loss(run: FinishedRun, kind: str, measure: str) -> tuple[np.ndarray, np.n
 
 def ratio_at_equal_loss(first: tuple, second: tuple) -> float | None:
     """The second's values over the first's: medians at each of `LEVELS` levels of the loss
-    that both reach, geometric mean over levels. None if fewer than `MIN_LEVELS` are.
-
-    Each is losses and values, [n] each.
-    """
+    that both reach, geometric mean over levels. None if fewer than `MIN_LEVELS` are. Each
+    is losses and values, [n] each."""
     if not len(first[0]) or not len(second[0]):
         return None
     low = max(losses.min() for losses, _ in (first, second))
@@ -151,9 +147,7 @@ def width(name: str, measure: Band) -> np.ndarray:
 
 
 def smooth(values: np.ndarray, window: int) -> np.ndarray:
-    """Running median over `window` values, centred; over fewer at the ends.
-
-    Unlike a mean it keeps a single spike from spreading over the window.
-    """
+    """Running median over `window` values, centred; over fewer at the ends. Unlike a mean
+    it keeps a single spike from spreading over the window."""
     series = pd.Series(np.nan_to_num(values, posinf=1e9))
     return series.rolling(window, center=True, min_periods=1).median().to_numpy()

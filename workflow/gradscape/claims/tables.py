@@ -18,11 +18,9 @@ LOOK = "<style>body{font:14px sans-serif}table{border-collapse:collapse}</style>
 
 def smoothness_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
     """A row per model, seed, kind (`proxy` or `definition`), measure and part of training.
-
     Parts are the first epoch, the epochs after it, and the last. Of the loss's range and
     the others' largest values: mean and percentiles over the finite steps, and how many
-    steps were not finite. A proxy covers all learning rates and names none.
-    """
+    steps were not finite. A proxy covers all learning rates and names none."""
     rows = []
     groups: dict[tuple[str, int], list[FinishedRun]] = {}
     for run in runs:
@@ -58,9 +56,8 @@ def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[
         row = {"part": part, "steps": int(chosen.sum()), "infinite": infinite}
         if len(finite):
             row["mean"] = finite.mean()
-            row |= dict(
-                zip(("p5", "p50", "p95"), np.percentile(finite, (5, 50, 95)), strict=True)
-            )
+            percentiles = np.percentile(finite, (5, 50, 95))
+            row |= dict(zip(("p5", "p50", "p95"), percentiles, strict=True))
         rows.append(row)
     return rows
 

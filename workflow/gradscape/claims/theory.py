@@ -86,10 +86,8 @@ def gradient_range(run: FinishedRun) -> float | None:
 
 def gradient_growth(run: FinishedRun) -> float | None:
     """The factor by which the gradient's mean square grows per convolution, backwards:
-    geometric mean within the stages.
-
-    A stage's first convolution does not count: what it normalises was pooled.
-    """
+    geometric mean within the stages. A stage's first convolution does not count: what it
+    normalises was pooled."""
     parts = stages(run)
     within = [s["gradient_mean_square"].iloc[1:] for s in parts or [] if len(s) > 2]
     if not within:
@@ -103,11 +101,13 @@ def growth_deviation(runs: list[FinishedRun]) -> float | None:
     found = [gradient_growth(run) for run in runs]
     if None in found:
         return None
-    slopes = [
-        SLOPE if run.settings["slope"] is None else run.settings["slope"] for run in runs
-    ]
-    growths = zip(found, map(normalised_gradient_growth, slopes), strict=True)
+    growths = zip(found, map(normalised_gradient_growth, map(slope, runs)), strict=True)
     return max(abs(measured / predicted - 1) for measured, predicted in growths)
+
+
+def slope(run: FinishedRun) -> float:
+    """The slope of the network's rectifiers below zero."""
+    return SLOPE if run.settings["slope"] is None else run.settings["slope"]
 
 
 def isometry_ratio(run: FinishedRun) -> float | None:
@@ -151,18 +151,15 @@ def residual_deviation(run: FinishedRun) -> float | None:
     measured = first[first["layer"].str.endswith("conv1")]["input_mean_square"].to_numpy()
     if not len(measured):
         return None
-    slope = run.settings["slope"]
-    predicted = residual_mean_squares(len(measured), SLOPE if slope is None else slope)
+    predicted = residual_mean_squares(len(measured), slope(run))
     return float(np.abs(measured / np.array(predicted) - 1).max())
 
 
 def reduction_share(run: FinishedRun) -> float | None:
     """Of the decades that the gradient's mean square loses from the last convolution to the
-    first behind the entry, the share that is lost in the reduction blocks.
-
-    Such a block ends in the first convolution of a smaller size, and begins after the last
-    but one of the larger.
-    """
+    first behind the entry, the share that is lost in the reduction blocks. Such a block
+    ends in the first convolution of a smaller size, and begins after the last but one of
+    the larger."""
     parts = stages(run)
     if not parts or len(parts) < 2:
         return None

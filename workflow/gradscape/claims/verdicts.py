@@ -140,10 +140,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A difference and its thresholds, on the scale of its estimate.
-
-    `low` and `high` are the differences that lie a margin below the right side and above.
-    """
+    """A difference and its thresholds, on the scale of its estimate. `low` and `high` are
+    the differences that lie a margin below the right side and above."""
 
     relation: str
     estimate: Estimate
@@ -195,19 +193,12 @@ class Comparison:
 
 
 def decide_all(
-    claims: dict[str, dict],
-    runs: list[FinishedRun],
-    registered: Stood = None,
-    measurements: Measurements | None = None,
+    claims: dict[str, dict], runs: list[FinishedRun], registered: Stood = None
 ) -> dict[str, Verdict]:
-    """The verdict on each of a study's claims, by name.
-
-    Without `registered` every claim counts as asked before its runs.
-    """
-    measured = measurements or Measurements(runs)
-    decided = {
-        name: decide(name, claim, measured, registered) for name, claim in claims.items()
-    }
+    """The verdict on each of a study's claims, by name. Without `registered` every claim
+    counts as asked before its runs."""
+    measured = Measurements(runs)
+    decided = {n: decide(n, claim, measured, registered) for n, claim in claims.items()}
     for name, claim in claims.items():
         if "given" in claim and decided[claim["given"]][0].reading in REFUTED:
             verdict = replace(decided[name][0], verdict=UNMEASURED, reading="")

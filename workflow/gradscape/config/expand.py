@@ -1,10 +1,10 @@
 """A study's mapping expanded into runs, probes and figures: whatever is misspelt, missing
 or does not fit together is reported here, before any job."""
 
-import itertools
 import math
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from gradscape.base.errors import GradscapeError, suggest
@@ -87,9 +87,7 @@ def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
     variants = {None: {}} | study.get("variants", {})
     runs = []
     points = sampled(study.get("sample", {}), f"{at}.sample")
-    for (label, changed), grid, point in itertools.product(
-        variants.items(), grids(study), points
-    ):
+    for (label, changed), grid, point in product(variants.items(), grids(study), points):
         fixed = shared | changed
         for key in [key for key in changed if key in grid or key in point]:
             where = f"{at}.variants.{label}"
@@ -97,7 +95,7 @@ def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
         for key in ("model", "dataset"):
             if key not in fixed and key not in grid and key not in point:
                 raise GradscapeError(f"{at}: the key {key!r} is missing")
-        for values in itertools.product(*grid.values()):
+        for values in product(*grid.values()):
             chosen = dict(zip(grid, values, strict=True)) | point
             varied = {k: v for k, v in chosen.items() if k not in COMMON}
             varied |= {VARIANT: label} if label else {}

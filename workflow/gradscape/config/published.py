@@ -15,9 +15,7 @@ CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 # Columns that literature must have, and those that hold numbers.
 REQUIRED = ["model", "source", "dataset", "epochs", "train_images"]
 NUMBERS = ["epochs", "train_images", "learning_rate", "final_test_accuracy"]
-NUMBERS += [
-    f"{part}_{of}" for part in ("train", "val", "test") for of in ("loss", "accuracy")
-]
+NUMBERS += [f"{p}_{of}" for p in ("train", "val", "test") for of in ("loss", "accuracy")]
 
 
 def read_curves(path: str) -> dict[str, list[float]]:

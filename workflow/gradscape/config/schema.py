@@ -97,9 +97,8 @@ def describe(error: ValidationError) -> str:
             missing = next(name for name in error.validator_value if name not in value)
             return f"the key {missing!r} is missing"
         case "enum":
-            return (
-                f"unknown value {value!r}{suggest(value, map(str, error.validator_value))}"
-            )
+            known = map(str, error.validator_value)
+            return f"unknown value {value!r}{suggest(value, known)}"
         case "minItems" | "minProperties":
             return "is empty, so there is nothing to run"
         case "type" | "anyOf" if isinstance(value, str):

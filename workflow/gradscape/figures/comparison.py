@@ -12,9 +12,8 @@ from gradscape.spec.study import Figure
 
 def comparison(figure: Figure, runs: list[FinishedRun]):
     """One row per setting, the best on top: mean test accuracy ± one deviation over seeds.
-
-    Each is named after its variant; the study's own setting has its own colour and a line.
-    """
+    Each is named after its variant; the study's own setting has its own colour and a
+    line."""
     groups = by_setting(runs)
     models = {model for model, _, _ in groups}
     labels = [variant_label(model, variant, models) for model, _, variant in groups]

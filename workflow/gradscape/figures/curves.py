@@ -36,10 +36,8 @@ def curves(
 ):
     """Up to two settings: a loss and an accuracy panel, validation dashed. More: one panel
     each for training loss, validation loss, training and validation accuracy. Very many:
-    thin lines without names, coloured by learning rate.
-
-    Published curves, in the CSV `reference`, are drawn beside them.
-    """
+    thin lines without names, coloured by learning rate. Published curves, in the CSV
+    `reference`, are drawn beside them."""
     groups = by_setting(runs)
     many, together = len(groups) > NAMED, len(groups) <= TOGETHER
     count = 2 if together else 4

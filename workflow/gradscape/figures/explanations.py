@@ -20,10 +20,8 @@ ROWS = ["image", "Grad-CAM", "occlusion"]
 
 
 def explanations(figure: Figure, runs: list[FinishedRun]):
-    """One column per image: itself, Grad-CAM and occlusion. Draws one run.
-
-    Right and wrong ones are side by side across the page, stacked in a single column.
-    """
+    """One column per image: itself, Grad-CAM and occlusion. Draws one run. Right and wrong
+    ones are side by side across the page, stacked in a single column."""
     drawn, seed = style.smallest_seed(runs)
     table = drawn[0].probe("explanations")
     kinds: dict[bool, list[pd.DataFrame]] = {True: [], False: []}
@@ -69,10 +67,8 @@ def is_right(image: pd.DataFrame) -> bool:
 
 
 def title(image: pd.DataFrame, panel: float, lines: int = 1) -> str:
-    """`cat (0.98)` or `cat, predicted dog (0.91)`, broken to a panel's inches.
-
-    Padded above to `lines` lines, which keeps the panels of a row level.
-    """
+    """`cat (0.98)` or `cat, predicted dog (0.91)`, broken to a panel's inches. Padded above
+    to `lines` lines, which keeps the panels of a row level."""
     first = image.iloc[0]
     guess = "" if is_right(image) else f", predicted {first['predicted']}"
     text = style.plain(f"{first['label']}{guess} ({first['confidence']:.2f})")

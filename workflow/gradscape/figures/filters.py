@@ -56,10 +56,8 @@ def arrays(table: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def montage(weights: np.ndarray, across: int) -> np.ndarray:
-    """Filters [n, h, w, 3] side by side, each scaled to 0 … 1, white between them.
-
-    With one channel, [n, h, w, 1], they are grey.
-    """
+    """Filters [n, h, w, 3] side by side, each scaled to 0 … 1, white between them. With one
+    channel, [n, h, w, 1], they are grey."""
     count, height, width, _ = weights.shape
     low, high = (end(axis=(1, 2, 3), keepdims=True) for end in (weights.min, weights.max))
     scaled = (weights - low) / np.maximum(high - low, np.finfo(float).tiny)

@@ -26,9 +26,7 @@ STAGED = re.compile(r"stage (\d+), block (\d+)")
 def gradient_flow(figure: Figure, runs: list[FinishedRun]):
     """Above, the course's plot on a logarithmic axis, a line per epoch. Below, the same as
     a map of layer × epoch. Scales of normalisations stand apart, at the layer they follow.
-
-    Geometric means over the seeds of one setting.
-    """
+    Geometric means over the seeds of one setting."""
     runs = next(iter(by_setting(runs).values()))
     names = list(runs[0].gradients.columns)
     flow = over_seeds([run.gradients.to_numpy() for run in runs])

@@ -26,9 +26,7 @@ def loss_band(
     window: Annotated[int, Range(1), "steps of the running median"] = 21,
 ):
     """The bands of all models in one picture, for the first seed; one rate has no band.
-
-    Faint lines: the extremes of each step. The band lies between their running medians.
-    """
+    Faint lines: the extremes of each step. The band lies between their running medians."""
     runs, _ = style.smallest_seed(runs)
     picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
     chance = runs[0].chance_loss

@@ -24,10 +24,8 @@ EXACT = 1e-6
 
 
 def loss_surface(figure: Figure, runs: list[FinishedRun]):
-    """The surface and its contours, side by side for each run, in the same colours.
-
-    The Hessian's numbers are under the name, where they were measured.
-    """
+    """The surface and its contours, side by side for each run, in the same colours. The
+    Hessian's numbers are under the name, where they were measured."""
     drawn, _ = style.smallest_seed(runs)
     ceiling = CEILING * drawn[0].chance_loss
     grids = [grid(run.probe("surface")) for run in drawn]
@@ -138,8 +136,6 @@ def numbers(run: FinishedRun) -> str:
     table = run.probe("hessian")
     if table is None:
         return ""
-    value = table.set_index("quantity")["value"]
-    eigenvalue, trace = (
-        f"{float(f'{value[name]:.3g}'):,g}" for name in ("largest_eigenvalue", "trace")
-    )
+    values = table.set_index("quantity")["value"][["largest_eigenvalue", "trace"]]
+    eigenvalue, trace = (f"{float(f'{value:.3g}'):,g}" for value in values)
     return rf"$\lambda$ {eigenvalue}, trace {trace}"

@@ -22,10 +22,8 @@ COORDINATES = ("image_share", "gradient_range", "gradient_cosine", "final_train_
 def phase(figure: Figure, runs: list[FinishedRun]):
     """A point per model and variant: share of the last convolution's signal that depends on
     the image, range of the gradient over layers, both at initialisation; geometric means
-    over seeds. Larger where input gradients are smooth, full where training succeeded.
-
-    Of several learning rates, that with the lowest training loss.
-    """
+    over seeds. Larger where input gradients are smooth, full where training succeeded. Of
+    several learning rates, that with the lowest training loss."""
     points = points_of(runs)
     if all(share == 0 or decades == 0 for share, decades, *_ in points.values()):
         raise GradscapeError(

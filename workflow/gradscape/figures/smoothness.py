@@ -35,11 +35,9 @@ def smoothness(
         float | None, Unset("the first probed"), "the rate whose probes are drawn"
     ] = None,
 ):
-    """Rows of three panels, logarithmic; all models of the first seed in each.
-
-    A proxy is drawn where a model has several learning rates. The definition is drawn at
-    `learning_rate`, or else at the first that was probed.
-    """
+    """Rows of three panels, logarithmic; all models of the first seed in each. A proxy is
+    drawn where a model has several learning rates. The definition is drawn at
+    `learning_rate`, or else at the first that was probed."""
     runs, _ = style.smallest_seed(runs)
     probed = [run for run in runs if "probed_step" in run.steps]
     rate = learning_rate or (probed[0].learning_rate if probed else None)

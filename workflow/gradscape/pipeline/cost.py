@@ -28,9 +28,8 @@ FLOPS_PER_SECOND, FLOPS_PER_SECOND_BF16 = 20e12, 270e12
 SECONDS_TO_START = 10.0
 PASSES = 3  # forward, and backward twice as much
 BASIS_ON_CPU = "what they took on other CPUs, or the mean of the other runs"
-BASIS_ON_GPU = (
-    "estimates for an H200 that each run has to itself, and may be off by a quarter"
-)
+BASIS_ON_GPU = "estimates for an H200 that each run has to itself, "
+BASIS_ON_GPU += "and may be off by a quarter"
 
 
 def estimated_seconds(settings: Settings) -> float:

@@ -18,11 +18,9 @@ def train(
     run: Run, images, out: Path, overwrite: bool = False, update: bool = False, **options
 ) -> bool:
     """Train a run on a `Dataset`, unless it lies finished in `out`; tell whether it did.
-
     Another finished run there is replaced in one step once the new one is whole, and only
     with `overwrite` or, where its settings, images or code have changed, with `update`.
-    `options` are those of `gradscape.training.train.train`. Raises `GradscapeError`.
-    """
+    `options` are those of `gradscape.training.train.train`. Raises `GradscapeError`."""
     code = dependencies.digest(dependencies.of_training(run))
     with files.folder_lock(out):
         place = place_to_train(out, run.settings, images.checksum, code, overwrite, update)
@@ -47,13 +45,11 @@ def place_to_train(
     overwrite: bool = False,
     update: bool = False,
 ) -> Path | None:
-    """Where to train a run that shall end in `out`; None if it lies there finished.
-
-    That is `out` itself, or a hidden folder beside it where a finished run stands: that one
-    stands until the new one is whole. `checksum` is the images', `code` a digest of the
-    code. A run of other settings, images or code is replaced with `update`, any with
-    `overwrite`; a damaged one always. Raises `GradscapeError` for one that may not be.
-    """
+    """Where to train a run that shall end in `out`; None if it lies there finished. That is
+    `out` itself, or a hidden folder beside it where a finished run stands: that one stands
+    until the new one is whole. `checksum` is the images', `code` a digest of the code. A
+    run of other settings, images or code is replaced with `update`, any with `overwrite`; a
+    damaged one always. Raises `GradscapeError` for one that may not be."""
     beside = out.with_name(f".{out.name}.new")
     try:
         record = read(out / RECORD)

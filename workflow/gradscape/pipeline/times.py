@@ -40,11 +40,9 @@ def passes_per_step(settings: Settings) -> float:
 
 class Measured:
     """The time of recorded runs on one kind of device, or on all whose name starts like it.
-
     `seconds_per_image` is the quickest run's: other work only slows a run down. `overhead`
     is start-up, validation and test. Runs on other than these datasets are passed over:
-    what their records name may be a program of somebody else.
-    """
+    what their records name may be a program of somebody else."""
 
     def __init__(self, kind: str, records: list[RunRecord], datasets: Collection[str]):
         self.kind = kind
@@ -112,11 +110,9 @@ def expected(
     experiment: Experiment, kind: str, runs: Iterable[Run] | None = None
 ) -> tuple[dict[str, float | None], set[str]]:
     """The seconds that each of these runs should take, by default all that are to do, and
-    which of them are guesses.
-
-    For a network never measured on a kind of CPU: what it took on any, times how much
-    slower this kind is in the others; else the mean of the other runs. On a GPU: None.
-    """
+    which of them are guesses. For a network never measured on a kind of CPU: what it took
+    on any, times how much slower this kind is in the others; else the mean of the other
+    runs. On a GPU: None."""
     known = known_records(experiment), {*DATASETS, *experiment.datasets.values()}
     measured, threads = Measured(kind, *known), experiment.threads
     if runs is None:

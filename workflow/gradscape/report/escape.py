@@ -71,11 +71,8 @@ class Tex(str):
 
 def escape(value: object) -> Tex:
     r"""Any text as LaTeX that prints it: `50 % & more` → `50 \% \& more`; a number as it
-    writes itself, and nothing for None.
-
-    A blank line is a space, because a caption must not have any. Signs that only steer
-    the direction of writing are left out.
-    """
+    writes itself, and nothing for None. A blank line is a space, because a caption must not
+    have any. Signs that only steer the direction of writing are left out."""
     if isinstance(value, Tex):
         return value
     if isinstance(value, Printed):

@@ -47,13 +47,11 @@ PICTURE = re.compile(
 
 
 def compile_pdf(results: Results, document: str = REPORT, strict: bool = True) -> None:
-    """Compile `results/report/<document>.tex` to `results/<document>.pdf`.
-
-    Also packs the sources, with the bibliography as LaTeX wants it, into
+    """Compile `results/report/<document>.tex` to `results/<document>.pdf`. Also packs the
+    sources, with the bibliography as LaTeX wants it, into
     `results/<document>-source.tar.gz`. Both appear whole or stay as they were. Raises
     `GradscapeError` without latexmk or room to work, and with LaTeX's first error or, if
-    `strict`, warning of something that a reader would see.
-    """
+    `strict`, warning of something that a reader would see."""
     if shutil.which("latexmk") is None:
         raise GradscapeError(f"latexmk is missing, so there is no PDF; {APT}")
     refuse_linked(results)

@@ -173,10 +173,8 @@ class Rows:
                 values = parts[["mean", "p5", "p50", "p95"]].mean()
                 for part in ("first epoch", "later epochs", "last epoch"):
                     row.append(self._digits(values, part, "mean"))
-                low, middle, high = (
-                    self._digits(values, "later epochs", p) for p in ("p5", "p50", "p95")
-                )
-                row.append(Tex(f"{middle} ({low}--{high})"))
+                later = {p: self._digits(values, "later epochs", p) for p in values}
+                row.append(Tex(f"{later['p50']} ({later['p5']}--{later['p95']})"))
             rows.append(row)
         if len(rows) > MAX_ROWS:
             rest = f"The first {MAX_ROWS} of {len(rows)} rows"

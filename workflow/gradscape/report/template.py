@@ -53,10 +53,8 @@ def without_absent(text: str) -> str:
 
 
 def question(document: str, course: dict, **numbers: str | dict[int, str]) -> str:
-    """` (Question 2)` in the document of a course that asks what follows.
-
-    `numbers` has a course's question, or its question by year.
-    """
+    """` (Question 2)` in the document of a course that asks what follows. `numbers` has a
+    course's question, or its question by year."""
     number = numbers.get(document)
     if isinstance(number, dict):
         number = number.get(course.get("year", max(number)))
@@ -92,10 +90,9 @@ def unnamed(environment: jinja2.Environment, view: StudyView) -> list[str]:
 @cache
 def templates() -> jinja2.Environment:
     """Where templates are found and how they are written; each is compiled once."""
+    loaders = [jinja2.FileSystemLoader(TEMPLATES), jinja2.FunctionLoader(own_section)]
     made = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.FileSystemLoader(TEMPLATES), jinja2.FunctionLoader(own_section)]
-        ),
+        loader=jinja2.ChoiceLoader(loaders),
         **MARKS,
         undefined=jinja2.StrictUndefined,
         finalize=escape,
@@ -112,9 +109,7 @@ def write_tex(
     views: dict[str, StudyView] | None = None,
 ) -> None:
     """Render the template into a document's `.tex`, and put what it needs beside it.
-
-    `views`: of all studies, where they were made for another document.
-    """
+    `views`: of all studies, where they were made for another document."""
     results, environment = experiment.results, templates()
     refuse_linked(results)
     views = views or view_studies(experiment, document)

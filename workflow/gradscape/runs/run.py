@@ -27,12 +27,10 @@ OLD_KINDS = {"CPU AVX2": "CPU AVX2, no bf16", "CPU AVX512": None}
 
 
 class FinishedRun:
-    """One run's directory, whose files are read on demand.
-
-    `measures` says by which function each of its probes was measured, if not by that of its
-    own name. Raises `GradscapeError` for a run that is not finished, and `Damaged` for a
-    file that is not as it was written.
-    """
+    """One run's directory, whose files are read on demand. `measures` says by which
+    function each of its probes was measured, if not by that of its own name. Raises
+    `GradscapeError` for a run that is not finished, and `Damaged` for a file that is not as
+    it was written."""
 
     def __init__(self, path: str | Path, measures: dict[str, str] | None = None):
         self.path = Path(path)
