@@ -32,13 +32,12 @@ def expected_calibration_error(predictions: pd.DataFrame, bins: int = BINS) -> f
     return float((gap * table["share"]).sum(skipna=False))
 
 
-def calibration_error(run: FinishedRun) -> float | None:
+def calibration_error(run: FinishedRun) -> float:
     """On the test images, from 0 (its confidences are right) to 1."""
-    table = run.probe("predictions")
-    return None if table is None else expected_calibration_error(table)
+    return expected_calibration_error(run.measured("predictions"))
 
 
-def confidence_beyond(run: FinishedRun) -> pd.Series | None:
+def confidence_beyond(run: FinishedRun) -> pd.Series:
     """The confidence in each test image, less one where the prediction is right."""
-    table = run.probe("predictions")
-    return None if table is None else table.confidence - (table.predicted == table.label)
+    table = run.measured("predictions")
+    return table.confidence - (table.predicted == table.label)

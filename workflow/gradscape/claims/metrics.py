@@ -31,7 +31,7 @@ from gradscape.claims.smoothness import (
     width,
 )
 from gradscape.models.laws import SLOPE, normalised_gradient_growth
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.run import FinishedRun, NotMeasured
 
 
 def only(runs: list[FinishedRun]) -> FinishedRun:
@@ -43,9 +43,21 @@ def only(runs: list[FinishedRun]) -> FinishedRun:
     return runs[0]
 
 
+def known(function):
+    """A function of runs, which is None where these lack what it is taken from."""
+
+    def metric(runs: list[FinishedRun]):
+        try:
+            return function(runs)
+        except NotMeasured:
+            return None
+
+    return metric
+
+
 def of_one(function):
     """A metric from what is known of a single run."""
-    return lambda runs: function(only(runs))
+    return known(lambda runs: function(only(runs)))
 
 
 def marked(metric, **attributes):
@@ -166,21 +178,17 @@ def at_equal_loss(kind: str, measure: str):
 
 def trainability(quantity: str, moment: str, average=np.mean):
     """A quantity of the probe `trainability`, averaged over layers."""
-
-    def metric(runs: list[FinishedRun]) -> float | None:
-        values = theory.trainability(only(runs), quantity, moment)
-        return None if values is None else float(average(values))
-
-    return metric
+    return of_one(lambda run: float(average(theory.trainability(run, quantity, moment))))
 
 
 def largest_share_below_epsilon(runs: list[FinishedRun]) -> float | None:
-    shares = [theory.share_below_epsilon(run) for run in runs]
+    shares = (METRICS["share_below_epsilon"]([run]) for run in runs)
     return max((share for share in shares if share is not None), default=None)
 
 
 def fitted(estimate: Callable[[list[FinishedRun]], Estimate | None]):
     """A metric that is fitted to the runs of all seeds, with its own error."""
+    estimate = known(estimate)
 
     def metric(runs: list[FinishedRun]) -> float | None:
         found = estimate(runs)
@@ -190,22 +198,18 @@ def fitted(estimate: Callable[[list[FinishedRun]], Estimate | None]):
 
 
 def curvature(quantity: str):
-    def metric(runs: list[FinishedRun]) -> float | None:
-        table = only(runs).probe("hessian")
-        if table is None:
-            return None
+    def value(run: FinishedRun) -> float | None:
+        table = run.measured("hessian")
         values = table[table["quantity"] == quantity]["value"]
         return abs(float(values.iloc[0])) if len(values) else None
 
-    return metric
+    return of_one(value)
 
 
-def filter_correlation(run: FinishedRun) -> float | None:
+def filter_correlation(run: FinishedRun) -> float:
     """Median over the first convolution's filters of the correlation, over its weights, of
     a filter before training with itself after."""
-    table = run.probe("filters")
-    if table is None:
-        return None
+    table = run.measured("filters")
     places = ["filter", "channel", "row", "column"]
     before, after = (
         table[table.moment == moment].set_index(places)["weight"]
@@ -215,10 +219,9 @@ def filter_correlation(run: FinishedRun) -> float | None:
     return float(pairs.apply(lambda pair: pair["before"].corr(pair["after"])).median())
 
 
-def overconfidence(run: FinishedRun) -> float | None:
+def overconfidence(run: FinishedRun) -> float:
     """Mean confidence minus accuracy on the test images (Guo et al. 2017, section 1)."""
-    values = confidence_beyond(run)
-    return None if values is None else float(values.mean())
+    return float(confidence_beyond(run).mean())
 
 
 def beta_at(size: float):
@@ -294,7 +297,7 @@ METRICS = {
     ),
     "gradient_range": of_one(theory.gradient_range),
     "gradient_growth": of_one(theory.gradient_growth),
-    "growth_deviation": theory.growth_deviation,
+    "growth_deviation": known(theory.growth_deviation),
     "isometry_ratio": ratio(of_one(theory.isometry_ratio)),
     "scatter_exponent": fitted(theory.scatter_exponent),
     "normalised_gradient_growth": marked(

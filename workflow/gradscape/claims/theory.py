@@ -1,4 +1,5 @@
-"""Theory as runs' tables have it, beside the predictions of `models/laws.py`."""
+"""Theory as runs' tables have it, beside the predictions of `models/laws.py`. Where a run
+lacks what a function takes, it raises `NotMeasured`."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from gradscape.models.laws import (
     normalised_gradient_growth,
     residual_mean_squares,
 )
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.run import FinishedRun, NotMeasured
 
 # Adam divides by sqrt(mean square of gradients) + ε: below ε a weight hardly moves.
 EPSILON = {"adam": 1e-8, "adamw": 1e-8, "rmsprop": 1e-8}  # PyTorch's defaults
@@ -21,23 +22,20 @@ SMALLEST = float(np.finfo(np.float32).eps) ** 2
 # Of the table that the probe `signal` leaves
 
 
-def convolutions(run: FinishedRun) -> pd.DataFrame | None:
+def convolutions(run: FinishedRun) -> pd.DataFrame:
     """What the probe `signal` measured at initialisation, from the first convolution to the
-    last; without those of shortcuts. None if the run was not probed, or has none."""
-    table = run.probe("signal")
-    if table is None:
-        return None
+    last; without those of shortcuts."""
+    table = run.measured("signal")
     table = table[table.moment == "initialisation"].iloc[:-1]
     table = table[~table["layer"].str.contains("shortcut")].reset_index(drop=True)
-    return None if table.empty else table
+    if table.empty:
+        raise NotMeasured
+    return table
 
 
-def stages(run: FinishedRun) -> list[pd.DataFrame] | None:
-    """These convolutions, by the size of the feature maps; None if it was not probed."""
-    table = convolutions(run)
-    if table is None:
-        return None
-    return [stage for _, stage in table.groupby("size", sort=False)]
+def stages(run: FinishedRun) -> list[pd.DataFrame]:
+    """These convolutions, by the size of the feature maps."""
+    return [stage for _, stage in convolutions(run).groupby("size", sort=False)]
 
 
 def decades(squares: pd.Series) -> float:
@@ -47,62 +45,53 @@ def decades(squares: pd.Series) -> float:
         return float(np.log10(values[-1] / values[0]))
 
 
-def decades_lost(run: FinishedRun, kind: str = "") -> float | None:
+def decades_lost(run: FinishedRun, kind: str = "") -> float:
     """Decades (in mean square) by which the gradient falls from the last convolution to
     the first after the entry, at initialisation; `predicted_`, or `trained_`: measured at
     the best weights."""
-    table = run.probe("signal")
-    if table is None:
-        return None
+    table = run.measured("signal")
     moment = "best" if kind == "trained_" else "initialisation"
     column = f"{kind.removeprefix('trained_')}gradient_mean_square"
     squares = table[table.moment == moment][column].to_numpy()
     if len(squares) < 2 or squares[1] == 0:
-        return None
+        raise NotMeasured
     return float(np.log10(squares[-2] / squares[1]))
 
 
-def image_share(run: FinishedRun) -> float | None:
+def image_share(run: FinishedRun) -> float:
     """The share of the last convolution's mean square that depends on the image; at least
     `SMALLEST`, below which it is rounding."""
-    table = convolutions(run)
-    if table is None:
-        return None
-    last = table.iloc[-1]
+    last = convolutions(run).iloc[-1]
     with np.errstate(invalid="ignore"):
         share = last["activation_variance"] / last["activation_mean_square"]
     return float(np.maximum(share, SMALLEST))
 
 
-def gradient_range(run: FinishedRun) -> float | None:
+def gradient_range(run: FinishedRun) -> float:
     """Decades between the largest and the smallest mean square of the convolutions'
     gradients, without those that are zero, as in a branch whose last convolution is."""
-    table = convolutions(run)
-    if table is None:
-        return None
-    squares = table["gradient_mean_square"].sort_values()
-    return decades(squares[squares > 0]) if (squares > 0).any() else None
+    squares = convolutions(run)["gradient_mean_square"].sort_values()
+    if not (squares > 0).any():
+        raise NotMeasured
+    return decades(squares[squares > 0])
 
 
-def gradient_growth(run: FinishedRun) -> float | None:
+def gradient_growth(run: FinishedRun) -> float:
     """The factor by which the gradient's mean square grows per convolution, backwards:
     geometric mean within the stages. A stage's first convolution does not count: what it
     normalises was pooled."""
-    parts = stages(run)
-    within = [s["gradient_mean_square"].iloc[1:] for s in parts or [] if len(s) > 2]
+    within = [s["gradient_mean_square"].iloc[1:] for s in stages(run) if len(s) > 2]
     if not within:
-        return None
+        raise NotMeasured
     falls = sum(decades(squares) for squares in within)
     return float(10 ** (-falls / sum(len(squares) - 1 for squares in within)))
 
 
-def growth_deviation(runs: list[FinishedRun]) -> float | None:
+def growth_deviation(runs: list[FinishedRun]) -> float:
     """By what share that growth is off its closed form at each run's slope, at most."""
-    found = [gradient_growth(run) for run in runs]
-    if None in found:
-        return None
-    growths = zip(found, map(normalised_gradient_growth, map(slope, runs)), strict=True)
-    return max(abs(measured / predicted - 1) for measured, predicted in growths)
+    predicted = map(normalised_gradient_growth, map(slope, runs))
+    growths = zip(map(gradient_growth, runs), predicted, strict=True)
+    return max(abs(measured / law - 1) for measured, law in growths)
 
 
 def slope(run: FinishedRun) -> float:
@@ -110,29 +99,25 @@ def slope(run: FinishedRun) -> float:
     return SLOPE if run.settings["slope"] is None else run.settings["slope"]
 
 
-def isometry_ratio(run: FinishedRun) -> float | None:
+def isometry_ratio(run: FinishedRun) -> float:
     """The largest singular value of the Jacobian over the median one, at initialisation:
     geometric mean over images."""
-    table = run.probe("isometry")
-    if table is None:
-        return None
+    table = run.measured("isometry")
     values = table[table.moment == "initialisation"].groupby("image")["value"]
     return float(np.exp(np.log(values.max() / values.median()).mean()))
 
 
-def scatter_exponent(runs: list[FinishedRun]) -> Estimate | None:
+def scatter_exponent(runs: list[FinishedRun]) -> Estimate:
     """The power of the number of convolutions by which, from seed to seed, the standard
     deviation of the logarithm of the gradient's mean square behind the entry grows; by
     least squares. A deviation of n seeds is itself known to 1 / sqrt(2 (n - 1))."""
     found: dict[int, list[float]] = {}
     for run in runs:
         table = convolutions(run)
-        if table is None:
-            return None
         square = table["gradient_mean_square"].iloc[1]
         found.setdefault(len(table), []).append(float(np.log(square)))
     if len(found) < 3 or min(map(len, found.values())) < 3:
-        return None
+        raise NotMeasured
     depths = np.log(list(found))
     depths -= depths.mean()
     scatter = np.log([np.std(logs, ddof=1) for logs in found.values()])
@@ -141,28 +126,25 @@ def scatter_exponent(runs: list[FinishedRun]) -> Estimate | None:
     return Estimate(float(weights @ scatter), float((weights**2 @ errors) ** 0.5), np.inf)
 
 
-def residual_deviation(run: FinishedRun) -> float | None:
+def residual_deviation(run: FinishedRun) -> float:
     """The largest relative deviation from `residual_mean_squares`, over what the blocks of
     the first stage and the reduction behind it are given."""
-    parts = stages(run)
-    if not parts:
-        return None
-    first = parts[0]
+    first = stages(run)[0]
     measured = first[first["layer"].str.endswith("conv1")]["input_mean_square"].to_numpy()
     if not len(measured):
-        return None
+        raise NotMeasured
     predicted = residual_mean_squares(len(measured), slope(run))
     return float(np.abs(measured / np.array(predicted) - 1).max())
 
 
-def reduction_share(run: FinishedRun) -> float | None:
+def reduction_share(run: FinishedRun) -> float:
     """Of the decades that the gradient's mean square loses from the last convolution to the
     first behind the entry, the share that is lost in the reduction blocks. Such a block
     ends in the first convolution of a smaller size, and begins after the last but one of
     the larger."""
     parts = stages(run)
-    if not parts or len(parts) < 2:
-        return None
+    if len(parts) < 2:
+        raise NotMeasured
     squares = pd.concat(parts)["gradient_mean_square"].reset_index(drop=True)
     ends = np.cumsum([len(stage) for stage in parts[:-1]])
     lost = sum(decades(squares[max(end - 2, 0) : end + 1]) for end in ends)
@@ -172,48 +154,44 @@ def reduction_share(run: FinishedRun) -> float | None:
 # Of the tables of the probes `trainability` and `lesion`
 
 
-def trainability(run: FinishedRun, quantity: str, moment: str) -> np.ndarray | None:
-    """The values of a quantity, one a layer; None if the run was not probed."""
-    table = run.probe("trainability")
-    if table is None:
-        return None
+def trainability(run: FinishedRun, quantity: str, moment: str) -> np.ndarray:
+    """The values of a quantity, one a layer."""
+    table = run.measured("trainability")
     chosen = (table["quantity"] == quantity) & (table["moment"] == moment)
     return table[chosen]["value"].to_numpy()
 
 
-def initial_share_below_epsilon(run: FinishedRun) -> float | None:
-    slopes = trainability(run, "mean_absolute_gradient", "initialisation")
-    return None if slopes is None else share_below(run, slopes)
+def initial_share_below_epsilon(run: FinishedRun) -> float:
+    return share_below(run, trainability(run, "mean_absolute_gradient", "initialisation"))
 
 
-def share_below_epsilon(run: FinishedRun) -> float | None:
+def share_below_epsilon(run: FinishedRun) -> float:
     """The share of weight tensors whose mean absolute gradient is below the optimiser's ε,
-    after the last epoch; None if it has none."""
+    after the last epoch."""
     return share_below(run, run.gradients.iloc[-1].to_numpy())
 
 
-def share_below(run: FinishedRun, slopes: np.ndarray) -> float | None:
-    epsilon = EPSILON.get(run.settings["optimiser"])
-    return None if epsilon is None else float(np.mean(abs(slopes) < epsilon))
+def share_below(run: FinishedRun, slopes: np.ndarray) -> float:
+    if (optimiser := run.settings["optimiser"]) not in EPSILON:
+        raise NotMeasured
+    return float(np.mean(abs(slopes) < EPSILON[optimiser]))
 
 
-def lesion_loss(run: FinishedRun, kept=np.median) -> float | None:
+def lesion_loss(run: FinishedRun, kept=np.median) -> float:
     """The share of its accuracy above a guess's that the network loses with a block, median
-    over blocks, or what `kept` makes of them; None if it has next to none."""
-    table = run.probe("lesion")
-    if table is None:
-        return None
+    over blocks, or what `kept` makes of them. One with next to none has nothing to lose."""
+    table = run.measured("lesion")
     chance = 1 / run.record.data.classes
     above = table.set_index("block")["accuracy"] - chance
     if not above["none"] > chance:
-        return None
+        raise NotMeasured
     return float(1 - kept(above.drop("none")) / above["none"])
 
 
 # Of every step
 
 
-def batch_sharpness(run: FinishedRun) -> np.ndarray | None:
+def batch_sharpness(run: FinishedRun) -> np.ndarray:
     """Curvature of the minibatch's loss along its own gradient g, gᵀHg / |g|², at each
     probed step in the last quarter of training, [steps], times half the rate. Its mean
     (Andreyev & Beneventano 2024, from version 3 on) is 1 at the edge of stability, where
@@ -224,7 +202,7 @@ def batch_sharpness(run: FinishedRun) -> np.ndarray | None:
     """
     steps = run.steps
     if "probed_loss_here" not in steps:
-        return None
+        raise NotMeasured
     last = slice(-max(1, len(steps["probed_step"]) // 4), None)
     size = steps["probed_size"][last, 0].astype(float)
     squares = steps["probed_gradient_norm"][last].astype(float) ** 2

@@ -26,6 +26,10 @@ FINAL = ("train_loss", "train_accuracy", "val_accuracy")
 OLD_KINDS = {"CPU AVX2": "CPU AVX2, no bf16", "CPU AVX512": None}
 
 
+class NotMeasured(Exception):
+    """A run lacks what a number is taken from."""
+
+
 class FinishedRun:
     """One run's directory, whose files are read on demand. `measures` says by which
     function each of its probes was measured, if not by that of its own name. Raises
@@ -180,6 +184,12 @@ class FinishedRun:
             return None
         measure = self.measures.get(name, name)
         return kept(self, probe_file(self.path, name), tables.read_probe, measure)
+
+    def measured(self, probe: str) -> pd.DataFrame:
+        """A probe's table. Raises `NotMeasured` if the run was not probed."""
+        if (table := self.probe(probe)) is None:
+            raise NotMeasured
+        return table
 
     def read(self, name: str, reader: Callable, *given: object) -> Any:
         """One of its tables, if its bytes are those that were sealed; hashed once."""
