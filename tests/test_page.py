@@ -1,6 +1,7 @@
 """The HTML page to explore: it holds what the runs say, and nothing that can do harm."""
 
 import dataclasses
+import itertools
 import json
 import math
 import re
@@ -11,9 +12,10 @@ import pytest
 
 from browser import CHROMIUM, Browser
 from conftest import reseal, write_run
-from gradscape.base.paths import FIGURE_KINDS, Results
+from gradscape.base.paths import CONFIGS, FIGURE_KINDS, PAGE_FILES, TEMPLATES, Results
 from gradscape.claims.files import decide_studies
 from gradscape.config.experiment import Experiment
+from gradscape.config.yaml import read_yaml
 from gradscape.figures.drawing import draw
 from gradscape.report import page
 
@@ -55,8 +57,9 @@ def experiment(tmp_path_factory) -> Experiment:
     section.write_text('((= study.figure("flow") =)) ((= study.figure("curves") =))')
     runs = [write_run(results.run("s", "x").parent, m) for m in ("vgg08", "vgg38")]
     reseal(runs[1].path, backend=dataclasses.replace(runs[1].record.backend, kind=HOSTILE))
-    points = [(a, b, a * a + b + 2) for a in (-1, 0, 1) for b in (-1, 0, 1)]
-    table = pd.DataFrame(points, columns=["alpha", "beta", "loss"])
+    points = [(a, b, a * a + b + 2, "grid") for a in (-1, 0, 1) for b in (-1, 0, 1)]
+    points += [(1, 0, 3, "initialisation"), (0, 0, 2, "best")]
+    table = pd.DataFrame(points, columns=["alpha", "beta", "loss", "moment"])
     (runs[0].path / "probes").mkdir()
     table.to_csv(runs[0].path / "probes" / "surface.csv", index=False)
     study = {
@@ -98,6 +101,7 @@ def test_the_page_holds_everything_and_repeats_to_the_byte(experiment):
     assert data["curves"][0]["train_loss"] == [4.6, 4.6]
     assert data["flows"][1]["gradient"] == [[1e-3, 1e-2]] * 2
     assert data["surfaces"][0]["loss"][0] == [2.0, 3.0, 4.0]
+    assert data["surfaces"][0]["back"]
     assert parsed.values("alt") == ["Not in the section", HOSTILE, "A flow"]
     links = parsed.values("href")
     assert "runs/s/vgg38_lr1e-3_seed0/run.json" in links and "report.pdf" in links
@@ -112,6 +116,15 @@ def test_nothing_is_loaded_and_no_text_becomes_markup(experiment):
     assert not [name for _, had in parsed.elements for name in had if name.startswith("on")]
     policy = next(had["content"] for tag, had in parsed.elements if "http-equiv" in had)
     assert policy.startswith("default-src 'none'") and "http" not in policy
+
+
+def test_the_story_names_claims_that_there_are():
+    studies = Experiment.from_file(CONFIGS / "config.yaml").studies
+    registered = read_yaml(TEMPLATES / "registered.yaml")
+    for step in read_yaml(PAGE_FILES / "story.yaml").values():
+        for study, names in step["claims"].items():
+            there = {*studies[study].claims, *registered.get(study, {}).get("claims", {})}
+            assert there >= {*names}
 
 
 def test_what_has_no_room_is_left_out_and_said(experiment, monkeypatch):
@@ -130,6 +143,7 @@ def browser(experiment):
         yield browser
 
 
+DEEP = "s/vgg38_lr1e-3_seed0"
 SAID = "document.getElementById('live-said')"
 
 
@@ -137,6 +151,9 @@ SAID = "document.getElementById('live-said')"
 def test_it_is_drawn_from_a_file_without_an_error_or_a_request(browser, experiment):
     browser.open(experiment.results.page)
     drawn = "[...document.querySelectorAll('.plot > svg')].map(svg => svg.ariaLabel)"
+    said = browser.run("$('surfaces').innerText.split('\\n')")
+    assert said[:2] == ["VGG08, lr 10⁻³", said[3]] and len(said) == 4
+    assert said[3].endswith("from −1 to 1; α leads back to the first weights, at 1")
     assert browser.run("[...document.querySelectorAll('#surfaces canvas')].length") == 2
     plots = browser.run(drawn)
     assert "training loss by epoch" in plots and "test accuracy against seed" not in plots
@@ -146,6 +163,26 @@ def test_it_is_drawn_from_a_file_without_an_error_or_a_request(browser, experime
     assert browser.requests() == [experiment.results.page.resolve().as_uri()]
 
 
+FAINT = """
+(() => {
+  const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+  const light = colour => numbers(colour).slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const ground = element => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return numbers(colour)[3] === 0 ? ground(element.parentElement) : colour;
+  };
+  const isText = node => node.nodeType === Node.TEXT_NODE && node.textContent.trim();
+  return [...document.querySelectorAll('body *')].filter(element => {
+    if (!element.checkVisibility() || ![...element.childNodes].some(isText)) return false;
+    const {color, fill} = getComputedStyle(element);
+    const ink = element instanceof SVGElement ? fill : color;
+    const both = [light(ink), light(ground(element))];
+    return (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05) < 4.5;
+  }).map(element => element.outerHTML.slice(0, 99));
+})()
+"""
 CONTROLS = """
 const drawn = () => document.querySelector('main').innerHTML
   + [...document.querySelectorAll('canvas')].map(canvas => canvas.toDataURL());
@@ -211,9 +248,54 @@ def test_a_link_opens_what_the_slope_was_moved_to(browser, experiment):
 
 
 @needs_browser
+def test_a_link_keeps_ticks_columns_and_order(browser, experiment):
+    """And what else was chosen, whatever part of the page a link leads to then."""
+    browser.open(experiment.results.page, "#bn=1&at=theory")
+    browser.run('document.querySelector(`nav a[href="#explore"]`).click()')
+    browser.wait("location.hash === '#bn=1&at=explore'", seconds=10)
+    for key in ("s/vgg08_lr1e-3_seed0", "column study", "sort model", "sort model"):
+        browser.run(f"document.querySelector(`[data-key='{key}']`).click()")
+    shown = """[$('explore-runs').innerText, $('explore-count').textContent,
+      $('explore-curves').innerText, $('theory-bn').checked]"""
+    chosen = browser.run(shown)
+    runs, count, curves, is_normalised = chosen
+    assert runs.index("VGG38") < runs.index("VGG08") and "study" in runs
+    assert count == "2 runs, 1 ticked" and "VGG08" not in curves and is_normalised
+    browser.open(experiment.results.page, browser.run("location.hash"))
+    assert browser.run(shown) == chosen
+    browser.run("$('explore-none').click()")
+    browser.open(experiment.results.page, browser.run("location.hash"))
+    assert "0 ticked" in browser.run("$('explore-count').textContent")
+
+
+@needs_browser
+def test_a_view_is_opened_from_the_address_of_an_open_page(browser, experiment):
+    browser.open(experiment.results.page, "#rc=1")
+    browser.run("location.hash = '#bn=1'")
+    said = "document.getElementById('theory-said')?.textContent"
+    browser.wait(f"!!{said}?.startsWith('VGG38 BN:')", seconds=20)
+
+
+@needs_browser
+def test_a_run_is_found_by_its_folder(browser, experiment):
+    browser.open(experiment.results.page, "#find=VGG38_lr1e-3")
+    assert browser.run("$('explore-count').textContent") == "1 of 2 runs, 1 ticked"
+    said = browser.run(
+        """(() => {
+          const study = $('explore-study');
+          study.append(make('option', {}, 'another'));
+          study.value = 'another';
+          study.dispatchEvent(new Event('input', {bubbles: true}));
+          return $('explore-runs').innerText;
+        })()"""
+    )
+    assert said == "No run matches “VGG38_lr1e-3”. Of other studies: 1."
+
+
+@needs_browser
 def test_what_matches_nothing_is_said(browser, experiment):
     browser.open(experiment.results.page, "#find=nosuchrun")
-    assert "No run matches “nosuchrun”" in browser.run("document.body.innerText")
+    assert "No run matches “nosuchrun”." in browser.run("document.body.innerText")
     assert "Nothing is ticked" in browser.run("document.body.innerText")
 
 
@@ -229,6 +311,50 @@ def test_a_plot_can_be_walked_with_arrow_keys_and_tells_whole_names(browser, exp
         })()"""
     )
     assert said == [0, "VGG38, lr 10⁻³; epoch 2: 4.6"]
+
+
+@needs_browser
+def test_parallel_coordinates_tell_each_run(browser, experiment):
+    browser.open(experiment.results.page, "#as=parallel&score=final_train_loss")
+    said = browser.run(
+        """['ArrowRight', 'ArrowDown', 'ArrowRight'].map(key => {
+          const svg = $('against').querySelector('svg');
+          svg.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+          return $('against').querySelector('.told').textContent;
+        })"""
+    )
+    assert said[0].endswith("VGG08, lr 10⁻³, seed 0; model: vgg08")
+    assert said[1].endswith("VGG38, lr 10⁻³, seed 0; model: vgg38")
+    assert said[2].endswith("VGG38, lr 10⁻³, seed 0; final training loss: 4.6")
+
+
+@needs_browser
+def test_epochs_are_whole_and_no_text_of_an_axis_meets_another(browser, experiment):
+    for width in (320, 2560):
+        browser.resize(width)
+        browser.open(experiment.results.page, "#as=parallel")
+        texts = browser.run(
+            """[...document.querySelectorAll('.plot > svg')].map(svg =>
+              [...svg.querySelectorAll('text[text-anchor=middle]:not([transform])')]
+                .filter(text => text.textContent)
+                .map(text => [text.textContent, text.getBoundingClientRect().toJSON()]))"""
+        )
+        for first, second in (pair for plot in texts for pair in itertools.pairwise(plot)):
+            apart = first[1]["right"] <= second[1]["left"]
+            assert apart or first[1]["bottom"] <= second[1]["top"], (first[0], second[0])
+        (epochs,) = (t for t in texts if t and t[-1][0] == "epoch")
+        assert [text for text, _ in epochs[:-1]] == ["1", "2"]
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_is_read_with_ease(browser, experiment, scheme):
+    """With a contrast of 4.5 to what it stands on (WCAG 2.2, 1.4.3)."""
+    browser.resize(1366, scheme=scheme)
+    browser.open(experiment.results.page, "#as=heat")
+    browser.run("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert browser.run(FAINT) == []
+    browser.resize(1366)
 
 
 @needs_browser
@@ -255,22 +381,27 @@ def test_a_point_told_in_two_lines_stays_told(browser, experiment):
 
 @needs_browser
 def test_the_keyboard_keeps_its_place_in_the_table_of_runs(browser, experiment):
-    """And two settings are compared by what differs."""
     browser.open(experiment.results.page)
     browser.run("document.querySelector('#explore details').open = true")
+    keys = ["sort model", "column study", DEEP, DEEP]
     now = browser.run(
-        """['sort model', 'column study', 'run 1', 'run 1'].map(key => {
-          const control = document.querySelector(`[data-key="${key}"]`);
+        f"""{json.dumps(keys)}.map(key => {{
+          const control = document.querySelector(`[data-key="${{key}}"]`);
           control.focus();
           control.click();
           return document.activeElement.dataset.key;
-        })"""
+        }})"""
     )
-    assert now == ["sort model", "column study", "run 1", "run 1"]
+    assert now == keys
+
+
+@needs_browser
+def test_two_settings_are_compared_by_what_differs(browser, experiment):
+    browser.open(experiment.results.page)
     rows = browser.run(
         "[...$('explore-compare').querySelectorAll('tr')].map(r => r.innerText)"
     )
-    assert "model\tvgg08\tvgg38" in rows
+    assert "model\tvgg38\tvgg08" in rows
     assert not [row for row in rows if row.startswith(("dataset", "epochs"))]
 
 

@@ -57,6 +57,11 @@ function groupsBy(those, name) {
   return [...named.slice(0, MOST - 1), [`${titleOf(name)} other`, rest]];
 }
 
+function coloured(groups) {
+  const looks = looksOf(groups.map(([, same]) => same));
+  return groups.map(([name, same], k) => ({name, same, look: looks[k]}));
+}
+
 function scatter(place, those) {
   const x = axisOf(those, $("against-x").value),
     y = axisOf(those, $("against-y").value),
@@ -65,8 +70,9 @@ function scatter(place, those) {
     label: `${y.axis.title} against ${x.axis.title}`,
     x: x.axis,
     y: y.axis,
-    lines: groupsBy(those, by).map(([name, same]) => ({
+    lines: coloured(groupsBy(those, by)).map(({name, same, look}) => ({
       name,
+      ...look,
       only: "points",
       x: same.map(x.of),
       y: same.map(y.of),
@@ -80,17 +86,24 @@ function heat(place, those) {
   const [x, y, score] = ["against-x", "against-by", "against-y"].map(id => $(id).value);
   const texts = name => {
     const values = [...new Set(those.map(run => valueAt(run, name)))].sort(compareValues);
-    return [...new Set(values.map(value => asText(value)))];
+    return [...new Set(values.map(value => asText(value, name)))];
   };
   const [across, down] = [texts(x), texts(y)];
   const cell = (row, column) => {
-    const values = those
-      .filter(run => textAt(run, x) === column && textAt(run, y) === row)
-      .map(run => valueAt(run, score))
-      .filter(value => typeof value === "number");
-    return values.length ? {value: average(values), count: values.length} : null;
+    const same = those.filter(
+      run =>
+        textAt(run, x) === column &&
+        textAt(run, y) === row &&
+        typeof valueAt(run, score) === "number",
+    );
+    return same.length ? {value: average(same.map(run => valueAt(run, score))), same} : null;
   };
   const cells = down.map(row => across.map(column => cell(row, column)));
+  const mixed = ALL_DIFFERING.filter(
+    name =>
+      name !== "seed" &&
+      cells.flat().some(found => new Set(found?.same.map(run => textAt(run, name))).size > 1),
+  );
   const all = cells
     .flat()
     .filter(Boolean)
@@ -101,6 +114,9 @@ function heat(place, those) {
     );
     return;
   }
+  const named = mixed.slice(0, 4).map(titleOf).join(", "),
+    others = mixed.length > 4 ? ` and ${mixed.length - 4} more` : "";
+  const over = named ? `runs that may differ in ${named}${others}` : "seeds";
   const low = Math.min(...all),
     high = Math.max(...all);
   const table = make(
@@ -109,7 +125,7 @@ function heat(place, those) {
     make(
       "caption",
       {},
-      `${titleOf(score)}, mean over runs; across ${titleOf(x)}, down ${titleOf(y)}`,
+      `${titleOf(score)}, mean over ${over}; across ${titleOf(x)}, down ${titleOf(y)}`,
     ),
     make(
       "thead",
@@ -132,8 +148,8 @@ function heat(place, those) {
             const made = make(
               "td",
               {
-                class: share > 0.55 ? "bright" : "dim",
-                title: `${found.count} run${found.count > 1 ? "s" : ""}`,
+                class: share > 0.43 ? "bright" : "dim",
+                title: `${found.same.length} run${found.same.length > 1 ? "s" : ""}`,
               },
               number(found.value),
             );
@@ -164,77 +180,46 @@ function viridis(share) {
   return `rgb(${mixed.join(" ")})`;
 }
 
-// A vertical axis for each setting in which the runs differ and for the score; a line a run.
+// A vertical axis for each of the settings in which the runs differ and for the score, as
+// many as have room; a line a run.
 function parallel(place, those) {
-  const score = $("against-y").value,
-    groups = groupsBy(those, $("against-by").value);
-  const names = [
-    ...differing(those)
-      .filter(name => name !== "seed" && name !== score)
-      .slice(0, 6),
-    score,
-  ];
+  const [by, against, score] = ["against-by", "against-x", "against-y"].map(id => $(id).value);
+  const settings = new Set([by, against, ...differing(those).filter(n => n !== "seed")]);
+  settings.delete(score);
+  const most = Math.max(2, Math.min(6, Math.floor(place.clientWidth / 120)));
+  const names = [...[...settings].slice(0, most), score];
   const axes = names.map(name => {
     const {of, axis: form} = axisOf(those, name);
-    return {name, of, ...axis(form, those.map(of), 5)};
+    return {of, ...axis(form, those.map(of), 5)};
   });
-  const width = place.clientWidth,
-    height = 360,
-    left = 90,
-    right = 70,
-    top = 34,
-    bottom = 20;
-  const px = k => left + (k * (width - left - right)) / Math.max(1, axes.length - 1);
-  const py = (one, value) => top + (1 - one.place(value)) * (height - top - bottom);
-  const svg = make("svg:svg", {
-    viewBox: `0 0 ${width} ${height}`,
-    width,
-    height,
-    role: "img",
-    "aria-label": `${those.length} runs by ${names.map(titleOf).join(", ")}`,
+  const ofRuns = coloured(groupsBy(those, by)).flatMap(({name, same, look: {colour}}) => [
+    {name, colour, only: "line", x: [], y: []},
+    ...same.map(run => ({
+      name: `${run.study}: ${run.label}`,
+      quiet: true,
+      thin: true,
+      only: "line",
+      colour,
+      x: names.map((_, k) => k),
+      y: axes.map(one => one.place(one.of(run))),
+      texts: names.map(titleOf),
+      values: names.map(name => textAt(run, name) || "–"),
+    })),
+  ]);
+  plot(place, {
+    label: `${those.length} runs by ${names.map(titleOf).join(", ")}`,
+    x: {
+      title: "",
+      kind: "axis",
+      range: [-0.4, names.length - 0.6],
+      ticks: names.map((name, k) => [k, titleOf(name)]),
+    },
+    y: {title: "", range: [0, 1], ticks: []},
+    lines: ofRuns,
+    labels: axes.flatMap(({ticks, place}, x) =>
+      ticks
+        .filter((_, n) => n % Math.ceil(ticks.length / 12) === 0)
+        .map(([value, text]) => ({x, y: place(value), text})),
+    ),
   });
-  const told = make("output", {class: "told"});
-  groups.forEach(([, same], colour) => {
-    for (const run of same) {
-      const points = axes
-        .map((one, k) => [px(k), py(one, one.of(run))])
-        .filter(([, y]) => Number.isFinite(y));
-      const line = make("svg:polyline", {
-        class: `line run colour-${colour}`,
-        points: points.map(point => point.map(v => v.toFixed(1)).join(",")).join(" "),
-      });
-      line.addEventListener("pointerenter", () => {
-        told.textContent = `${run.study}: ${run.label}; ${names.map(name => `${titleOf(name)} ${textAt(run, name)}`).join(", ")}`;
-      });
-      svg.append(line);
-    }
-  });
-  axes.forEach((one, k) => {
-    svg.append(
-      make("svg:line", {class: "axis", x1: px(k), x2: px(k), y1: top, y2: height - bottom}),
-    );
-    svg.append(
-      make(
-        "svg:text",
-        {class: "title", x: px(k), y: 16 + 12 * (k % 2), "text-anchor": "middle"},
-        titleOf(one.name),
-      ),
-    );
-    const last = k === axes.length - 1;
-    for (const [value, text] of one.ticks.length > 14
-      ? one.ticks.filter((_, n) => n % 3 === 0)
-      : one.ticks)
-      svg.append(
-        make(
-          "svg:text",
-          {
-            x: px(k) + (last ? 6 : -6),
-            y: py(one, value) + 4,
-            "text-anchor": last ? "start" : "end",
-          },
-          text,
-        ),
-      );
-  });
-  place.append(svg, told, legend(groups.map(([name]) => ({name, only: "line"}))));
 }

@@ -21,16 +21,21 @@ function number(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e6) return whole.format(value).replace("-", "−");
-  if (size && (size < 1e-3 || size >= 1e6)) {
-    const [digits, power] = value.toExponential(1).split("e");
-    const factor = digits.replace(".0", "") === "1" ? "" : `${digits.replace(".0", "")} × `;
-    return `${factor}10${raised(Number(power))}`.replace("-", "−");
-  }
-  return Number(value.toPrecision(3)).toString().replace("-", "−");
+  if (size && (size < 1e-3 || size >= 1e6)) return scientific(value);
+  const digits = Number(value.toPrecision(3));
+  return (size < 1000 ? String(digits) : whole.format(digits)).replace("-", "−");
 }
 
-function linearTicks([low, high], wanted) {
-  const rough = (high - low) / wanted,
+// Two digits and a power of ten, as rates are printed everywhere: 10⁻³, 2 × 10⁻².
+function scientific(value) {
+  const [digits, power] = value.toExponential(1).replace(".0", "").split("e");
+  const factor = digits === "1" ? "" : `${digits} × `;
+  return `${factor}10${raised(Number(power))}`.replace("-", "−");
+}
+
+// Steps of 1, 2 or 5 times a power of ten, none below `least`.
+function linearTicks([low, high], wanted, least = 0) {
+  const rough = Math.max(least, (high - low) / wanted),
     power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(factor => factor * power).find(s => s >= rough) ?? rough;
   const ticks = [];
@@ -63,6 +68,7 @@ function axis({log, range, ticks}, values, wanted) {
   }
   const scale = log ? Math.log10 : value => value;
   const place = value => (scale(value) - scale(low)) / (scale(high) - scale(low));
-  const shown = ticks ?? (log ? logarithmicTicks : linearTicks)([low, high], wanted);
+  const least = Number(usable.every(Number.isInteger)); // half an epoch is no epoch
+  const shown = ticks ?? (log ? logarithmicTicks : linearTicks)([low, high], wanted, least);
   return {place, log, ticks: shown.filter(([value]) => value >= low && value <= high)};
 }

@@ -1,5 +1,5 @@
 // The runs to explore: one table, filtered and sorted, whose ticks choose what is drawn as
-// curves; and settings against scores, as a scatter, parallel coordinates and a heat map.
+// curves; and two settings compared by what differs.
 
 const SCORES = {
   // by name: how it is printed, and whether its axis is logarithmic
@@ -18,16 +18,18 @@ const METRICS = {
 };
 const MOST = 8; // settings that are ticked by themselves, as many as there are colours
 const runs = data.curves;
+const byName = new Map(runs.map(run => [run.run, run]));
 const ticked = new Set();
-let chosenColumns = null;
-let sorting = {column: null, down: false};
 
 const titleOf = name => SCORES[name]?.[0] ?? name.replaceAll("_", " ");
 const valueAt = (run, name) =>
   name in SCORES ? run.scores[name] : (run.settings[name] ?? null);
-const asText = value =>
-  value === null ? "" : typeof value === "number" ? number(value) : String(value);
-const textAt = (run, name) => asText(valueAt(run, name));
+function asText(value, name) {
+  if (value === null) return "";
+  if (typeof value !== "number") return String(value);
+  return value && name.endsWith("learning_rate") ? scientific(value) : number(value);
+}
+const textAt = (run, name) => asText(valueAt(run, name), name);
 
 // The settings in which these runs differ, the most telling ones first.
 function differing(those) {
@@ -40,47 +42,57 @@ const ALL_DIFFERING = differing(runs);
 const scoresOf = those =>
   Object.keys(SCORES).filter(name => those.some(run => valueAt(run, name) !== null));
 
-function shownRuns() {
-  const study = $("explore-study").value;
+// The runs in whose name, folder or settings every word of the search is found.
+function foundRuns() {
   const words = $("explore-find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const said = run =>
-    `${run.label} ${Object.entries(run.settings)
-      .map(([k, v]) => `${k}=${v}`)
-      .join(" ")}`.toLowerCase();
-  return runs.filter(
-    run => (!study || run.study === study) && words.every(word => said(run).includes(word)),
-  );
+    [run.label, run.run, ...Object.entries(run.settings).map(([k, v]) => `${k}=${v}`)]
+      .join(" ")
+      .toLowerCase();
+  return runs.filter(run => words.every(word => said(run).includes(word)));
+}
+
+function shownRuns() {
+  const study = $("explore-study").value;
+  return foundRuns().filter(run => !study || run.study === study);
 }
 
 const withoutSeed = run => run.label.replace(/, seed \d+$/, "");
 const settingOf = run => `${run.study}: ${withoutSeed(run)}`;
 const seedsOf = same => (same.length > 1 ? `, ${same.length} seeds` : "");
 
-function tickFirst(shown) {
+// Ticks what the address names, or else the first settings of what is shown.
+function tickFirst() {
   ticked.clear();
-  [...grouped(shown, settingOf).values()]
-    .slice(0, MOST)
-    .flat()
-    .forEach(run => ticked.add(run));
+  const kept = $("explore-ticked").value;
+  const first = kept
+    ? kept.split(" ").map(name => byName.get(name))
+    : [...grouped(shownRuns(), settingOf).values()].slice(0, MOST).flat();
+  for (const run of first) if (run) ticked.add(run);
+}
+
+function keepTicks() {
+  keep("explore-ticked", [...ticked].map(run => run.run).join(" ") || "none");
+  drawTicked();
 }
 
 // The table's columns: those that the reader has ticked, or what tells these runs apart.
 function columnsFor(shown) {
-  const study = $("explore-study").value ? [] : ["study"];
-  const columns = chosenColumns ?? [
-    ...study,
-    ...differing(shown).slice(0, 8),
-    ...scoresOf(shown),
-  ];
+  const study = $("explore-study").value ? [] : ["study"],
+    [run, ...chosen] = $("explore-chosen").value.split(" ");
+  const columns = run
+    ? chosen
+    : [...study, ...differing(shown).slice(0, 8), ...scoresOf(shown)];
   const all = ["study", ...ALL_DIFFERING, ...Object.keys(SCORES)];
   $("explore-columns").replaceChildren(
     ...all.map(name => {
       const box = make("input", {type: "checkbox", "data-key": `column ${name}`});
       box.checked = columns.includes(name);
       box.addEventListener("change", () => {
-        chosenColumns = all.filter(other =>
+        const now = all.filter(other =>
           other === name ? box.checked : columns.includes(other),
         );
+        keep("explore-chosen", ["run", ...now].join(" "));
         listRuns();
       });
       return make("label", {}, box, titleOf(name));
@@ -98,51 +110,55 @@ function listRuns() {
 
 function fillTable() {
   const shown = shownRuns(),
-    columns = columnsFor(shown);
+    columns = columnsFor(shown),
+    [sorted, down] = $("explore-sort").value.split(" "); // a column, and whether downwards
   const at = (run, name) => (name === "study" ? run.study : valueAt(run, name));
-  if (columns.includes(sorting.column))
-    shown.sort((a, b) =>
-      compareValues(at(a, sorting.column), at(b, sorting.column), sorting.down),
-    );
+  if (columns.includes(sorted))
+    shown.sort((a, b) => compareValues(at(a, sorted), at(b, sorted), down));
   $("explore-count").textContent =
     shown.length === runs.length
       ? `${runs.length} runs, ${ticked.size} ticked`
       : `${shown.length} of ${runs.length} runs, ${ticked.size} ticked`;
   if (!shown.length) {
+    const others = foundRuns().length;
     $("explore-runs").replaceChildren(
-      make("p", {class: "empty"}, `No run matches “${$("explore-find").value}”.`),
+      make(
+        "p",
+        {class: "empty"},
+        `No run matches “${$("explore-find").value}”.${others ? ` Of other studies: ${others}.` : ""}`,
+      ),
     );
     return;
   }
   const head = make("tr", {}, make("th"), make("th", {}, "run"));
   for (const name of columns) {
     const button = make("button", {"data-key": `sort ${name}`}, titleOf(name));
+    const isSorted = sorted === name;
     button.addEventListener("click", () => {
-      sorting = {column: name, down: sorting.column === name && !sorting.down};
+      keep("explore-sort", isSorted && !down ? `${name} down` : name);
       listRuns();
     });
-    const sorted =
-      sorting.column === name ? (sorting.down ? "descending" : "ascending") : "none";
-    head.append(make("th", {"aria-sort": sorted}, button));
+    const order = isSorted ? (down ? "descending" : "ascending") : "none";
+    head.append(make("th", {"aria-sort": order}, button));
   }
   const body = make("tbody");
   for (const run of shown) {
     const box = make("input", {
       type: "checkbox",
       "aria-label": run.label,
-      "data-key": `run ${runs.indexOf(run)}`,
+      "data-key": run.run,
     });
     box.checked = ticked.has(run);
     box.addEventListener("change", () => {
       ticked[box.checked ? "add" : "delete"](run);
-      drawTicked();
+      keepTicks();
     });
     body.append(
       make(
         "tr",
         {},
         make("td", {}, box),
-        make("td", {}, make("a", {href: run.href}, run.label)),
+        make("td", {}, make("a", {href: `runs/${run.run}/run.json`}, run.label)),
         ...columns.map(name =>
           make("td", {}, name === "study" ? run.study : textAt(run, name)),
         ),
@@ -165,9 +181,8 @@ function compareValues(a, b, down = false) {
 // highest; or each by itself.
 function curveLines(those, metric, together = true) {
   const several = new Set(those.map(run => run.study)).size > 1;
-  const groups = [...grouped(those, together ? settingOf : run => run).values()];
-  const own = groups.map(([run]) => ownColour(run));
-  const told = new Set(own).size === own.length && !own.includes(null);
+  const groups = [...grouped(those, together ? settingOf : run => run).values()],
+    looks = looksOf(groups, 2);
   return groups.map((same, index) => {
     const [run] = same;
     const epochs = run.epoch.slice(0, Math.min(...same.map(one => one.epoch.length)));
@@ -177,7 +192,7 @@ function curveLines(those, metric, together = true) {
     const short = together ? withoutSeed(run) : run.label;
     const line = {
       name: `${several ? `${run.study}: ` : ""}${short}${seedsOf(same)}`,
-      colour: told ? own[index] : index,
+      ...looks[index],
       x: epochs,
       y: values.map(all => (all.length ? average(all) : NaN)),
     };
@@ -190,9 +205,21 @@ function curveLines(those, metric, together = true) {
   });
 }
 
-// A network's own colour, as in every figure, where no two that are drawn share it.
-function ownColour({settings}) {
-  const network = settings.variant ? null : /^vgg(\d\d|-a)(-bn)?(-rc)?$/.exec(settings.model);
+// How groups of runs are drawn: in their networks' own colours, as in every figure, if no
+// more than `most` share one, the second of which is dashed; else each in the next colour.
+function looksOf(groups, most = 1) {
+  const own = groups.map(same => {
+    const [colour, ...more] = new Set(same.map(ownColour));
+    return more.length ? null : colour;
+  });
+  const before = own.map((colour, k) => own.slice(0, k).filter(c => c === colour).length);
+  if (own.includes(null) || Math.max(...before) >= most)
+    return groups.map((_, k) => ({colour: k, dashed: k >= MOST}));
+  return own.map((colour, k) => ({colour, dashed: before[k] > 0}));
+}
+
+function ownColour({settings: {variant, model}}) {
+  const network = variant ? null : /^vgg(\d\d|-a)(-bn)?(-rc)?$/.exec(model);
   return network && Boolean(network[2]) + 2 * Boolean(network[3]) + 4 * (network[1] === "08");
 }
 
@@ -220,25 +247,15 @@ function drawTicked() {
     metric,
     $("explore-log").checked,
   );
-  compareTwo(those);
   listRuns();
 }
 
-// The settings and scores in which two settings' runs differ.
-function compareTwo(those) {
-  const groups = [...grouped(those, settingOf)];
-  const place = $("explore-compare");
-  if (groups.length !== 2) {
-    place.replaceChildren(
-      make(
-        "p",
-        {class: "empty"},
-        `Tick runs of exactly two settings to compare them (now: ${groups.length}).`,
-      ),
-    );
-    return;
-  }
-  const sides = groups.map(([, same]) => same);
+// What differs between two settings, and their scores, each over its seeds.
+function compareTwo() {
+  const sides = ["compare-a", "compare-b"].map(id => {
+    const chosen = settingOf(byName.get($(id).value));
+    return runs.filter(run => settingOf(run) === chosen);
+  });
   const body = make("tbody");
   for (const name of [
     ...differing(sides.flat()).filter(name => name !== "seed"),
@@ -247,8 +264,9 @@ function compareTwo(those) {
     const texts = sides.map(same => {
       const values = same.map(run => valueAt(run, name)).filter(value => value !== null);
       if (!(name in SCORES) || values.length < 2)
-        return [...new Set(values.map(asText))].join(", ");
-      return `${number(average(values))} (${number(Math.min(...values))} to ${number(Math.max(...values))})`;
+        return [...new Set(values.map(value => asText(value, name)))].join(", ");
+      const [least, most] = [Math.min(...values), Math.max(...values)].map(number);
+      return least === most ? least : `${number(average(values))} (${least} to ${most})`;
     });
     if (texts.some(Boolean))
       body.append(
@@ -264,9 +282,9 @@ function compareTwo(those) {
     "tr",
     {},
     make("th"),
-    ...groups.map(([name, same]) => make("th", {}, name + seedsOf(same))),
+    ...sides.map(same => make("th", {}, withoutSeed(same[0]) + seedsOf(same))),
   );
-  place.replaceChildren(make("table", {}, make("thead", {}, head), body));
+  $("explore-compare").replaceChildren(make("table", {}, make("thead", {}, head), body));
 }
 
 if (runs.length) {
@@ -274,24 +292,34 @@ if (runs.length) {
     $("explore-study").append(make("option", {}, study));
   $("explore-study").value = runs[0].study;
   const refilter = () => {
-    tickFirst(shownRuns());
+    tickFirst();
     drawTicked();
     drawAgainst();
   };
-  for (const id of ["explore-study", "explore-find"]) $(id).addEventListener("input", refilter);
+  for (const id of ["explore-study", "explore-find"])
+    $(id).addEventListener("input", () => {
+      $("explore-ticked").value = "";
+      refilter();
+    });
   for (const id of ["explore-metric", "explore-seeds", "explore-log"])
     $(id).addEventListener("input", drawTicked);
   $("explore-all").addEventListener("click", () => {
     shownRuns().forEach(run => ticked.add(run));
-    drawTicked();
+    keepTicks();
   });
   $("explore-none").addEventListener("click", () => {
     ticked.clear();
-    drawTicked();
+    keepTicks();
   });
+  fillMenus(
+    ["compare-a", "compare-b"],
+    [...grouped(runs, settingOf).values()].map(([run]) => ({...run, label: withoutSeed(run)})),
+  );
+  for (const id of ["compare-a", "compare-b"]) $(id).addEventListener("input", compareTwo);
   fillAgainst();
   remember($("explore"));
   refilter();
+  compareTwo();
 }
 
 // The story's curves: some of a study's networks, at its lowest rate, in their own colours.

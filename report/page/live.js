@@ -7,9 +7,14 @@ const CHOICES = {
   plain: {name: "plain", colour: 0},
   bn: {name: "batch normalisation", norm: true, colour: 1},
   rc: {name: "residual connections", shortcut: true, colour: 2},
-  tailored: {name: "tailored slope", initialisation: "he", tailored: true, colour: 4},
+  tailored: {
+    name: "tailored slope, He's kernels",
+    initialisation: "he",
+    tailored: true,
+    colour: 4,
+  },
   delta: {
-    name: "delta-orthogonal kernels",
+    name: "tailored slope, delta-orthogonal kernels",
     initialisation: "delta-orthogonal",
     tailored: true,
     colour: 3,
@@ -151,7 +156,7 @@ if ($("live")) {
   $("live-stop").addEventListener("click", stopLive);
   const tellDepth = () => {
     const blocks = Number($("live-depth").value);
-    $("live-depth-now").textContent = `${convolutionsOf(blocks) + 1} layers`;
+    tellSlider("live-depth", `${convolutionsOf(blocks) + 1} layers`);
   };
   $("live-depth").addEventListener("input", tellDepth);
   remember($("live"));

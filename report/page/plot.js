@@ -19,7 +19,8 @@ function make(kind, attributes = {}, ...children) {
 // Draws into `element`. `content`: a `label` for who does not see it, `x` and `y` with title,
 // log, range and ticks ([value, text]) perhaps, `lines` and `marks` (a height with a text).
 // A line: name, x, y, and perhaps low and high (a band), colour (a number, else its own),
-// only ("line", "points"), dashed, texts (of its points), quiet (in no legend).
+// only ("line", "points"), dashed, thin, texts (of its points), values (as they are told),
+// quiet (in no legend). `labels` stand left of a place: x, y, text.
 function plot(element, content) {
   if (!element.classList.contains("plot")) {
     element.classList.add("plot");
@@ -32,7 +33,7 @@ function plot(element, content) {
 }
 
 function paint(element) {
-  const {x, y, label, lines, marks = []} = element.plotted;
+  const {x, y, label, lines, marks = [], labels = []} = element.plotted;
   const width = (element.painted = element.clientWidth);
   if (!width) return;
   const height = Math.round(Math.min(440, Math.max(250, width * 0.5)));
@@ -62,14 +63,14 @@ function paint(element) {
     role: "img",
     "aria-label": label,
   });
-  for (const [value, text] of up.ticks)
+  for (const [value, text] of apart(up.ticks, value => -py(value), 13))
     svg.append(
       level("grid", py(value)),
       write(text, "end", {x: box.left - 7, y: py(value) + 4}),
     );
-  for (const [value, text] of across.ticks)
+  for (const [value, text] of apart(across.ticks, px, 6, 6.6))
     svg.append(
-      upright("grid", px(value)),
+      upright(x.kind ?? "grid", px(value)),
       write(text, "middle", {x: px(value), y: box.bottom + 18}),
     );
   const middle = {x: box.left + inner.width / 2, y: box.top + inner.height / 2};
@@ -106,17 +107,30 @@ function paint(element) {
   const place = (x, y) =>
     drawable(x, across) && drawable(y, up) ? {x: px(x), y: py(y)} : null;
   const points = lines.flatMap((line, index) => drawLine(drawing, line, index, place));
+  for (const {x, y, text} of labels)
+    svg.append(write(text, "end", {x: px(x) - 6, y: py(y) + 4}));
   const ring = svg.appendChild(make("svg:circle", {class: "ring", r: 6, visibility: "hidden"}));
   const told = make("output", {class: "told", "aria-live": "polite"});
   element.replaceChildren(svg, told, legend(lines));
   listen(element, svg, points, ring, told);
 }
 
+// The ticks whose texts do not overlap; a text takes `room` and so much more a letter.
+function apart(ticks, at, room, letter = 0) {
+  let free = -Infinity;
+  return ticks.filter(([value, text]) => {
+    const half = (room + letter * text.length) / 2;
+    if (at(value) - half < free) return false;
+    free = at(value) + half;
+    return true;
+  });
+}
+
 const drawable = (value, {log}) => Number.isFinite(value) && (!log || value > 0);
 const colourOf = (line, index) => `colour-${(line.colour ?? index) % 8}`;
 const strokeOf = (line, index, points) =>
   make("svg:polyline", {
-    class: `line ${colourOf(line, index)}`,
+    class: `line ${line.thin ? "thin " : ""}${colourOf(line, index)}`,
     "stroke-dasharray": line.dashed && "6 5",
     points,
   });
@@ -186,16 +200,21 @@ function listen(element, svg, points, ring, told) {
       {x} = element.plotted;
     const place = line.texts?.[k] ?? `${x.title} ${number(line.x[k])}`;
     const band = line.low ? ` (${number(line.low[k])} to ${number(line.high[k])})` : "";
-    told.textContent = `${line.name}; ${place}: ${number(line.y[k])}${band}`;
+    const value = line.values?.[k] ?? number(line.y[k]);
+    told.textContent = `${line.name}; ${place}: ${value}${band}`;
   };
-  svg.addEventListener("pointermove", event => {
+  const seek = event => {
     const box = svg.getBoundingClientRect();
     const far = p => Math.hypot(p.x - event.clientX + box.left, p.y - event.clientY + box.top);
     let nearest = null;
     for (const point of points) if (far(point) < (nearest ? far(nearest) : 60)) nearest = point;
     show(nearest);
+  };
+  svg.addEventListener("pointermove", seek);
+  svg.addEventListener("pointerdown", seek);
+  svg.addEventListener("pointerleave", event => {
+    if (event.pointerType === "mouse") show(null); // what a finger has found stays
   });
-  svg.addEventListener("pointerleave", () => show(null));
   if (!points.length) return;
   svg.setAttribute("tabindex", 0);
   svg.addEventListener("keydown", event => {

@@ -99,8 +99,8 @@ function drawTheory() {
     law = lawOf(options),
     runs = measuredFor(options),
     own = Number(options.norm) + 2 * Number(options.shortcut); // the network's colour
-  $("theory-depth-now").textContent = `${convolutionsOf(options.blocks) + 1} layers`;
-  $("theory-slope-now").textContent = options.slope.toFixed(2);
+  tellSlider("theory-depth", `${convolutionsOf(options.blocks) + 1} layers`);
+  tellSlider("theory-slope", options.slope.toFixed(2));
   const x = {title: "layer, from input to output", range: [0.5, law.layers.length + 0.5]};
   plot($("theory-signal"), {
     label: `Mean square of the signal by layer of ${nameOf(options)}`,
@@ -157,15 +157,25 @@ function theorySentence(options, law, runs) {
   return `${nameOf(options)}: from the last convolution to the first behind the entry the gradient's mean square ${before}${beside}. ${frozen}${cosine}`;
 }
 
-// All four networks at once, law and points.
+// All four networks at once, law and points, and how far these are from each other.
 function drawRemedies() {
+  const missed = [];
   const lines = REMEDIES.flatMap(({name, ...remedy}, colour) => {
-    const options = {...COURSE, blocks: 5, ...remedy};
-    return [
-      lawLine(lawOf(options), "gradient", `${name}, closed form`, colour),
-      ...measuredLines(measuredFor(options), "gradient", colour, `${name}, `),
-    ];
+    const options = {...COURSE, blocks: 5, ...remedy},
+      law = lawOf(options);
+    const points = measuredLines(measuredFor(options), "gradient", colour, `${name}, `);
+    const apart = points.flatMap(({y}) =>
+      y.map((value, k) => Math.abs(decadesBetween(value, law.gradient[k]))),
+    );
+    if (points.length)
+      missed.push(
+        `${Math.max(...apart.filter(Number.isFinite)).toFixed(1)} decades for ${name}`,
+      );
+    return [lawLine(law, "gradient", `${name}, closed form`, colour), ...points];
   });
+  if (missed.length)
+    $("remedies-missed").textContent =
+      `Nothing is fitted. In no layer is a closed form further from the points than ${missed.join(", ")}.`;
   plot($("remedies"), {
     label: "Mean square of the gradient by layer of VGG38 and its remedies",
     lines,

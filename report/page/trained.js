@@ -1,11 +1,18 @@
 // What was measured in finished runs: gradient flow by epoch, and loss surfaces.
 
 function drawFlow() {
-  const flows = ["flow-a", "flow-b"].map(id => data.flows[$(id).value]);
+  const flows = ["flow-a", "flow-b"].map(id => chosenIn(id, data.flows));
   $("flow-epoch").max = Math.max(...flows.map(flow => flow.epoch.length)) - 1;
   const at = flow => Math.min(Number($("flow-epoch").value), flow.epoch.length - 1); // or its last
-  $("flow-now").textContent = flows[0].epoch[at(flows[0])];
+  tellSlider("flow-epoch", flows[0].epoch[at(flows[0])]);
   const all = flows.flatMap(flow => flow.gradient.flat()).filter(value => value > 0);
+  const trained = flows.map(flow => byName.get(flow.run)),
+    looks = trained.every(Boolean)
+      ? looksOf(
+          trained.map(run => [run]),
+          2,
+        )
+      : [];
   const longest = flows.reduce((a, b) => (b.layer.length > a.layer.length ? b : a)).layer;
   plot($("flow"), {
     label: `Mean absolute gradient by layer of ${flows.map(flow => flow.label).join(" and ")}`,
@@ -20,7 +27,7 @@ function drawFlow() {
     },
     lines: flows.map((flow, index) => ({
       name: `${flow.label}, epoch ${flow.epoch[at(flow)]}`,
-      colour: index,
+      ...looks[index],
       x: flow.layer.map((_, k) => k + 1),
       y: flow.gradient[at(flow)].map(value => (value > 0 ? value : NaN)),
       texts: flow.layer,
@@ -28,21 +35,22 @@ function drawFlow() {
   });
 }
 
-// A tick where a stage begins, or of every few layers where there are none.
+// A tick where a stage begins, or of every few layers where there are none; the last ones
+// where there is no room for all.
 function blockTicks(layers, width) {
   const stages = layers.map(name => name.split(",")[0]);
   const begins = stages
     .map((name, k) => [k + 1, name])
     .filter(([place, name]) => place === 1 || name !== stages[place - 2]);
-  const most = Math.max(3, Math.floor(width / 90)),
-    every = Math.ceil(begins.length / most);
-  return begins.filter((_, k) => k % every === 0);
+  const kept = [];
+  for (const [place, name] of begins.reverse())
+    if (!kept.length || (kept[0][0] - place) * width > 75 * layers.length)
+      kept.unshift([place, name]);
+  return kept;
 }
 
 if (data.flows.length) {
-  const deep = data.flows.findIndex(flow => flow.label.startsWith("VGG38"));
-  fillMenu("flow-a", data.flows, Math.max(0, deep));
-  fillMenu("flow-b", data.flows, Math.max(0, deep) + 1);
+  fillMenus(["flow-a", "flow-b"], data.flows);
   for (const id of ["flow-a", "flow-b", "flow-epoch"])
     $(id).addEventListener("input", drawFlow);
   remember($("gradient-flow"));
@@ -53,7 +61,7 @@ if (data.flows.length) {
 const turned = {around: 0.8, up: 0.6};
 
 function drawSurfaces() {
-  const chosen = ["surface-a", "surface-b"].map(id => data.surfaces[$(id).value]);
+  const chosen = ["surface-a", "surface-b"].map(id => chosenIn(id, data.surfaces));
   const all = chosen.flatMap(surface => surface.loss.flat()).filter(value => value !== null);
   const low = Math.min(...all),
     high = Math.max(...all, low + 1e-3);
@@ -75,23 +83,38 @@ function drawSurfaces() {
       return make(
         "figure",
         {},
-        make("figcaption", {}, make("b", {}, surface.label), surface.hessian),
+        make("figcaption", {}, make("b", {}, surface.label), saidOf(surface)),
         canvas,
       );
     }),
   );
-  $("surface-scale").textContent =
-    `From dark to bright: training loss ${number(low)} to ${number(high)}.`;
+  const bar = make("span", {class: "scale"}),
+    shades = VIRIDIS.map(colour => `rgb(${colour.join(" ")})`);
+  bar.style.background = `linear-gradient(to right, ${shades.join(", ")})`;
+  $("surface-scale").replaceChildren(`Training loss ${number(low)} `, bar, ` ${number(high)}`);
 }
+
+const saidOf = ({alpha, back, hessian}) =>
+  [
+    hessian,
+    `α across, β up, from ${number(Math.min(...alpha))} to ${number(Math.max(...alpha))}`,
+    back && "α leads back to the first weights, at 1",
+  ]
+    .filter(Boolean)
+    .join("; ");
 
 function drawFlat(context, {loss}, colour) {
   const size = context.canvas.width / loss.length;
   loss.forEach((row, r) =>
     row.forEach((value, c) => {
       context.fillStyle = colour(value);
-      context.fillRect(c * size, (loss.length - 1 - r) * size, size + 1, size + 1);
+      context.fillRect(r * size, (row.length - 1 - c) * size, size + 1, size + 1);
     }),
   );
+  const middle = context.canvas.width / 2; // the best weights
+  context.fillStyle = "#fff";
+  context.fillRect(middle - 9, middle - 1.5, 18, 3);
+  context.fillRect(middle - 1.5, middle - 9, 3, 18);
 }
 
 // Its cells in perspective from afar, the farthest first.
@@ -143,8 +166,7 @@ function turn(around, up) {
 }
 
 if (data.surfaces.length) {
-  fillMenu("surface-a", data.surfaces, 0);
-  fillMenu("surface-b", data.surfaces, 1);
+  fillMenus(["surface-a", "surface-b"], data.surfaces);
   for (const id of ["surface-a", "surface-b", "surface-solid"])
     $(id).addEventListener("input", drawSurfaces);
   $("surfaces").addEventListener("pointermove", event => {

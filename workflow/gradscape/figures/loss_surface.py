@@ -114,6 +114,13 @@ def draw_path(axis, places: pd.DataFrame) -> None:
         axis.plot(*place, MARKS[moment], color=ORANGE, ms=5, mfc="none", clip_on=False)
 
 
+def leads_back(places: pd.DataFrame) -> bool:
+    """Does alpha lead from the best weights back to the first ones, at 1?"""
+    if "initialisation" not in places.index:
+        return False
+    return bool(abs(places.loc["initialisation", "alpha"] - 1) < EXACT)
+
+
 def path_facts(paths: list[pd.DataFrame]) -> list[str]:
     scaled = "random, scaled filter by filter to the weights"
     if any("initialisation" not in places.index for places in paths):
@@ -121,7 +128,7 @@ def path_facts(paths: list[pd.DataFrame]) -> list[str]:
     farthest = [places.abs().to_numpy().max() for places in paths]
     facts = ["Arrows: from the first weights (○) to the best and the last (×)."]
     facts *= bool(max(farthest) >= UNSEEN)
-    if all(abs(places.loc["initialisation", "alpha"] - 1) < EXACT for places in paths):
+    if all(map(leads_back, paths)):
         return [*facts, f"α leads back to the first weights, at 1; β is {scaled}."]
     within = Quantity(max(farthest), style="scientific").text()
     return [

@@ -24,7 +24,7 @@ from gradscape.claims.verdicts import Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.figures.layers import kinds_of, labels, split_scales
-from gradscape.figures.loss_surface import CEILING, capped, grid, numbers
+from gradscape.figures.loss_surface import CEILING, capped, grid, leads_back, numbers, path
 from gradscape.report.colophon import colophon
 from gradscape.report.view import StudyView, nothing_to_report, view_studies
 from gradscape.runs.record import reading
@@ -207,7 +207,8 @@ def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
             items = drawn.setdefault(name, [])
             for run in runs:
                 seed = f", seed {run.seed}" * (content is curves)
-                item = {"study": view.title, "label": run.label + seed}
+                name = f"{quote(run.path.parent.name)}/{quote(run.path.name)}"
+                item = {"study": view.title, "label": run.label + seed, "run": name}
                 try:
                     item |= content(run)
                     fits = room.fits(item)
@@ -224,7 +225,6 @@ def curves(run: FinishedRun) -> dict:
     table, told = run.metrics, {"variant": run.variant, **run.settings, "device": ""}
     scores = (np.nan if run.scores[k] is None else run.scores[k] for k in SCORES)
     return {
-        "href": f"runs/{quote(run.path.parent.name)}/{quote(run.path.name)}/run.json",
         "settings": {k: v for k, v in told.items() if v not in (None, "")},
         "scores": dict(zip(SCORES, rounded(scores), strict=True)),
         "epoch": table["epoch"].tolist(),
@@ -272,8 +272,10 @@ def flow(run: FinishedRun) -> dict:
 
 def surface(run: FinishedRun) -> dict:
     """The loss around the best weights, cut off where the figure cuts it."""
-    table = capped(grid(run.probe("surface")), CEILING * run.chance_loss)
+    measured = run.probe("surface")
+    table = capped(grid(measured), CEILING * run.chance_loss)
     return {
+        "back": leads_back(path(measured)),
         "hessian": numbers(run).replace(r"$\lambda$", "λ"),
         "alpha": rounded(table.index),
         "beta": rounded(table.columns),
