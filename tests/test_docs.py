@@ -9,13 +9,15 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from conftest import ROOT, succeed
+from conftest import ROOT, finished, succeed
 from gradscape.base.paths import CONFIGS, HOME, PACKAGE, SCHEMA
 from gradscape.claims.metrics import METRICS
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
+from gradscape.figures.drawing import draw
 from gradscape.pipeline.times import expected
+from gradscape.runs.run import finished_runs
 from gradscape.spec.registry import TABLES, names, own_module
 from gradscape.spec.settings import SETTINGS
 
@@ -123,6 +125,27 @@ def test_a_new_project_is_as_the_page_says():
     assert "width-wins" in study["claims"] and list(config["studies"]) == ["wide"]
     for named in re.findall(r"`gradscape (\w+)", page):
         assert named in cli.parser().format_help()
+
+
+def test_two_factors_in_one_figure_as_the_page_has_them(tmp_path):
+    page = (ROOT / "docs" / "your-own-study.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    config = {"title": "T", "results": "results/x"} | yaml.safe_load(block)
+    experiment = Experiment(config, tmp_path)
+    (study,) = experiment.studies.values()
+    for run in study.runs:
+        best = 0.5 + run.settings.width / 1000
+        finished(experiment, study.name, [run], tmp_path, accuracies=(0.1, best))
+    told = {}
+    for figure in study.figures:
+        files = [tmp_path / f"{figure.name}.{kind}" for kind in ("svg", "txt")]
+        draw(figure, finished_runs(study, experiment.results), files)
+        told[figure.name] = files[1].read_text()
+    assert told["map"].startswith("Test accuracy (%) at the best epoch by width and weight")
+    assert "a line for each width" in told["lines"] and "seeds 0, 1 and 2" in told["map"]
+    svg = (tmp_path / "lines.svg").read_text()
+    for words in ("width 8", "width 16", "width 32", "weight decay"):
+        assert f">{words}</text>" in svg
 
 
 def test_the_notebook_runs_and_draws_its_pictures(monkeypatch):
