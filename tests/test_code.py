@@ -74,7 +74,7 @@ def stale() -> dict[str, set[str]]:
         "report/literature": {"report"},
         "report/latex": {"report"},
         "claims/verdicts": {"claims", "report"},
-        "training/progress": set(),
+        "training/trackers": set(),
         "runs/record": set(),
         "training/lease": set(),
         "base/files": set(),

@@ -6,9 +6,12 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -17,7 +20,7 @@ import gradscape
 import snakemake_logger_plugin_gradscape as plugin
 from conftest import BIN, ROOT, SMALL, TINY, same, succeed, write_run
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import TENSORBOARD
+from gradscape.base.paths import TRACKED, TRACKERS
 from gradscape.cli import commands
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
@@ -226,8 +229,8 @@ def test_tensorboard_shows_a_resumed_run_once_and_changes_no_byte(
     with monkeypatch.context() as patch:
         kill_after(1, patch)
         with pytest.raises(Killed):
-            engine.train(run, dataset, tmp_path / "with", 1, 0.0, tensorboard=True)
-    engine.train(run, dataset, tmp_path / "with", tensorboard=True)
+            engine.train(run, dataset, tmp_path / "with", 1, 0.0, ["tensorboard"])
+    engine.train(run, dataset, tmp_path / "with", trackers=["tensorboard"])
     same(tmp_path / "without", tmp_path / "with")
     events = EventAccumulator(
         str(tmp_path / "with" / "tensorboard"), size_guidance={"histograms": 0}
@@ -238,16 +241,59 @@ def test_tensorboard_shows_a_resumed_run_once_and_changes_no_byte(
     assert [event.step for event in events.Histograms(layers[0])] == [1, 2]
 
 
-def test_a_configuration_asks_for_tensorboard_without_training_again(monkeypatch):
-    monkeypatch.setenv(TENSORBOARD, "")  # to be taken away afterwards
-    monkeypatch.delenv(TENSORBOARD)
+def test_mlflow_and_wandb_follow_a_run_that_is_resumed_and_change_no_byte(
+    generated, tmp_path, monkeypatch
+):
+    """Stand-ins with what is called of MLflow 3.17 and W&B 0.31."""
+    told = {"mlflow": [], "wandb": []}
+
+    def told_to(name: str):
+        return lambda values, step: told[name].append((step, values["train_loss"]))
+
+    wandb = SimpleNamespace(log=told_to("wandb"))
+    begun = []
+    standing = {
+        "mlflow": {
+            "set_experiment": begun.append,
+            "start_run": lambda run_name: nullcontext(begun.append(run_name)),
+            "log_params": lambda values: begun.append(values["model"]),
+            "log_metrics": told_to("mlflow"),
+        },
+        "wandb": {
+            "Settings": dict,
+            "init": lambda **about: nullcontext(begun.append(about) or wandb),
+        },
+    }
+    for name, functions in standing.items():
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**functions))
+    dataset, run = load(generated / "generated10"), Run("s", "r", SMALL)
+    engine.train(run, dataset, tmp_path / "without")
+    with monkeypatch.context() as patch:
+        kill_after(1, patch)
+        with pytest.raises(Killed):
+            engine.train(run, dataset, tmp_path / "with", 1, 0.0, [*told])
+    engine.train(run, dataset, tmp_path / "with", trackers=[*told])
+    same(tmp_path / "without", tmp_path / "with")
+    losses = pd.read_csv(tmp_path / "with" / "metrics.csv")["train_loss"].tolist()
+    for name in told:  # the second run has them all
+        assert told[name][-2:] == [(1, losses[0]), (2, losses[1])]
+    assert begun[:3] == ["s", "r", SMALL.model] and begun[3]["mode"] == "offline"
+    assert begun[3]["name"] == "r" and begun[3]["config"]["epochs"] == SMALL.epochs
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_a_configuration_asks_for_a_tracker_without_training_again(tracker, monkeypatch):
+    environment = {"MLFLOW_TRACKING_URI": "theirs"}
+    monkeypatch.setattr(dag.os, "environ", environment)
     wildcards = SimpleNamespace(study="degradation", run="vgg08_lr1e-3_seed0")
     config = {"extends": "config/config.yaml"}
     parameters = [
-        dag.Dag(dag.experiment(config | {"tensorboard": wanted})).run_spec(wildcards)
+        dag.Dag(dag.experiment(config | {tracker: wanted})).run_spec(wildcards)
         for wanted in ("false", "true")
     ]
-    assert parameters[0] == parameters[1] and dag.os.environ[TENSORBOARD]
+    assert parameters[0] == parameters[1] and environment[TRACKED] == tracker
+    assert environment["MLFLOW_TRACKING_URI"] == "theirs"
+    assert environment["WANDB_DIR"] == str(Path("results/full").absolute())
 
 
 # The guard

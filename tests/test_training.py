@@ -36,9 +36,9 @@ from gradscape.training.losses import LOSSES, l1_penalty
 from gradscape.training.minibatches import Minibatches
 from gradscape.training.muon import Muon, orthogonalised
 from gradscape.training.optimisers import build_optimiser, set_learning_rate
-from gradscape.training.progress import open_events
 from gradscape.training.save import step_arrays
 from gradscape.training.schedules import learning_rate
+from gradscape.training.trackers import TRACKERS, following
 from gradscape.training.train import train
 
 # The recipe
@@ -557,10 +557,13 @@ def test_slurm_hands_out_gpus_itself(tmp_path, monkeypatch):
 # Bad input on the command line
 
 
-def test_tensorboard_is_asked_for_by_name_where_it_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(GradscapeError, match="pip install tensorboard"):
-        open_events(tmp_path, epochs=0)
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_tracker_is_asked_for_by_name_where_it_is_missing(name, tmp_path, monkeypatch):
+    module = "torch.utils.tensorboard" if name == "tensorboard" else name
+    monkeypatch.setitem(sys.modules, module, None)
+    following_it = following([name], Run("s", "r", SMALL), tmp_path, [])
+    with pytest.raises(GradscapeError, match=f"^{name}: .* pip install {name}"):
+        following_it.__enter__()
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,9 @@ DONE = ".done"  # empty; all that Snakemake knows of a finished training, and ma
 CODE = ".code"  # a digest of the code that the run was trained with
 CHECKPOINT = ".checkpoint.pt"  # beside it, until then
 PROBES = "probes"
-TENSORBOARD = "GRADSCAPE_TENSORBOARD"  # in the environment: every training wants
-EVENTS = "tensorboard"  # this folder of event files
+EVENTS = "tensorboard"  # its folder of TensorBoard's event files
+TRACKED = "GRADSCAPE_TRACKERS"  # in the environment: what follows every training, of
+TRACKERS = ["tensorboard", "mlflow", "wandb"]
 REPLACED = "replaced.json"  # the runs whose place a published one has taken
 # The tables of a run, whose checksums its record holds; the weights have their own.
 SEALED = ["metrics.csv", "timing.csv", "test.csv", "predictions.npz", "steps.npz"]

@@ -13,7 +13,7 @@ from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say, write_csv
-from gradscape.base.paths import CONFIGS, DATA, HOME, RECORD, REPORT, TENSORBOARD, Results
+from gradscape.base.paths import CONFIGS, DATA, HOME, RECORD, REPORT, TRACKED, Results
 from gradscape.cli.arguments import Count, File
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
@@ -77,6 +77,8 @@ def train(
     threads: Threads = 1,
     checkpoint_seconds: A[float, "between two checkpoints"] = 20.0,
     tensorboard: A[bool, "event files, in the run's directory"] = False,
+    mlflow: A[bool, "an MLflow run, where MLFLOW_TRACKING_URI says"] = False,
+    wandb: A[bool, "a W&B run, offline unless WANDB_MODE says otherwise"] = False,
     overwrite: A[bool, "replace a finished run, and all that was measured on it"] = False,
     update: A[bool, "replace it if its settings, images or code have changed"] = False,
     weights: A[Path | None, Unset("downloaded"), "pretrained"] = None,
@@ -97,9 +99,11 @@ def train(
         raise
     if run.settings.pretrained and weights is None:
         weights = downloaded_weights(run.settings.model)
-    tensorboard = tensorboard or TENSORBOARD in os.environ
+    asked = {"tensorboard": tensorboard, "mlflow": mlflow, "wandb": wandb}
+    tracked = os.environ.get(TRACKED, "").split()
+    trackers = [name for name in asked if asked[name] or name in tracked]
     options = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
-    options |= {"tensorboard": tensorboard, "pretrained": weights}
+    options |= {"trackers": trackers, "pretrained": weights}
     if not replace.train(run, images, out, overwrite, update, **options):
         say(f"{out}: already finished; --overwrite trains it again")
     if done is not None:

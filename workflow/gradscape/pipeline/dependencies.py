@@ -20,8 +20,9 @@ from gradscape.spec.study import Run
 # the data, which have a checksum, and settings, which are parameters of the rules.
 WITHOUT_EFFECT = {"base/errors", "base/files", "base/paths", "base/download"}
 WITHOUT_EFFECT |= {"spec/registry", "spec/options", "spec/settings", "spec/study"}
-WITHOUT_EFFECT |= {"data/datasets", "data/store", "runs/record", "models/sealed"}
-WITHOUT_EFFECT |= {f"training/{m}" for m in ("checkpoint", "lease", "progress")}
+WITHOUT_EFFECT |= {"data/datasets", "data/store", "runs/live", "runs/record"}
+WITHOUT_EFFECT |= {"models/sealed"}
+WITHOUT_EFFECT |= {f"training/{m}" for m in ("checkpoint", "lease", "trackers")}
 
 IMPORT = re.compile(
     rf"^ *(?:import ({PACKAGE.name}[\w.]*)"

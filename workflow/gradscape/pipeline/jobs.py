@@ -31,7 +31,7 @@ def experiment(config: dict) -> Experiment:
     """The configuration, or an end with what is wrong with it."""
     global chosen
     spelt = {"true": True, "false": False}  # text to Snakemake: `--config allow_cpu=true`
-    for key in ("allow_cpu", "tensorboard"):
+    for key in ("allow_cpu", *paths.TRACKERS):
         if str(config.get(key)) in spelt:
             config = config | {key: spelt[str(config[key])]}
     try:
@@ -40,9 +40,14 @@ def experiment(config: dict) -> Experiment:
     except GradscapeError as error:
         stop(str(error))
     upkeep.bring_in_line(chosen)
-    # Not a parameter of the rule: adding event files is no reason to train again.
-    if chosen.config.get("tensorboard"):
-        os.environ[paths.TENSORBOARD] = "1"
+    # Not parameters of the rule: a tracker is no reason to train again.
+    root = chosen.results.root.absolute()
+    wanted = [name for name in paths.TRACKERS if chosen.config.get(name)]
+    os.environ[paths.TRACKED] = " ".join(wanted)
+    places = {"MLFLOW_TRACKING_URI": (root / "mlruns").as_uri(), "WANDB_DIR": str(root)}
+    places["MLFLOW_ALLOW_FILE_STORE"] = "true"  # without which it takes databases alone
+    for name, place in places.items() if wanted else ():
+        os.environ.setdefault(name, place)
     return chosen
 
 

@@ -2,6 +2,8 @@
 
 import signal
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,15 +11,16 @@ from tqdm import tqdm
 
 from gradscape.base.errors import is_shortage
 from gradscape.base.files import say
-from gradscape.base.paths import CHECKPOINT, EVENTS
+from gradscape.base.paths import CHECKPOINT
 from gradscape.data.store import Dataset
+from gradscape.runs.live import epoch_line
 from gradscape.spec.study import Run
-from gradscape.training import progress
 from gradscape.training.checkpoint import Checkpoint, fingerprint
 from gradscape.training.device import configure
 from gradscape.training.landscape import landscape_precision
 from gradscape.training.loop import Training
 from gradscape.training.save import write_results
+from gradscape.training.trackers import following
 
 
 def train(
@@ -26,7 +29,7 @@ def train(
     out: Path,
     threads: int = 1,
     checkpoint_seconds: float = 20.0,
-    tensorboard: bool = False,
+    trackers: Sequence[str] = (),
     pretrained: Path | None = None,
 ) -> None:
     """Train a run and write its directory `out`; `run.json` is written last.
@@ -59,13 +62,7 @@ def train(
     if history.resumed:
         print(f"resumed after {history.epoch} epochs and {steps} steps", flush=True)
     for row, timing in zip(history.metrics, history.timing, strict=True):
-        progress.print_epoch(row, timing["images_per_second"], *size)
-    events = progress.open_events(out / EVENTS, history.epoch) if tensorboard else None
-    signals: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, frame: signals.append(number))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+        print(epoch_line(row, timing["images_per_second"], *size), flush=True)
 
     def between_steps(images: int = 0) -> None:
         bar.update(images)
@@ -76,7 +73,7 @@ def train(
             say(f"{out}: stopped; the same command goes on from here")
             raise SystemExit(128 + signals[0])
 
-    try:
+    with caught() as signals, following(trackers, run, out, history.metrics) as track:
         while not training.finished:
             with tqdm(
                 total=training.train.count,
@@ -88,13 +85,24 @@ def train(
             ) as bar:
                 training.run_epoch(between_steps)
             row, timing = history.metrics[-1], history.timing[-1]
-            progress.print_epoch(row, timing["images_per_second"], *size)
-            if events is not None:
-                progress.add_events(events, row, training.weights)
+            print(epoch_line(row, timing["images_per_second"], *size), flush=True)
+            track(row, training.weights)
             if not training.finished:
                 between_steps()
+    write_results(training, run, dataset, out, time.perf_counter() - start)
+    checkpoint.delete()
+
+
+@contextmanager
+def caught() -> Iterator[list[int]]:
+    """The signals to stop that have come in."""
+    signals: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, frame: signals.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield signals
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    write_results(training, run, dataset, out, time.perf_counter() - start)
-    checkpoint.delete()
