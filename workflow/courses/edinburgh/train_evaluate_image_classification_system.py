@@ -1,33 +1,24 @@
 """Train one network of `model_architectures.py` on CIFAR-100, with the course's command
 line. Runs beside the files that it imports, in the framework or without it."""
 
+import model_architectures as architectures
 import numpy as np
 import torch
 from arg_extractor import get_args
 from experiment_builder import ExperimentBuilder
-from model_architectures import (
-    BNConvolutionalDimensionalityReductionBlock,
-    BNConvolutionalProcessingBlock,
-    BNRCConvolutionalProcessingBlock,
-    ConvolutionalDimensionalityReductionBlock,
-    ConvolutionalNetwork,
-    ConvolutionalProcessingBlock,
-    EmptyBlock,
-    RCConvolutionalProcessingBlock,
-)
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import CIFAR100
 
-PLAIN = ConvolutionalDimensionalityReductionBlock
-NORMALISED = BNConvolutionalDimensionalityReductionBlock
+PLAIN = architectures.ConvolutionalDimensionalityReductionBlock
+NORMALISED = architectures.BNConvolutionalDimensionalityReductionBlock
 # The processing and the reduction block of each `--block_type`.
 BLOCKS = {
-    "empty_block": (EmptyBlock, EmptyBlock),
-    "conv_block": (ConvolutionalProcessingBlock, PLAIN),
-    "conv_rc_block": (RCConvolutionalProcessingBlock, PLAIN),
-    "conv_bn_block": (BNConvolutionalProcessingBlock, NORMALISED),
-    "conv_bn_rc_block": (BNRCConvolutionalProcessingBlock, NORMALISED),
+    "empty_block": (architectures.EmptyBlock, architectures.EmptyBlock),
+    "conv_block": (architectures.ConvolutionalProcessingBlock, PLAIN),
+    "conv_rc_block": (architectures.RCConvolutionalProcessingBlock, PLAIN),
+    "conv_bn_block": (architectures.BNConvolutionalProcessingBlock, NORMALISED),
+    "conv_bn_rc_block": (architectures.BNRCConvolutionalProcessingBlock, NORMALISED),
 }
 
 
@@ -55,7 +46,7 @@ def main():
     torch.manual_seed(args.seed)
     processing, reduction = BLOCKS[args.block_type]
     shape = (args.batch_size, args.image_num_channels, args.image_height, args.image_width)
-    network = ConvolutionalNetwork(
+    network = architectures.ConvolutionalNetwork(
         input_shape=shape,
         num_output_classes=args.num_classes,
         num_filters=args.num_filters,

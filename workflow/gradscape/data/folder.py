@@ -10,7 +10,7 @@ from gradscape.base.files import reading, say
 from gradscape.data import Facts
 from gradscape.data.own import MAX_FILE, check_size, counted
 from gradscape.data.store import Dataset, joined, shuffled
-from gradscape.spec import labels as words
+from gradscape.spec.labels import listing
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 GREY = ("1", "L", "LA")  # Pillow's modes of one channel
@@ -19,7 +19,7 @@ LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini", "__MACOSX")
 Listed = list[tuple[Path, int]]  # an image's file and its label
 
 
-def listing(folder: Path) -> tuple[list[str], Listed, Listed]:
+def images_by_class(folder: Path) -> tuple[list[str], Listed, Listed]:
     """Names of the classes, and the images to train and to test with."""
     parts = [folder / "train", folder / "test"]
     if parts[0].is_dir() and (folder / "val").is_dir() and not parts[1].is_dir():
@@ -81,7 +81,7 @@ def pixels_of(path: Path) -> np.ndarray:
 
 def facts(name: str) -> Facts:
     """Facts from names and the first image."""
-    classes, train, test = listing(Path(name))
+    classes, train, test = images_by_class(Path(name))
     path = train[0][0]
     height, width, channels = pixels_of(path).shape
     if height != width:
@@ -92,10 +92,10 @@ def facts(name: str) -> Facts:
 
 def read(name: str) -> Dataset:
     known = facts(name)
-    classes, *parts = listing(Path(name))
+    classes, *parts = images_by_class(Path(name))
     found = {path.name for path in Path(name).rglob("*") if not is_visible(path)}
     if found:
-        left = words.listing(sorted(found))
+        left = listing(sorted(found))
         say(f"{name}: passed over {left}, which systems leave in folders")
     first, size = parts[0][0][0], known.size
     read = []

@@ -68,17 +68,15 @@ def costs(
     devices = {run.settings.device for run in known}
     cuda = devices != {"cpu"} and torch.cuda.is_available()
     kind = kind or device_kind("cuda" if cuda else "cpu")
-    on_cpu = kind.startswith("CPU")
     times, guesses = expected(experiment, kind, runs)
-    for run in known if not on_cpu else ():
-        if run.id in guesses:
-            times[run.id] = estimated_seconds(run.settings)
-    hours, unit = sum(times.values()) / 3600, "CPU" if on_cpu else "GPU"
-    lines = [f"time: {hours:.2f} {unit}-hours on {kind}"]
+    unit, basis = "CPU", BASIS_ON_CPU
+    if not kind.startswith("CPU"):
+        unit, basis = "GPU", BASIS_ON_GPU
+        guessed = (run for run in known if run.id in guesses)
+        times |= {run.id: estimated_seconds(run.settings) for run in guessed}
+    lines = [f"time: {sum(times.values()) / 3600:.2f} {unit}-hours on {kind}"]
     if guesses:
-        runs = "run was" if len(guesses) == 1 else "runs were"
-        basis = BASIS_ON_CPU if on_cpu else BASIS_ON_GPU
-        lines.append(
-            f"{len(guesses)} {runs} never measured on {kind}: their times are {basis}"
-        )
+        were = "run was" if len(guesses) == 1 else "runs were"
+        said = f"{len(guesses)} {were} never measured on {kind}"
+        lines.append(f"{said}: their times are {basis}")
     return times, lines

@@ -27,19 +27,19 @@ def bring_in_line(experiment: Experiment) -> None:
         done = folder / DONE
         if not experiment.is_finished(run):
             if done.exists():
-                again(folder, done, "its record is missing")
+                forget(folder, done, "its record is missing")
         elif empty := [name for name in RUN_FILES if is_empty(folder / name)]:
-            again(folder, done, f"{empty[0]} is empty")
+            forget(folder, done, f"{empty[0]} is empty")
         elif not (folder / CODE).exists() and not done.exists():
             adopt(folder, digest(tuple(dependencies.of_training(run))))
         for _, probe in experiment.probed([run]):
             table = results.probe(run.study, run.name, probe)
             done = results.probed(run.study, run.name, probe)
             if done.exists() and (is_empty(table) or not table.exists()):
-                again(table, done, "it is missing or empty")
+                forget(table, done, "it is missing or empty")
     for path in (path for kind in REPORTED for path in results.root.glob(kind)):
         if is_empty(path):
-            again(path, path, "it is empty")
+            forget(path, path, "it is empty")
 
 
 def is_empty(path: Path) -> bool:
@@ -56,7 +56,7 @@ def adopt(folder: Path, code: str) -> None:
             table.with_name(f".{table.stem}{DONE}").touch()
 
 
-def again(path: Path, made: Path, reason: str) -> None:
+def forget(path: Path, made: Path, reason: str) -> None:
     with suppress(OSError):
         made.unlink(missing_ok=True)
         say(f"{path}: {reason}, so it is made again")

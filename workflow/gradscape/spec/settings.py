@@ -210,7 +210,7 @@ class Settings(Measures, Device, Schedule, Optimiser, Data, Training, Architectu
     """All settings of one run; the defaults are a coursework's."""
 
 
-def sentences() -> dict[str, str]:
+def explanations() -> dict[str, str]:
     """The sentence below each field, from the source text: Python does not keep it."""
     found = {}
     for group in ast.parse(Path(__file__).read_text("utf-8")).body:
@@ -223,7 +223,7 @@ def sentences() -> dict[str, str]:
 
 
 def options_of_settings() -> Iterator[Option]:
-    hints, help = get_type_hints(Settings, include_extras=True), sentences()
+    hints, help = get_type_hints(Settings, include_extras=True), explanations()
     for field in fields(Settings):
         name, default = field.name, REQUIRED if field.default is MISSING else field.default
         made = option(name, hints[name], default, help[name])
