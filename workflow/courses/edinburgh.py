@@ -113,7 +113,7 @@ def answers(work: HandIn) -> Files:
 
 
 def by_heading(text: str) -> dict[str, str]:
-    """What a document says below each heading, without its floats; paragraphs with it."""
+    """The text of a document below each heading, without its floats; paragraphs with it."""
     body = text.partition(r"\begin{multicols}{2}")[2].partition(r"\setlength{\bibsep}")[0]
     pieces = HEADING.split(re.sub(FLOAT, "", body))
     told = {}

@@ -1,4 +1,4 @@
-"""What an `.npz` file says of its arrays before they are read."""
+"""The headers of an `.npz` file's arrays, read before the arrays are."""
 
 import math
 

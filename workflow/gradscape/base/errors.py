@@ -19,13 +19,12 @@ class GradscapeError(Exception):
 
 
 def is_short_of_memory(error: Exception) -> bool:
-    """Is the machine's memory too small, in Python's words, in numpy's or in torch's?"""
+    """Tell whether memory ran out, in Python's words, in numpy's or in torch's."""
     return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 def is_shortage(error: Exception) -> bool:
-    """Does the machine lack memory or open files? Then the file that was to be read may be
-    sound."""
+    """Tell whether memory or open files ran out: the file to be read may be sound then."""
     numbers = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
     return is_short_of_memory(error) or getattr(error, "errno", None) in numbers
 

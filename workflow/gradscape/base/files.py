@@ -1,5 +1,4 @@
-"""Files that appear whole or not at all, records under a seal, and folders that one process
-at a time writes."""
+"""Whole files, sealed records, and folders that one process at a time writes."""
 
 import csv
 import ctypes
@@ -72,7 +71,7 @@ def flush(path: Path) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """What `atomic_write` writes to, and a kill may leave behind."""
+    """The file that `atomic_write` writes to, and that a kill may leave behind."""
     return path.with_name(f".{path.name}")
 
 
@@ -257,7 +256,7 @@ def open_lock(path: Path) -> int:
 
 
 def is_at(file: IO, path: Path) -> bool:
-    """Is an open file still the one that `path` names?"""
+    """Tell whether an open file is still the one that `path` names."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""What the runs say: metrics, tables, theory, and the verdict on each claim."""
+"""Metrics, tables, theory, and the verdict on each claim."""

@@ -1,4 +1,4 @@
-"""What a comparison rests on: seeds, the images or steps of single runs, or facts.
+"""The evidence behind a comparison: seeds, the images or steps of single runs, or facts.
 
 Runs of one comparison are made on one kind of device with one version of torch: where a
 side has runs of several, those of the kind that both sides have most of count. Seeds are
@@ -27,7 +27,7 @@ from gradscape.claims.inference import (
 from gradscape.claims.sides import Chosen, Pair, Side
 
 METHODS, NETWORKS, FACT = "methods", "networks", "fact"
-# What two runs share if they see the same minibatches.
+# Settings that two runs share if they see the same minibatches.
 MINIBATCHES = ("seed", "dataset", "split", "train_items", "batch_size", "landscape_every")
 # The images that an accuracy is measured on, as a run's record counts them.
 IMAGES = {
@@ -59,7 +59,7 @@ class Evidence:
 
 
 def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
-    """What the two sides of a claim rest on; None if one of them was not measured."""
+    """The evidence of a claim's two sides; None if one of them was not measured."""
     if sides[1].constant is None:  # then a fact is a number a seed, like what it is beside
         sides[0].constant = None
     chosen = [sorted(side.values) if side.constant is None else None for side in sides]

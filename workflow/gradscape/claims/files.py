@@ -65,7 +65,7 @@ COLUMNS += ["basis", "rests", "sentence"]
 
 
 class Decided(NamedTuple):
-    """What is decided of one study, by claims' and variants' names; from which runs,
+    """The verdicts on one study, by claims' and variants' names; from which runs,
     and without which damaged ones."""
 
     claims: dict[str, Verdict]
@@ -104,7 +104,7 @@ def decide_study(study: Study, results: Results) -> Decided:
 
 
 def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Verdict]:
-    """Is each variant's test accuracy above its unchanged network's? By variants' labels.
+    """Whether each variant tests higher than its unchanged network, by variants' labels.
     Only for networks and variants that ran at one learning rate."""
     settings: dict[tuple[str, str], list[list[FinishedRun]]] = {}
     for (model, _, variant), runs in by_setting(finished).items():
@@ -142,8 +142,8 @@ def finite(value: Any) -> Any:
 
 
 def read_verdicts(study: Study, results: Results) -> Decided:
-    """What was decided of a study. Raises `GradscapeError` if that is missing, damaged, or
-    was decided of other claims or runs than there are now."""
+    """A study's verdicts from its file. Raises `GradscapeError` if that is missing,
+    damaged, or was decided of other claims or runs than there are now."""
     path = results.claims(study.name)
     again = f"`gradscape claims --results {results}` decides"
     if not path.exists():
@@ -197,7 +197,7 @@ def number(value: float | None) -> float:
 def decide_studies(
     experiment: Experiment, document: str = REPORT, anew: bool = True
 ) -> dict[str, Decided]:
-    """What is decided of a document's studies, from their finished runs or, unless `anew`,
+    """The verdicts on a document's studies, from their finished runs or, unless `anew`,
     as it was before; of all, write the table."""
     decide, results = decide_study if anew else read_verdicts, experiment.results
     decided = {s.name: decide(s, results) for s in experiment.documents(document)}

@@ -71,8 +71,7 @@ def pooled(cells: Sequence[np.ndarray]) -> Variance | None:
 
 
 def bartlett(cells: Sequence[np.ndarray]) -> float:
-    """The p value of equal variances (Bartlett 1937). A cell without any scatter is unequal
-    to one that has some."""
+    """The p value of equal variances (Bartlett 1937); 0 if only some cells have scatter."""
     freedom = np.array([len(cell) - 1 for cell in cells])
     variances = np.array([cell.var(ddof=1) for cell in cells])
     if not variances.all():
@@ -114,8 +113,7 @@ def of_images(differences: np.ndarray) -> Estimate:
 
 
 def of_share(right: int, images: int) -> Variance:
-    """The variance of a share of images, one right and one wrong added (Agresti and Caffo
-    2000)."""
+    """The variance of a share of images, with one more of each (Agresti and Caffo 2000)."""
     share = (right + 1) / (images + 2)
     return Variance(share * (1 - share) / (images + 2), images)
 

@@ -1,4 +1,4 @@
-"""What a claim compares: one number for the runs of one seed and variant.
+"""The numbers that claims compare: one for the runs of one seed and variant.
 
 A metric takes those runs and returns a number, or None if they were not measured for it.
 One of your own is named `path/file.py:function`. It may say more, as its attributes:
@@ -72,8 +72,7 @@ def ratio(metric, **attributes):
 
 
 def averaged(steps, average=np.median, **attributes):
-    """The metric that averages what `steps` tells of each step; None where that is
-    nothing."""
+    """The metric that averages the values of each step that `steps` has, if any."""
 
     def metric(runs: list[FinishedRun]) -> float | None:
         values = steps(runs)
@@ -141,8 +140,7 @@ def band_widths(runs: list[FinishedRun]) -> np.ndarray:
 
 
 def median_width(kind: str, measure: str, lag: int | None = None):
-    """Median over steps, from the second epoch on, of a measure: a proxy, by definition, or
-    along the own step."""
+    """Median of a measure over the steps from the second epoch on."""
 
     def steps(runs: list[FinishedRun]) -> np.ndarray | None:
         measures = proxy(runs, lag) if kind == "proxy" else bands(only(runs), kind)

@@ -1,4 +1,4 @@
-"""Which claims stood when a run was made: `registered.json`, by the code's revision.
+"""The claims that stood when a run was made: `registered.json`, by the code's revision.
 
 The workflow writes it before its first job: {revision: {study: {claim: digest}}}. What
 stands there for a revision is never added to, since runs may have been made since. A claim

@@ -1,4 +1,4 @@
-"""What a claim's verdict says in words: which of its sentences, with which numbers."""
+"""A claim's verdict in words: the sentence that suits it, with its numbers."""
 
 from collections.abc import Iterable
 
@@ -84,7 +84,7 @@ def compared(name: str, verdict: Verdict, notation: Notation = TEXT) -> str:
 
 
 def about(name: str, claim: dict, study: Study, finished: list[FinishedRun]) -> str:
-    """What a placeholder stands for that is about a claim's first runs, or its study's."""
+    """The value of a placeholder that is about a claim's first runs, or its study's."""
     sides = [side for side in (claim["left"], claim["right"]) if isinstance(side, dict)]
     where = sides[0]["where"] if sides else {}
     probe, _, option = name.partition(" ")

@@ -84,7 +84,7 @@ class Side:
         return kinds.pop() if len(kinds) == 1 else None
 
     def is_mixed(self, pair: Pair) -> bool:
-        """Was the number taken from runs of several kinds of device, or of means?"""
+        """Tell whether the number is from runs of several kinds of device, or of means."""
         records = (run.record for run in self.groups[pair])
         kinds = {(r.backend.kind, r.backend.torch, r.by_minibatch) for r in records}
         return len(kinds) > 1
@@ -94,8 +94,8 @@ class Side:
         return {run.settings[setting] for run in group} if group else None
 
     def is_at_edge(self, pairs: Chosen) -> bool:
-        """Is its number that of the best of several runs, which has the smallest or the
-        largest learning rate that was tried?"""
+        """Tell whether its number is that of the best of several runs, and that one has the
+        smallest or the largest learning rate that was tried."""
         groups = (self.groups.get(pair, []) for pair in pairs or [])
         return getattr(self.metric, "best", False) and any(map(self._is_at_edge, groups))
 
@@ -109,7 +109,7 @@ class Side:
 
     @property
     def log(self) -> bool:
-        """Are its numbers compared by their ratio?"""
+        """Whether its numbers are compared by their ratio."""
         return self.constant is not None or getattr(self.metric, "log", False)
 
     def pool(self, pairs: list[Pair]) -> list[np.ndarray]:
@@ -134,13 +134,13 @@ class Side:
 
 
 def trains(runs: list[FinishedRun]) -> bool:
-    """Does a cell end below a uniform guess's loss?"""
+    """Tell whether a cell ends below a uniform guess's loss."""
     losses = [run.scores["final_train_loss"] for run in runs]
     return float(np.mean(losses)) < runs[0].chance_loss - TRAINS
 
 
 def varied_besides(where: dict, varied: dict) -> str:
-    """What a run varies, apart from the settings that the claim itself names.
+    """One text for what a run varies besides the settings that the claim itself names.
 
     >>> varied_besides({"precision": "bf16"}, {"precision": "bf16", "schedule": "cosine"})
     'schedule-cosine'

@@ -112,7 +112,7 @@ def by_loss(run: FinishedRun, kind: str, measure: str) -> tuple[np.ndarray, np.n
     if measure not in measures:
         return np.empty(0), np.empty(0)
     values = width(measure, measures[measure])
-    # Of that minibatch alone: an average blurs a loss that falls fast.
+    # That minibatch's alone: an average blurs a loss that falls fast.
     losses = run.step_losses[measures[measure][0] - 1]
     finite = np.isfinite(values) & np.isfinite(losses)
     return losses[finite], values[finite]
@@ -140,7 +140,7 @@ def ratio_at_equal_loss(first: tuple, second: tuple) -> float | None:
 
 
 def width(name: str, measure: Band) -> np.ndarray:
-    """What is compared at each step: the loss's range, the others' largest value."""
+    """The value that is compared at each step: the loss's range, the others' largest."""
     _, low, high = measure
     with np.errstate(invalid="ignore"):
         return finite_or_inf(high - low) if name == "loss" else high

@@ -15,16 +15,16 @@ from gradscape.runs.run import FinishedRun, NotMeasured
 
 # Adam divides by sqrt(mean square of gradients) + ε: below ε a weight hardly moves.
 EPSILON = {"adam": 1e-8, "adamw": 1e-8, "rmsprop": 1e-8}  # PyTorch's defaults
-# Of a share: what rounding leaves in fp32, whose squares are good to this.
+# The smallest share: rounding in fp32, whose squares are good to this.
 SMALLEST = float(np.finfo(np.float32).eps) ** 2
 
 
-# Of the table that the probe `signal` leaves
+# From the probe `signal`
 
 
 def convolutions(run: FinishedRun) -> pd.DataFrame:
-    """What the probe `signal` measured at initialisation, from the first convolution to the
-    last; without those of shortcuts."""
+    """The convolutions that the probe `signal` measured at initialisation, in order,
+    without those of shortcuts."""
     table = run.measured("signal")
     table = table[table.moment == "initialisation"].iloc[:-1]
     table = table[~table["layer"].str.contains("shortcut")].reset_index(drop=True)
@@ -39,7 +39,7 @@ def stages(run: FinishedRun) -> list[pd.DataFrame]:
 
 
 def decades(squares: pd.Series) -> float:
-    """By how many powers of ten the first is below the last."""
+    """The powers of ten by which the first is below the last."""
     values = squares.to_numpy()
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.log10(values[-1] / values[0]))
@@ -88,7 +88,7 @@ def gradient_growth(run: FinishedRun) -> float:
 
 
 def growth_deviation(runs: list[FinishedRun]) -> float:
-    """By what share that growth is off its closed form at each run's slope, at most."""
+    """The largest share by which that growth is off its closed form at a run's slope."""
     predicted = map(normalised_gradient_growth, map(slope, runs))
     growths = zip(map(gradient_growth, runs), predicted, strict=True)
     return max(abs(measured / law - 1) for measured, law in growths)
@@ -138,10 +138,10 @@ def residual_deviation(run: FinishedRun) -> float:
 
 
 def reduction_share(run: FinishedRun) -> float:
-    """Of the decades that the gradient's mean square loses from the last convolution to the
-    first behind the entry, the share that is lost in the reduction blocks. Such a block
-    ends in the first convolution of a smaller size, and begins after the last but one of
-    the larger."""
+    """The share that the reduction blocks have in the decades that the gradient's mean
+    square loses from the last convolution to the first behind the entry. Such a block ends
+    in the first convolution of a smaller size, and begins after the last but one of the
+    larger."""
     parts = stages(run)
     if len(parts) < 2:
         raise NotMeasured
@@ -151,7 +151,7 @@ def reduction_share(run: FinishedRun) -> float:
     return lost / decades(squares[1:])
 
 
-# Of the tables of the probes `trainability` and `lesion`
+# From the probes `trainability` and `lesion`
 
 
 def trainability(run: FinishedRun, quantity: str, moment: str) -> np.ndarray:
@@ -166,8 +166,7 @@ def initial_share_below_epsilon(run: FinishedRun) -> float:
 
 
 def share_below_epsilon(run: FinishedRun) -> float:
-    """The share of weight tensors whose mean absolute gradient is below the optimiser's ε,
-    after the last epoch."""
+    """The share of weight tensors whose last mean gradient is below the optimiser's ε."""
     return share_below(run, run.gradients.iloc[-1].to_numpy())
 
 
@@ -188,7 +187,7 @@ def lesion_loss(run: FinishedRun, kept=np.median) -> float:
     return float(1 - kept(above.drop("none")) / above["none"])
 
 
-# Of every step
+# From every step
 
 
 def batch_sharpness(run: FinishedRun) -> np.ndarray:

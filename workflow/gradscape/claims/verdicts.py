@@ -1,4 +1,4 @@
-"""What a coursework or a paper asserts, decided by the measured runs and their scatter.
+"""Verdicts on what a coursework or a paper asserts, from the runs and their scatter.
 
 A study's claims are data: a statement, its source, and the comparison that decides it:
 
@@ -150,8 +150,8 @@ class Comparison:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """What the difference is to lie outside: both are one if it is to lie above that,
-        or below."""
+        """The bounds that the difference is to lie outside, or for a claim of `above` or
+        `below` its threshold, twice."""
         low = self.high if self.relation == "above" else self.low
         return low, self.low if self.relation == "below" else self.high
 
@@ -171,7 +171,7 @@ class Comparison:
 
     @property
     def p_of_equality(self) -> float:
-        """By two one-sided tests of equality within the margin (Lakens 2017)."""
+        """The p value of two one-sided tests of equality in the margin (Lakens 2017)."""
         larger = max(self.estimate.above(self.low), self.estimate.below(self.high))
         return min(1.0, 2 * larger)
 
@@ -188,7 +188,7 @@ class Comparison:
 
     @property
     def distance(self) -> float:
-        """From the difference to the nearest of its ends."""
+        """The distance of the difference from the nearest of its ends."""
         return min(abs(self.estimate.difference - end) for end in self.ends)
 
 
@@ -290,8 +290,8 @@ def decide(
 
 
 def is_later(name: str, claim: dict, run: FinishedRun, registered: Stood) -> bool:
-    """Was a claim asked once the outcome of this run was known? That of a run which took
-    another's place was chosen when the other's was."""
+    """Tell whether a claim was asked once the outcome of this run was known, as it was of
+    one that took another's place."""
     if run.replaced:
         return True
     stood = {name: digest(claim)} if registered is None else registered.get(run.commit, {})
@@ -299,13 +299,13 @@ def is_later(name: str, claim: dict, run: FinishedRun, registered: Stood) -> boo
 
 
 def is_threshold(claim: dict) -> bool:
-    """Does a number decide the claim, rather than the order of two measurements?"""
+    """Tell whether a number decides the claim, not the order of two measurements."""
     number = isinstance(claim["right"], int | float)
     return number or "margin" in claim or "relative_margin" in claim
 
 
 def compare(left: float, relation: str, right: float, margin: float) -> str:
-    """What two facts say of a claim."""
+    """The verdict on a claim of two facts."""
     difference = left - right
     agrees = {
         "above": difference > margin,

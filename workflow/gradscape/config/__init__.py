@@ -1,1 +1,1 @@
-"""From a configuration file to studies and runs."""
+"""Configuration files, read and expanded into studies and runs."""

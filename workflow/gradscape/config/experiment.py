@@ -133,8 +133,7 @@ class Experiment:
         return [REPORT, *studies, *courses]
 
     def of_course(self, course: str, which: str = "STUDIES") -> list[Study]:
-        """A course's studies, or those it has `CITED`, as far as the configuration has
-        them."""
+        """A course's studies, or those it has `CITED`, of those in the configuration."""
         names = registry.declared("course", course, which, [])
         return [self.studies[name] for name in names if name in self.studies]
 
@@ -225,7 +224,7 @@ def merge(base: dict, over: dict) -> dict:
         elif isinstance(value, dict) and isinstance(below, dict):
             merged[key] = merge(below, value)
         elif key == "grid" and isinstance(value, dict) and isinstance(below, list):
-            # What is no grid is left to the schema.
+            # Anything that is no grid is left to the schema.
             merged[key] = [merge(g, value) if isinstance(g, dict) else g for g in below]
         else:
             merged[key] = value

@@ -1,4 +1,4 @@
-"""What others have published, in CSVs: curves, a row an epoch, and a study's literature, a
+"""CSVs of what others have published: curves, a row an epoch, and a study's literature, a
 row a network. Accuracies are fractions."""
 
 import csv

@@ -48,8 +48,8 @@ def images_by_class(folder: Path) -> tuple[list[str], Listed, Listed]:
 
 
 def visible(folder: Path, folders: bool = False) -> list[Path]:
-    """What is in a folder, or its folders only, by name: nothing that is hidden or left by
-    operating systems."""
+    """The files and folders in a folder, or its folders only, by name; none that are hidden
+    or left by operating systems."""
     inside = [path for path in folder.iterdir() if path.is_dir() or not folders]
     return sorted(filter(is_visible, inside))
 

@@ -1,4 +1,4 @@
-"""Which classes are mistaken for which: the confusion matrix of the test images."""
+"""The confusion matrix of the test images: which classes are mistaken for which."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -56,8 +56,8 @@ def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Pat
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without Python's search for cycles, a sixth of the time that a drawing takes; what is
-    drawn is closed in the end, for a report draws dozens."""
+    """Pause Python's search for cycles, a sixth of the time that a drawing takes, and close
+    what is drawn in the end, for a report draws dozens."""
     gc.disable()
     try:
         yield

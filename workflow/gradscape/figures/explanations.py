@@ -89,5 +89,5 @@ def pictures(image: pd.DataFrame) -> list[np.ndarray]:
 
 
 def scaled(values: pd.Series) -> np.ndarray:
-    """By the largest size, to at most 1."""
+    """Values over the largest of them in size."""
     return values.to_numpy() / max(values.abs().max(), np.finfo(float).tiny)

@@ -46,7 +46,7 @@ def filters(figure: Figure, runs: list[FinishedRun]):
 
 
 def arrays(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """By moment, the weights [filters, height, width, colours]."""
+    """The weights of each moment, [filters, height, width, colours]."""
     index = ["filter", "row", "column", "channel"]
     shape = table[index].max() + 1
     return {

@@ -15,8 +15,8 @@ PRINTED = {"entry": "first conv", "head": "output"}
 
 
 def is_scale(name: str, before: str) -> bool:
-    """Is it a normalisation's scale? Named so, or straight after a layer in a list, in runs
-    that did not record it.
+    """Tell whether it is a normalisation's scale: named so, or straight after a layer in a
+    list, in runs that did not record it.
 
     >>> is_scale("features.1", "features.0"), is_scale("features.4", "features.0")
     (True, False)

@@ -91,7 +91,7 @@ def grid(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def capped(table: pd.DataFrame, ceiling: float) -> pd.DataFrame:
-    """With the ceiling for what is higher, or not finite."""
+    """A table with the ceiling for what is higher, or not finite."""
     return table.where(np.isfinite(table) & (table <= ceiling), ceiling)
 
 

@@ -1,4 +1,4 @@
-"""What reaches the ends of each network before it trains, and whether it then trained."""
+"""The signal that reaches each network's ends before it trains, and whether it trained."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -89,8 +89,7 @@ def points_of(runs: list[FinishedRun]) -> dict[str, np.ndarray]:
 
 
 def coordinates(group: list[FinishedRun]) -> np.ndarray:
-    """Image share, decades, cosine and training loss, means over seeds; not a number where
-    they were not measured."""
+    """Image share, decades, cosine and loss, means over seeds; NaN where not measured."""
     rows = [[find("metric", name)([run]) for name in COORDINATES] for run in group]
     table = np.array(rows, dtype=float)
     table[:, 0] = np.log(table[:, 0])

@@ -180,8 +180,7 @@ def wrapped(title: str, inches: float) -> str:
 
 
 def legend_below(picture: Picture, handles: list, columns: int) -> None:
-    """A legend, with fewer columns where the labels need more room, and the picture taller
-    where it has many rows."""
+    """A legend in as many columns as have room, below a picture as tall as it needs."""
     inches = picture.get_figwidth()
     longest = max(len(handle.get_label()) for handle in handles)
     fitting = min(columns, max(1, int(LETTERS_PER_INCH * inches / (longest + 6))))
@@ -216,7 +215,7 @@ def rates(runs: list[FinishedRun]) -> list[str]:
 
 
 def named(runs: list[FinishedRun]) -> str:
-    """Which networks are drawn: `VGG08 and VGG38`."""
+    """The networks that are drawn: `VGG08 and VGG38`."""
     names = [
         model_label(run.model) + f" ({printed_variant(run.variant)})" * bool(run.variant)
         for run in runs

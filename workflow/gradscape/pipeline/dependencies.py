@@ -80,7 +80,7 @@ def seen_from(here: Path, *parts: str | tuple[str, str]) -> list[str]:
 
 
 def called(run: Run, *settings: str) -> list[tuple[str, str]]:
-    """What these settings of a run name, as kinds and names of the registry."""
+    """The functions that these settings of a run name, by kind and name in the registry."""
     return [(SETTINGS[key].named.kind, getattr(run.settings, key)) for key in settings]
 
 

@@ -311,7 +311,7 @@ class Dag:
         return [run for run in runs if not self.experiment.left_out(run)]
 
     def records(self, runs: list[Run]) -> list[str]:
-        """What says that each run is finished, in place of all that it writes."""
+        """The files that say that each run is finished, in place of all that it writes."""
         possible = self._possible(runs)
         return [str(self.results.trained(run.study, run.name)) for run in possible]
 

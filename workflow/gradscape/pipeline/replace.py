@@ -80,7 +80,7 @@ def place_to_train(
 
 
 def damaged(out: Path, record: RunRecord) -> str:
-    """Which file of a finished run is not as its record says; empty if all are."""
+    """The file of a finished run that is not as its record says; empty if all are."""
     for name in RUN_FILES:
         try:
             whole = files.plain_file(out / name).stat().st_size > 0
@@ -93,8 +93,7 @@ def damaged(out: Path, record: RunRecord) -> str:
 
 
 def trained_with(out: Path, code: str) -> str:
-    """The digest of the code that a finished run was trained with; from before it was kept,
-    that of today's."""
+    """The digest of the code that trained a finished run, or today's for an older run."""
     try:
         return files.plain_file(out / CODE).read_text("utf-8").strip()
     except GradscapeError:

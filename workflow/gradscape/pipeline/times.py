@@ -60,7 +60,7 @@ class Measured:
             with suppress(GradscapeError):  # its images are no longer here
                 training = record.seconds_training - (record.seconds_probing or 0.0)
                 images = record.seconds_training * record.images_per_second
-                # What `auto` came to holds for runs that ask for that precision, too.
+                # The precision that `auto` came to may be asked for by name, too.
                 for precision in {record.settings["precision"], record.backend.precision}:
                     settings = record.settings | {"precision": precision}
                     key = self.what_decides(settings, record.backend.threads)

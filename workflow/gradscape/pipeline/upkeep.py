@@ -15,7 +15,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.pipeline.replace import keep_code
 
-# What is never empty of the files that Snakemake makes; a figure that cannot be drawn is.
+# Files of Snakemake's that are never empty, as a figure is that cannot be drawn.
 REPORTED = ["*.pdf", "report.html", "*.tar.gz", "report/*.tex", "claims/*", "tables/*/*"]
 
 

@@ -1,1 +1,1 @@
-"""From finished runs to verdicts, LaTeX and PDF. No torch here."""
+"""Finished runs and verdicts as LaTeX, PDF and a page. No torch here."""

@@ -1,4 +1,4 @@
-"""From finished runs to the PDF: decide, draw, write the documents, run LaTeX.
+"""Every document from the finished runs: decide, draw, write, run LaTeX.
 
 The rules do it job by job, `gradscape report` in one process; the steps are the same.
 `results/<config>/report/` is self-contained, as a source archive has to be. The PDF names

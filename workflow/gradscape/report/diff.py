@@ -1,4 +1,4 @@
-"""What changed between the reports of two results folders, as latexdiff marks it."""
+"""Changes between the reports of two results folders, as latexdiff marks them."""
 
 import shutil
 import subprocess

@@ -49,7 +49,7 @@ SPECIAL |= {raised: f"$^{{{plain}}}$" for raised, plain in RAISED.items()}
 GREEK = "alpha beta gamma delta epsilon eta theta lambda mu pi rho sigma tau phi omega"
 GREEK_LETTERS = zip("αβγδεηθλμπρστφω", GREEK.split(), strict=True)
 SPECIAL |= {letter: rf"$\{name}$" for letter, name in GREEK_LETTERS}
-# What the fonts have beside ASCII: Latin letters, and these signs.
+# Letters that the fonts have beside ASCII: Latin ones, and these signs.
 LATIN = {chr(code) for code in range(0xA1, 0x17F)} - set("ĦħĵĸĿŀŉŊŋŦŧ")
 PRINTED = set(SPECIAL) | LATIN | {chr(code) for code in range(0x20, 0x7F)}
 PRINTED |= set("\n\tȘșȚț‐‑‒–—―‘’‚“”„†‡•…‰‹›€№™←↑→↓")

@@ -27,7 +27,7 @@ APT = "apt-get install --no-install-recommends latexmk texlive-latex-recommended
 APT += "texlive-fonts-recommended fonts-droid-fallback"
 LATEXMK = ["latexmk", "-norc", "-pdf", "-no-shell-escape", "-interaction=nonstopmode"]
 LATEXMK += ["-halt-on-error", "-file-line-error"]
-# The same sources give the same bytes; files are read and written in this folder only.
+# For equal sources equal bytes; files are read and written in this folder only.
 ALWAYS = {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1"}
 ALWAYS |= {"openin_any": "p", "openout_any": "p", "shell_escape": "f"}
 ALWAYS |= {"max_print_line": "1000"}  # a warning is a line of the log

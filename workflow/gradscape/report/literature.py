@@ -1,4 +1,4 @@
-"""What others published about the same networks, compared with what the runs measured.
+"""Published accuracies of the same networks beside those that the runs measured.
 
 A study's `published` file has one row per network. `source`, `dataset`, `epochs` and
 `train_images` say where it comes from and what was trained; `model`, and `learning_rate`
@@ -28,8 +28,9 @@ METRICS = {
 
 
 def compare(study: str, table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[list]:
-    """Of each published accuracy that has finished runs on its data: network, our learning
-    rate and schedule, what was measured, theirs, ours, the difference, and its reasons."""
+    """A row for each published accuracy with finished runs on its data: network, our
+    learning rate and schedule, what was measured, theirs, ours, the difference, and its
+    reasons."""
     for row in table.to_dict("records"):
         row = {key: value for key, value in row.items() if not pd.isna(value)}
         where = {key: row[key] for key in CHOOSING if key in row}

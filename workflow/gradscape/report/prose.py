@@ -39,7 +39,7 @@ def dataset(name: str) -> Tex:
 
 
 def cited_dataset(name: str, synthetic: bool) -> Tex:
-    """With its source, or that it is made up."""
+    """A dataset with its source, or that it is made up."""
     more = ", stripes and noise drawn by this program" if synthetic else ""
     if short(name).startswith("cifar"):
         more = r" \citep{krizhevsky2009}"
@@ -52,7 +52,7 @@ def count(number: int, one: str) -> Tex:
 
 
 def optimiser(settings: Settings) -> Tex:
-    """With its momentum and weight decay, if it has any."""
+    """An optimiser with its momentum and weight decay, if it has any."""
     text = OPTIMISERS.get(settings.optimiser, escape(short(settings.optimiser)))
     more = []
     if settings.optimiser in ("sgd", "muon") and settings.momentum:
@@ -82,7 +82,7 @@ def seeds(values: list[int]) -> Tex:
 
 
 def mistakes(table: pd.DataFrame) -> Tex:
-    """Which two classes are confused most, and how often. From the probe `predictions`,
+    """The two classes that are confused most, and how often. From the probe `predictions`,
     whose precision is not the training's, so that their totals differ by some images."""
     wrong = table[table.label != table.predicted]
     pairs = [tuple(sorted(pair)) for pair in wrong[["label", "predicted"]].to_numpy()]
@@ -96,8 +96,8 @@ def mistakes(table: pd.DataFrame) -> Tex:
 
 
 def changes(verdicts: list[Verdict]) -> Tex:
-    """Which changes are told from none, and which way, by their test accuracies: nobody
-    claimed it before."""
+    """The changes whose test accuracies differ from the unchanged network's, and which way:
+    nobody claimed it before."""
     sentences = []
     narrow = any(v.rests == NETWORKS for v in verdicts)
     of = " of the networks trained here" if narrow else ""

@@ -26,7 +26,7 @@ from gradscape.spec.quantity import rate as printed_rate
 from gradscape.spec.sentences import papers
 from gradscape.spec.study import Run, Study, matches, varied_label
 
-# Of a page of claims: its lines, the letters of a line, and the space between two claims.
+# A page of claims: its lines, the letters of a line, and the space between two claims.
 LINES, LETTERS, NARROW, GAP = 58, 44, 18, 0.5
 MAX_ROWS = 40  # of a table in the PDF; its CSV has all
 DASH = "--"
@@ -47,7 +47,7 @@ class Rows:
 
     @cached_property
     def published(self) -> pd.DataFrame | None:
-        """What others print, in columns that the configuration has checked."""
+        """Published numbers, in columns that the configuration has checked."""
         path = self.study.literature
         return pd.read_csv(locate(path)) if path else None
 
@@ -211,7 +211,7 @@ class Rows:
 
 
 def listed(source: str) -> str:
-    """What puts the papers that a claim names, `He et al. 2016b`, into the references."""
+    """LaTeX that puts the papers a claim names, `He et al. 2016b`, into the references."""
     found = re.findall(r"(\w+)(?: et al\.| and \w+)? (\d{4}[a-z]?)", source)
     keys = {f"{name.lower()}{year}" for name, year in found} & papers().keys()
     return "".join(rf"\nocite{{{key}}}" for key in sorted(keys))

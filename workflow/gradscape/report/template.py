@@ -20,7 +20,7 @@ from gradscape.report.view import StudyView, nothing_to_report, view_studies
 from gradscape.spec.labels import in_words, model_label
 from gradscape.spec.registry import declared
 
-# What marks blocks, values and comments in a template, and is no LaTeX.
+# Marks of blocks, values and comments in a template, which are no LaTeX.
 MARKS = {"block_start_string": "((*", "block_end_string": "*))"}
 MARKS |= {"variable_start_string": "((=", "variable_end_string": "=))"}
 MARKS |= {"comment_start_string": "((#", "comment_end_string": "#))"}

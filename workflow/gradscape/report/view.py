@@ -110,7 +110,7 @@ class StudyView:
         return Tex(latex(text, number) + "".join(signs))
 
     def _filled(self, name: str, claim: str) -> Tex:
-        """What a placeholder stands for in a sentence of a claim."""
+        """The value of a placeholder in a sentence of a claim."""
         if name.startswith("figure "):
             return self.reference(name.removeprefix("figure "))
         if name == "table":
@@ -135,7 +135,7 @@ class StudyView:
 
     @property
     def failed(self) -> list[Tex]:
-        """What stood before the runs and does not hold, with both sides."""
+        """The claims that stood before the runs and do not hold, with both sides."""
         found = [c for c in self.claims.values() if c.verdict == FAILS]
         sides = [(self.side(c.name, "left"), self.side(c.name, "right")) for c in found]
         return [
@@ -144,7 +144,7 @@ class StudyView:
         ]
 
     def covers(self, **where) -> bool:
-        """Is a run that matches finished?"""
+        """Tell whether a run that matches is finished."""
         return bool(self.chosen(**where))
 
     def side(self, claim: str, side: str) -> Tex:
@@ -152,7 +152,7 @@ class StudyView:
         return Tex(self.claim(claim).side(side).latex(unit=True))
 
     def setting(self, key: str, **where) -> Tex:
-        """What the runs that match set `key` to: one value, or a list of them."""
+        """The values that the runs that match set `key` to."""
         values = dict.fromkeys(getattr(run.settings, key) for run in self.runs(**where))
         if key == "learning_rate":
             return listing([rate(value) for value in sorted(values)])
@@ -212,7 +212,7 @@ class StudyView:
         return Tex(rf"{escape(name)} ({accuracy} of the validation images){NOT_TESTED}")
 
     def changes(self, **where) -> Tex:
-        """Which variants the test images tell from the unchanged network, and which way."""
+        """The variants that the test images tell from the unchanged network."""
         return words.changes(list(self.rows.against(where).values()))
 
     @property
@@ -238,7 +238,7 @@ class StudyView:
         return words.seeds(self.seed_numbers)
 
     def recorded(self, *keys: str) -> Tex:
-        """What the finished runs recorded under `keys`, each value once."""
+        """The values that the finished runs recorded under `keys`, each once."""
         values: dict[str, None] = {}
         for run in self.finished:
             try:

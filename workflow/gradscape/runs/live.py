@@ -33,7 +33,7 @@ def epoch_line(row: dict, images_per_second: float, epochs: int, images: int) ->
 
 
 def progress(log: Path) -> Progress | None:
-    """What the last epoch's line in a log says; None before there is one."""
+    """The numbers of the last epoch's line in a log; None before there is one."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - LAST))

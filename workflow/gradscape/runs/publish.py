@@ -54,7 +54,7 @@ def copy_run(source: Path, target: Path) -> None:
 
 
 def exchanged(source: Path, target: Path) -> list[dict]:
-    """What is known of the runs that a copy takes, or has taken, the place of."""
+    """Facts about the runs that a copy takes, or has taken, the place of."""
     if not (target / RECORD).exists():
         return []
     new, old = FinishedRun(source), FinishedRun(target)

@@ -187,7 +187,7 @@ def decoded(kind: type, content: Any, within: str = "") -> Any:
 
 
 def check_choices(record: RunRecord) -> None:
-    """Are settings, and what the study varies of them, of kinds that they may have?"""
+    """Raise `ValueError` for a setting, or one that the study varies, of a wrong kind."""
     for name in NEEDED:
         if name not in record.settings:
             raise ValueError(f"settings.{name} is missing")

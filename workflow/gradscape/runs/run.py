@@ -56,7 +56,7 @@ class FinishedRun:
 
     @property
     def synthetic(self) -> bool:
-        """Were its images drawn by this program?"""
+        """Whether its images were drawn by this program."""
         return self.record.data.source == "generated"
 
     @property
@@ -85,7 +85,7 @@ class FinishedRun:
 
     @cached_property
     def replaced(self) -> list[dict]:
-        """What is known of the runs whose place this published one has taken."""
+        """Facts about the runs whose place this published one has taken."""
         path = self.path / REPLACED
         if not path.exists():
             return []
@@ -163,7 +163,7 @@ class FinishedRun:
 
     @property
     def predictions(self) -> pd.DataFrame | None:
-        """What the best epoch's network takes each test image for; None if not recorded."""
+        """The best epoch's answers for the test images; None if not recorded."""
         if "predictions.npz" not in self.record.sha256:
             return None
         classes = self.record.data.classes

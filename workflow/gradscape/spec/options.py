@@ -103,8 +103,7 @@ def option(name: str, annotation: Any, default: Any = REQUIRED, help: str = "") 
 
 
 def options_of(function: ast.FunctionDef) -> dict[str, Option]:
-    """A function's options, from its source text: its parameters with defaults, and all
-    after a `*`."""
+    """A function's options, from its source: parameters with defaults or after a `*`."""
     given = function.args
     plain = [*given.posonlyargs, *given.args]
     pairs = [*zip(plain[len(plain) - len(given.defaults) :], given.defaults, strict=True)]

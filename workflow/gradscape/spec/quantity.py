@@ -33,7 +33,7 @@ HTML = replace(TEXT, ten=lambda n: f"10<sup>{n}</sup>".replace("-", "−"))
 
 
 class Printed:
-    """What is `written` in each notation, in sentences with its unit if it has one."""
+    """A number that is `written` in each notation, in sentences with its unit."""
 
     def latex(self, **options: bool) -> str:
         return self.written(LATEX, **options)
@@ -77,7 +77,7 @@ class Quantity(Printed):
         return cls(mean, spread, style)
 
     def signed(self, notation: Notation = LATEX) -> str:
-        """With its sign, in points if it is a difference of accuracies."""
+        """The value with its sign, in points if it is a difference of accuracies."""
         if self.style not in ("accuracy", "loss"):
             return self.written(notation)
         factor, decimals = (100, 1) if self.style == "accuracy" else (1, 2)

@@ -49,8 +49,8 @@ def tree(path: Path) -> ast.Module:
 
 @cache
 def defined(path: Path) -> dict[str, ast.AST]:
-    """What a file's top level defines: functions, classes, the expressions that names are
-    assigned, and imports."""
+    """The definitions at a file's top level: functions, classes, the expressions that names
+    are assigned, and imports."""
     found: dict[str, ast.AST] = {}
     for node in tree(path).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

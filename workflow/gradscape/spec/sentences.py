@@ -121,7 +121,7 @@ def symbol(name: str) -> str:
 
 
 def plain_command(text: str) -> str:
-    """What a command is about: the papers that it cites, or the text in its braces."""
+    """The papers that a command cites, or the text in its braces."""
     words = text.partition("{")[2].rstrip("}")
     if not text.startswith("\\cite"):
         return words
@@ -168,7 +168,7 @@ def check_sentences(claim: dict, at: str) -> None:
 
 
 def is_known(placeholder: str) -> bool:
-    """Is it a word of `PLACEHOLDERS`, a figure of any name, or an option of a probe?"""
+    """Tell whether it is in `PLACEHOLDERS`, a figure, or an option of a probe."""
     word, _, rest = placeholder.partition(" ")
     if not rest or word == "figure":
         return rest != "" or word in PLACEHOLDERS

@@ -73,7 +73,7 @@ class Architecture:
 
 @group
 class Training:
-    """From which weights, by which loss, how fast and how long."""
+    """First weights, loss, rate and length."""
 
     pretrained: bool = False
     """Start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)."""

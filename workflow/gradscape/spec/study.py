@@ -8,7 +8,7 @@ from gradscape.spec.registry import declared, is_custom, short
 from gradscape.spec.settings import Settings, changed
 
 VARIANT = "variant"
-# What a figure may draw over besides settings: a model with its variant, and its size.
+# A figure may draw over these besides settings: a model with its variant, and its size.
 NETWORK, PARAMETERS = "network", "parameters"
 
 

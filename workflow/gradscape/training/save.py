@@ -83,7 +83,7 @@ def test_scores(
 
 
 def one_object_each(settings: dict) -> dict:
-    """The same, with equal texts one object: a pickle refers to an object that it holds
+    """Settings whose equal texts are one object: a pickle refers to an object that it holds
     already, so that its bytes would tell where a text came from."""
     return {
         sys.intern(key): sys.intern(value) if isinstance(value, str) else value

@@ -24,7 +24,7 @@ def cosine(settings: Settings, epoch: int, step: int, steps: int) -> float:
 
 
 def cosine_per_iteration(settings: Settings, epoch: int, step: int, steps: int) -> float:
-    """The same formula stepped once a minibatch with the period still in epochs: the rate
+    """That formula stepped once a minibatch with the period still in epochs: the rate
     swings and never anneals."""
     return cosine(settings, epoch * steps + step, step, steps)
 
