@@ -323,9 +323,19 @@ def test_parallel_coordinates_tell_each_run(browser, experiment):
           return $('against').querySelector('.told').textContent;
         })"""
     )
-    assert said[0].endswith("VGG08, lr 10⁻³, seed 0; model: vgg08")
-    assert said[1].endswith("VGG38, lr 10⁻³, seed 0; model: vgg38")
+    assert said[0].endswith("VGG08, lr 10⁻³, seed 0; model: vgg08; final training loss 4.6")
+    assert said[1].endswith("VGG38, lr 10⁻³, seed 0; model: vgg38; final training loss 4.6")
     assert said[2].endswith("VGG38, lr 10⁻³, seed 0; final training loss: 4.6")
+    between = """[...$('against').querySelectorAll('.thin')].map(line => {
+      const {x, y, width, height} = line.getBoundingClientRect();
+      const [clientX, clientY] = [x + width / 2, y + height / 2];
+      const svg = line.ownerSVGElement;
+      svg.dispatchEvent(new PointerEvent('pointerdown', {clientX, clientY}));
+      return $('against').querySelector('.told').textContent;
+    })"""
+    assert ["VGG08" in browser.run(between)[0], "VGG38" in browser.run(between)[1]] == [
+        True
+    ] * 2
 
 
 @needs_browser

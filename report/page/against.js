@@ -2,9 +2,10 @@
 // coordinates, of the runs that the filter shows.
 
 function fillAgainst() {
-  const names = [...ALL_DIFFERING, ...scoresOf(runs)];
+  const names = [...ALL_DIFFERING, ...scoresOf(runs)],
+    first = differing(shownRuns());
   for (const [id, chosen] of [
-    ["against-x", "learning_rate"],
+    ["against-x", first.includes("learning_rate") ? "learning_rate" : first[0]],
     ["against-y", "test_accuracy"],
     ["against-by", "model"],
   ]) {
@@ -180,6 +181,11 @@ function viridis(share) {
   return `rgb(${mixed.join(" ")})`;
 }
 
+function valueAndScore(run, name, score) {
+  const [value, end] = [name, score].map(one => textAt(run, one) || "–");
+  return name === score ? value : `${value}; ${titleOf(score)} ${end}`;
+}
+
 // A vertical axis for each of the settings in which the runs differ and for the score, as
 // many as have room; a line a run.
 function parallel(place, those) {
@@ -203,7 +209,7 @@ function parallel(place, those) {
       x: names.map((_, k) => k),
       y: axes.map(one => one.place(one.of(run))),
       texts: names.map(titleOf),
-      values: names.map(name => textAt(run, name) || "–"),
+      values: names.map(name => valueAndScore(run, name, score)),
     })),
   ]);
   plot(place, {

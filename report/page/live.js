@@ -153,12 +153,19 @@ function drawFeatures(features) {
 if ($("live")) {
   for (const button of document.querySelectorAll("#live [data-choice]"))
     button.addEventListener("click", () => startLive(button.dataset.choice));
-  $("live-stop").addEventListener("click", stopLive);
+  $("live-stop").addEventListener("click", () => {
+    stopLive();
+    $("live-said").textContent += " Stopped.";
+  });
   const tellDepth = () => {
     const blocks = Number($("live-depth").value);
     tellSlider("live-depth", `${convolutionsOf(blocks) + 1} layers`);
   };
-  $("live-depth").addEventListener("input", tellDepth);
+  $("live-depth").addEventListener("input", () => {
+    tellDepth();
+    if (!worker)
+      $("live-said").textContent = `Press a button to train ${$("live-depth").ariaValueText}.`;
+  });
   remember($("live"));
   tellDepth();
   drawLive();

@@ -109,10 +109,11 @@ function paint(element) {
   const points = lines.flatMap((line, index) => drawLine(drawing, line, index, place));
   for (const {x, y, text} of labels)
     svg.append(write(text, "end", {x: px(x) - 6, y: py(y) + 4}));
+  const lit = svg.appendChild(make("svg:polyline"));
   const ring = svg.appendChild(make("svg:circle", {class: "ring", r: 6, visibility: "hidden"}));
   const told = make("output", {class: "told", "aria-live": "polite"});
   element.replaceChildren(svg, told, legend(lines));
-  listen(element, svg, points, ring, told);
+  listen(element, svg, points, [ring, lit], told);
 }
 
 // The ticks whose texts do not overlap; a text takes `room` and so much more a letter.
@@ -135,12 +136,13 @@ const strokeOf = (line, index, points) =>
     points,
   });
 
+const joined = spots => spots.map(({x, y}) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
+
 // Draws a line where `place` puts its values; returns the points that it puts anywhere.
 function drawLine(drawing, line, index, place) {
   const spots = line.y.map((value, k) => place(line.x[k], value));
   const edge = values =>
     values.map((value, k) => spots[k] && place(line.x[k], value)).filter(Boolean);
-  const joined = some => some.map(({x, y}) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" ");
   if (line.low)
     drawing.append(
       make("svg:polygon", {
@@ -160,7 +162,9 @@ function drawLine(drawing, line, index, place) {
           r: line.only ? 3.2 : 2.2,
         }),
       );
-  return spots.flatMap((spot, k) => (spot ? {...spot, line, index, k} : []));
+  return spots.flatMap((spot, k) =>
+    spot ? {...spot, line, index, k, next: line.thin && spots[k + 1]} : [],
+  );
 }
 
 // The parts between missing spots.
@@ -185,17 +189,31 @@ function legend(lines) {
   return list;
 }
 
-// Pointer and arrow keys: the nearest point is ringed and told.
-function listen(element, svg, points, ring, told) {
+// How far a place is from a point, or of a thin line from what leads on to the next one.
+function distance(place, {x, y, next}) {
+  const [right, down] = next ? [next.x - x, next.y - y] : [0, 0];
+  const along = (place.x - x) * right + (place.y - y) * down;
+  const share = next ? Math.min(1, Math.max(0, along / (right ** 2 + down ** 2))) : 0;
+  return Math.hypot(x + share * right - place.x, y + share * down - place.y);
+}
+
+// Pointer and arrow keys: the nearest point is ringed and told, a thin line drawn anew on top.
+function listen(element, svg, points, [ring, lit], told) {
   const show = point => {
     element.at = point && {index: point.index, k: point.k};
-    ring.setAttribute("visibility", point ? "visible" : "hidden");
+    for (const mark of [ring, lit])
+      mark.setAttribute("visibility", point ? "visible" : "hidden");
     if (!point) {
       told.textContent = "";
       return;
     }
     ring.setAttribute("cx", point.x);
     ring.setAttribute("cy", point.y);
+    if (point.line.thin) {
+      const whole = points.filter(({index}) => index === point.index);
+      lit.setAttribute("points", joined(whole));
+      lit.setAttribute("class", `line ${colourOf(point.line, point.index)}`);
+    }
     const {line, k} = point,
       {x} = element.plotted;
     const place = line.texts?.[k] ?? `${x.title} ${number(line.x[k])}`;
@@ -205,9 +223,12 @@ function listen(element, svg, points, ring, told) {
   };
   const seek = event => {
     const box = svg.getBoundingClientRect();
-    const far = p => Math.hypot(p.x - event.clientX + box.left, p.y - event.clientY + box.top);
-    let nearest = null;
-    for (const point of points) if (far(point) < (nearest ? far(nearest) : 60)) nearest = point;
+    const here = {x: event.clientX - box.left, y: event.clientY - box.top};
+    let [nearest, least] = [null, 60];
+    for (const point of points) {
+      const far = distance(here, point);
+      if (far < least) [nearest, least] = [point, far];
+    }
     show(nearest);
   };
   svg.addEventListener("pointermove", seek);
