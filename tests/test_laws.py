@@ -17,7 +17,7 @@ from wide import normal, simulated, squares_at_random
 
 SLOPES = [0.0, 0.01, 0.358, 1.0]
 PAGE = " ".join((ROOT / "docs" / "theory.md").read_text().split())
-WIDTH = 800  # of fully connected layers, and images in a minibatch
+WIDTH = 600  # of fully connected layers, and images in a minibatch
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +121,7 @@ def test_signal_and_gradient_of_a_wide_residual_network(norm):
     kind = normalised if norm else nn.Identity()
     x = out = leaky_relu(normal(WIDTH, WIDTH), laws.SLOPE).requires_grad_()
     for square in given:
-        assert out.square().mean().item() == pytest.approx(square, rel=0.03)
+        assert out.square().mean().item() == pytest.approx(square, rel=0.05)
         branch = leaky_relu(kind(pytorchs() @ out), laws.SLOPE)
         out = leaky_relu(out + kind(pytorchs() @ branch), laws.SLOPE)
     (gradient,) = grad((out * normal(*out.shape)).sum(), x)
@@ -163,14 +163,15 @@ def test_the_cosine_map_is_what_a_wide_random_layer_does(slope):
 
 
 def test_a_tailored_slope_keeps_orthogonal_images_apart():
-    """Behind 13 wide layers with He et al.'s weights."""
+    """Forty of them, in the mean of all pairs, behind 13 layers of Gaussian weights."""
     for eta in (0.5, 0.9):
         slope = laws.tailored_slope(eta, 13)
-        out, _ = torch.linalg.qr(normal(1500, 2))
+        out, _ = torch.linalg.qr(normal(WIDTH, 40))
         for _ in range(13):
-            out = leaky_relu(normal(1500, 1500) @ out, slope) / out.norm() ** 0.5
-        measured = torch.cosine_similarity(*out.T, dim=0).item()
-        assert measured == pytest.approx(eta, abs=0.05)
+            out = leaky_relu(normal(WIDTH, WIDTH) @ out, slope) / WIDTH**0.5
+        units = nn.functional.normalize(out, dim=0)
+        pairs = (units.T @ units).triu(1)
+        assert pairs.sum().item() / (40 * 39 / 2) == pytest.approx(eta, abs=0.06)
 
 
 def test_cosines_go_to_one_as_one_over_the_depth_squared():
@@ -195,17 +196,17 @@ def test_the_pages_slopes_are_the_codes():
 def test_singular_values_of_a_delta_orthogonal_and_of_a_gaussian_convolution():
     """On a map whose border plays no part: the same for all, or from 0 to twice their root
     mean square."""
-    conv = nn.Conv2d(8, 8, 3, padding=1, padding_mode="circular", bias=False)
-    rows = torch.eye(8 * 36).reshape(-1, 8, 6, 6)
+    conv = nn.Conv2d(16, 16, 3, padding=1, padding_mode="circular", bias=False)
+    rows = torch.eye(16 * 36).reshape(-1, 16, 6, 6)
 
     def values() -> torch.Tensor:
         return torch.linalg.svdvals(conv(rows).detach().flatten(1))
 
     delta_orthogonal(conv, gain=1.3)
-    torch.testing.assert_close(values(), torch.full((8 * 36,), 1.3))
+    torch.testing.assert_close(values(), torch.full((16 * 36,), 1.3))
     nn.init.kaiming_normal_(conv.weight)
     spread = values() / values().square().mean().sqrt()
-    assert 1.8 < spread.max() < 2.2 and spread.min() < 0.1
+    assert 1.7 < spread.quantile(0.99) < 2.1 and spread.min() < 0.1
 
 
 # On a plateau
