@@ -76,6 +76,22 @@ def test_a_border_leaves_the_taps_within_the_map(size):
     assert left == pytest.approx((1 - 2 / (3 * size)) ** 2)
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.358])
+def test_gradients_of_narrow_networks_scatter_as_the_root_of_the_depth(slope):
+    """By eight hundred networks of forty units: each layer adds as much variance."""
+    width, out, outputs = 40, normal(800, 40, 1).requires_grad_(), []
+    for _ in range(13):
+        outputs.append(normal(800, width, width) @ out)
+        out = leaky_relu(outputs[-1], slope)
+    behind = nn.functional.normalize(normal(800, width, 1), dim=1)
+    gradients = grad((out * behind).sum(), outputs)
+    near, far = (
+        gradients[layer].square().sum(dim=(1, 2)).log().var().item() for layer in (8, 0)
+    )
+    relative = (6 * (1 + slope**4) / (1 + slope**2) ** 2 - 1) / width
+    assert far - near == pytest.approx(8 * relative, rel=0.3)
+
+
 def test_adam_moves_a_vanished_weight_by_its_gradient_over_epsilon():
     weight = nn.Parameter(torch.zeros(2, dtype=torch.float64))
     adam = torch.optim.Adam([weight], lr=1e-3)
