@@ -205,6 +205,19 @@ for (const button of document.querySelectorAll("table.sortable th button"))
     body.append(...[...body.rows].sort((a, b) => compareValues(value(a), value(b), down)));
   });
 
+// Figures lie deflated in the page. When all have their size, it opens where it is to open.
+async function inflate(image) {
+  const letters = atob(image.dataset.deflated),
+    bytes = Uint8Array.from(letters, letter => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const type = {headers: {"content-type": "image/svg+xml"}};
+  image.src = URL.createObjectURL(await new Response(stream, type).blob());
+  await image.decode();
+}
+Promise.allSettled([...document.querySelectorAll("img[data-deflated]")].map(inflate)).then(() =>
+  document.getElementById(view.get("at") ?? location.hash.slice(1))?.scrollIntoView(),
+);
+
 // A figure fills the page's width at a click, and shrinks at another.
 for (const image of document.querySelectorAll("figure button.enlarge"))
   image.addEventListener("click", () => {

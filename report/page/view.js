@@ -44,10 +44,8 @@ function keepView(unchanged, at) {
 }
 
 function showView() {
-  history.replaceState(null, "", view.size ? `#${view}` : location.pathname + location.search);
+  history.replaceState(null, "", location.href.split("#")[0] + (view.size ? `#${view}` : ""));
 }
-
-addEventListener("load", () => document.getElementById(view.get("at"))?.scrollIntoView());
 
 // A link to a part of the page leaves the view as it is; another view is opened anew.
 addEventListener("hashchange", () => {

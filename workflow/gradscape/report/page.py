@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -154,13 +155,13 @@ def study(view: StudyView, room: Room) -> dict:
 
 
 def figures(view: StudyView, room: Room):
-    """The drawn figures; `source` is empty where one is too large."""
+    """The drawn figures; `source`, deflated, is empty where one is too large."""
     for figure in view.study.figures:
         if not view.results.is_drawn(view.name, figure.name):
             continue
         path = view.results.figure(view.name, figure.name, "svg")
         facts = plain_file(path.with_suffix(".txt")).read_text("utf-8", "replace").strip()
-        source = base64.b64encode(plain_file(path).read_bytes()).decode()
+        source = base64.b64encode(zlib.compress(plain_file(path).read_bytes(), 9)).decode()
         name = figure.heading(facts)
         rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")
         rest = rest[:1].upper() + rest[1:]
