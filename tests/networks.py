@@ -1,5 +1,8 @@
 """Networks as other people write them: torchvision's, and what tutorials and papers do."""
 
+import random
+
+import numpy as np
 import torch
 import torchvision.models as zoo
 from torch import Tensor, nn
@@ -267,3 +270,258 @@ def hard(classes):
     """A gate that has no second derivative."""
     pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.Hardsigmoid(), *pool, nn.Linear(8, classes))
+
+
+# What a network keeps, and where
+
+
+class Small(nn.Module):
+    """What those below have in common."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.body = small(8)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+class Counting(Small):
+    """Warms up by a counter of its own."""
+
+    steps = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.steps += self.training
+        return super().forward(x) * min(1.0, self.steps / 5)
+
+
+class Averaging(Small):
+    """Its average over the steps is hidden from its state, in a list."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.kept = [self.head.weight.detach().clone()]
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.kept[0].lerp_(self.head.weight.detach(), 0.1)
+        return super().forward(x) + self.body(x) @ self.kept[0].T
+
+
+class Described(Small):
+    """With more in its state than tensors."""
+
+    def get_extra_state(self):
+        return {"version": 2}
+
+    def set_extra_state(self, state):
+        pass
+
+
+class Growing(Small):
+    """With a buffer that grows."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.register_buffer("bank", torch.zeros(0, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.bank = torch.cat([self.bank, self.body(x).detach()])
+        return super().forward(x)
+
+
+class LateHead(Small):
+    """Makes its output layer when it sees the first features."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.classes, self.head = classes, None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.head is None:
+            self.head = nn.Linear(8, self.classes)
+        return super().forward(x)
+
+
+class Centred(Small):
+    """With a running mean that is replaced, not changed in place."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.register_buffer("centre", torch.zeros(classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = super().forward(x)
+        if self.training:
+            self.centre = 0.9 * self.centre + 0.1 * logits.detach().mean(0)
+        return logits - self.centre
+
+
+class LayerDrop(Small):
+    """Leaves a layer out by Python's random numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and random.random() < 0.5:
+            return self.head(self.body(x).relu())
+        return super().forward(x)
+
+
+class Noisy(Small):
+    """With numpy's random numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + float(np.random.randn()))
+
+
+class Skipping(Small):
+    """Leaves a layer out by torch's random numbers, and then it has no gradient."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.extra = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.body(x)
+        if not self.training or torch.rand(()) < 0.5:
+            features = self.extra(features)
+        return self.head(features)
+
+
+class Folded(Small):
+    """With another output layer in evaluation mode."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.fast = nn.Linear(8, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if self.training else self.fast(self.body(x))
+
+
+class Silent(Small):
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+class Undefined(Small):
+    """Which diverges at once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x * float("nan"))
+
+
+class Forgetful(Small):
+    """Whose `train` forgets what to return."""
+
+    def train(self, mode=True):
+        super().train(mode)
+
+
+def half(classes):
+    return small(classes).bfloat16()
+
+
+class Spectrum(Small):
+    """With complex weights."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        self.filter = nn.Parameter(torch.ones(32, 17, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.fft.irfft2(torch.fft.rfft2(x) * self.filter))
+
+
+def no_return(classes):
+    small(classes)
+
+
+def lambdas(classes):
+    return lambda x: x.flatten(1)[:, :classes]
+
+
+# Of other people's tools
+
+
+class Hooked(Small):
+    """Keeps a layer's output by a hook, as tutorials do."""
+
+    def __init__(self, classes):
+        super().__init__(classes)
+        kept = self.kept = {}
+        self.body[0].register_forward_hook(lambda _, x, y: kept.update(first=y))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + self.kept["first"].mean()
+
+
+def rebound(classes):
+    """Whose `forward` is a function that keeps the layers."""
+    model = Small(classes)
+    head, body = model.head, model.body
+    model.forward = lambda x: head(body(x))
+    return model
+
+
+def pairs(classes):
+    """A hook that turns a layer's output into a tuple, and one that turns it back."""
+    model = small(classes)
+    model[0].register_forward_hook(lambda _, x, y: (y, y.mean()))
+    model[1].register_forward_pre_hook(lambda _, x: x[0][0])
+    return model
+
+
+class InPlace(Small):
+    """Changes the images that it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.mul_(0.9).add_(0.1))
+
+
+class Clamped(Small):
+    def forward(self, x: Tensor) -> Tensor:
+        x.clamp_(0, 1).neg_()
+        return super().forward(x)
+
+
+class Embedded(nn.Module):
+    """Whose output layer has the weight of an embedding, which is not called."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.words = nn.Embedding(classes, 8)
+        self.body = small(8)
+        self.out = nn.Linear(8, classes, bias=False)
+        self.out.weight = self.words.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.body(x))
+
+
+class Cosines(nn.Module):
+    """Whose last weight is a parameter of its own, listed first."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(classes, 8))
+        self.body = small(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) @ functional.normalize(self.weight).T
+
+
+def numpys(classes):
+    model = small(classes)
+    drawn = np.random.randn(*model[0].weight.shape).astype(np.float32)
+    model[0].weight.data = torch.from_numpy(drawn)
+    return model
+
+
+def pythons(classes):
+    model = small(classes)
+    nn.init.constant_(model[0].weight, random.random())
+    return model

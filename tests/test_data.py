@@ -309,7 +309,8 @@ def write(tmp_path: Path, **changes) -> str:
     return str(tmp_path / "shapes.npz")
 
 
-def test_an_npz_file_with_and_without_test_images(tmp_path):
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_an_npz_file_with_and_without_test_images(kind, tmp_path):
     dataset = acquire(write(tmp_path))
     assert dataset.facts == Facts(1, 8, 3, 10, 2) and dataset.classes == ["0", "1", "2"]
     test_images = np.full((2, 8, 8, 1), 7, np.uint8)
@@ -317,12 +318,13 @@ def test_an_npz_file_with_and_without_test_images(tmp_path):
         tmp_path,
         test_images=test_images,
         test_labels=np.array([2, 299]),
-        classes=np.array([f"class {n}" for n in range(300)]),
+        classes=np.array([f"class {n}" for n in range(300)], kind),
     )
     facts_of_own.cache_clear()
     dataset = acquire(name)
     assert dataset.facts == facts(name) == Facts(1, 8, 300, 12, 2)
     assert dataset.labels.tolist() == [*[0, 1, 2] * 4, 2, 299]  # in the file's own order
+    assert dataset.classes[299] == "class 299"
     np.testing.assert_array_equal(dataset.images[12:], test_images)
 
 
@@ -522,17 +524,30 @@ def test_what_systems_leave_in_folders_is_no_image(photos, capfd):
     (photos / "cat" / "Thumbs.db").write_bytes(b"thumbs")
     (photos / "cat" / ".DS_Store").write_bytes(b"store")
     (photos / "__MACOSX").mkdir()
+    (photos / "labels.csv").write_text("cat, dog")
     assert facts(str(photos)) == found
     acquire(str(photos))
-    left = "passed over .DS_Store, Thumbs.db and __MACOSX, which systems leave in folders"
+    left = (
+        "passed over .DS_Store, Thumbs.db, __MACOSX and labels.csv, which are none of its"
+    )
     assert left in " ".join(capfd.readouterr().err.split())
 
 
-def test_imagenets_layout_is_told_what_to_do(photos, tmp_path):
-    for part in ("train", "val"):
+@pytest.mark.parametrize("parts", [("train", "val"), ("Test", "Train"), ("train",)])
+def test_parts_of_other_names_are_told_what_to_do(parts, photos, tmp_path):
+    for part in parts:
         shutil.copytree(photos, tmp_path / "images" / part)
-    with pytest.raises(GradscapeError, match="has train/ and val/, where test/ is needed"):
+    found = " and ".join(f"{part}/" for part in parts)
+    needed = f"has {found}, where train/ and test/ are needed; rename them"
+    with pytest.raises(GradscapeError, match=needed):
         facts(f"{tmp_path}/images")
+
+
+def test_a_third_part_is_passed_over_and_said(photos, tmp_path, capfd):
+    for part in ("train", "test", "val"):
+        shutil.copytree(photos, tmp_path / "images" / part)
+    assert acquire(f"{tmp_path}/images").facts.test == 12
+    assert "passed over val, which are none" in " ".join(capfd.readouterr().err.split())
 
 
 def test_facts_need_no_torch():

@@ -66,6 +66,9 @@ SHORT = {
     "Shared": {"lesion"},
     "lazy": {"lesion", "figure phase"},
     "hard": {"lesion", "hessian", "figure phase"},
+    "pairs": {"lesion", "figure phase"},
+    "Folded": {"lesion"},
+    "Undefined": {"lesion"},
 }
 
 
@@ -132,6 +135,19 @@ def test_a_network_comes_to_its_figures_or_to_one_sentence(
         ("mlp", {"train_items": 41}, r"of 1: 2 \(BatchNorm1d\): Expected more than 1"),
         ("four_by_four", {"train_items": 50}, r"minibatches of 10: 0 \(Fours\)"),
         ("nothing_trains", {}, "has no parameter that trains"),
+        ("Silent", {"l1": 1e-6}, "logits have no gradient in training mode"),
+        ("Forgetful", {}, "`train` returns None"),
+        ("half", {}, r"0\.weight is bfloat16, where float32 is needed"),
+        ("Spectrum", {}, "filter is complex64"),
+        ("no_return", {}, "returns None, where a plain module is needed"),
+        ("lambdas", {}, "returns <function"),
+        ("Described", {}, "state_dict holds '_extra_state', which is no tensor"),
+        ("Growing", {}, "not take its own state_dict.* size mismatch for bank"),
+        ("LateHead", {}, r"not take its own state_dict.* Missing .*head\.weight"),
+        ("Counting", {}, "does not repeat, so a stopped training could not go on"),
+        ("Averaging", {}, "does not repeat"),
+        ("LayerDrop", {}, "draws Python's or numpy's random numbers"),
+        ("Noisy", {}, "draws Python's or numpy's random numbers"),
         ("Channels", {}, r"images of 3x32x32: conv \(Conv2d\): .* `in_channels`"),
     ],
 )
@@ -144,7 +160,10 @@ def test_what_cannot_train_is_said_with_its_layer_before_anything_is_written(
     assert not any((tmp_path / "run").iterdir())
 
 
-@pytest.mark.parametrize("network", ["LeNet", "four_by_four", "parallel", "biases_alone"])
+SOMEHOW = ["LeNet", "four_by_four", "parallel", "biases_alone", "Hooked", "rebound"]
+
+
+@pytest.mark.parametrize("network", SOMEHOW)
 def test_what_can_train_somehow_does(network, dataset, tmp_path):
     train(Run("study", "run", settings(network)), dataset, tmp_path / "run")
     run = FinishedRun(tmp_path / "run")
@@ -154,22 +173,49 @@ def test_what_can_train_somehow_does(network, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_trying_a_network_changes_nothing_of_it(precision, dataset):
+@pytest.mark.parametrize("network", ["resnet-small", "rebound", "numpys", "pythons"])
+def test_trying_a_network_changes_nothing_of_it(network, precision, dataset):
     chosen = replace(SMALL, model="resnet-small", precision=precision)
+    if network != chosen.model:
+        chosen = settings(network, precision=precision)
     torch.manual_seed(chosen.seed)
-    model = build("resnet-small", 10, chosen)
+    model = build(chosen.model, 10, chosen)
     state = torch.get_rng_state()
     training = make(chosen, dataset)
     assert torch.equal(torch.get_rng_state(), state)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, training.model.state_dict()[name]), name
+    assert all(p.grad is None for p in training.model.parameters())
+
+
+@pytest.mark.parametrize("network", ["Centred", "Skipping"])
+def test_measuring_the_landscape_changes_no_network(network, dataset, tmp_path):
+    for every in (None, 2):
+        chosen = settings(network, landscape_every=every, landscape_step=bool(every))
+        train(Run("study", "run", chosen), dataset, tmp_path / str(every))
+    with np.load(tmp_path / "2" / "steps.npz") as arrays:
+        assert np.isfinite(arrays["stepped_gradient_distance"]).all()
+    one, other = (tmp_path / name / "metrics.csv" for name in ("None", "2"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("network", ["InPlace", "Clamped"])
+def test_probes_give_every_network_the_same_images_each_time(
+    network, generated, dataset, tmp_path
+):
+    chosen = settings(network)
+    train(Run("study", "run", chosen), dataset, tmp_path)
+    trained = Trained(tmp_path, generated, own=[chosen.model])
+    (share,) = trained.losses(trained.network("best").eval(), 20)
+    assert share() == share()
 
 
 def test_depth_is_the_order_of_calls_and_kinds_are_types(dataset, tmp_path):
     kinds = {}
-    for network in ("LeNet", "vit", "lstm", "weight_normed", "Bare", "Shared"):
-        path = tmp_path / network
-        train(Run("study", network, settings(network, epochs=1)), dataset, path)
+    networks = "LeNet vit lstm weight_normed Bare Shared Embedded Cosines"
+    for network in networks.split():
+        path, chosen = tmp_path / network, settings(network, epochs=1, gradient_lag=1)
+        train(Run("study", network, chosen), dataset, path)
         kinds[network] = FinishedRun(path).gradients.attrs["kinds"]
     assert list(kinds["LeNet"]) == ["conv1", "conv2", "fc"]
     assert list(kinds["lstm"])[:2] == ["recurrent.weight_ih_l0", "recurrent.weight_hh_l0"]
@@ -181,6 +227,8 @@ def test_depth_is_the_order_of_calls_and_kinds_are_types(dataset, tmp_path):
         "norm": "normalisation",
         "head": "linear",
     }
+    assert kinds["Embedded"].popitem() == ("out", "linear")
+    assert list(kinds["Cosines"])[-1] == "weight"
     counts = Counter(kinds["vit"].values())
     assert counts["normalisation"] == 5 and counts["attention"] == 2
 

@@ -1,6 +1,7 @@
 """Figures and claims say what the runs say."""
 
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -136,7 +137,12 @@ def test_figures_are_the_same_in_anyones_surroundings(surroundings, tmp_path):
         out = tmp_path / name
         command = ("figure", "--spec", '{"draw": "curves"}', "--out", out, "--runs", run)
         succeed("gradscape", *command, **around)
-        drawn.append(out.read_bytes())
+        word = tmp_path / f"word-{name}"
+        draws = (
+            f"from gradscape.figures.fonts import *; draw_word('日本', Path({str(word)!r}))"
+        )
+        succeed(sys.executable, "-c", draws, **around)
+        drawn.append((out.read_bytes(), word.read_bytes()))
     assert drawn[0] == drawn[1]
 
 

@@ -15,6 +15,7 @@ from gradscape.spec.labels import listing
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 GREY = ("1", "L", "LA")  # Pillow's modes of one channel
 DEEP = ("I", "F")  # first letters of the modes with more than 8 bits
+PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
 LEFT_BY_SYSTEMS = ("Thumbs.db", "desktop.ini", "__MACOSX")
 Listed = list[tuple[Path, int]]  # an image's file and its label
 
@@ -22,13 +23,15 @@ Listed = list[tuple[Path, int]]  # an image's file and its label
 def images_by_class(folder: Path) -> tuple[list[str], Listed, Listed]:
     """Names of the classes, and the images to train and to test with."""
     parts = [folder / "train", folder / "test"]
-    if parts[0].is_dir() and (folder / "val").is_dir() and not parts[1].is_dir():
-        hint = "rename val/ to test/ (a `split` takes the validation images from train/)"
-        raise GradscapeError(
-            f"{folder}: has train/ and val/, where test/ is needed; {hint}"
-        )
     if not all(part.is_dir() for part in parts):
         parts = [folder]
+        found = [path.name for path in visible(folder, folders=True)]
+        if found and all(name.lower() in PARTS for name in found):
+            hint = "rename them (a `split` takes the validation images from train/)"
+            has = listing([f"{name}/" for name in found])
+            raise GradscapeError(
+                f"{folder}: has {has}, where train/ and test/ are needed; {hint}"
+            )
     names = [path.name for path in visible(parts[0], folders=True)]
     if len(names) < 2:
         number = f"{len(names)} class folders"
@@ -93,10 +96,11 @@ def facts(name: str) -> Facts:
 def read(name: str) -> Dataset:
     known = facts(name)
     classes, *parts = images_by_class(Path(name))
-    found = {path.name for path in Path(name).rglob("*") if not is_visible(path)}
-    if found:
-        left = listing(sorted(found))
-        say(f"{name}: passed over {left}, which systems leave in folders")
+    kept = {path for part in parts for path, _ in part}
+    kept |= {folder for path in kept for folder in path.parents}
+    others = (path for path in Path(name).rglob("*") if path not in kept)
+    if left := sorted({path.name for path in others if path.parent in kept}):
+        say(f"{name}: passed over {listing(left)}, which are none of its images")
     first, size = parts[0][0][0], known.size
     read = []
     for part in filter(None, parts):

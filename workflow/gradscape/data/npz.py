@@ -66,7 +66,7 @@ def layout(path: Path, arrays: NpzFile) -> tuple[Facts, list[str], list[np.ndarr
         found = f"{others}x{other}x{other}, where images are {channels}x{size}x{size}"
         raise GradscapeError(f"{path}: test_images: {found}")
     if "classes" in arrays.files:
-        classes = [str(name) for name in array(path, arrays, "classes").ravel()]
+        classes = array(path, arrays, "classes").ravel().astype(str).tolist()
     else:
         found = np.unique(labels[0])
         if len(empty := np.flatnonzero(found != np.arange(len(found)))):

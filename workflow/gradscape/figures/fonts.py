@@ -35,13 +35,14 @@ def font_for(text: str) -> Path | None:
 
 def draw_word(text: str, path: Path) -> None:
     """A word as a picture; the same word in the same font gives the same bytes."""
+    from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    picture = Figure()
-    look = {"font": font_for(text), "fontsize": SIZE, "parse_math": False}
-    word = picture.text(0, 0.2, text, **look)
-    width = word.get_window_extent(FigureCanvasAgg(picture).get_renderer()).width
-    picture.set_size_inches(max(width / picture.dpi, 0.01), 1.25 * SIZE / 72)
-    with atomic_write(path) as partial:
+    with style.context({}, after_reset=True), atomic_write(path) as partial:
+        picture = Figure()
+        look = {"font": font_for(text), "fontsize": SIZE, "parse_math": False}
+        word = picture.text(0, 0.2, text, **look)
+        width = word.get_window_extent(FigureCanvasAgg(picture).get_renderer()).width
+        picture.set_size_inches(max(width / picture.dpi, 0.01), 1.25 * SIZE / 72)
         picture.savefig(partial, format="pdf", metadata={"CreationDate": None})

@@ -9,6 +9,7 @@ constants which images it takes: `SIZES`, the smallest and the largest side (`No
 """
 
 import inspect
+import random
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, partial
@@ -87,9 +88,13 @@ def build(
     channels: int = 3,
     size: int = 32,
 ):
-    """Construct the network `name` for `classes` classes, initialised by torch's RNG.
-    Settings of the model that are set change it; raises `GradscapeError` for one that it
-    does not have, or that its name already decides."""
+    """Construct the network `name` for `classes` classes, initialised by torch's RNG, or
+    by Python's or numpy's, which start from torch's seed. Settings of the model that are
+    set change it; raises `GradscapeError` for one that it does not have, or that its name
+    already decides."""
+    import numpy as np
+    import torch
+
     make = find("model", name)
     free = set(inspect.signature(make).parameters)
     if isinstance(make, partial):
@@ -97,6 +102,8 @@ def build(
     keywords = chosen(name, settings, free)
     shape = {"channels": channels, "size": size}
     keywords |= {key: value for key, value in shape.items() if key in free}
+    random.seed(torch.initial_seed())
+    np.random.seed(torch.initial_seed() % 2**32)
     try:
         model = make(classes, **keywords)
     except Exception as error:
@@ -104,6 +111,11 @@ def build(
             raise
         said = f"{type(error).__name__}: {error}"
         raise GradscapeError(f"model {name}: fails ({said}){hint(name)}") from error
+    if not isinstance(model, torch.nn.Module) or hasattr(model, "_orig_mod"):
+        given = "a compiled module" if hasattr(model, "_orig_mod") else repr(model)
+        raise GradscapeError(
+            f"model {name}: returns {given}, where a plain module is needed"
+        )
     materialise(model, classes, channels, size)
     perturbation = getattr(settings, "perturbation", None)
     if perturbation is not None:

@@ -19,6 +19,7 @@ from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
+from torch.overrides import TorchFunctionMode
 
 from gradscape.base.errors import GradscapeError, is_short_of_memory
 
@@ -36,11 +37,13 @@ PARAMETRISED = ".parametrizations."  # torch's own word within a parameter's nam
 @dataclass
 class Calls:
     """The modules that a forward pass called, by name, in order; `open` are those that had
-    not returned, the innermost last. `flops` are those of convolutions and linear layers,
-    multiply and add counted as two."""
+    not returned, the innermost last. `uses` are the parameters that an operation was given,
+    with the number of the call that this was in, or in front of. `flops` are those of
+    convolutions and linear layers, multiply and add counted as two."""
 
     names: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    uses: dict[str, int] = field(default_factory=dict)
     flops: int = 0
 
     @property
@@ -53,6 +56,24 @@ class Calls:
         while name not in self.names and name:
             name = name.rpartition(".")[0]
         return self.names.index(name)
+
+
+class Uses(TorchFunctionMode):
+    """Notes where a network's parameters are first used."""
+
+    def __init__(self, model: nn.Module, seen: Calls):
+        super().__init__()
+        self.names = {parameter: name for name, parameter in model.named_parameters()}
+        self.seen = seen
+
+    def __torch_function__(self, operation, types, args=(), kwargs=None):
+        kwargs, seen = kwargs or {}, self.seen
+        for value in (*args, *kwargs.values()):
+            for part in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(part, nn.Parameter) and part in self.names:
+                    within = seen.open[-1:] == seen.names[-1:]
+                    seen.uses.setdefault(self.names[part], len(seen.names) - within)
+        return operation(*args, **kwargs)
 
 
 @contextmanager
@@ -75,7 +96,8 @@ def watch(model: nn.Module) -> Iterator[Calls]:
 
     hooks = register_module_forward_pre_hook(begin), register_module_forward_hook(end)
     try:
-        yield seen
+        with Uses(model, seen):
+            yield seen
     finally:
         for hook in hooks:
             hook.remove()
@@ -147,16 +169,26 @@ def weights(model: nn.Module, calls: Calls, train: bool = True) -> dict[str, Wei
     which the network lists them: the points of the coursework's gradient-flow plot. Where
     nothing but biases trains, those."""
     modules, found, biases = dict(model.named_modules()), {}, {}
-    for name, parameter in model.named_parameters():
-        layer, _, own = name.rpartition(".")
-        if PARAMETRISED in f".{name}":
-            layer, _, own = f".{name}".partition(PARAMETRISED)
-            layer = layer.removeprefix(".")
+    names: dict[nn.Parameter, list[str]] = {}  # several if layers share it
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    for parameter, (first, *_) in names.items():
+        called = (name for name in names[parameter] if owner(name)[0] in calls.names)
+        name = next(called, first)
+        layer, own = owner(name)
         if parameter.requires_grad == train:
-            about = layer, kind(modules[layer]), calls.place(layer)
+            call = calls.uses.get(first, calls.place(layer))
             kept = biases if "bias" in own else found
-            kept[printed(name)] = Weight(parameter, *about)
+            kept[printed(name)] = Weight(parameter, layer, kind(modules[layer]), call)
     return found or (biases if train else {})
+
+
+def owner(parameter: str) -> tuple[str, str]:
+    """The layer that has a parameter, and its name there."""
+    layer, _, own = parameter.rpartition(".")
+    if PARAMETRISED in f".{parameter}":
+        layer, _, own = f".{parameter}".partition(PARAMETRISED)
+    return layer.removeprefix("."), own
 
 
 def printed(parameter: str) -> str:
@@ -195,7 +227,8 @@ def output_layer(model: nn.Module, calls: Calls) -> tuple[str, nn.Module | None]
 def output_weight(model: nn.Module, calls: Calls) -> Tensor | None:
     """The output layer's weight tensor, or without such a layer the deepest one; None if
     it does not train."""
-    name, layer = output_layer(model, calls)
+    _, layer = output_layer(model, calls)
+    own = set((layer or model).parameters())
     found = by_depth(weights(model, calls)).values()
-    chosen = [w.parameter for w in found if layer is None or w.layer == name]
+    chosen = [weight.parameter for weight in found if weight.parameter in own]
     return chosen[-1] if chosen else None

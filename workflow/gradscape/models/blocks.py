@@ -1,7 +1,5 @@
 """Layers and counts that the networks share."""
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor, nn
 
@@ -72,19 +70,6 @@ def flip_last_bit(weights: Tensor, index: int) -> None:
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that train: all but those of a frozen part."""
     return [p for p in model.parameters() if p.requires_grad]
-
-
-def copied(model: nn.Module) -> nn.Module:
-    """A deep copy. What a layer has computed from its weights, as old weight normalisation
-    keeps it, is copied without its history, which torch refuses to; the parameters of a
-    scripted module, which torch copies with theirs, are parameters again."""
-    kept = (value for module in model.modules() for value in vars(module).values())
-    computed = [t for t in kept if isinstance(t, Tensor) and not t.is_leaf]
-    copy = deepcopy(model, {id(tensor): tensor.detach().clone() for tensor in computed})
-    for parameter in copy.parameters():
-        if not parameter.is_leaf:
-            parameter.detach_().requires_grad_()
-    return copy
 
 
 LAYOUTS = ("channels_last", "contiguous")

@@ -30,6 +30,8 @@ def singular_values(model: nn.Module, head: nn.Linear, image: Tensor) -> Tensor:
     with calls({"head": head}) as seen:
         model(images)
     (rows,) = torch.autograd.grad(seen[0].given.flatten(1).diagonal().sum(), images)
+    if not rows.isfinite().all():  # of a run that diverged
+        return torch.full((features,), torch.nan)
     return torch.linalg.svdvals(rows.flatten(1).double())
 
 

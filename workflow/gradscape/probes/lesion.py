@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
-from gradscape.models.blocks import copied
 from gradscape.probes.trained import Trained, calls, probabilities, with_statistics_of
 from gradscape.spec.options import Range
 
@@ -35,14 +34,6 @@ def removable(model: nn.Module, image: Tensor) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def without(model: nn.Module, block: str) -> nn.Module:
-    """A copy of the network with the identity in place of a block, unless it is `none`."""
-    copy = copied(model)
-    if block != "none":
-        copy.set_submodule(block, nn.Identity())
-    return copy
-
-
 def lesion(
     run: Trained,
     images: Annotated[int, Range(1), "test images to classify"] = 1000,
@@ -64,7 +55,10 @@ def lesion(
         )
     rows = []
     for block in ("none", *blocks):
-        injured = with_statistics_of(without(model, block), training)
+        injured = run.network("best")
+        if block != "none":
+            injured.set_submodule(block, nn.Identity())
+        with_statistics_of(injured, training)
         right = probabilities(injured, pixels).argmax(1) == labels
         rows.append({"block": block, "accuracy": float(right.float().mean())})
     return rows

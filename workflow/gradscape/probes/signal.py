@@ -57,6 +57,7 @@ def signal(
         with calls(chain) as seen:
             loss = cross_entropy(model(pixels), labels)
         of = {call.name: call for call in reversed(seen)}  # of several calls the first
+        chain = {name: layer for name, layer in chain.items() if name in of}
         for call in of.values():
             if call.gave.requires_grad:  # not in front of all that trains
                 call.gave.retain_grad()

@@ -77,6 +77,11 @@ class Trained:
                 raise GradscapeError(
                     f"{self.file}: holds weights of another network than {model_name}"
                 ) from None
+        if not isinstance(model, torch.jit.ScriptModule):  # which takes no hooks
+            # One that changes its images in place is to leave ours as they are.
+            model.register_forward_pre_hook(
+                lambda _, given: tuple(x.clone() for x in given)
+            )
         return placed(model, self.backend.device, self.layout)
 
     def calls(self, model: nn.Module) -> Calls:
@@ -140,7 +145,7 @@ def measured(probe: str, run: Trained, options: dict) -> list[dict]:
     measure = find("probe", probe)
     try:
         return measure(run, **options)
-    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         if is_custom(probe) or is_short_of_memory(error):
             raise
         said = " ".join(str(error).split()) or type(error).__name__

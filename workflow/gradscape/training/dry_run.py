@@ -1,19 +1,22 @@
-"""A network tried before it trains: steps on copies of it, as training will take them.
+"""A network tried before it trains: steps of one built anew, as training will take them.
 
 What cannot train should be said before the first epoch, not at its end. Nothing that
 training starts from is touched, neither weights nor running statistics nor random numbers.
 """
 
+import pickle
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
 from gradscape.data import Facts
-from gradscape.models import hint
+from gradscape.models import build, hint
 from gradscape.models.anatomy import (
     Calls,
     check_logits,
@@ -24,7 +27,7 @@ from gradscape.models.anatomy import (
     refusal,
     watch,
 )
-from gradscape.models.blocks import LAYOUTS, copied, placed, trainable
+from gradscape.models.blocks import LAYOUTS, placed, trainable
 from gradscape.spec.settings import Settings
 from gradscape.training.device import Backend
 from gradscape.training.forward import Forward
@@ -32,6 +35,7 @@ from gradscape.training.gradients import GradientChange
 from gradscape.training.optimisers import build_optimiser
 from gradscape.training.step import TrainingStep
 
+TRAINED = (torch.float32, torch.float64)
 FEW = 2  # images, enough to tell whether a step can be taken
 CHEAP = 1e9  # FLOPs of a forward pass, below which the last minibatch has its own size
 
@@ -59,6 +63,8 @@ class Watched(Forward):
         with watch(self.model) as self.seen:
             logits = super().__call__(images)
         check_logits(logits, len(images), self.classes, " in training mode")
+        if not logits.requires_grad:
+            raise GradscapeError("the model's logits have no gradient in training mode")
         return logits
 
 
@@ -74,38 +80,58 @@ class Sample:
         return self.images, self.labels
 
 
-@dataclass
 class Rehearsal:
-    """Steps of a network on copies, in a layout; each starts from the same random state.
-    `evaluated` is what one image calls in evaluation mode."""
+    """Steps of a network in a layout, each from the weights of the one that is to train,
+    `start`, and from one random state. It is built anew: a copy's hooks may belong to the
+    original. `evaluated` is what one image calls in evaluation mode."""
 
-    model: nn.Module
-    settings: Settings
-    backend: Backend
-    facts: Facts
-    layout: str
-    evaluated: Calls | None = None
+    def __init__(
+        self, start: dict, settings: Settings, backend: Backend, facts: Facts, layout: str
+    ):
+        self.start, self.settings, self.backend = start, settings, backend
+        self.facts, self.layout = facts, layout
+        shape = facts.channels, facts.size
+        torch.manual_seed(settings.seed)
+        self.model = build(settings.model, facts.classes, settings, *shape)
+        self.restart()
+        placed(self.model, backend.device, layout)
+        around = backend.autocast()
+        self.evaluated = one_image(self.model, facts.classes, *shape, around)
+
+    def restart(self) -> None:
+        try:
+            self.model.load_state_dict(self.start)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise GradscapeError(
+                "the model does not take its own state_dict, from which a stopped training "
+                f"goes on ({' '.join(str(error).split())})"
+            ) from None
+        self.model.zero_grad()
 
     def step(self, size: int, calls: Calls | None = None) -> TrainingStep:
         """The gradient of a step on `size` images, taken together if `calls` says how.
         Raises `GradscapeError` for what cannot be done, with the layer."""
-        model = self.copy()
-        if self.evaluated is None:
-            shape = self.facts.classes, self.facts.channels, self.facts.size
-            self.evaluated = one_image(model, *shape, self.backend.autocast())
         torch.manual_seed(0)
-        forward = Watched(model.train(), self.backend, calls)
+        forward = Watched(self.model.train(), self.backend, calls)
         forward.classes = self.facts.classes
         sample = Sample(size, self.facts, self.backend.device)
         step = training_step(forward, sample, self.settings, self.evaluated)
+        before = self.unseen()
         self.refusing(step, partial(step.gradient, size))
+        if self.unseen() != before:
+            drawn = "Python's or numpy's random numbers, which no checkpoint holds"
+            if self.backend.is_cuda:
+                drawn = "random numbers on the host, or replaces a buffer, in no CUDA graph"
+            raise GradscapeError(f"a step of the model draws {drawn}")
         return step
 
-    def copy(self) -> nn.Module:
-        try:
-            return placed(copied(self.model), self.backend.device, self.layout)
-        except Exception as error:
-            raise refusal("cannot be copied", error, self.model, Calls()) from None
+    def unseen(self) -> bytes:
+        """What no checkpoint holds, nor a CUDA graph: the state of other generators, and
+        where the buffers are."""
+        host = [random.getstate(), np.random.get_state()]
+        if self.backend.is_cuda:
+            host += [torch.get_rng_state(), [b.data_ptr() for b in self.model.buffers()]]
+        return pickle.dumps(host)
 
     def refusing(self, step: TrainingStep, part: Callable) -> None:
         try:
@@ -140,56 +166,84 @@ def dry_run(
 ) -> Tried:
     """Try a network that trains on minibatches of these `sizes`. Raises `GradscapeError` if
     it cannot, with the layer."""
+    start = model.state_dict()
+    check_state(model, start)
+    devices = [torch.cuda.current_device()] if backend.is_cuda else []
+    for layout in LAYOUTS:
+        with torch.random.fork_rng(devices):
+            try:
+                return tried(Rehearsal(start, settings, backend, facts, layout), sizes)
+            except GradscapeError as error:
+                refused = error
+    raise GradscapeError(f"{refused}{hint(settings.model)}") from refused
+
+
+def check_state(model: nn.Module, state: dict) -> None:
+    """Raise `GradscapeError` for weights that cannot be trained, measured or kept."""
     if not trainable(model):
         raise GradscapeError("the model has no parameter that trains")
-    devices = [torch.cuda.current_device()] if backend.is_cuda else []
-    with torch.random.fork_rng(devices):
-        rehearsals = [
-            Rehearsal(model, settings, backend, facts, layout) for layout in LAYOUTS
-        ]
-        try:
-            return tried(rehearsals[0], sizes)
-        except GradscapeError:
-            pass
-        try:
-            return tried(rehearsals[1], sizes)
-        except GradscapeError as error:
-            raise GradscapeError(f"{error}{hint(settings.model)}") from error
+    if (returned := model.train()) is not model:
+        raise GradscapeError(
+            f"the model's `train` returns {returned}, where itself is needed"
+        )
+    for name, value in state.items():
+        if not isinstance(value, Tensor) or value.is_meta:
+            found = f"{name!r}, which is no tensor with values"
+            raise GradscapeError(f"the model's state_dict holds {found}")
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and parameter.dtype not in TRAINED:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            hint = "float32 is needed; `precision` chooses what it is computed in"
+            raise GradscapeError(f"the model's {name} is {kind}, where {hint}")
 
 
 def tried(rehearsal: Rehearsal, sizes: Sequence[int]) -> Tried:
     few, last = FEW, sizes[-1]
     try:
-        plain = rehearsal.step(few)
+        step = rehearsal.step(few)
     except GradscapeError:  # it may depend on the minibatches' own size
         few = sizes[0]
-        plain = rehearsal.step(few)
-    calls, flops = plain.forward.seen, rehearsal.evaluated.flops
+        rehearsal.restart()
+        step = rehearsal.step(few)
+    calls, flops, first = step.forward.seen, rehearsal.evaluated.flops, found(step)
+    rehearsal.refusing(step, step.update)
+    if few == FEW and flops * last > CHEAP:
+        last = FEW + last % FEW
+    rehearsal.step(last)
+
+    def repeats(calls: Calls | None) -> bool:
+        rehearsal.restart()
+        again = found(rehearsal.step(few, calls))
+        return same(first, again) or not rehearsal.backend.deterministic
+
     together = Forward(rehearsal.model, rehearsal.backend, calls).is_faster
     if together:
         try:
-            same_bits = same(plain, rehearsal.step(few, calls))
-            together = same_bits or not rehearsal.backend.deterministic
+            together = repeats(calls)
         except GradscapeError:
             together = False
-    rehearsal.refusing(plain, plain.update)
-    if few == FEW and flops * last > CHEAP:
-        last = FEW + last % FEW
-    if last != few:
-        rehearsal.step(last, calls if together else None)
-    known = plain.model.named_parameters()
-    absent = frozenset(printed(name) for name, p in known if p.grad is None)
+    if not together and not repeats(None):
+        raise GradscapeError(
+            "a step of the model from the same state_dict and random numbers does not "
+            "repeat, so a stopped training could not go on: what it counts or averages "
+            "has to be in buffers"
+        )
+    known = zip(rehearsal.model.named_parameters(), first[1:], strict=True)
+    absent = frozenset(printed(name) for (name, _), gradient in known if gradient is None)
     return Tried(flops, calls, absent, rehearsal.layout, together)
 
 
-def same(one: TrainingStep, other: TrainingStep) -> bool:
-    """Did two steps have the same loss and the same gradients, to the bit?"""
-    pairs = zip(one.model.parameters(), other.model.parameters(), strict=True)
-    found = [(one.now, other.now), *((a.grad, b.grad) for a, b in pairs)]
+def found(step: TrainingStep) -> list[Tensor | None]:
+    """A step's loss and accuracy, and its gradients, which clipping would change."""
+    gradients = (parameter.grad for parameter in step.model.parameters())
+    return [step.now.clone(), *(None if g is None else g.clone() for g in gradients)]
+
+
+def same(one: list[Tensor | None], other: list[Tensor | None]) -> bool:
+    """Are they the same to the bit?"""
     return all(
         a is b
         if a is None or b is None
-        else torch.equal(a.isnan(), b.isnan())
-        and torch.equal(a.nan_to_num(), b.nan_to_num())
-        for a, b in found
+        else torch.allclose(a.to_dense(), b.to_dense(), rtol=0, atol=0, equal_nan=True)
+        for a, b in zip(one, other, strict=True)
     )

@@ -45,12 +45,14 @@ def landscape(
     points = settings.landscape_points
     parameters = [p for p in trainable(step.model) if p.grad is not None]
     sizes = step_sizes(rate, points, settings.landscape_cap)
-    kept = [*step.model.buffers(), step.now]  # running statistics among them
+
+    def kept() -> list[Tensor]:  # running statistics among them; some may be replaced
+        return [*step.model.buffers(), step.now]
 
     def measure(direction: list[Tensor], sizes: list[float]) -> Tensor:
-        start, old = step.backend.now(), copies(kept)
+        start, old = step.backend.now(), copies(kept())
         measured = along(parameters, direction, sizes, step.now[0], step.again)
-        torch._foreach_copy_(kept, old)
+        torch._foreach_copy_(kept(), old)
         history.seconds_probing += step.backend.now() - start
         return measured
 
@@ -130,11 +132,18 @@ def along(
         torch._foreach_add_(parameters, direction, alpha=size)
         with torch.enable_grad():
             losses.append(loss().clone())
-        there = [parameter.grad for parameter in parameters]
-        distances.append(norm(torch._foreach_sub(there, gradient)))
+        distances.append(norm(torch._foreach_sub(gradients(parameters), gradient)))
     torch._foreach_copy_(parameters, start)
-    torch._foreach_copy_([parameter.grad for parameter in parameters], gradient)
+    torch._foreach_copy_(gradients(parameters), gradient)
     return torch.stack([torch.stack(losses), torch.stack(distances)])
+
+
+def gradients(parameters: list[Tensor]) -> list[Tensor]:
+    """All of them; zero where a pass has left none."""
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    return [parameter.grad for parameter in parameters]
 
 
 def copies(tensors: Iterable[Tensor]) -> list[Tensor]:
