@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from conftest import ROOT, make, same, succeed
 from conftest import SMALL as SMALL_ON_CPU
+from gradscape.base.errors import GradscapeError
 from gradscape.models import build
 from gradscape.models.anatomy import one_image
 from gradscape.spec.settings import Settings
@@ -126,6 +127,31 @@ def test_capture_takes_the_largest_minibatch_first_and_moves_nothing(dataset, mo
     assert_same(plain, captured)
     with pytest.raises(AssertionError):  # its tensors would be other ones
         captured.restore(plain.state())
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (
+            "CUDA error: operation not permitted when stream is capturing\nmore",
+            GradscapeError,
+        ),
+        (
+            "Cannot copy between CPU and CUDA tensors during CUDA graph capture",
+            GradscapeError,
+        ),
+        ("CUDA out of memory", RuntimeError),
+    ],
+)
+def test_what_no_graph_can_capture_is_said(error, kind, dataset, monkeypatch):
+    for stand_in in ("Stream", "CUDAGraph", "current_stream", "stream"):
+        monkeypatch.setattr(torch.cuda, stand_in, MagicMock())
+    monkeypatch.setattr(torch.cuda, "graph", MagicMock(side_effect=RuntimeError(error)))
+    training = make(SMALL_ON_CPU, dataset)
+    training.train.draw(0, 0)
+    with pytest.raises(kind, match=error.splitlines()[0]) as raised:
+        training.step.capture()
+    assert "more" not in str(raised.value)
 
 
 # Fewer kernels, the same bits

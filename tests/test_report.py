@@ -3,6 +3,7 @@
 import re
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from gradscape.claims.sentences import compared
 from gradscape.claims.smoothness import band, smooth
 from gradscape.claims.verdicts import HOLDS, Verdict
 from gradscape.config.experiment import Experiment
+from gradscape.figures import style
 from gradscape.figures.drawing import draw
 from gradscape.report.escape import escape
 from gradscape.report.literature import compare
@@ -110,6 +112,16 @@ def test_gradient_flow_tells_scales_from_layers_and_shows_the_spread(tmp_path):
     assert "the first layer gets 1.0 × 10⁻⁸, the last 1.0 × 10⁰" in said  # geometric
     assert ">3.1</text>" in picture.read_text()
     assert "conv1" not in picture.read_text()
+
+
+@pytest.mark.parametrize("value", [1e-3, 4e-9])
+def test_one_value_has_room_on_a_logarithmic_axis(value):
+    with style.applied():
+        axis = plt.figure().subplots()
+        axis.plot([0], [value])
+        style.log_scale(axis)
+    low, high = axis.get_ylim()
+    assert low < 0.6 * value and high > 1.9 * value
 
 
 def test_a_single_rate_has_no_band_and_says_so(tmp_path):

@@ -162,6 +162,8 @@ def log_scale(axis) -> None:
     low, high = axis.get_ylim()
     if low <= 0:  # it has nothing that this scale can show
         low, high = axis.set_ylim(0.1, 1)
+    elif high < 1.001 * low:  # one value
+        low, high = axis.set_ylim(low / 2, 2 * high)
     few = low > 1e-4 and high < 1e5
     axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}") if few else POWERS)
 

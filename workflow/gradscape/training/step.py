@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
+from gradscape.base.errors import GradscapeError
 from gradscape.spec.registry import find
 from gradscape.spec.settings import Settings
 from gradscape.training.device import Backend
@@ -120,8 +121,17 @@ class TrainingStep:
         for part in [*(("gradient", size) for size in sizes), ("update",)]:
             self.anew = not self.graphs
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                self.part(*part)()
+            try:
+                with torch.cuda.graph(graph):
+                    self.part(*part)()
+            except RuntimeError as error:
+                if "out of memory" in str(error):
+                    raise
+                said = str(error).strip().splitlines()[0]
+                raise GradscapeError(
+                    "a step of the model does not fit a CUDA graph, in which it may read "
+                    f"nothing back from the GPU ({said})"
+                ) from error
             self.graphs[part] = graph.replay
         for key, tensor in self.tensors().items():
             if key in before:
