@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import datasets
 from gradscape.base.paths import DATA
 from gradscape.pipeline.reproduce import differences
 from gradscape.runs.run import FinishedRun
@@ -30,6 +31,7 @@ def main() -> None:
         theirs = arguments.results / "runs" / run
         finished = FinishedRun(theirs)
         settings = finished.rerun().settings
+        datasets.make([settings.dataset], arguments.data)
         command = [sys.executable, "-m", "gradscape", "train", *flags(settings)]
         command += ["--data", str(arguments.data)]
         command += ["--threads", str(finished.record.backend.threads)]

@@ -303,6 +303,21 @@ def test_a_benchmark_that_is_cut_off_keeps_what_it_measured(tmp_path, monkeypatc
     assert rows["ratio"].tolist() == [1, 2]
 
 
+def test_a_benchmark_gets_its_data_or_ends_in_a_sentence(tmp_path, monkeypatch, capsys):
+    """Where there is none, and where a turn, which is a process of its own, cannot read it."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    throughput = importlib.import_module("throughput")
+    monkeypatch.setenv("GRADSCAPE_DATA", str(tmp_path))
+    words = ["throughput.py", "--pair", "--data", str(tmp_path), "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit):
+        throughput.main()
+    assert "so there is no cifar10 to read" in capsys.readouterr().err
+    options = SimpleNamespace(data=tmp_path, seconds=0.1)
+    with pytest.raises(SystemExit, match="vgg08, plain: a turn failed, as said above"):
+        throughput.timed("plain", throughput.NETWORKS["vgg08"], options)
+
+
 # On a GPU
 
 
