@@ -8,6 +8,8 @@
 # make test-faults   set up, then break things at random: SECONDS_OF_FAULTS (300), SEED (0)
 # make mutants       do the tests notice a wrong program? SAMPLE (all) mutants, by SEED (0)
 # make published     the published reports again from their tables, without training
+# make docs-site     the documents as a site: results/site/index.html
+# make wheel         dist/gradscape-….whl
 # make docs          config/README.md's tables and config/schema.json again from the code
 # make dag           the rules of CONFIG (config/demo.yaml), or with GRAPH=dag its jobs, in a picture
 # make rulegraph     the picture of the rules in docs/architecture.md
@@ -17,12 +19,13 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-CORES ?= $(shell nproc)
+CORES ?= $(shell nproc 2> /dev/null || getconf _NPROCESSORS_ONLN)
 CONFIG ?= config/demo.yaml
 GRAPH ?= rulegraph
 
 .PHONY: help demo setup setup-page tex test lint test-published test-networks test-page \
-  test-cluster test-faults mutants published docs dag rulegraph poppler graphviz lock clean
+  test-cluster test-faults mutants published docs docs-site wheel dag rulegraph poppler \
+  graphviz lock clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -69,6 +72,23 @@ published: setup tex
 
 docs: setup
 	$(BIN)/python docs/generate.py
+
+# The extra `docs`, without gradscape itself: its source is read, not imported.
+DOCS = $(shell $(PYTHON) -c "import tomllib; all = tomllib.load(open('pyproject.toml', 'rb')); \
+  print(*all['project']['optional-dependencies']['docs'])")
+
+# Each document where it lies, so that its links hold; built in an environment of its own.
+docs-site: pyproject.toml
+	rm -rf results/site .docs && mkdir -p .docs/pages results
+	git ls-files -z '*.md' docs config profiles report/sections Dockerfile CITATION.cff \
+	  Makefile 'results/published/*.pdf' | xargs -0 tar -c | tar -x -C .docs/pages
+	$(PYTHON) -m venv .docs/venv
+	.docs/venv/bin/python -m pip install --quiet --disable-pip-version-check $(DOCS)
+	.docs/venv/bin/mkdocs build --strict --quiet --site-dir $(CURDIR)/results/site
+	@echo "The site is results/site/index.html; to search it, python3 -m http.server -d results/site"
+
+wheel: setup
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 dag: setup graphviz
 	mkdir -p results

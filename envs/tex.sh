@@ -6,16 +6,16 @@ set -euo pipefail
 packages="latexmk texlive-latex-recommended texlive-fonts-recommended fonts-droid-fallback"
 command -v latexmk >/dev/null && command -v pdflatex >/dev/null && exit 0
 
+if ! command -v apt-get >/dev/null; then
+  echo "gradscape: no PDF without TeX: install latexmk, TeX Live's latex-recommended and fonts-recommended (on macOS, MacTeX has them), and a font such as Droid Sans Fallback" >&2
+  exit 0
+fi
 if [ "$(id -u)" = 0 ]; then
   as_root=""
 elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
   as_root="sudo"
 else
   echo "gradscape: no PDF without TeX: sudo apt-get install --no-install-recommends $packages" >&2
-  exit 0
-fi
-if ! command -v apt-get >/dev/null; then
-  echo "gradscape: no PDF without TeX: install latexmk, TeX Live's latex-recommended and fonts-recommended, and a font such as Droid Sans Fallback" >&2
   exit 0
 fi
 echo "Installing latexmk and a small TeX (83 MB)"

@@ -1,8 +1,11 @@
 """gradscape used from a folder that is not its own, where nothing of it lies."""
 
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ from pypdf import PdfReader
 
 from conftest import BIN, ROOT, TINY, needs_tex, run, succeed
 from gradscape.cli import parser as cli
+from gradscape.training import save
 
 SNAKEFILE = ROOT / "Snakefile"
 
@@ -280,3 +284,22 @@ def test_another_projects_command_line_is_left_alone(elsewhere):
     assert said.strip() == str(words[1:])
     ours = succeed(sys.executable, "-c", code.format(words), cwd=ROOT)
     assert ours.strip() == str(["all", *words[1:-1]])
+
+
+def test_a_system_without_apt_nproc_and_kibibytes_as_macos_is(tmp_path, monkeypatch):
+    """Its own words for TeX, the number of its cores, and the peak of memory."""
+    for name in ("bash", "make", "getconf", "sed", "dirname", "id"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    path = {"PATH": str(tmp_path)}
+    told = subprocess.run(
+        ["envs/tex.sh"], cwd=ROOT, env=path, capture_output=True, text=True
+    )
+    assert told.returncode == 0 and "on macOS, MacTeX has them" in told.stderr
+    said = ["make", "-n", "demo"]
+    said = subprocess.run(said, cwd=ROOT, env=path, capture_output=True, text=True).stdout
+    assert re.search(r"snakemake all --cores \d+ ", said)
+    usage = SimpleNamespace(ru_maxrss=5000)
+    monkeypatch.setattr(save.resource, "getrusage", lambda who: usage)
+    assert save.host_peak() == 5000 * 1024
+    monkeypatch.setattr(save.sys, "platform", "darwin")
+    assert save.host_peak() == 5000

@@ -304,7 +304,7 @@ def test_a_benchmark_that_is_cut_off_keeps_what_it_measured(tmp_path, monkeypatc
 
 
 def test_a_benchmark_gets_its_data_or_ends_in_a_sentence(tmp_path, monkeypatch, capsys):
-    """Where there is none, and where a turn, which is a process of its own, cannot read it."""
+    """Where there is none, and where a turn, a process of its own, cannot read it."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     throughput = importlib.import_module("throughput")
     monkeypatch.setenv("GRADSCAPE_DATA", str(tmp_path))

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +127,32 @@ def test_a_new_project_is_as_the_page_says():
     assert "width-wins" in study["claims"] and list(config["studies"]) == ["wide"]
     for named in re.findall(r"`gradscape (\w+)", page):
         assert named in cli.parser().format_help()
+
+
+def test_a_model_and_a_claim_are_added_as_the_page_says(tmp_path, capsys):
+    """By these blocks alone, to a copy of the package and to the study of the claim."""
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    blocks = dict(re.findall(r"```(\w+)\n(.*?)```", page, re.S))
+    for folder in ("workflow", "report", "config"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    (tmp_path / "workflow/gradscape/models/flat.py").write_text(blocks["python"])
+    copy = {"PYTHONPATH": str(tmp_path / "workflow")}
+    listed = succeed(sys.executable, "-m", "gradscape", "models", cwd=tmp_path, **copy)
+    assert re.search(r"^flat +308,310 ", listed, re.M)
+    with (tmp_path / "report/claims/degradation.yaml").open("a") as file:
+        file.write(blocks["yaml"])
+    (name,) = yaml.safe_load(blocks["yaml"])
+    code = "from gradscape.config.experiment import Experiment as E; "
+    code += "study = E.from_file('config/demo.yaml').studies['degradation']; "
+    code += f"print(study.claims[{name!r}]['is'])"
+    assert succeed(sys.executable, "-c", code, cwd=tmp_path, **copy) == "below\n"
+
+
+def test_the_site_has_every_document():
+    nav = (ROOT / "mkdocs.yml").read_text()
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), readme.FILES[0]]
+    named = re.findall(r": ([\w/-]+\.md)$", nav, re.M)
+    assert {str(page.relative_to(ROOT)) for page in pages} == {*named}
 
 
 def test_two_factors_in_one_figure_as_the_page_has_them(tmp_path):

@@ -53,7 +53,8 @@ def compile_pdf(results: Results, document: str = REPORT, strict: bool = True) -
     `GradscapeError` without latexmk or room to work, and with LaTeX's first error or, if
     `strict`, warning of something that a reader would see."""
     if shutil.which("latexmk") is None:
-        raise GradscapeError(f"latexmk is missing, so there is no PDF; {APT}")
+        on_a_mac = "; on macOS MacTeX has it"
+        raise GradscapeError(f"latexmk is missing, so there is no PDF; {APT}{on_a_mac}")
     refuse_linked(results)
     text = plain_file(results.tex(document)).read_text("utf-8")
     names = [f"{document}.tex", *sorted(set(PICTURE.findall(text)))]
@@ -107,7 +108,7 @@ def latexmk(folder: Path, source: Path, *options: str) -> tuple[int, str]:
             f"{source}: LaTeX did not end within {MAX_SECONDS} s; a macro may call itself"
         ) from None
     finally:
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # the latter on macOS
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return process.returncode, said

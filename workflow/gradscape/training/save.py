@@ -138,7 +138,7 @@ def write_results(
         seconds_last_attempt=wall_seconds,
         images_per_second=training.train.count * len(history.timing) / seconds,
         peak_memory_bytes={
-            "host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "host": host_peak(),
             "gpu": torch.cuda.max_memory_allocated() if training.backend.is_cuda else None,
         },
         resumed=history.resumed,
@@ -147,3 +147,9 @@ def write_results(
         version=VERSION,
     )
     write(out / RECORD, finished)
+
+
+def host_peak() -> int:
+    """Bytes of memory; the system counts in KiB, on macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
