@@ -9,8 +9,6 @@ accuracy against that of the unchanged network. All have the fields of a `Verdic
 import hashlib
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
 from typing import Any, NamedTuple
 
@@ -20,21 +18,9 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import write_file
 from gradscape.base.paths import REPORT, Results
 from gradscape.claims import registered, verdicts
-from gradscape.claims.evidence import FACT, METHODS, NETWORKS
 from gradscape.claims.sentences import said
 from gradscape.claims.tables import for_spreadsheets, write_table
-from gradscape.claims.verdicts import (
-    BEFORE,
-    EQUAL,
-    FAILS,
-    HOLDS,
-    REFUTED,
-    SEEN,
-    UNDECIDED,
-    UNMEASURED,
-    Verdict,
-    decide_all,
-)
+from gradscape.claims.verdicts import UNMEASURED, Verdict, decide_all
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import MAX_RECORD, Damaged, reading
 from gradscape.runs.run import (
@@ -239,30 +225,3 @@ def as_lines(decided: dict[str, Decided]) -> list[str]:
     lines = ["  ".join(row).rstrip() for row in padded]
     both = zip(lines, sentences, strict=True)
     return [part for line, words in both for part in (line, f"  {words}") if part.strip()]
-
-
-def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How many claims stood before their runs, and what became of them, with `alone`:
-    without Holm's correction; resting on what; and how many were asked later."""
-    every = list(verdicts)
-    before = [v for v in every if v.asked == BEFORE]
-    counts = Counter(v.verdict for v in before if v.rests != FACT)
-    decided = [v for v in before if v.verdict in (HOLDS, *REFUTED)]
-    tested = [v for v in before if v.verdict != UNMEASURED and v.rests != FACT]
-    return {
-        "measured": sum(v.verdict != UNMEASURED for v in every),
-        "before": len(before),
-        "holds": counts[HOLDS],
-        "fails": counts[FAILS],
-        "equal": counts[EQUAL],
-        "undecided": counts[UNDECIDED],
-        "without": sum(v.verdict == UNDECIDED and v.p != v.p for v in tested),
-        "unmeasured": counts[UNMEASURED],
-        "facts": sum(v.rests == FACT for v in before),
-        "alone": sum(v.reading in (HOLDS, *REFUTED) for v in tested),
-        "decided": sum(v.rests != FACT for v in decided),
-        "methods": sum(v.rests == METHODS for v in decided),
-        "networks": sum(v.rests == NETWORKS for v in decided),
-        "after": len(every) - len(before),
-        "seen": sum(v.verdict == SEEN and v.p == v.p for v in every),
-    }

@@ -6,11 +6,7 @@ import pandas as pd
 
 from gradscape.claims.inference import Estimate
 from gradscape.claims.smoothness import REACH
-from gradscape.models.laws import (
-    SLOPE,
-    normalised_gradient_growth,
-    residual_mean_squares,
-)
+from gradscape.models.laws import SLOPE, normalised_gradient_growth, residual_mean_squares
 from gradscape.runs.run import FinishedRun, NotMeasured
 
 # Adam divides by sqrt(mean square of gradients) + ε: below ε a weight hardly moves.

@@ -16,19 +16,14 @@ rests on, and with which error. A study's claims that were registered before the
 a family, whose p values are adjusted by Holm; claims asked later are seen, not tested.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from gradscape.claims.evidence import (
-    FACT,
-    METHODS,
-    NETWORKS,
-    Evidence,
-    names_of,
-    weigh,
-)
+from gradscape.claims.evidence import FACT, METHODS, NETWORKS, Evidence, names_of, weigh
 from gradscape.claims.inference import LEVEL, Estimate, holm, seeds_needed
 from gradscape.claims.registered import digest
 from gradscape.claims.sides import Measurements, Side
@@ -192,6 +187,14 @@ class Comparison:
         return min(abs(self.estimate.difference - end) for end in self.ends)
 
 
+class Decision(NamedTuple):
+    """A claim's verdict by itself, what it rests on, and its test if there is one."""
+
+    verdict: Verdict
+    evidence: Evidence | None = None
+    test: Comparison | None = None
+
+
 def decide_all(
     claims: dict[str, dict], runs: list[FinishedRun], registered: Stood = None
 ) -> dict[str, Verdict]:
@@ -200,23 +203,17 @@ def decide_all(
     measured = Measurements(runs)
     decided = {n: decide(n, claim, measured, registered) for n, claim in claims.items()}
     for name, claim in claims.items():
-        if "given" in claim and decided[claim["given"]][0].reading in REFUTED:
-            verdict = replace(decided[name][0], verdict=UNMEASURED, reading="")
-            decided[name] = verdict, decided[name][1], None
+        if "given" in claim and decided[claim["given"]].verdict.reading in REFUTED:
+            verdict = replace(decided[name].verdict, verdict=UNMEASURED, reading="")
+            decided[name] = Decision(verdict, decided[name].evidence)
     return adjust(decided)
-
-
-Decision = tuple[Verdict, Evidence | None, Comparison | None]
 
 
 def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
     """The verdicts of a family, each at the level that Holm leaves it."""
-    family = [
-        name
-        for name, (verdict, _, test) in decided.items()
-        if test is not None and verdict.asked == BEFORE
-    ]
-    adjusted = dict(zip(family, holm([decided[name][0].p for name in family]), strict=True))
+    tested = {name: each.verdict for name, each in decided.items() if each.test}
+    family = {name: v.p for name, v in tested.items() if v.asked == BEFORE}
+    adjusted = dict(zip(family, holm([*family.values()]), strict=True))
     verdicts = {}
     for name, (verdict, evidence, test) in decided.items():
         if verdict.asked == AFTER and verdict.rests != FACT and verdict.reading:
@@ -236,7 +233,7 @@ def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
 def decide(
     name: str, claim: dict, measured: Measurements, registered: Stood = None
 ) -> Decision:
-    """A claim's verdict by itself, what it rests on, and its test if there is one."""
+    """The decision on a claim by itself."""
     sides = [Side(claim[side], measured) for side in SIDES]
     found = weigh(sides, claim.get("same"))
     pairs = found.pairs if found else (None, None)
@@ -254,7 +251,7 @@ def decide(
         question={key: claim[key] for key in QUESTION if key in claim},
     )
     if found is None:
-        return verdict, None, None
+        return Decision(verdict)
     runs = map(measured.run, names_of(sides, pairs))
     verdict = replace(
         verdict,
@@ -272,9 +269,9 @@ def decide(
         word = {"all": FAILS, "some": UNDECIDED}.get(found.diverged, word)
         low, high = (bound - right for bound in found.bounds)
         verdict = replace(verdict, verdict=word, reading=word, low=low, high=high)
-        return verdict, found, None
+        return Decision(verdict, found)
     if found.estimate is None:
-        return replace(verdict, reading=UNDECIDED), found, None
+        return Decision(replace(verdict, reading=UNDECIDED), found)
     estimate, low, high = found.estimate, -margin, margin
     ends = estimate.interval()
     if estimate.log:
@@ -286,7 +283,7 @@ def decide(
     test = Comparison(claim["is"], estimate, low, high)
     told = {"low": ends[0], "high": ends[1], "p": test.p, "reading": test.word()}
     against = {"above": ends[1] < 0, "below": ends[0] > 0}.get(test.relation, False)
-    return replace(verdict, **told, reversed=against), found, test
+    return Decision(replace(verdict, **told, reversed=against), found, test)
 
 
 def is_later(name: str, claim: dict, run: FinishedRun, registered: Stood) -> bool:
@@ -314,3 +311,30 @@ def compare(left: float, relation: str, right: float, margin: float) -> str:
         "apart": abs(difference) > margin,
     }[relation]
     return HOLDS if agrees else FAILS
+
+
+def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How many claims stood before their runs, and what became of them, with `alone`:
+    without Holm's correction; resting on what; and how many were asked later."""
+    every = list(verdicts)
+    before = [v for v in every if v.asked == BEFORE]
+    counts = Counter(v.verdict for v in before if v.rests != FACT)
+    decided = [v for v in before if v.verdict in (HOLDS, *REFUTED)]
+    tested = [v for v in before if v.verdict != UNMEASURED and v.rests != FACT]
+    return {
+        "measured": sum(v.verdict != UNMEASURED for v in every),
+        "before": len(before),
+        "holds": counts[HOLDS],
+        "fails": counts[FAILS],
+        "equal": counts[EQUAL],
+        "undecided": counts[UNDECIDED],
+        "without": sum(v.verdict == UNDECIDED and v.p != v.p for v in tested),
+        "unmeasured": counts[UNMEASURED],
+        "facts": sum(v.rests == FACT for v in before),
+        "alone": sum(v.reading in (HOLDS, *REFUTED) for v in tested),
+        "decided": sum(v.rests != FACT for v in decided),
+        "methods": sum(v.rests == METHODS for v in decided),
+        "networks": sum(v.rests == NETWORKS for v in decided),
+        "after": len(every) - len(before),
+        "seen": sum(v.verdict == SEEN and v.p == v.p for v in every),
+    }

@@ -156,14 +156,9 @@ def signed(results: Results, document: str, author: str) -> Files:
         shutil.copytree(results.sources, copy.sources, symlinks=True)
         copy.tex(REPORT).write_text(text, "utf-8")
         compile_pdf(copy)
-        return compiled(copy)
-
-
-def compiled(results: Results) -> Files:
-    """`report.pdf`, and the archive of its LaTeX as a folder."""
-    with tarfile.open(results.archive(REPORT)) as archive:
-        source = {entry.name: archive.extractfile(entry).read() for entry in archive}
-    return {"report.pdf": results.pdf(REPORT).read_bytes()} | below("source", source)
+        with tarfile.open(copy.archive(REPORT)) as archive:
+            source = {entry.name: archive.extractfile(entry).read() for entry in archive}
+        return {"report.pdf": copy.pdf(REPORT).read_bytes()} | below("source", source)
 
 
 def write_submission(experiment: Experiment, course: str, student: str, name: str) -> Path:

@@ -31,16 +31,12 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     with style.applied(), uncollected(), tables_of(figure):
         picture, facts = function(figure, chosen, **figure.options)
         style.save(picture, *(path for path in outputs if path not in texts))
-    if figure.best and (tied := settings_tied(runs, chosen)) > 1:
+    groups = by_setting(runs).values() if figure.best else ()
+    tied = [mean_accuracy(group) for group in groups].count(mean_accuracy(chosen))
+    if tied > 1:
         facts += f" {tied} settings validate equally well; this is the first of them."
     for path in texts:
         write_file(path, f"{facts}\n")
-
-
-def settings_tied(runs: list[FinishedRun], best: list[FinishedRun]) -> int:
-    """How many settings validate as well as the best one."""
-    found = by_setting(runs).values()
-    return sum(mean_accuracy(group) == mean_accuracy(best) for group in found)
 
 
 def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:

@@ -8,7 +8,7 @@ its sources: a number links to the run or the table that it comes from.
 import gc
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.paths import FIGURE_KINDS, REPORT
+from gradscape.base.paths import FIGURE_KINDS
 from gradscape.claims.files import decide_studies
 from gradscape.claims.tables import write_tables
 from gradscape.config.experiment import Experiment
@@ -35,11 +35,11 @@ def build(experiment: Experiment) -> None:
     write_page(experiment, views)
 
 
-def prepare(experiment: Experiment, document: str = REPORT) -> dict[str, StudyView]:
-    """Decide a document's studies, gather their tables and draw their figures; returns the
+def prepare(experiment: Experiment) -> dict[str, StudyView]:
+    """Decide all studies, gather their tables and draw their figures; returns the
     studies' views, for the document to be written from."""
-    decide_studies(experiment, document)
-    views, results = view_studies(experiment, document), experiment.results
+    decide_studies(experiment)
+    views, results = view_studies(experiment), experiment.results
     for view in (view for view in views.values() if view.finished):
         write_tables(view.study, view.finished, results)
         for figure in view.study.figures:

@@ -20,8 +20,7 @@ from markupsafe import Markup
 
 from gradscape.base.files import atomic_write, plain_file
 from gradscape.base.paths import PAGE, PAGE_FILES
-from gradscape.claims.files import tally
-from gradscape.claims.verdicts import Verdict
+from gradscape.claims.verdicts import Verdict, tally
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.figures.layers import kinds_of, labels, split_scales

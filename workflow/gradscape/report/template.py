@@ -8,8 +8,8 @@ import jinja2
 from gradscape.base.files import copy, write_file
 from gradscape.base.paths import REPORT, TEMPLATES, locate
 from gradscape.claims import inference
-from gradscape.claims.files import tally
 from gradscape.claims.sentences import AT_EDGE, NETWORKS_ONLY, NOT_TESTED
+from gradscape.claims.verdicts import tally
 from gradscape.config.experiment import Experiment
 from gradscape.figures.fonts import draw_word
 from gradscape.report import prose as words
