@@ -21,17 +21,7 @@ from gradscape.models import check_takes, pretrained_file
 from gradscape.spec import registry
 from gradscape.spec.sentences import check_sentences
 from gradscape.spec.settings import SETTINGS, Settings
-from gradscape.spec.study import (
-    NETWORK,
-    PARAMETERS,
-    VARIANT,
-    Figure,
-    Probe,
-    Run,
-    Study,
-    matches,
-    run_name,
-)
+from gradscape.spec.study import AXES, VARIANT, Figure, Probe, Run, Study, matches, run_name
 
 COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
 DEFAULT_FIGURES = {"curves": {"draw": "curves"}}
@@ -253,10 +243,9 @@ def expand_figures(
 
 def check_axes(draw: str, options: dict, at: str) -> None:
     """Look up the settings that a figure draws over."""
-    known = [*SETTINGS, VARIANT, NETWORK, PARAMETERS]
     for key in registry.declared("figure", draw, "AXES", []):
-        if (setting := options.get(key, known[0])) not in known:
-            hint = suggest(setting, known)
+        if (setting := options.get(key, VARIANT)) not in AXES:
+            hint = suggest(setting, AXES)
             raise GradscapeError(f"{at}.{key}: there is no setting {setting!r}{hint}")
 
 

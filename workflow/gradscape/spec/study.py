@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 from gradscape.spec.quantity import format_learning_rate
 from gradscape.spec.registry import declared, is_custom, short
-from gradscape.spec.settings import Settings, changed
+from gradscape.spec.settings import SETTINGS, Settings, changed
 
 VARIANT = "variant"
 # A figure may draw over these besides settings: a model with its variant, and its size.
 NETWORK, PARAMETERS = "network", "parameters"
+AXES = [*SETTINGS, VARIANT, NETWORK, PARAMETERS]
 
 
 @dataclass(frozen=True)
