@@ -21,6 +21,8 @@ SCORES = {
     "val_loss": ("validation", "loss"),
 }
 
+FACTORS = {score: 100 if score.endswith("accuracy") else 1 for score in SCORES}
+
 Cells = dict[tuple, list[FinishedRun]]
 
 
@@ -73,5 +75,4 @@ def words(key: str) -> str:
 
 def scores_of(group: list[FinishedRun], score: str) -> list[float]:
     """An accuracy in percent, or a loss, of each run, at its best epoch."""
-    factor = 100 if score.endswith("accuracy") else 1
-    return [factor * run.scores[score] for run in group]
+    return [FACTORS[score] * run.scores[score] for run in group]

@@ -13,15 +13,14 @@ from matplotlib.ticker import MaxNLocator
 
 from gradscape.config.published import read_curves
 from gradscape.figures import style
+from gradscape.figures.cells import FACTORS, SCORES
 from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.labels import setting_label
 from gradscape.spec.study import Figure
 
 WIDE = True
 LINES = ["-", "--", ":", "-."]
-PERCENT = {"train_loss": 1, "val_loss": 1, "train_accuracy": 100, "val_accuracy": 100}
-PARTS = {"train": "training", "val": "validation"}
-UNITS = {"loss": "", "accuracy": " (%)"}
+COLUMNS = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 TOGETHER = 2  # settings up to which training and validation share a panel
 NAMED = 24  # settings up to which each has its colour, its band and a place in the legend
 MAX_DIVERGED = 10  # runs that the caption names one by one
@@ -44,7 +43,7 @@ def curves(
     across = count if figure.wide else 2
     size = (style.width(figure.wide), 0.5 + 1.6 * (count // across))
     picture, axes = plt.subplots(count // across, across, figsize=size, squeeze=False)
-    panels = dict(zip(PERCENT, np.repeat(axes, 4 // count), strict=True))
+    panels = dict(zip(COLUMNS, np.repeat(axes, 4 // count), strict=True))
     dashed = [column for column in panels if together and column.startswith("val")]
     rates = sorted({rate for _, rate, _ in groups})
     lines = dict(zip(rates, cycle(LINES), strict=False))
@@ -60,7 +59,7 @@ def curves(
             handles.append(Line2D([], [], label=label, **look))
         for column, axis in panels.items():
             seeds = [run.metrics.set_index("epoch")[column] for run in group]
-            table = PERCENT[column] * pd.concat(seeds, axis=1)
+            table = FACTORS[column] * pd.concat(seeds, axis=1)
             line = {"ls": "--"} if column in dashed else {}
             every = {} if many else {"markevery": max(1, len(table) // 6)}
             plot_group(axis, table, not many, look | line | every)
@@ -69,20 +68,19 @@ def curves(
     if reference is not None:
         published = read_curves(reference)
         for column, axis in panels.items():
-            values = PERCENT[column] * np.array(published[column])
+            values = FACTORS[column] * np.array(published[column])
             look = {"color": "black", "ls": "--" if column in dashed else "-", "lw": 0.7}
             axis.plot(published["epoch"], values, **look)
         handles.append(Line2D([], [], color="black", lw=0.7, label="published"))
     chance, highest = runs[0].chance_loss, []
     longest = max(len(run.metrics) for run in runs)
     for column, axis in panels.items():
-        part, quantity = column.split("_")
-        title = quantity if together else f"{PARTS[part]} {quantity}"
-        axis.set(title=title + UNITS[quantity], xlabel="epoch")
+        part, quantity = SCORES[column]
+        axis.set(title=quantity if together else f"{part} {quantity}", xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if longest == 1:
             axis.set(xlim=(0.5, 1.5), xticks=[1])
-        if quantity == "accuracy":
+        if column.endswith("accuracy"):
             axis.set_ylim(bottom=0)
             continue
         axis.axhline(chance, color="grey", lw=0.8, ls=":")
