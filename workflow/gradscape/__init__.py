@@ -39,7 +39,6 @@ def trained(run, data="results/data"):
     from pathlib import Path
 
     from gradscape.probes.trained import Trained
-    from gradscape.spec.registry import is_custom
+    from gradscape.spec.registry import own_names
 
-    own = [text for text in map(str, run.settings.values()) if is_custom(text)]
-    return Trained(run.path, Path(data), own=own)
+    return Trained(run.path, Path(data), own=own_names(run.settings).values())

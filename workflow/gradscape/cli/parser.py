@@ -96,7 +96,7 @@ ADVICE |= {errno.EFBIG: "; raise the limit with `ulimit -f` and call again"}
 
 
 def sentence(error: BaseException) -> str | None:
-    """What the user can mend, if it is that."""
+    """The sentence for an error that the user can mend; None for any other."""
     if isinstance(error, GradscapeError):
         return str(error)
     if isinstance(error, OSError):

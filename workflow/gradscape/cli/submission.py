@@ -1,4 +1,4 @@
-"""From finished runs to exactly the files that a course asks for, checked and packed."""
+"""The files that a course asks for, from finished runs, checked and packed."""
 
 import io
 import json
@@ -92,7 +92,7 @@ class HandIn:
 
     @property
     def declaration(self) -> bytes:
-        """What a student has to write and to declare, the end of every archive's README."""
+        """The end of every archive's README: what a student has to write and to declare."""
         return (COURSES / "declare.md").read_bytes()
 
     def results(self) -> Files:

@@ -126,6 +126,11 @@ class Experiment:
             raise GradscapeError(f"{document}: neither a study nor a course{hint}")
         return [self.studies[document]]
 
+    def title_of(self, document: str) -> str:
+        if document in self.courses:
+            return registry.declared("course", document, "TITLE", document)
+        return self.studies[document].title if document in self.studies else self.title
+
     def documents_of(self, studies: list[str]) -> list[str]:
         """All documents that studies with runs have: the report, theirs, their courses'."""
         wanted = {c: {study.name for study in self.of_course(c)} for c in self.courses}

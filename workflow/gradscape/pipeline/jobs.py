@@ -16,7 +16,7 @@ from gradscape.claims.registered import register
 from gradscape.config.claimed import check_claimed
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies, upkeep
-from gradscape.spec.registry import is_custom, names, short, source
+from gradscape.spec.registry import is_custom, names, own_names, short, source
 from gradscape.spec.study import Figure, Probe, Run, Study
 
 MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
@@ -215,8 +215,8 @@ class Dag:
 
     def own_programs(self, wildcards) -> list[str]:
         """The user's own files that a run's settings name: the probe may call these."""
-        own = filter(is_custom, map(str, vars(self._run(wildcards).settings).values()))
-        return [word for name in own for word in ("--own", name)]
+        own = own_names(vars(self._run(wildcards).settings))
+        return [word for name in own.values() for word in ("--own", name)]
 
     def probe_code(self, wildcards) -> list[str]:
         measure = ("probe", self._probe(wildcards).measure)

@@ -1,9 +1,9 @@
-"""What `snakemake --report` lists of each result: title, kind, name and caption."""
+"""The list of results in `snakemake --report`: title, kind, name and caption."""
 
 import re
 
 from gradscape.config.experiment import Experiment
-from gradscape.spec.registry import declared, short
+from gradscape.spec.registry import short
 
 
 class Listed:
@@ -18,7 +18,7 @@ class Listed:
         return f"{place:02d} {unmarked(self.experiment.studies[wildcards.study].title)}"
 
     def figure(self, wildcards) -> dict[str, str]:
-        """By the title that it has on the page."""
+        """The title is that on the page."""
         figure = self.experiment.figure(wildcards.study, wildcards.figure)
         facts = self.experiment.results.figure(figure.study, figure.name, "txt")
         said = facts.read_text("utf-8").strip() if facts.is_file() else ""
@@ -26,12 +26,9 @@ class Listed:
         return {"shows": unmarked(figure.heading(said)), "kind": kind, "name": figure.name}
 
     def document(self, wildcards) -> dict[str, str]:
-        """By its study's title, its course's, or the report's."""
-        name, studies = wildcards.document, self.experiment.studies
-        title = studies[name].title if name in studies else self.experiment.title
-        if name in self.experiment.courses:
-            title = declared("course", name, "TITLE", title)
-        return {"shows": unmarked(title), "kind": "PDF", "name": name}
+        name = wildcards.document
+        title = unmarked(self.experiment.title_of(name))
+        return {"shows": title, "kind": "PDF", "name": name}
 
     def caption(self, wildcards) -> str:
         figure = self.experiment.figure(wildcards.study, wildcards.figure)

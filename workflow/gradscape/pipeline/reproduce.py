@@ -25,7 +25,7 @@ from gradscape.runs import record as stored
 from gradscape.runs.run import FinishedRun
 from gradscape.runs.tables import read_arrays
 from gradscape.spec.quantity import TEXT, Quantity
-from gradscape.spec.registry import is_custom, short
+from gradscape.spec.registry import own_names, short
 from gradscape.spec.study import Run
 
 SAME, INSIDE, CHANGED = "same bytes", "inside the interval", "changed"
@@ -96,8 +96,8 @@ class Reproduction:
     def probe(self, name: str, run: Run, folder: Path, data: Path, threads: int) -> None:
         from gradscape.probes.trained import Trained, measured  # loads torch
 
-        probe, settings = self.study.probes[name], map(str, vars(run.settings).values())
-        trained = Trained(folder, data, threads, list(filter(is_custom, settings)))
+        probe, own = self.study.probes[name], own_names(vars(run.settings))
+        trained = Trained(folder, data, threads, own.values())
         rows = measured(probe.measure, trained, probe.options)
         write_csv(probe_file(folder, name), rows)
 
@@ -118,9 +118,9 @@ def again(finished: FinishedRun, planned: Run) -> Run:
     """The training of a record, in the precision that `auto` was then; it names no program
     that its configuration does not."""
     run = finished.rerun(precision=finished.record.backend.precision)
-    known = set(map(str, vars(planned.settings).values()))
-    for name in map(str, vars(run.settings).values()):
-        if is_custom(name) and name not in known:
+    known = own_names(vars(planned.settings)).values()
+    for name in own_names(vars(run.settings)).values():
+        if name not in known:
             raise GradscapeError(f"{finished.path}: names a program of its own, {name!r}")
     check_settings(run.settings, f"{finished.path}: settings")
     return run

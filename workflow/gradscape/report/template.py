@@ -18,7 +18,6 @@ from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.latex import refuse_linked
 from gradscape.report.view import StudyView, nothing_to_report, view_studies
 from gradscape.spec.labels import in_words, model_label
-from gradscape.spec.registry import declared
 
 # Marks of blocks, values and comments in a template, which are no LaTeX.
 MARKS = {"block_start_string": "((*", "block_end_string": "*))"}
@@ -115,19 +114,15 @@ def write_tex(
     views = views or view_studies(experiment, document)
     studies = {study.name: views[study.name] for study in experiment.documents(document)}
     runs = [run for view in studies.values() for run in view.finished]
-    of_course = document if document in experiment.courses else ""
-    quoted = declared("course", document, "CITED", []) if of_course else []
-    cited = {name: studies.pop(name) for name in quoted if name in studies}
     if not runs:
         raise nothing_to_report(experiment, document)
+    of_course = document if document in experiment.courses else ""
+    quoted = experiment.of_course(document, "CITED") if of_course else []
+    cited = {study.name: studies.pop(study.name) for study in quoted}
     course = experiment.courses.get(document, {})
-    if of_course:
-        title = declared("course", document, "TITLE", document)
-    else:
-        title = experiment.title if document == REPORT else studies[document].title
     names = [course.get("name") or experiment.author, course.get("number")]
     text = environment.get_template("main.tex.j2").render(
-        title=title,
+        title=experiment.title_of(document),
         whole=document == REPORT,
         of_course=of_course,
         cited={name: view for name, view in cited.items() if view.measured},

@@ -9,6 +9,7 @@ the user's own.
 import ast
 import re
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -95,6 +96,11 @@ def spelt(key: str) -> dict[str, tuple[str, ...]]:
 def is_custom(name: str) -> bool:
     """Tell whether a name is one of the user's own, `path/file.py:function`."""
     return ".py:" in name
+
+
+def own_names(settings: Mapping[str, object]) -> dict[str, str]:
+    """The settings that name something of the user's own, with that name."""
+    return {key: str(value) for key, value in settings.items() if is_custom(str(value))}
 
 
 def short(name: str) -> str:

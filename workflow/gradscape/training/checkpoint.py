@@ -8,15 +8,14 @@ from pathlib import Path
 from gradscape.base.errors import is_shortage
 from gradscape.base.files import say, unfinished
 from gradscape.models import sealed
-from gradscape.spec.registry import beside, is_custom, source
+from gradscape.spec.registry import beside, own_names, source
 from gradscape.spec.settings import Settings, decisive, differences
 
 
 def fingerprint(settings: Settings, *checksums: str | None) -> str:
     """A hash of everything that decides a run: settings, data, pretrained weights, and the
     user's own files that the settings name, with those that they import."""
-    own = {key: value for key, value in vars(settings).items() if is_custom(str(value))}
-    files = [source(key, name) for key, name in own.items()]
+    files = [source(key, name) for key, name in own_names(vars(settings)).items()]
     for path in files:
         files += sorted(beside(path) - {*files})
     code = [path.read_text("utf-8") for path in files]
