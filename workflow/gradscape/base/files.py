@@ -127,8 +127,11 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 
 def seal(record: dict) -> str:
-    lines = {key: value for key, value in record.items() if key != SEAL}
-    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
+    return json_sha256({key: value for key, value in record.items() if key != SEAL})
+
+
+def json_sha256(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

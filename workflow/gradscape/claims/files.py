@@ -6,7 +6,6 @@ accuracy against that of the unchanged network. All have the fields of a `Verdic
 `effect`, left minus right; what is no finite number is null.
 """
 
-import hashlib
 import json
 import math
 from dataclasses import asdict, fields, replace
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import write_file
+from gradscape.base.files import json_sha256, write_file
 from gradscape.base.paths import REPORT, Results
 from gradscape.claims import registered, verdicts
 from gradscape.claims.sentences import said
@@ -82,7 +81,7 @@ def decide_study(study: Study, results: Results) -> Decided:
         runs=names,
         damaged=[name for name in recorded(study, results) if name not in names],
     )
-    content = {"study": study.name, "claims_sha256": digest(study.claims)}
+    content = {"study": study.name, "claims_sha256": json_sha256(study.claims)}
     text = json.dumps(content | decided.as_json(), indent=1, ensure_ascii=False)
     write_file(results.claims(study.name), f"{text}\n")
     write_table("results", finished, results.table(study.name, "results"))
@@ -113,11 +112,6 @@ def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Ver
     return {name: v for name, v in found.items() if v.verdict != UNMEASURED}
 
 
-def digest(claims: dict[str, dict]) -> str:
-    """Changes with what the claims ask, and with how their verdicts are told."""
-    return hashlib.sha256(json.dumps(claims, sort_keys=True).encode()).hexdigest()
-
-
 def finite(value: Any) -> Any:
     """A value with null for all that is no finite number, which JSON does not have."""
     if isinstance(value, dict):
@@ -144,7 +138,7 @@ def read_verdicts(study: Study, results: Results) -> Decided:
             damaged=[str(name) for name in content["damaged"]],
         )
     now = sorted(recorded(study, results))
-    if asked != digest(study.claims) or now != sorted(decided.runs + decided.damaged):
+    if asked != json_sha256(study.claims) or now != sorted(decided.runs + decided.damaged):
         raise Damaged(f"{path}: was decided of other claims or runs; {again} anew")
     return decided
 

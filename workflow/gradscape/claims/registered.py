@@ -5,11 +5,10 @@ stands there for a revision is never added to, since runs may have been made sin
 whose runs all come from revisions that list it was registered before them.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 
-from gradscape.base.files import write_file
+from gradscape.base.files import json_sha256, write_file
 from gradscape.base.paths import Results
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import reading, revision
@@ -21,7 +20,7 @@ Registered = Mapping[str, Mapping[str, Mapping[str, str]]]
 def digest(claim: dict) -> str:
     """Changes with what a claim asks, not with how it is told."""
     asked = {key: claim[key] for key in ASKED if key in claim}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    return json_sha256(asked)[:12]
 
 
 def digests(claims: dict[str, dict]) -> dict[str, str]:

@@ -1,12 +1,10 @@
 """Checkpoints: saved at intervals, whole or not at all, and used only where they belong."""
 
-import hashlib
-import json
 import time
 from pathlib import Path
 
 from gradscape.base.errors import is_shortage
-from gradscape.base.files import say, unfinished
+from gradscape.base.files import json_sha256, say, unfinished
 from gradscape.models import sealed
 from gradscape.spec.registry import beside, own_names, source
 from gradscape.spec.settings import Settings, decisive, differences
@@ -19,8 +17,7 @@ def fingerprint(settings: Settings, *checksums: str | None) -> str:
     for path in files:
         files += sorted(beside(path) - {*files})
     code = [path.read_text("utf-8") for path in files]
-    content = json.dumps([decisive(settings), *checksums, *code], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+    return json_sha256([decisive(settings), *checksums, *code])
 
 
 class Checkpoint:
