@@ -23,10 +23,6 @@ def digest(claim: dict) -> str:
     return json_sha256(asked)[:12]
 
 
-def digests(claims: dict[str, dict]) -> dict[str, str]:
-    return {name: digest(claim) for name, claim in claims.items()}
-
-
 def read(results: Results) -> Registered:
     """Raises `Damaged` for a file that is none of ours."""
     if not results.registered.exists():
@@ -47,6 +43,7 @@ def register(experiment: Experiment) -> None:
     before = json.dumps(studies)
     for study in experiment.studies.values():
         if study.claims:
-            studies.setdefault(study.name, digests(study.claims))
+            asked = {name: digest(claim) for name, claim in study.claims.items()}
+            studies.setdefault(study.name, asked)
     if json.dumps(studies) != before:
         write_file(results.registered, json.dumps(known, indent=1) + "\n")
