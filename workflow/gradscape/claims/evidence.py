@@ -248,12 +248,8 @@ def steps(found: Evidence, measured) -> tuple[Estimate, str] | None:
     if None in both:
         return None
     one, two = both
-    joint = Estimate(
-        one.difference - two.difference,
-        float(np.hypot(one.error, two.error)),
-        min(one.freedom, two.freedom),
-        ratio,
-    )
+    error, freedom = float(np.hypot(one.error, two.error)), min(one.freedom, two.freedom)
+    joint = Estimate(one.difference - two.difference, error, freedom, ratio)
     return named(joint, min(map(len, series)))
 
 

@@ -41,16 +41,10 @@ def phase(figure: Figure, runs: list[FinishedRun]):
         left = share > np.sqrt(SMALLEST)  # where there is more room
         highest[left] = max(decades, highest[left] * LINE)
         pointer = {"arrowstyle": "-", "color": look["mec"], "lw": 0.4, "shrinkB": 4}
-        axis.annotate(
-            name,
-            (share, decades),
-            (share * (0.1 if left else 10), highest[left]),
-            ha="right" if left else "left",
-            va="center",
-            fontsize=style.SMALL,
-            color=look["mec"],
-            arrowprops=pointer,
-        )
+        words = {"ha": "right" if left else "left", "va": "center", "color": look["mec"]}
+        words |= {"fontsize": style.SMALL, "arrowprops": pointer}
+        beside = share * (0.1 if left else 10), highest[left]
+        axis.annotate(name, (share, decades), beside, **words)
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(style.POWERS)
     axis.set_xlim(SMALLEST / 10, 10)
