@@ -351,8 +351,12 @@ def fill_template(document, template, view, views, study):
     names["question"] = partial(question, document, study)
     unchanged = [run for run in study.runs if not run.variant]
     names["compared"] = {"epochs": unchanged[0].settings["epochs"]} if unchanged else {}
-    for call in re.findall(r"~ (study\.mistakes\([^)]*\))", template.read_text("utf-8")):
-        document.cover(plain(evaluate(call, names)))
+    longer = [run.settings for run in study.runs if run.variant == "long"]
+    names["shape"] = SimpleNamespace(**longer[0]) if longer else None
+    calls = re.findall(r"~ (stud[\w\".[\]]+\([^)]*\))", template.read_text("utf-8"))
+    for call in calls if study.name == "accuracy" else ():
+        if "landscape" in views or "landscape" not in call:
+            document.cover(plain(str(evaluate(call, names))))
     for parts in segments(template):
         for local in locals_of(parts, study):
             evaluated = []

@@ -190,6 +190,22 @@ class View:
             f"between {listed(sorted(names))}; no other two classes have more."
         )
 
+    def covered(self, **where):
+        table = self.chosen(where)[0].probe("explanations")
+        wrong = table[table["label"] != table["predicted"]]
+        falls = wrong.groupby(["image", "label", "predicted"])["occlusion"].max()
+        ends = [falls.idxmax(), falls.idxmin()]
+        most, least = (
+            rf"\emph{{{predicted}}} for a picture of the class \emph{{{label}}} "
+            f"({falls[image, label, predicted]:.2f})"
+            for image, label, predicted in ends
+        )
+        return (
+            "Of the wrong answers, the one that hangs most on one place, by how far "
+            f"covering it lowers the probability, is {most}, "
+            f"the one that hangs least on any is {least}."
+        )
+
     def changes(self, **where):
         models = {model for model, _ in planned(self.study)}
         names = [

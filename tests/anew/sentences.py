@@ -8,6 +8,7 @@ from anew.verdicts import REFUTED
 
 OPENING = r"(?:after|along|at|before|from|in|of|over|relative|under|where|with|[\w-]+ed)"
 KINDS = ("holds", "fails", "reversed", "equal", "undecided", "unmeasured", "seen")
+KINDS += ("uncorrected",)
 
 
 def sentence(claim, fields, telling=""):
@@ -24,6 +25,8 @@ def sentence(claim, fields, telling=""):
         kinds = ["reversed", *kinds]
     if fields["verdict"] == "seen, not tested":
         kinds = ["seen", *kinds]
+    if is_by_correction(fields) and fields["reading"] == "holds":
+        kinds = ["uncorrected", *kinds]
     text = next((told[kind] for kind in kinds if kind in told), None)
     if text is None:
         against = (
@@ -41,6 +44,12 @@ def sentence(claim, fields, telling=""):
     text += r"$^\dagger$" * (fields["verdict"] == "seen, not tested")
     text += r"$^\ddagger$" * (decided and fields["rests"] == "networks")
     return text + r"$^\S$" * (bool(fields["edge"]) and says != "not measured")
+
+
+def is_by_correction(fields):
+    adjusted = fields["adjusted"]
+    alone = fields["reading"] != "undecided" == fields["verdict"]
+    return alone and adjusted is not None and adjusted > 0.05
 
 
 def open_question(statement, against=False):
@@ -78,7 +87,9 @@ def fill(study, claim, fields, name, figures):
             low, high = -high, -low
         size = quantity([abs(fields["effect"])], style) + " points" * (style == "accuracy")
         bounds = interval(low, high, style)
-        return size + f" (95% interval {bounds})" * (bounds != "--")
+        if is_by_correction(fields):
+            bounds += f"; p = {fields['adjusted']:.2g} after Holm's correction"
+        return size + f" (95% interval {bounds})" * (low is not None)
     where = next(
         (s["where"] for s in (claim["left"], claim["right"]) if isinstance(s, dict)), {}
     )

@@ -26,6 +26,7 @@ STUDIES = ["accuracy"]
 STUDENT = r"\d{5,10}"
 EXAMPLE = "1234567"
 ARCHIVE = "Assignment6-{student}"
+HELP = "(name here whom you talked to, and about what)"  # in a6.py
 
 NOTHING, FULL = 0.65, 0.80  # test accuracies, with marks in proportion in between
 # The recipe of a6.py, on the images that the marks are for.
@@ -48,7 +49,8 @@ def alberta(work: HandIn) -> Files:
         f"{score(accuracy):.2f} of the marks; `python a6.py test` prints how long they "
         "take one at a time"
     )
-    say("a6.py: name in its first comment whom you talked to, as the assignment asks")
+    if not work.helped:
+        say("a6.py: name in its first comment whom you talked to, as the assignment asks")
     notes = (COURSES / "alberta" / "notes.md").read_text("utf-8")
     values = run.settings | network_options(run.settings) | {"marks": score(accuracy)}
     notes = notes.format_map(values | {"run": run, "last": run.metrics.iloc[-1]})
@@ -91,6 +93,7 @@ def script(settings: dict, work: HandIn) -> str:
     """`a6.py` for a run: its recipe, and the package's source where it is imported."""
     text = (COURSES / "alberta" / "a6.py").read_text("utf-8")
     text = text.replace("YOURIDNUMBER", work.student).replace("YOURNAME", work.name)
+    text = text.replace(HELP, work.helped or HELP)
     recipe = {name: settings[name] for name in RECIPE}
     for constant, values in (("NETWORK", network_options(settings)), ("RECIPE", recipe)):
         written = f"{constant} = {json.dumps(values, indent=4)}"

@@ -10,9 +10,16 @@ from gradscape.models.blocks import parameter_count
 from gradscape.models.vgg_a import LIGHT, VGG
 
 VGG_A = partial(VGG, classes=10)
-VGG_BatchNorm = partial(VGG_A, batch_norm=True)  # after each convolution, before ReLU
 VGG_A_Dropout = partial(VGG_A, dropout=0.5)  # before the first two linear layers
 VGG_A_Light = partial(VGG_A, layers=LIGHT, hidden=128)  # two convolutions of 16 and 32
+
+
+class VGG_BatchNorm(VGG):
+    """VGG-A with batch normalisation after each convolution, before ReLU."""
+
+    def __init__(self, classes: int = 10, **options):
+        super().__init__(classes, batch_norm=True, **options)
+
 
 NETWORKS = {"VGG_A": VGG_A, "VGG_BatchNorm": VGG_BatchNorm}
 NETWORKS |= {"VGG_A_Dropout": VGG_A_Dropout, "VGG_A_Light": VGG_A_Light}

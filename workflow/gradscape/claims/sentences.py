@@ -41,6 +41,7 @@ def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
     suited += ["reversed"] if verdict.says in REFUTED and verdict.reversed else []
     turned = {"above": verdict.effect < 0, "below": verdict.effect > 0}
     against = bool(verdict.left) and turned.get(claim["is"], False)
+    suited += ["uncorrected"] if verdict.by_correction and verdict.reading == HOLDS else []
     kinds = (*suited, *KINDS[verdict.says])
     text = choose(told, kinds, claim["statement"], against)
     return text + "".join(signs_of(verdict)) if text else ""
@@ -79,8 +80,10 @@ def compared(name: str, verdict: Verdict, notation: Notation = TEXT) -> str:
     size = Quantity.of([abs(verdict.effect)], verdict.style).written(notation)
     unit = " points" if verdict.style == "accuracy" else ""
     bounds = verdict.interval.turned() if verdict.effect < 0 else verdict.interval
-    interval = f" (95{notation.percent} interval {bounds.written(notation)})"
-    return size + unit + interval * bounds.is_known
+    interval = f"95{notation.percent} interval {bounds.written(notation)}"
+    if verdict.by_correction:
+        interval += f"; p = {verdict.adjusted:.2g} after Holm's correction"
+    return size + unit + f" ({interval})" * bounds.is_known
 
 
 def about(name: str, claim: dict, study: Study, finished: list[FinishedRun]) -> str:

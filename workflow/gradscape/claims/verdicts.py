@@ -111,13 +111,18 @@ class Verdict:
         return self.reading if self.verdict == SEEN else self.verdict
 
     @property
+    def by_correction(self) -> bool:
+        """Is it undecided by Holm's correction alone?"""
+        is_open = self.verdict == UNDECIDED != self.reading
+        return is_open and self.adjusted > LEVEL
+
+    @property
     def word(self) -> str:
         """The verdict as a table prints it: of what it speaks, or why it is open and which
         seeds might do; and whether a best rate is the last that was tried."""
         more = ""
         if self.verdict == UNDECIDED:
-            is_holms = self.reading != UNDECIDED and self.adjusted > LEVEL
-            more = f", after Holm p = {self.adjusted:.2g}" * is_holms
+            more = f", after Holm p = {self.adjusted:.2g}" * self.by_correction
             more += f"; {self.seeds} seeds might do" * bool(self.seeds)
         elif self.rests == NETWORKS and self.verdict in (HOLDS, *REFUTED):
             more = " for these networks"

@@ -245,6 +245,7 @@ def submission(
     *,
     student: A[str, "your number"],
     name: A[str, "yours; both stand on every page"],
+    helped: A[str, "whom you talked to, and about what: Alberta's comment"] = "",
     experiment: Experiment,
 ) -> None:
     """pack what a course wants handed in"""
@@ -252,7 +253,7 @@ def submission(
 
     from gradscape.cli.submission import write_submission
 
-    print(write_submission(experiment, course, student, name))
+    print(write_submission(experiment, course, student, name, helped))
 
 
 def models() -> None:

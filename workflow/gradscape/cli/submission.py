@@ -31,14 +31,15 @@ NAME = r'(?=.*[^\W\d_])[^"\\/\x00-\x1f\x7f]{1,60}'  # of a person; names a file 
 @dataclass(frozen=True)
 class HandIn:
     """A course's material: the student's number and name, and the course's studies that the
-    configuration has, without those that it only quotes. `beside` is what its function
-    leaves beside the archive."""
+    configuration has, without those that it only quotes. `helped` is whom the student
+    talked to, `beside` what the course's function leaves beside the archive."""
 
     experiment: Experiment
     course: str
     student: str
     name: str
     studies: list[Study]
+    helped: str = ""
     beside: Files = field(default_factory=dict)
 
     @property
@@ -121,7 +122,8 @@ class HandIn:
         needed |= {path.with_name("__init__.py") for path in needed}
         found = [paths.SCHEMA, paths.SECTIONS / "study.tex.j2"]  # by a configuration
         shared = read(found, paths.HOME, "gradscape/share")
-        return read(needed, PACKAGE, "gradscape") | shared
+        whole = {"gradscape/__init__.py": b""}  # or Python would take one that is installed
+        return whole | read(needed, PACKAGE, "gradscape") | shared
 
     def config(self) -> bytes:
         """The configuration of what is packed: its runs, probes and figures."""
@@ -161,7 +163,9 @@ def signed(results: Results, document: str, author: str) -> Files:
         return {"report.pdf": copy.pdf(REPORT).read_bytes()} | below("source", source)
 
 
-def write_submission(experiment: Experiment, course: str, student: str, name: str) -> Path:
+def write_submission(
+    experiment: Experiment, course: str, student: str, name: str, helped: str = ""
+) -> Path:
     """Write what `course` wants handed in into the results folder and return its path.
     Raises `GradscapeError` for a wrong number or name, and for whatever is missing."""
     form, example = (declared("course", course, key) for key in ("STUDENT", "EXAMPLE"))
@@ -172,6 +176,8 @@ def write_submission(experiment: Experiment, course: str, student: str, name: st
     name = " ".join(name.split())
     if not re.fullmatch(NAME, name):
         raise GradscapeError(f"--name: {name[:60]!r} is no name, such as 'Ada Lovelace'")
+    if helped and not declared("course", course, "HELP", ""):
+        raise GradscapeError(f"--helped: {course} asks for no such comment")
     names = declared("course", course, "STUDIES")
     needed = declared("course", course, "NEEDED", names)
     if missing := [name for name in needed if name not in experiment.studies]:
@@ -179,7 +185,8 @@ def write_submission(experiment: Experiment, course: str, student: str, name: st
             f"{course}: the configuration has no study {missing[0]!r}; take one that has, "
             "such as config/config.yaml"
         )
-    work = HandIn(experiment, course, student, name, experiment.of_course(course))
+    studies, helped = experiment.of_course(course), " ".join(helped.split())
+    work = HandIn(experiment, course, student, name, studies, helped)
     content = find("course", course)(work)
     root, made = experiment.results.root, work.archive
     files = {made: packed(content)} if made.endswith(".zip") else below(made, content)

@@ -95,6 +95,27 @@ def mistakes(table: pd.DataFrame) -> Tex:
     )
 
 
+def covered(table: pd.DataFrame) -> Tex:
+    """Which wrong answers hang most and least on one place, by the probe `explanations`."""
+    falls = {
+        (image["label"].iloc[0], image["predicted"].iloc[0]): image["occlusion"].max()
+        for _, image in table[table.label != table.predicted].groupby("image", sort=False)
+    }
+    if len(falls) < 2:
+        return Tex("")
+    least, *_, most = sorted(falls, key=lambda pair: falls[pair])
+    told = [
+        rf"\emph{{{escape(predicted)}}} for a picture of the class \emph{{{escape(label)}}}"
+        f" ({Quantity(max(falls[label, predicted], 0)).latex()})"
+        for label, predicted in (most, least)
+    ]
+    return Tex(
+        "Of the wrong answers, the one that hangs most on one place, by how far covering "
+        f"it lowers the probability, is {told[0]}, the one that hangs least on any is "
+        f"{told[1]}."
+    )
+
+
 def changes(verdicts: list[Verdict]) -> Tex:
     """The changes whose test accuracies differ from the unchanged network's, and which way:
     nobody claimed it before."""

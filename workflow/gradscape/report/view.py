@@ -200,6 +200,10 @@ class StudyView:
         tables = [run.probe("predictions") for run in self.chosen(**where)]
         return words.mistakes(tables[0]) if tables and tables[0] is not None else Tex("")
 
+    def covered(self, **where) -> Tex:
+        tables = [run.probe("explanations") for run in self.chosen(**where)]
+        return words.covered(tables[0]) if tables and tables[0] is not None else Tex("")
+
     def best_of(self, **where) -> Tex:
         """The setting, of those that match, that validates best, and its accuracy."""
         runs = self.chosen(**where)
@@ -273,6 +277,16 @@ class StudyView:
         name = setting_label(run.model, run.variant)
         at = rate(run.learning_rate).latex()
         return Tex(rf"{escape(name)} (learning rate {at}){NOT_TESTED}")
+
+    @property
+    def best_model(self) -> str:
+        return best_setting(self.finished)[0].model
+
+    @property
+    def best_still_learns(self) -> bool:
+        """Is the best model's validation loss lowest in the last epoch, for every seed?"""
+        losses = [run.metrics["val_loss"] for run in best_setting(self.finished)]
+        return all(loss.argmin() == len(loss) - 1 for loss in losses)
 
     def best_value(self, metric: str) -> Tex:
         return self._value(best_setting(self.finished), metric, "")

@@ -21,6 +21,7 @@ from gradscape.spec.registry import names, options
 from gradscape.spec.settings import SETTINGS
 
 KINDS = ("holds", "fails", "reversed", "equal", "undecided", "unmeasured", "seen")
+KINDS += ("uncorrected",)  # undecided, but by its own interval it holds
 TELLINGS = ("clause", "abstract", "ending")  # beside the one in the claim's section
 COMPARED = ("left", "right", "difference", "points")
 PLACEHOLDERS = (*COMPARED, "classes", "epochs", "images", "rates", "table", *SETTINGS)
