@@ -19,6 +19,7 @@ from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.figures.drawing import draw
 from gradscape.report import page
+from gradscape.report.view import view_studies
 
 HOSTILE = (
     """</script><script>document.title='hacked'</script><img src=x onerror=alert(1)>"'&"""
@@ -128,6 +129,22 @@ def test_the_story_names_claims_that_there_are():
             assert there >= {*names}
 
 
+def test_a_step_that_compares_networks_needs_two(tmp_path):
+    study = {"title": "Depth", "dataset": "cifar100", "schedule": "cosine"}
+    study |= {
+        "grid": {"model": ["vgg38", "vgg38-rc"], "learning_rate": [1e-3], "seed": [0]}
+    }
+    config = {"title": "One", "results": "results/x", "studies": {"degradation": study}}
+    experiment = Experiment(config, tmp_path / "results")
+    steps = []
+    for model in ("vgg38-rc", "vgg38"):
+        write_run(experiment.results.run("degradation", "x").parent, model)
+        decide_studies(experiment)
+        views = view_studies(experiment).values()
+        steps.append([step["title"] for step in page.story([*views])])
+    assert {*steps[1]} - {*steps[0]} == {"Two remedies"}
+
+
 def test_what_has_no_room_is_left_out_and_said(experiment, monkeypatch):
     monkeypatch.setattr(page, "MAX_BYTES", page.RESERVED + 1)
     text = write(experiment)
@@ -159,6 +176,10 @@ def test_it_is_drawn_from_a_file_without_an_error_or_a_request(browser, experime
     plots = browser.run(drawn)
     assert "training loss by epoch" in plots and "test accuracy against seed" not in plots
     assert sum("gradient by layer" in label for label in plots) >= 2
+    levels = (
+        "[...$('live-loss').querySelectorAll('[text-anchor=end]')].map(t => t.textContent)"
+    )
+    assert browser.run(levels) == ["1", "1.5", "2", "2.5", "a uniform guess"]
     drawn = "[...document.images].map(image => image.naturalWidth > 100)"
     browser.wait(f"{drawn}.every(Boolean)", seconds=20)
     assert browser.run(drawn) == [True] * 3

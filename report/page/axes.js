@@ -69,10 +69,10 @@ function axis({log, range, ticks}, values, wanted) {
   const scale = log ? Math.log10 : value => value;
   const place = value => (scale(value) - scale(low)) / (scale(high) - scale(low));
   const least = Number(usable.every(Number.isInteger)); // half an epoch is no epoch
-  const single = new Set(usable).size === 1 && [
-    [usable[0], (log ? scientific : number)(usable[0])],
-  ];
-  const shown =
-    ticks ?? (single || (log ? logarithmicTicks : linearTicks)([low, high], wanted, least));
+  const isOne = !range && new Set(usable).size === 1;
+  const made = isOne
+    ? [[usable[0], (log ? scientific : number)(usable[0])]]
+    : (log ? logarithmicTicks : linearTicks)([low, high], wanted, least);
+  const shown = ticks ?? made;
   return {place, log, ticks: shown.filter(([value]) => value >= low && value <= high)};
 }

@@ -122,7 +122,8 @@ def story(views: list[StudyView]):
         ]
         if curves := step.get("curves"):
             view = studies.get(curves["study"])
-            if not view or not view.chosen(model=curves["models"]):
+            drawn = view.chosen(model=curves["models"]) if view else []
+            if len({run.model for run in drawn}) < 2:
                 continue
             curves |= {"study": view.title, "guess": view.finished[0].chance_loss}
         yield {"title": title, "curves": None, "figure": "", **step}
