@@ -77,7 +77,7 @@ def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
     numbers = np.concatenate([left, right])
     if chosen == [None, None]:
         found.rests, found.basis = FACT, "a fact"
-    elif hasattr(sides[0].metric, "counts") and len(chosen[0] or []) == 1:
+    elif sides[0].metric.counts and len(chosen[0] or []) == 1:
         group = sides[0].groups[chosen[0][0]]
         found.rests, found.basis = METHODS, f"{len(group)} runs, counted"
         found.bounds = wilson(sides[0].metric.counts(group), len(group))
@@ -177,7 +177,7 @@ def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> None:
         found.basis = "runs of several devices"
         return
     side, pair = measured[0]
-    if hasattr(side.metric, "estimate") and len(measured) == 1:
+    if side.metric.estimate and len(measured) == 1:
         fit = side.metric.estimate(side.groups[pair])
         found.estimate = replace(fit, difference=fit.difference - float(found.right[0]))
         found.rests, found.basis = METHODS, f"a fit to {len(side.groups[pair])} runs"
@@ -189,14 +189,14 @@ def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> None:
 
 
 def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
-    """From the images that accuracies, or other means, were measured on; paired where both
-    runs kept what they said of each."""
+    """The estimate from the images that means were measured on, such as accuracies; paired
+    where both runs kept what they said of each."""
     kept, shares = [], []
     for side, pair in measured:
         group = side.groups[pair]
         if side.factor != 1 or (len(group) > 1 and side.name != "best_val_accuracy"):
             return None
-        kept.append(side.metric.images(group) if hasattr(side.metric, "images") else None)
+        kept.append(side.metric.images(group) if side.metric.images else None)
         shares.append(shares_of(side, pair))
     difference = float(found.left.mean() - found.right.mean())
     if all(values is not None for values in kept):
@@ -220,21 +220,19 @@ def shares_of(side: Side, pair: Pair) -> list[tuple[int, int]]:
     if side.name in IMAGES:
         count = getattr(group[0].record.data, IMAGES[side.name])
         return [(round(side.values[pair] * count), count)]
-    return side.metric.shares(group) if hasattr(side.metric, "shares") else []
+    return side.metric.shares(group) if side.metric.shares else []
 
 
 def steps(found: Evidence, measured) -> tuple[Estimate, str] | None:
-    """From the steps of training that a metric is the median or mean of; paired where both
+    """The estimate from the steps that a metric is the median or mean of; paired where both
     runs were measured on the same minibatches."""
     series, ratio = [], False
     for side, pair in measured:
-        if not hasattr(side.metric, "steps"):
-            return None
-        values = side.metric.steps(side.groups[pair])
+        values = side.metric.steps and side.metric.steps(side.groups[pair])
         if values is None:
             return None
         series.append(side.factor * np.asarray(values, float))
-        ratio = getattr(side.metric, "ratio", False)
+        ratio = side.metric.ratio
     ratio = ratio and all((values > 0).all() for values in (*series, found.right))
     scale = np.log if ratio else np.asarray
     series = [scale(values) for values in series]

@@ -1,16 +1,8 @@
 """The numbers that claims compare: one for the runs of one seed and variant.
 
 A metric takes those runs and returns a number, or None if they were not measured for it.
-One of your own is named `path/file.py:function`. It may say more, as its attributes:
-
-- `log`: its numbers are positive and compared by their ratio;
-- `images`, `steps`: functions that take the runs and return what it is the mean of, per
-  test image or per step of training; `ratio`: the steps are compared by theirs;
-- `shares`: a function that gives the shares of images that it adds up, (right, images);
-- `fact`: it is no measurement, so that no interval is asked for;
-- `counts`: a function that tells how many of the runs it is the share of;
-- `best`: it is that of the best of its runs;
-- `estimate`: a function that takes the runs of all seeds and gives an `Estimate`.
+One of your own is named `path/file.py:function`. It may say more as its attributes, those
+of `Metric` in `claims/sides.py`.
 """
 
 from collections.abc import Callable

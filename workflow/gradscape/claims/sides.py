@@ -1,5 +1,7 @@
 """The two sides of a comparison: which runs they take, and what is measured of each."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +15,26 @@ LENGTH = ("epochs", "train_items", "batch_size")  # of trainings that scatter al
 
 Pair = tuple[int, str]  # a seed and a variant
 Chosen = list[Pair] | None  # None: a constant, which stands beside any
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric's function says of itself, as its attributes."""
+
+    log: bool = False  # its numbers are positive and compared by their ratio
+    fact: bool = False  # it is no measurement, so that no interval is asked for
+    best: bool = False  # it is that of the best of its runs
+    images: Callable | None = None  # of the runs, the values per test image behind its mean
+    steps: Callable | None = None  # likewise per step of training
+    ratio: bool = False  # those of the steps are compared by their ratio
+    shares: Callable | None = None  # the shares of images that it adds up, (right, images)
+    counts: Callable | None = None  # how many of the runs it is the share of
+    estimate: Callable | None = None  # an `Estimate`, from the runs of all seeds
+
+    @classmethod
+    def named(cls, name: str) -> "Metric":
+        function = find("metric", name)
+        return cls(**{f.name: getattr(function, f.name, f.default) for f in fields(cls)})
 
 
 class Measurements:
@@ -44,7 +66,7 @@ class Side:
     constant; of `chance_loss`, that of a uniform guess."""
 
     def __init__(self, side: dict | float | str, measured: Measurements):
-        self.measured, self.metric = measured, None
+        self.measured, self.metric = measured, Metric()
         self.constant: float | None = None
         self.groups: dict[Pair, list[FinishedRun]] = {}
         self.values: dict[Pair, float] = {}
@@ -53,18 +75,17 @@ class Side:
             self.constant = chance if side == "chance_loss" else float(side)
             return
         where, self.factor = side["where"], side.get("times", 1)
-        self.name, self.metric = side["metric"], find("metric", side["metric"])
-        fitted = hasattr(self.metric, "estimate")
+        self.name, self.metric = side["metric"], Metric.named(side["metric"])
         for run in measured.all:
             if matches(run.traits, where):
                 pair = (run.seed, varied_besides(where, run.varied))
-                pair = (0, "all seeds") if fitted else pair
+                pair = (0, "all seeds") if self.metric.estimate else pair
                 self.groups.setdefault(pair, []).append(run)
         for pair, group in self.groups.items():
             value = measured.value(self.name, group)
             if value is not None:
                 self.values[pair] = self.factor * value
-        if self.values and getattr(self.metric, "fact", False):
+        if self.values and self.metric.fact:
             self.constant = next(iter(self.values.values()))
 
     def of(self, pairs: Chosen) -> np.ndarray:
@@ -97,7 +118,7 @@ class Side:
         """Tell whether its number is that of the best of several runs, and that one has the
         smallest or the largest learning rate that was tried."""
         groups = (self.groups.get(pair, []) for pair in pairs or [])
-        return getattr(self.metric, "best", False) and any(map(self._is_at_edge, groups))
+        return self.metric.best and any(map(self._is_at_edge, groups))
 
     def _is_at_edge(self, group: list[FinishedRun]) -> bool:
         tried = sorted({run.learning_rate for run in group})
@@ -110,7 +131,7 @@ class Side:
     @property
     def log(self) -> bool:
         """Whether its numbers are compared by their ratio."""
-        return self.constant is not None or getattr(self.metric, "log", False)
+        return self.constant is not None or self.metric.log
 
     def pool(self, pairs: list[Pair]) -> list[np.ndarray]:
         """The study's cells that scatter as this one does, [seeds] each: of the same length

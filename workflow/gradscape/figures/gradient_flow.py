@@ -81,7 +81,7 @@ def over_seeds(tables: list[np.ndarray]) -> np.ndarray:
 
 
 def mean(values: np.ndarray) -> np.ndarray:
-    """Over the first axis, of what is a number."""
+    """The mean over the first axis of what is a number."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nothing: not a number
         return np.nanmean(values, axis=0)

@@ -132,10 +132,8 @@ def one_image(
 def check_logits(logits, images: int, classes: int, mode: str = "") -> None:
     """Raise `GradscapeError` unless a network gave a tensor of [images, classes]."""
     wanted = [images, classes]
-    if isinstance(logits, Tensor):
-        found = list(logits.shape)
-    else:
-        found = f"a {type(logits).__name__}"
+    is_tensor = isinstance(logits, Tensor)
+    found = list(logits.shape) if is_tensor else f"a {type(logits).__name__}"
     if found != wanted:
         what = "an image" if images == 1 else f"{images} images"
         raise GradscapeError(
@@ -144,8 +142,8 @@ def check_logits(logits, images: int, classes: int, mode: str = "") -> None:
 
 
 def refusal(what: str, error: Exception, model: nn.Module, seen: Calls) -> Exception:
-    """What the model does not do, in a sentence that names the layer in which an error was
-    raised; gradscape's own errors, and a lack of memory, as they are."""
+    """The error to raise for what the model does not do, with the layer in which it failed;
+    gradscape's own errors, and a lack of memory, as they are."""
     if isinstance(error, GradscapeError) or is_short_of_memory(error):
         return error
     where, text = "", str(error).strip().splitlines()
@@ -197,7 +195,7 @@ def printed(parameter: str) -> str:
 
 
 def by_depth(weights: dict[str, Weight]) -> dict[str, Weight]:
-    """The same in the order of first calls, within one layer in the network's own."""
+    """These weights by first calls, within one layer in the network's own order."""
     return dict(sorted(weights.items(), key=lambda item: item[1].call))
 
 

@@ -115,7 +115,7 @@ class Dag:
 
     @property
     def is_local(self) -> bool:
-        """Do jobs run on this machine? Known once Snakemake has read the rules."""
+        """Whether jobs run on this machine, known once Snakemake has read the rules."""
         return self.workflow is None or self.workflow.local_exec
 
     def _run(self, wildcards) -> Run:

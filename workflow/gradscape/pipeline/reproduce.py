@@ -144,8 +144,8 @@ def differences(ours: Path, theirs: Path, probes=()) -> list[str]:
 
 
 def is_same(ours: Path, theirs: Path, older: bool) -> bool:
-    """Have two tables the same bytes? Not asked of training means that were taken before
-    they were means over images: those of every step are beside them."""
+    """Tell whether two tables have the same bytes, but for training means that were taken
+    before they were means over images: those of every step are beside them."""
     if older and ours.name == METRICS:
         tables = [pd.read_csv(path, dtype=str) for path in (ours, theirs)]
         others = [t.drop(columns=["train_loss", "train_accuracy"]) for t in tables]

@@ -85,7 +85,7 @@ class Trained:
         return placed(model, self.backend.device, self.layout)
 
     def calls(self, model: nn.Module) -> Calls:
-        """What the network calls for one image, in evaluation mode."""
+        """The calls of a network for one image, in evaluation mode."""
         facts = self.dataset.facts
         return one_image(model, self.classes, facts.channels, facts.size)
 

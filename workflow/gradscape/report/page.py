@@ -170,7 +170,7 @@ def figures(view: StudyView, room: Room):
 
 
 def table(name: str, view: StudyView, room: Room) -> dict:
-    """Without the columns that tell nothing: the study, and those that are empty."""
+    """A table without columns that tell nothing: the study, and those that are empty."""
     path = view.results.table(view.name, name)
     with reading(path):
         content = pd.read_csv(path).dropna(axis="columns", how="all")
@@ -189,7 +189,7 @@ def cell(value: Any) -> str:
 
 
 def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
-    """What the page draws itself: every run's curves and, where measured, signal; and of
+    """The data that the page draws: every run's curves and, where measured, signal; and of
     each setting's first seed the gradient flow and the loss surface. Beside them how many
     have no room or are damaged."""
     drawn: dict[str, list[dict]] = {}
@@ -222,7 +222,7 @@ def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
 
 
 def curves(run: FinishedRun) -> dict:
-    """By epoch; and its settings but for those that are left at nothing, and scores."""
+    """A run's curves and scores, and its settings but for those left at nothing."""
     table, told = run.metrics, {"variant": run.variant, **run.settings, "device": ""}
     scores = (np.nan if run.scores[k] is None else run.scores[k] for k in SCORES)
     return {
@@ -285,5 +285,5 @@ def surface(run: FinishedRun) -> dict:
 
 
 def rounded(values, digits: int = 4) -> list[float | None]:
-    """To so many digits; None for what is no number, which JSON does not have."""
+    """Numbers with so many digits; None for what is no number, which JSON does not have."""
     return [float(f"{v:.{digits}g}") if np.isfinite(v) else None for v in values]

@@ -100,7 +100,7 @@ class RunRecord:
 
     @property
     def by_minibatch(self) -> bool:
-        """Do its training means count the images of a smaller last minibatch for more?"""
+        """Whether images of a smaller last minibatch count for more in training means."""
         size, images = self.settings["batch_size"], self.data.train
         return self.version == 1 and images > size and images % size > 0
 

@@ -16,17 +16,8 @@ from torch import Tensor, nn
 
 from gradscape.base.errors import GradscapeError
 from gradscape.data import Facts
-from gradscape.models import build, hint
-from gradscape.models.anatomy import (
-    Calls,
-    check_logits,
-    one_image,
-    output_layer,
-    output_weight,
-    printed,
-    refusal,
-    watch,
-)
+from gradscape.models import anatomy, build, hint
+from gradscape.models.anatomy import Calls
 from gradscape.models.blocks import LAYOUTS, placed, trainable
 from gradscape.spec.settings import Settings
 from gradscape.training.device import Backend
@@ -60,9 +51,9 @@ class Watched(Forward):
     classes = 0
 
     def __call__(self, images: Tensor) -> Tensor:
-        with watch(self.model) as self.seen:
+        with anatomy.watch(self.model) as self.seen:
             logits = super().__call__(images)
-        check_logits(logits, len(images), self.classes, " in training mode")
+        anatomy.check_logits(logits, len(images), self.classes, " in training mode")
         if not logits.requires_grad:
             raise GradscapeError("the model's logits have no gradient in training mode")
         return logits
@@ -96,7 +87,7 @@ class Rehearsal:
         self.restart()
         placed(self.model, backend.device, layout)
         around = backend.autocast()
-        self.evaluated = one_image(self.model, facts.classes, *shape, around)
+        self.evaluated = anatomy.one_image(self.model, facts.classes, *shape, around)
 
     def restart(self) -> None:
         try:
@@ -138,7 +129,7 @@ class Rehearsal:
             part()
         except Exception as error:
             what = f"does not train on minibatches of {step.minibatches.sizes[0]}"
-            raise refusal(what, error, step.model, step.forward.seen) from None
+            raise anatomy.refusal(what, error, step.model, step.forward.seen) from None
 
 
 def training_step(
@@ -148,12 +139,12 @@ def training_step(
     the output layer. Raises `GradscapeError` if there is nothing to measure."""
     model, measures = forward.model, []
     if (lag := settings.gradient_lag) is not None:
-        weight = output_weight(model, calls)
+        weight = anatomy.output_weight(model, calls)
         if weight is None:
             raise GradscapeError("gradient_lag: the model's output layer does not train")
         measures.append(GradientChange(weight, lag))
     optimiser = build_optimiser(trainable(model), settings, forward.backend.device)
-    output = output_layer(model, calls)[1]
+    output = anatomy.output_layer(model, calls)[1]
     return TrainingStep(forward, optimiser, minibatches, settings, measures, output)
 
 
@@ -229,8 +220,9 @@ def tried(rehearsal: Rehearsal, sizes: Sequence[int]) -> Tried:
             "has to be in buffers"
         )
     known = zip(rehearsal.model.named_parameters(), first[1:], strict=True)
-    absent = frozenset(printed(name) for (name, _), gradient in known if gradient is None)
-    return Tried(flops, calls, absent, rehearsal.layout, together)
+    absent = (name for (name, _), gradient in known if gradient is None)
+    names = frozenset(map(anatomy.printed, absent))
+    return Tried(flops, calls, names, rehearsal.layout, together)
 
 
 def found(step: TrainingStep) -> list[Tensor | None]:
@@ -240,7 +232,7 @@ def found(step: TrainingStep) -> list[Tensor | None]:
 
 
 def same(one: list[Tensor | None], other: list[Tensor | None]) -> bool:
-    """Are they the same to the bit?"""
+    """Tell whether two are equal to the bit."""
     return all(
         a is b
         if a is None or b is None

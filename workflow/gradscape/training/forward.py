@@ -68,7 +68,7 @@ class Forward:
 
     @property
     def is_faster(self) -> bool:
-        """Is there anything to do together?"""
+        """Whether there is anything to do together."""
         return bool(self.weights or self.norms)
 
     def __call__(self, images: Tensor) -> Tensor:
