@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 import subprocess
 import unicodedata
 from contextlib import contextmanager
@@ -270,6 +271,23 @@ def test_any_text_compiles(tmp_path, monkeypatch):
     printed = subprocess.run(command, capture_output=True, text=True).stdout
     for word in ("Владимир", "[rocket]", "longlong", "$(touch x)"):
         assert word in printed
+
+
+@needs_tex
+@pytest.mark.parametrize("date", ["", "2026"])
+def test_an_author_stands_clear_of_the_first_heading(date, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    experiment = Experiment(config() | {"author": "Someone", "date": date})
+    (run,) = experiment.runs
+    made = write_run(tmp_path, run.settings.model)
+    experiment.directory(run).parent.mkdir(parents=True)
+    made.path.rename(experiment.directory(run))
+    build(experiment)
+    command = ["pdftotext", "-bbox", experiment.results.pdf("one"), "-"]
+    words = subprocess.run(command, capture_output=True, text=True).stdout
+    (end,) = re.findall(r'yMax="(\S+)">Someone<', words)
+    top = re.findall(r'yMin="(\S+)" \S+ \S+>Introduction<', words)[0]
+    assert 6 < float(top) - float(end) < 60
 
 
 @pytest.mark.parametrize(

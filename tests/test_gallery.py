@@ -181,3 +181,23 @@ def test_nothing_overlaps_or_is_cut(shape, tmp_path, monkeypatch):
                 assert "the study's own" not in (tmp_path / "drawn.txt").read_text()
     wrong = {key: texts for key, texts in found.items() if texts}
     assert not wrong, wrong
+
+
+@pytest.mark.parametrize("name", ["Lepidoptera_caterpillar_of_the_large_white", "x" * 60])
+def test_names_of_classes_may_be_long(name, tmp_path, monkeypatch):
+    (run,), found = write_study(tmp_path, 1, 1, 1), {}
+    for figure in ("predictions", "explanations"):
+        table = run.path / "probes" / f"{figure}.csv"
+        table.write_text(table.read_text().replace("cat", name))
+    for figure in ("confusion", "explanations"):
+        for wide in (True, False):
+
+            def check(picture, *paths, key=(figure, wide)):
+                sizes = [a.get_window_extent().width for a in picture.axes if a.axison]
+                found[key] = faults(picture)
+                assert min(sizes) > 0.2 * picture.dpi
+
+            monkeypatch.setattr(style, "save", check)
+            chosen = Figure("s", figure, figure, wide=wide)
+            draw(chosen, [FinishedRun(run.path)], [tmp_path / "drawn.pdf"])
+    assert len(found) == 4 and not any(found.values()), found

@@ -20,7 +20,8 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
     across = min(len(drawn), ACROSS[figure.wide])
     down = -(-len(drawn) // across)
     width = style.width(figure.wide) / across
-    titles = [style.wrapped(run.label, 0.8 * width) for run in drawn]
+    alone = len(drawn) == 1
+    titles = [style.wrapped(run.label, (0.45 if alone else 0.8) * width) for run in drawn]
     lines = max(title.count("\n") + 1 for title in titles)
     size = (across * width, down * (width + 0.15 * (lines - 1)))
     picture, axes = plt.subplots(
@@ -32,7 +33,6 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
         "Confusion matrix: the percentage of each class's test images (row) put in each "
         f"class (column). {seed}"
     ]
-    alone = len(drawn) == 1
     room = 72 * (0.75 if alone else 0.45) * width
     for run, axis, title in zip(drawn, axes.flat, titles, strict=False):
         matrix = percentages(run.probe("predictions"))

@@ -14,7 +14,7 @@ PROBES = ["explanations"]
 WIDE = True
 LEAST = 4  # images side by side, for which there is always room
 OPACITY = 0.6  # of a map over the image in greys
-LETTER = 3.2  # points, the mean width of a letter in a title
+LETTER, WIDE = 3.2, 4.5  # points, the mean width of a letter in a title, and of a wide one
 KINDS = {True: "classified correctly", False: "misclassified"}
 ROWS = ["image", "Grad-CAM", "occlusion"]
 
@@ -70,9 +70,11 @@ def title(image: pd.DataFrame, panel: float, lines: int = 1) -> str:
     """`cat (0.98)` or `cat, predicted dog (0.91)`, broken to a panel's inches. Padded above
     to `lines` lines, which keeps the panels of a row level."""
     first = image.iloc[0]
-    guess = "" if is_right(image) else f", predicted {first['predicted']}"
-    text = style.plain(f"{first['label']}{guess} ({first['confidence']:.2f})")
-    broken = textwrap.wrap(text, int(72 * panel / LETTER), break_long_words=False)
+    label, predicted = style.plain(first["label"]), style.plain(first["predicted"])
+    guess = "" if is_right(image) else f", predicted {predicted}"
+    text, sure = f"{label}{guess} ({first['confidence']:.2f})", int(72 * panel / WIDE)
+    is_long = max(map(len, text.split())) > sure
+    broken = textwrap.wrap(text, sure if is_long else int(72 * panel / LETTER))
     return "\n".join([""] * (lines - len(broken)) + broken)
 
 

@@ -28,6 +28,7 @@ ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.32, 6.85  # inches, as printed
 LETTERS_PER_INCH, LETTERS_IN_A_TITLE = 21, 17  # of a legend; of a title
 ROW, LEGEND = 0.17, 0.4  # inches of a legend's row; its share of a picture, at most
+LONGEST_NAME = 24  # letters of a class
 SMALL = 7.5  # points: the smallest letters of any figure
 
 
@@ -203,11 +204,13 @@ def legend_below(picture: Picture, handles: list, columns: int) -> None:
 
 
 def plain(name: str) -> str:
-    r"""A class's name as it is printed; a `$` of its own begins no formula.
+    r"""A class's name as it is printed, cut; a `$` of its own begins no formula.
 
-    >>> plain("sea_lion"), plain("a$b")
-    ('sea lion', 'a\\$b')
+    >>> plain("sea_lion"), plain("a$b"), plain("the longest name of them all")
+    ('sea lion', 'a\\$b', 'the longest name of the…')
     """
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME - 1]}…"
     return name.replace("_", " ").replace("$", r"\$")
 
 
