@@ -37,7 +37,7 @@ IMAGES = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Evidence:
     """The numbers that a comparison takes, and the estimate of their difference if they
     allow one. `reference` is the right side's mean, geometric where ratios are compared;
@@ -72,22 +72,20 @@ def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
     matched = names_of(sides, chosen)
     chosen = one_device(sides, chosen)
     left, right = (side.of(pairs) for side, pairs in zip(sides, chosen, strict=True))
-    found = Evidence(left, right, (chosen[0], chosen[1]), float(right.mean()))
-    found.left_out = sorted(matched - names_of(sides, chosen))
+    out = sorted(matched - names_of(sides, chosen))
+    pairs = chosen[0], chosen[1]
+    found = Evidence(left, right, pairs, float(right.mean()), left_out=out)
     numbers = np.concatenate([left, right])
-    if chosen == [None, None]:
-        found.rests, found.basis = FACT, "a fact"
-    elif sides[0].metric.counts and len(chosen[0] or []) == 1:
-        group = sides[0].groups[chosen[0][0]]
-        found.rests, found.basis = METHODS, f"{len(group)} runs, counted"
-        found.bounds = wilson(sides[0].metric.counts(group), len(group))
-    elif not np.isfinite(numbers).all():
-        finite = [bool(np.isfinite(values).any()) for values in (left, right)]
-        found.diverged = "some" if all(finite) else "all"
-        found.basis = "diverged"
-    else:
-        estimate(found, sides, numbers)
-    return found
+    if pairs == (None, None):
+        return replace(found, rests=FACT, basis="a fact")
+    if (counts := sides[0].metric.counts) and len(pairs[0] or []) == 1:
+        group = sides[0].groups[pairs[0][0]]
+        bounds, basis = wilson(counts(group), len(group)), f"{len(group)} runs, counted"
+        return replace(found, rests=METHODS, basis=basis, bounds=bounds)
+    if not np.isfinite(numbers).all():
+        some = all(np.isfinite(values).any() for values in (left, right))
+        return replace(found, diverged="some" if some else "all", basis="diverged")
+    return estimated(found, sides, numbers)
 
 
 def names_of(sides: Sequence[Side], chosen: Sequence[Chosen]) -> set[str]:
@@ -111,44 +109,39 @@ def one_device(sides: Sequence[Side], chosen: Sequence[Chosen]) -> list[Chosen]:
     return [pairs and [p for p in pairs if side.device(p) == best] for side, pairs in both]
 
 
-def estimate(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> None:
-    """Add the estimate of the difference, if there is one, and what it rests on."""
+def estimated(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Evidence:
+    """The evidence with an estimate of the difference, if there is one, and its basis."""
     both = zip(sides, found.pairs, strict=True)
     measured = [(side, pairs) for side, pairs in both if pairs is not None]
-    found.sides = len(measured)
-    counts = " + ".join(str(len(pairs)) for _, pairs in measured)
-    constant = sides[1].constant
+    found = replace(found, sides=len(measured))
     if any(len({variant for _, variant in pairs}) > 1 for _, pairs in measured):
-        found.basis = "several settings, not averaged over"
-        return
+        return replace(found, basis="several settings, not averaged over")
     if all(len(pairs) == 1 for _, pairs in measured):
-        of_one(found, [(side, pairs[0]) for side, pairs in measured])
-        return
-    found.basis = f"{counts} seeds"
+        return of_one(found, [(side, pairs[0]) for side, pairs in measured])
+    basis = " + ".join(str(len(pairs)) for _, pairs in measured) + " seeds"
     devices = {side.device(pair) for side, pairs in measured for pair in pairs}
     if len(devices) > 1 or None in devices:
-        found.basis += ", several or unknown devices"
-        return
+        return replace(found, basis=f"{basis}, several or unknown devices")
     log = all(side.log for side in sides) and bool((numbers > 0).all())
     scale = np.log if log else np.asarray
     runs = [side.runs(pairs) for side, pairs in measured]
     if len(runs) == 2 and runs[0] == runs[1]:
-        cell = scale(found.left) - scale(found.right)
-        variances = [variance(cell)]
-        found.estimate = of_seeds([cell], variances, log)
-        found.basis, found.sides = f"{len(cell)} seeds, paired", 1
+        values = [scale(found.left) - scale(found.right)]
+        variances, basis = [variance(values[0])], f"{len(values[0])} seeds, paired"
+        found = replace(found, sides=1)
     else:
         values = [scale(side.of(pairs)) for side, pairs in measured]
         variances, method = seed_variances(measured, values, scale)
         if not variances:
-            return
-        found.basis += method
-        if constant is not None:
+            return replace(found, basis=basis)
+        basis += method
+        if (constant := sides[1].constant) is not None:
             values[0] = values[0] - scale(constant)
-        found.estimate = of_seeds(values, variances, log)
-    found.rests, found.variance = METHODS, max(variances, key=lambda v: v.value)
     if log:
-        found.reference = float(np.exp(np.log(found.right).mean()))
+        found = replace(found, reference=float(np.exp(np.log(found.right).mean())))
+    largest = max(variances, key=lambda v: v.value)
+    estimate = of_seeds(values, variances, log)
+    return replace(found, rests=METHODS, basis=basis, estimate=estimate, variance=largest)
 
 
 def seed_variances(measured, values, scale) -> tuple[list[Variance], str]:
@@ -170,22 +163,22 @@ def seed_variances(measured, values, scale) -> tuple[list[Variance], str]:
     return known, ", Welch" * (len(known) > 1)
 
 
-def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> None:
-    """Add what the images or the steps of single runs tell of these trained networks."""
-    found.basis = "one run" if len(measured) == 1 else "one run each"
+def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> Evidence:
+    """The evidence with what the images or the steps of single runs tell of these trained
+    networks."""
     if any(side.is_mixed(pair) for side, pair in measured):
-        found.basis = "runs of several devices"
-        return
+        return replace(found, basis="runs of several devices")
     side, pair = measured[0]
     if side.metric.estimate and len(measured) == 1:
-        fit = side.metric.estimate(side.groups[pair])
-        found.estimate = replace(fit, difference=fit.difference - float(found.right[0]))
-        found.rests, found.basis = METHODS, f"a fit to {len(side.groups[pair])} runs"
-        return
+        group = side.groups[pair]
+        fit = side.metric.estimate(group)
+        fit = replace(fit, difference=fit.difference - float(found.right[0]))
+        basis = f"a fit to {len(group)} runs"
+        return replace(found, rests=METHODS, basis=basis, estimate=fit)
     of = images(found, measured) or steps(found, measured)
-    if of is not None:
-        found.estimate, found.basis = of
-        found.rests = NETWORKS
+    if of is None:
+        return replace(found, basis="one run" if len(measured) == 1 else "one run each")
+    return replace(found, rests=NETWORKS, estimate=of[0], basis=of[1])
 
 
 def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
