@@ -106,6 +106,13 @@ def test_what_to_touch_to_add_something():
     assert all(f"| `{path.name}/` |" in page for path in rooms())
 
 
+def test_every_file_that_the_architecture_names_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    places = (PACKAGE, ROOT, ROOT / "workflow")
+    for path in re.findall(r"`(\w+/[\w/]+\.(?:py|smk|js|yaml))`", page):
+        assert any((place / path).exists() for place in places), path
+
+
 def rooms() -> list[Path]:
     return [path.parent for path in PACKAGE.glob("*/__init__.py")]
 
