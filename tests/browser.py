@@ -65,6 +65,8 @@ class Browser:
         while True:
             message = self.hear()
             if message.get("id") == command["id"]:
+                if "navigated" in message.get("error", {}).get("message", ""):
+                    return {"result": {}}  # the page that was asked has gone
                 assert "error" not in message, message
                 return message["result"]
             self.events.append(message)

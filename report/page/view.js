@@ -27,7 +27,11 @@ function remember(part) {
     setValue(control, given);
     if (valueOf(control) !== given) setValue(control, first); // what this page does not have
   }
-  part.addEventListener("input", () => keepView(unchanged, part.id));
+  const keepNow = () => keepView(unchanged, part.id);
+  part.addEventListener("change", keepNow);
+  part.addEventListener("input", event => {
+    if (event.target.type !== "range") keepNow(); // browsers limit how often, so once it rests
+  });
 }
 
 // All controls of a part, of which one may set another. `at` is the part that was changed
