@@ -1,7 +1,8 @@
 # make demo          set up, then the whole chain on generated images: results/demo/report.pdf
 # make setup         the locked Python environment in .venv; make tex, a small TeX
 # make test          set up, then every check and test; make lint, the checks alone
-# make test-published  set up, then every published PDF again, byte for byte, and every number
+# make test-published  set up, then every published PDF again, byte for byte, every number, and
+#                    the courses' archives by their READMEs
 # make test-networks  set up, then other people's networks, and figures of every shape
 # make test-page     set up, then the page in a real browser; make setup-page, node and Chromium
 # make test-cluster  set up, then the workflow on a real Slurm (as root: it installs one)

@@ -113,16 +113,16 @@ def run(*command, cwd=ROOT, **environment) -> subprocess.CompletedProcess:
     )
 
 
-def decide_and_tabulate(experiment: Experiment) -> None:
+def decide_and_tabulate(experiment: Experiment, document: str = "report") -> None:
     """What a document is written from, but for its figures."""
-    decide_studies(experiment)
-    for study in experiment.studies.values():
+    decide_studies(experiment, document)
+    for study in experiment.documents(document):
         write_tables(study, finished_runs(study, experiment.results), experiment.results)
 
 
 def write_document(experiment: Experiment, document: str = "report") -> str:
     """A document's LaTeX, from what the finished runs decide now."""
-    decide_and_tabulate(experiment)
+    decide_and_tabulate(experiment, document)
     write_tex(experiment, document)
     return experiment.results.tex(document).read_text()
 

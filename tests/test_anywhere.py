@@ -193,6 +193,7 @@ def test_as_a_part_of_another_workflow_below_a_prefix(elsewhere):
 
 
 @needs_tex
+@pytest.mark.networks
 def test_everything_of_ones_own_with_the_installed_wheel(elsewhere, installed):
     """Images of one channel, 28 × 28, in seven classes; a network, an optimiser, a probe,
     a figure, a metric, a claim and a section: to the PDF, and the package untouched."""

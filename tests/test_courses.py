@@ -405,6 +405,7 @@ def assert_rebuilt(handed_in: Path, again: Path, student: str) -> None:
 
 
 @needs_tex
+@pytest.mark.published
 def test_edinburghs_archive_does_what_its_readme_says(experiment, tmp_path, monkeypatch):
     monkeypatch.setattr(submission, "signed", SIGNED)
     folder = unpacked(experiment, "edinburgh", tmp_path)
@@ -449,6 +450,7 @@ def test_edinburghs_training_goes_on_where_it_ended(tmp_path, monkeypatch):
 
 
 @needs_tex
+@pytest.mark.published
 def test_fudans_archive_does_what_its_readme_says(experiment, tmp_path, monkeypatch):
     """And the write-up's figures are drawn again from its results."""
     monkeypatch.setattr(submission, "signed", SIGNED)
@@ -545,6 +547,15 @@ def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
     assert told[-1] == "[]"
 
 
+def test_whom_one_talked_to_stands_in_albertas_comment(experiment):
+    said = "Bob, about\nthe *optimiser*"
+    write_submission(experiment, "alberta", "1234567", NAME, said)
+    text = (experiment.results.root / "Assignment6-1234567" / "a6.py").read_text()
+    assert "\n# Help: Bob, about the *optimiser*. The network" in text
+    with pytest.raises(GradscapeError, match="--helped: fudan asks for no such comment"):
+        write_submission(experiment, "fudan", STUDENTS["fudan"], NAME, said)
+
+
 def test_albertas_notes_answer_five_questions_from_the_run(experiment):
     write_submission(experiment, "alberta", STUDENTS["alberta"], NAME)
     notes = (experiment.results.root / "Assignment6-1234567-notes.md").read_text()
@@ -591,6 +602,7 @@ def alberta(experiment: Experiment) -> HandIn:
 
 
 @needs_tex
+@pytest.mark.published
 def test_sapienzas_archive_does_what_its_readme_says(experiment, tmp_path, monkeypatch):
     """Each command keeps what it makes in a folder of its own."""
     monkeypatch.setattr(submission, "signed", SIGNED)

@@ -332,6 +332,21 @@ def test_the_two_classes_confused_most_are_named():
     assert words.mistakes(table[4:]) == "It makes no mistake on the test images."
 
 
+def test_the_wrong_answers_that_hang_most_and_least_on_one_place_are_named():
+    images = [
+        (0, "a", "a", 0.9),
+        (1, "b", "a", 0.2),
+        (2, "a", "b_c", 0.7),
+        (3, "c", "a", 0.4),
+    ]
+    rows = [(*image[:3], image[3] * part) for image in images for part in (0.5, 1, 0)]
+    table = pd.DataFrame(rows, columns=["image", "label", "predicted", "occlusion"])
+    told = words.covered(table)
+    assert r"is \emph{b\_c} for a picture of the class \emph{a} (0.70)" in told
+    assert r"least on any is \emph{a} for a picture of the class \emph{b} (0.20)." in told
+    assert words.covered(table[:6]) == ""
+
+
 # The figures
 
 

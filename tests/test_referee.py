@@ -15,7 +15,7 @@ from conftest import ALL, claims, decide, reseal, three_seeds, write_document, w
 from gradscape.base.errors import GradscapeError
 from gradscape.claims import registered
 from gradscape.claims.files import decide_studies
-from gradscape.claims.sentences import sentence
+from gradscape.claims.sentences import compared, sentence
 from gradscape.claims.verdicts import EQUAL, HOLDS, SEEN, UNDECIDED, decide_all
 from gradscape.config.experiment import Experiment
 from gradscape.runs.run import FinishedRun
@@ -37,6 +37,12 @@ def test_a_family_of_many_claims_asks_for_more_than_one_alone(tmp_path):
     assert {v.reading for v in six.values()} == {HOLDS}
     assert six["0"].adjusted == pytest.approx(6 * alone.p)
     assert six["0"].seeds > 3 and "seeds might do" in six["0"].word
+    told = {"holds": "Yes.", "fails": "No.", "uncorrected": "By itself, by [difference]."}
+    found = compared("difference", six["0"])
+    assert sentence(claim | told, six["0"]).startswith(told["uncorrected"])
+    assert found.endswith(f"; p = {six['0'].adjusted:.2g} after Holm's correction)")
+    assert sentence(claim | told, alone).startswith("Yes.")
+    assert "Holm" not in compared("difference", alone)
 
 
 def test_seeds_are_not_paired_and_their_variance_is_pooled(tmp_path):
