@@ -41,6 +41,9 @@ module gradscape:
 
 use rule * from gradscape as gradscape_*
 
+onstart:
+    gradscape.onstart()
+
 rule everything:
     default_target: True
     input: rules.gradscape_all.input, "mine.txt"
@@ -182,11 +185,15 @@ def test_as_a_part_of_another_workflow_below_a_prefix(elsewhere):
     config = yaml.safe_load(TINY)
     study = config["studies"]["tiny"] | {"probes": {}, "figures": {}, "epochs": 1}
     study["grid"] = {"model": ["vgg08"]}
+    side = {"metric": "test_accuracy", "where": {}}
+    claim = {"statement": "It guesses.", "source": "me", "left": side, "is": "below"}
+    study["claims"] = {"guesses": claim | {"right": 0.5}}
     config |= {"studies": {"tiny": study}, "results": "it's (mine)/für alle"}
     (elsewhere / "config.yaml").write_text(yaml.dump({"trainings": config}))
     (elsewhere / "Snakefile").write_text(PART.format(snakefile=SNAKEFILE))
     succeed("snakemake", "--cores", "2", cwd=elsewhere)
-    assert (elsewhere / "inner" / "it's (mine)" / "für alle" / "report.pdf").exists()
+    results = elsewhere / "inner" / "it's (mine)" / "für alle"
+    assert (results / "report.pdf").exists() and (results / "registered.json").exists()
     assert (elsewhere / "inner" / "results" / "data" / "generated10").is_dir()
     made = {path.name for path in elsewhere.iterdir() if not path.name.startswith(".")}
     assert made == {"config.yaml", "Snakefile", "inner", "mine.txt"}
@@ -249,6 +256,10 @@ def test_a_new_project_ends_in_its_pdf_with_one_command(elsewhere, installed):
     config["studies"]["wide"]["grid"]["seed"] = [0]
     (elsewhere / "mine" / "config.yaml").write_text(yaml.dump(config))
     succeed("snakemake", "--cores", "2", cwd=elsewhere / "mine", **environment)
+    verdicts = pd.read_csv(
+        elsewhere / "mine" / "results" / "mine" / "claims" / "claims.csv"
+    )
+    assert verdicts["asked"].tolist() == ["before"]
     pages = PdfReader(elsewhere / "mine" / "results" / "mine" / "report.pdf").pages
     assert "The wide network validates better." in " ".join(
         " ".join(page.extract_text().split()) for page in pages

@@ -305,7 +305,8 @@ def test_a_gpus_work_does_not_start_on_a_cpu_by_itself(monkeypatch, capsys):
     def begin(file: str = "config", is_local: bool = True, **more) -> None:
         config = {"extends": f"config/{file}.yaml", **more}
         workflow = SimpleNamespace(local_exec=is_local)
-        dag.Dag(dag.experiment(config), workflow).begin()
+        begun = dag.Dag(dag.experiment(config), workflow)
+        begun.begin(str(begun.results.config))
 
     begin("cpu")
     begin(is_local=False)
@@ -439,6 +440,28 @@ def test_a_job_that_was_interrupted_has_not_failed(end, tmp_path, capsys):
     assert second.startswith("Training job 1 failed: ") and f"; {stands}; see " in second
     assert third == f"Training job 2 interrupted; {goes_on}"
     assert last.startswith("gradscape: 0 of 3 jobs done, 1 failed, 2 interrupted, in ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sinfo: fatal: Could not establish a configuration source",
+        "sbatch: error: Batch job submission failed: Unable to contact slurm controller",
+    ],
+)
+def test_a_slurm_that_is_down_is_one_sentence_and_what_was_refused_is_not_summed_up(
+    words, capsys
+):
+    handler = LogHandler(SimpleNamespace(dryrun=False), None)
+    handler.setFormatter(logging.Formatter())
+    handler.emit(event(LogEvent.RUN_INFO, stats={"train": 2, "total": 3}))
+    said = (
+        f"Exception in run_job for rule train: {words}\nTraceback (most recent call last):"
+    )
+    handler.emit(logging.makeLogRecord({"levelno": logging.ERROR, "msg": said}))
+    handler.close()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "Slurm does not answer; try `sinfo`, and call again when it does"
 
 
 def test_a_misspelt_target_and_a_locked_folder_are_one_sentence(tmp_path):

@@ -93,11 +93,13 @@ def test_single_runs_speak_of_themselves_and_a_bare_number_of_nothing(tmp_path):
 def test_a_claim_written_after_its_runs_is_seen_and_not_tested(two_networks):
     """Also one whose margin was changed after them; its text may be."""
     study, results = two_networks.studies["s"], two_networks.results
-    registered.register(two_networks)
+    registered.register(two_networks, two_networks.results)
     study.claims["width-wins"]["statement"] = "Width wins here."
     assert decide_studies(two_networks)["s"].claims["width-wins"].verdict == HOLDS
     study.claims["width-wins"]["margin"] = 0.01
-    registered.register(two_networks)  # later at the same revision: too late
+    registered.register(
+        two_networks, two_networks.results
+    )  # later at the same revision: too late
     changed = decide_studies(two_networks)["s"].claims["width-wins"]
     assert (changed.verdict, changed.reading, changed.asked) == (SEEN, HOLDS, "after")
     results.registered.unlink()
@@ -175,7 +177,7 @@ def test_a_network_that_leaves_its_plateau_late_is_not_called_smooth(tmp_path):
 def test_a_run_exchanged_for_its_outcome_is_named_and_decides_nothing(two_networks):
     """In every document that rests on it, with what the other came to."""
     results = two_networks.results
-    registered.register(two_networks)
+    registered.register(two_networks, two_networks.results)
     run = two_networks.studies["s"].runs[0]
     folder = two_networks.directory(run)
     (folder / "replaced.json").write_text(

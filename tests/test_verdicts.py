@@ -544,7 +544,7 @@ def test_no_sentence_leaves_a_placeholder_or_a_slip(kind):
 
 def test_a_verdict_is_a_file_that_anyone_reads(two_networks):
     study, results = two_networks.studies["s"], two_networks.results
-    registered.register(two_networks)
+    registered.register(two_networks, two_networks.results)
     decided = decide_studies(two_networks)["s"]
     content = json.loads(results.claims("s").read_text())
     (claim,) = content["claims"]

@@ -11,7 +11,7 @@
 
 
 onstart:
-    dag.begin()
+    dag.begin(rules.configuration.output[0])
 
 
 rule train:

@@ -20,7 +20,8 @@ ADVICE = {
         "there is no Slurm on this machine (no sbatch on PATH); "
         "call from the cluster's login node, or without --workflow-profile"
     ),
-    r"[Uu]nable to contact slurm controller|Connection refused": (
+    r"[Uu]nable to contact slurm controller|Connection refused"
+    r"|[Cc]ould not establish a configuration source": (
         "Slurm does not answer; try `sinfo`, and call again when it does"
     ),
     r"[Ii]nvalid partition": (

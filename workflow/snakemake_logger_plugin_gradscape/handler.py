@@ -39,6 +39,7 @@ class Forecast:
         self.waiting: dict[str, float] = {}  # runs that have not started
         self.running: dict[int, tuple[float, float]] = {}  # work and start, by job
         self.at_once = 1
+        self.begun = False
         self.began = time.monotonic()
 
     def begin(self, stats: dict[str, int]) -> None:
@@ -49,6 +50,7 @@ class Forecast:
         self.work = OTHER * (self.total - trainings) + usual * trainings
 
     def start(self, job: int, rule: str, wildcards: dict) -> None:
+        self.begun = True
         run = f"{wildcards.get('study')}/{wildcards.get('run')}"
         work = self.waiting.pop(run, OTHER) if rule == TRAIN else OTHER
         self.running[job] = work, time.monotonic()
@@ -199,7 +201,7 @@ class LogHandler(LogHandlerBase):
 
     def sum_up(self) -> None:
         done, total = self.bar.n, self.forecast.total
-        if not total:  # a dry run, or nothing to do
+        if not (total and self.forecast.begun):  # a dry run, nothing to do, or refused
             return
         bad = "".join(f", {len(jobs)} {how}" for how, jobs in self.ended.items() if jobs)
         more = "" if done == total else "; call again to go on"

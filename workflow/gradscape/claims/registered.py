@@ -35,9 +35,9 @@ def read(results: Results) -> Registered:
     return found
 
 
-def register(experiment: Experiment) -> None:
+def register(experiment: Experiment, results: Results) -> None:
     """Write down which claims stand before runs are made at this revision."""
-    results, commit = experiment.results, revision().commit or "unknown"
+    commit = revision().commit or "unknown"
     known = {name: dict(studies) for name, studies in read(results).items()}
     studies = known.setdefault(commit, {})
     before = json.dumps(studies)

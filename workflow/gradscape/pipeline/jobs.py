@@ -167,16 +167,17 @@ class Dag:
     def training_code(self, wildcards) -> list[str]:
         return dependencies.of_training(self._run(wildcards))
 
-    def begin(self) -> None:
+    def begin(self, kept: str) -> None:
         """Before the first job, register the claims and say which runs are left out; stop a
         configuration that asks for a GPU, finds none and is too much for a CPU, unless it
-        says `allow_cpu`."""
+        says `allow_cpu`. `kept` is the configuration's place in the results folder."""
+        results = paths.Results(Path(kept).parent)
         try:
-            register(self.experiment)
+            register(self.experiment, results)
         except GradscapeError as error:
             stop(str(error))
         except OSError as error:  # a full disk, a folder that is not to be written to
-            stop(f"{self.experiment.results.registered}: {error.strerror}")
+            stop(f"{results.registered}: {error.strerror}")
         config, runs = self.experiment.config, self.experiment.runs
         left_out = Counter(r.settings.model for r in runs if self.experiment.left_out(r))
         for model, count in left_out.items():
