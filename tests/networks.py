@@ -105,6 +105,18 @@ class LeNet(nn.Module):
         return self.fc(x.view(x.size(0), -1))
 
 
+class Volume(nn.Module):
+    """With kernels that cannot be channels-last."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv, self.norm = nn.Conv3d(1, 4, 3, stride=(1, 2, 2)), nn.BatchNorm3d(4)
+        self.fc = nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.norm(self.conv(x[:, None])).mean((2, 3, 4)))
+
+
 class Bare(nn.Module):
     """Nothing but parameters and operations."""
 

@@ -160,14 +160,15 @@ def test_what_cannot_train_is_said_with_its_layer_before_anything_is_written(
     assert not any((tmp_path / "run").iterdir())
 
 
-SOMEHOW = ["LeNet", "four_by_four", "parallel", "biases_alone", "Hooked", "rebound"]
+SOMEHOW = ["LeNet", "Volume", "four_by_four", "parallel", "biases_alone"]
+SOMEHOW += ["Hooked", "rebound"]
 
 
 @pytest.mark.parametrize("network", SOMEHOW)
 def test_what_can_train_somehow_does(network, dataset, tmp_path):
     train(Run("study", "run", settings(network)), dataset, tmp_path / "run")
     run = FinishedRun(tmp_path / "run")
-    layout = "contiguous" if network == "LeNet" else "channels_last"
+    layout = "contiguous" if network in ("LeNet", "Volume") else "channels_last"
     assert run.record.backend.layout == layout
     assert np.isfinite(run.gradients).all(axis=None)
 

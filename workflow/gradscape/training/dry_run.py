@@ -85,7 +85,11 @@ class Rehearsal:
         torch.manual_seed(settings.seed)
         self.model = build(settings.model, facts.classes, settings, *shape)
         self.restart()
-        placed(self.model, backend.device, layout)
+        try:
+            placed(self.model, backend.device, layout)
+        except RuntimeError as error:
+            what = f"cannot be {layout}"
+            raise anatomy.refusal(what, error, self.model, Calls()) from None
         around = backend.autocast()
         self.evaluated = anatomy.one_image(self.model, facts.classes, *shape, around)
 
