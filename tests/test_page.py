@@ -115,6 +115,8 @@ def test_nothing_is_loaded_and_no_text_becomes_markup(experiment):
     assert len(parsed.texts["script"]) == 3
     assert not parsed.values("src")
     assert not [link for link in parsed.values("href") if re.match(r"\w+:|//", link)]
+    places = {link[1:] for link in parsed.values("href") if link.startswith("#")}
+    assert {"theory", "step-1"} <= places <= {*parsed.values("id")}
     assert not [name for _, had in parsed.elements for name in had if name.startswith("on")]
     policy = next(had["content"] for tag, had in parsed.elements if "http-equiv" in had)
     assert policy.startswith("default-src 'none'") and "http" not in policy
