@@ -11,6 +11,7 @@ from gradscape.spec.study import Figure
 PROBES = ["predictions"]
 NAMED = 3  # pairs, in the caption
 ACROSS = {False: 2, True: 4}  # panels side by side, in a column and on a page
+SHORT = 18  # letters; names of more push the matrix, and what is above it, aside
 SMALLEST = 3  # points; smaller numbers are unreadable and left out
 
 
@@ -20,8 +21,7 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
     across = min(len(drawn), ACROSS[figure.wide])
     down = -(-len(drawn) // across)
     width = style.width(figure.wide) / across
-    alone = len(drawn) == 1
-    titles = [style.wrapped(run.label, (0.45 if alone else 0.8) * width) for run in drawn]
+    titles = [style.wrapped(run.label, 0.8 * width) for run in drawn]
     lines = max(title.count("\n") + 1 for title in titles)
     size = (across * width, down * (width + 0.15 * (lines - 1)))
     picture, axes = plt.subplots(
@@ -33,11 +33,13 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
         "Confusion matrix: the percentage of each class's test images (row) put in each "
         f"class (column). {seed}"
     ]
+    alone = len(drawn) == 1
     room = 72 * (0.75 if alone else 0.45) * width
     for run, axis, title in zip(drawn, axes.flat, titles, strict=False):
         matrix = percentages(run.probe("predictions"))
         draw_matrix(axis, matrix, size=room / len(matrix) * 0.42)
-        axis.set_title(title, loc="center" if alone else "right")
+        centred = alone and max(map(len, matrix.index)) < SHORT
+        axis.set_title(title, loc="center" if centred else "right")
         pairs = most_confused(matrix)
         words = [f"{label} for {taken} ({value:.1f} %)" for label, taken, value in pairs]
         listed = ", ".join(words) or "no class for another"
