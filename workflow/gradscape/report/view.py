@@ -312,10 +312,9 @@ class StudyView:
         facts = plain_file(source.with_suffix(".txt")).read_text("utf-8").strip()
         caption = escape(" ".join(f"{spec.caption} {facts}".split()))
         picture = rf"\includegraphics[width=\linewidth]{{{copied}}}"
-        words = rf"\caption{{{caption}}}\label{{fig:{self.name}-{spec.name}}}"
-        if spec.wide:
-            return Tex(rf"\pagefigure{{{picture}}}{{{words}}}")
-        return Tex(rf"\columnwide{{{picture}}}{{{words}}}")
+        label = rf"\caption{{{caption}}}\label{{fig:{self.name}-{spec.name}}}"
+        macro = "pagefigure" if spec.wide else "columnwide"
+        return Tex(rf"\{macro}{{{picture}}}{{{label}}}")
 
     def reference(self, name: str) -> Tex:
         if not self.results.is_drawn(self.name, name):
