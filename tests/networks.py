@@ -250,6 +250,16 @@ class Channels(nn.Module):
         return self.head(self.conv(x).mean((2, 3)))
 
 
+def deep(depth=2, num_classes=10):
+    """Which would have ten layers, for ten classes."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, num_classes))
+
+
+def inputs_first(inputs=3, outputs=10):
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(nn.Conv2d(inputs, 8, 3), *pool, nn.Linear(8, outputs))
+
+
 class Island(nn.Module):
     """Whose head leaves autocast, for more digits."""
 

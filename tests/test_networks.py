@@ -148,7 +148,9 @@ def test_a_network_comes_to_its_figures_or_to_one_sentence(
         ("Averaging", {}, "does not repeat"),
         ("LayerDrop", {}, "draws Python's or numpy's random numbers"),
         ("Noisy", {}, "draws Python's or numpy's random numbers"),
-        ("Channels", {}, r"images of 3x32x32: conv \(Conv2d\): .* `in_channels`"),
+        ("Channels", {}, "first argument is `in_channels`, where the number of classes"),
+        ("deep", {}, "first argument is `depth`, where"),
+        ("inputs_first", {}, r"images of 3x32x32: 0 \(Conv2d\): .* `inputs` is given the"),
     ],
 )
 def test_what_cannot_train_is_said_with_its_layer_before_anything_is_written(

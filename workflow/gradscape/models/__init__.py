@@ -96,7 +96,11 @@ def build(
     import torch
 
     make = find("model", name)
-    free = set(inspect.signature(make).parameters)
+    first, *others = [*inspect.signature(make).parameters, ""]
+    if "class" not in first and any("classes" in other for other in others):
+        given = f"its first argument is `{first}`, where the number of classes is given"
+        raise GradscapeError(f"model {name}: {given}")
+    free = {first, *others}
     if isinstance(make, partial):
         free -= set(make.keywords)
     keywords = chosen(name, settings, free)
