@@ -85,7 +85,7 @@ docs-site: pyproject.toml
 	  Makefile 'results/published/*.pdf' | xargs -0 tar -c | tar -x -C .docs/pages
 	$(PYTHON) -m venv .docs/venv
 	.docs/venv/bin/python -m pip install --quiet --disable-pip-version-check $(DOCS)
-	.docs/venv/bin/mkdocs build --strict --quiet --site-dir $(CURDIR)/results/site
+	NO_MKDOCS_2_WARNING=1 .docs/venv/bin/mkdocs build --strict --quiet --site-dir $(CURDIR)/results/site
 	@echo "The site is results/site/index.html; to search it, python3 -m http.server -d results/site"
 
 wheel: setup

@@ -155,6 +155,17 @@ def test_a_model_and_a_claim_are_added_as_the_page_says(tmp_path, capsys):
     assert succeed(sys.executable, "-c", code, cwd=tmp_path, **copy) == "below\n"
 
 
+def test_hosted_checks_name_their_actions_by_commit_and_targets_that_there_are():
+    text = (ROOT / ".github/workflows/ci.yml").read_text()
+    used = re.findall(r"uses: (\S+)(.*)", text)
+    assert used and all(re.search(r"@[0-9a-f]{40}$", action) for action, _ in used)
+    assert all(re.fullmatch(r" # v\d+\.\d+\.\d+", tag) for _, tag in used)
+    matrix = yaml.safe_load(text)["jobs"]["make"]["strategy"]["matrix"]
+    wanted = {*matrix["target"], *(more["target"] for more in matrix["include"])}
+    assert wanted <= {*re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)}
+    assert (ROOT / "LICENSES/MIT.txt").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
 def test_the_site_has_every_document():
     nav = (ROOT / "mkdocs.yml").read_text()
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), readme.FILES[0]]
