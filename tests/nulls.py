@@ -23,7 +23,7 @@ from gradscape.claims import evidence, inference, registered
 from gradscape.claims.evidence import METHODS, seed_variances
 from gradscape.claims.inference import Estimate, of_images, of_seeds, of_steps, variance
 from gradscape.claims.sides import Measurements, Side, trains
-from gradscape.claims.verdicts import BEFORE, HOLDS, UNDECIDED, adjust, decide
+from gradscape.claims.verdicts import BEFORE, HOLDS, UNDECIDED, Decision, adjust, decide
 from gradscape.config.experiment import Experiment
 from gradscape.runs.run import finished_runs, scores
 
@@ -69,7 +69,7 @@ class Null:
     def estimate(self, deal, random) -> Estimate | None:
         """An estimate of a difference that is the threshold, from numbers drawn anew."""
         real = self.comparison.estimate
-        if self.found.rests == METHODS:
+        if self.found.variance:
             found = self._of_seeds(deal, random, real)
         elif self.images.arguments is not None:
             values = np.asarray(self.images.arguments, float)
@@ -164,7 +164,7 @@ def nulls(draws: int, random) -> None:
                         continue
                     comparison = replace(null.comparison, estimate=estimate)
                     verdict = replace(null.verdict, p=comparison.p)
-                    drawn[verdict.name] = verdict, null.found, comparison
+                    drawn[verdict.name] = Decision(verdict, null.found, comparison)
                 words = {verdict.verdict for verdict in adjust(drawn).values()}
                 decided += bool(words - {UNDECIDED})
                 holds += HOLDS in words
