@@ -332,6 +332,22 @@ class Averaging(Small):
         return super().forward(x) + self.body(x) @ self.kept[0].T
 
 
+class Starting(Small):
+    """Keeps the first minibatch's mean, but not in its state."""
+
+    mean = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mean is None:
+            self.mean = x.mean().detach()
+        return super().forward(x - self.mean)
+
+
+class Unloadable(Small):
+    def load_state_dict(self, state, strict=True):
+        raise KeyError("model")
+
+
 class Described(Small):
     """With more in its state than tensors."""
 

@@ -8,7 +8,8 @@ import pickle
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,46 +73,63 @@ class Sample:
 
 
 class Rehearsal:
-    """Steps of a network in a layout, each from the weights of the one that is to train,
-    `start`, and from one random state. It is built anew: a copy's hooks may belong to the
-    original. `evaluated` is what one image calls in evaluation mode."""
+    """Steps of a network in a layout, from the weights of the one that is to train, `start`
+    and one random state. It is built anew: a copy's hooks may belong to the original."""
 
     def __init__(
         self, start: dict, settings: Settings, backend: Backend, facts: Facts, layout: str
     ):
         self.start, self.settings, self.backend = start, settings, backend
         self.facts, self.layout = facts, layout
-        shape = facts.channels, facts.size
         torch.manual_seed(settings.seed)
+        shape = facts.channels, facts.size
         self.model = build(settings.model, facts.classes, settings, *shape)
-        self.restart()
+        self.go_on_from(start)
         try:
             placed(self.model, backend.device, layout)
         except RuntimeError as error:
             what = f"cannot be {layout}"
             raise anatomy.refusal(what, error, self.model, Calls()) from None
-        around = backend.autocast()
-        self.evaluated = anatomy.one_image(self.model, facts.classes, *shape, around)
 
-    def restart(self) -> None:
+    @cached_property
+    def evaluated(self) -> Calls:
+        """What one image calls in evaluation mode."""
+        shape = self.facts.classes, self.facts.channels, self.facts.size
+        return anatomy.one_image(self.model, *shape, self.backend.autocast())
+
+    def go_on_from(self, state: dict) -> None:
         try:
-            self.model.load_state_dict(self.start)
-        except (RuntimeError, TypeError, AttributeError) as error:
+            self.model.load_state_dict(state)
+        except Exception as error:
             raise GradscapeError(
                 "the model does not take its own state_dict, from which a stopped training "
                 f"goes on ({' '.join(str(error).split())})"
             ) from None
+
+    def twin(self) -> "Rehearsal":
+        """The network built once more, as if a training had been stopped and goes on."""
+        state = self.model.state_dict()
+        twin = Rehearsal(state, self.settings, self.backend, self.facts, self.layout)
+        twin.evaluated = self.evaluated
+        return twin
+
+    def prepared(self, size: int, calls: Calls | None = None) -> TrainingStep:
+        calls_of_one = self.evaluated
+        torch.manual_seed(0)
         self.model.zero_grad()
+        forward = Watched(self.model.train(), self.backend, calls)
+        forward.classes = self.facts.classes
+        sample = Sample(size, self.facts, self.backend.device)
+        return training_step(forward, sample, self.settings, calls_of_one)
+
+    def logits(self, size: int) -> Tensor:
+        step = self.prepared(size)
+        return self.refusing(step, partial(step.forward, step.minibatches.images))
 
     def step(self, size: int, calls: Calls | None = None) -> TrainingStep:
         """The gradient of a step on `size` images, taken together if `calls` says how.
         Raises `GradscapeError` for what cannot be done, with the layer."""
-        torch.manual_seed(0)
-        forward = Watched(self.model.train(), self.backend, calls)
-        forward.classes = self.facts.classes
-        sample = Sample(size, self.facts, self.backend.device)
-        step = training_step(forward, sample, self.settings, self.evaluated)
-        before = self.unseen()
+        step, before = self.prepared(size, calls), self.unseen()
         self.refusing(step, partial(step.gradient, size))
         if self.unseen() != before:
             drawn = "Python's or numpy's random numbers, which no checkpoint holds"
@@ -128,9 +146,9 @@ class Rehearsal:
             host += [torch.get_rng_state(), [b.data_ptr() for b in self.model.buffers()]]
         return pickle.dumps(host)
 
-    def refusing(self, step: TrainingStep, part: Callable) -> None:
+    def refusing(self, step: TrainingStep, part: Callable) -> Any:
         try:
-            part()
+            return part()
         except Exception as error:
             what = f"does not train on minibatches of {step.minibatches.sizes[0]}"
             raise anatomy.refusal(what, error, step.model, step.forward.seen) from None
@@ -198,7 +216,7 @@ def tried(rehearsal: Rehearsal, sizes: Sequence[int]) -> Tried:
         step = rehearsal.step(few)
     except GradscapeError:  # it may depend on the minibatches' own size
         few = sizes[0]
-        rehearsal.restart()
+        rehearsal.go_on_from(rehearsal.start)
         step = rehearsal.step(few)
     calls, flops, first = step.forward.seen, rehearsal.evaluated.flops, found(step)
     rehearsal.refusing(step, step.update)
@@ -207,30 +225,25 @@ def tried(rehearsal: Rehearsal, sizes: Sequence[int]) -> Tried:
     if last != few:
         rehearsal.step(last)
     else:  # a forward pass is enough for what counts or averages
-        again = partial(step.forward, step.minibatches.images)
-        rehearsal.refusing(step, again)
-
-    def repeats(calls: Calls | None) -> bool:
-        rehearsal.restart()
-        again = found(rehearsal.step(few, calls))
-        return same(first, again) or not rehearsal.backend.deterministic
-
+        rehearsal.logits(few)
+    deterministic, twin = rehearsal.backend.deterministic, rehearsal.twin()
+    if deterministic and not same([rehearsal.logits(few)], [twin.logits(few)]):
+        raise GradscapeError(
+            "the model does not go on from its state_dict as it would have without a stop: "
+            "what it counts, averages or keeps has to be in buffers"
+        )
     together = Forward(rehearsal.model, rehearsal.backend, calls).is_faster
     if together:
+        twin.go_on_from(rehearsal.start)
         try:
-            together = repeats(calls)
+            together = same(first, found(twin.step(few, calls))) or not deterministic
         except GradscapeError:
             together = False
-    if not together and not repeats(None):
-        raise GradscapeError(
-            "a step of the model from the same state_dict and random numbers does not "
-            "repeat, so a stopped training could not go on: what it counts or averages "
-            "has to be in buffers"
-        )
     known = zip(rehearsal.model.named_parameters(), first[1:], strict=True)
-    absent = (name for (name, _), gradient in known if gradient is None)
-    names = frozenset(map(anatomy.printed, absent))
-    return Tried(flops, calls, names, rehearsal.layout, together)
+    absent = frozenset(
+        anatomy.printed(name) for (name, _), gradient in known if gradient is None
+    )
+    return Tried(flops, calls, absent, rehearsal.layout, together)
 
 
 def found(step: TrainingStep) -> list[Tensor | None]:
