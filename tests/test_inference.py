@@ -47,6 +47,7 @@ def test_a_pool_has_all_cells_degrees_of_freedom_or_is_none():
     assert pooled([CELLS[0], 1e3 * CELLS[1]]) is None
     assert pooled([CELLS[0], np.ones(3)]) is None  # no scatter beside some
     assert pooled(CELLS[:1]) is None
+    assert pooled([*CELLS, np.ones(1)]) == pooled(CELLS)  # one seed has no scatter
 
 
 def test_a_cell_of_one_seed_borrows_the_pool():

@@ -14,13 +14,56 @@ import pytest
 from conftest import ALL, claims, decide, reseal, three_seeds, write_document, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.claims import registered
+from gradscape.claims.evidence import FACT, METHODS, NETWORKS
 from gradscape.claims.files import decide_studies
 from gradscape.claims.sentences import compared, sentence
-from gradscape.claims.verdicts import EQUAL, HOLDS, SEEN, UNDECIDED, decide_all
+from gradscape.claims.verdicts import (
+    AFTER,
+    BEFORE,
+    EQUAL,
+    FAILS,
+    HOLDS,
+    SEEN,
+    UNDECIDED,
+    UNMEASURED,
+    Verdict,
+    decide_all,
+    tally,
+)
 from gradscape.config.experiment import Experiment
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.registry import find
 from gradscape.spec.study import Figure
+
+# What the report counts
+
+
+def test_claims_are_counted_by_whether_they_stood_before_their_runs():
+    def told(verdict, reading="", p=0.01, rests=METHODS, asked=BEFORE):
+        about = {"reading": reading, "p": p, "rests": rests, "asked": asked}
+        return Verdict("n", "s", "s", "loss", verdict, [1.0], [2.0], **about)
+
+    found = tally(
+        [
+            told(HOLDS, HOLDS),
+            told(HOLDS, HOLDS, rests=NETWORKS),
+            told(FAILS, FAILS),
+            told(EQUAL, EQUAL),
+            told(UNDECIDED, HOLDS, p=0.04),
+            told(UNDECIDED, UNDECIDED, p=np.nan, rests=""),
+            told(UNMEASURED, p=np.nan, rests=""),
+            told(HOLDS, HOLDS, p=np.nan, rests=FACT),
+            told(SEEN, HOLDS, asked=AFTER),
+            told(SEEN, UNDECIDED, p=np.nan, rests="", asked=AFTER),
+            told(HOLDS, HOLDS, p=np.nan, rests=FACT, asked=AFTER),
+        ]
+    )
+    assert found == {
+        "measured": 10, "before": 8, "holds": 2, "fails": 1, "equal": 1, "undecided": 2,
+        "without": 1, "unmeasured": 1, "facts": 1, "alone": 5, "decided": 4, "methods": 3,
+        "networks": 1, "after": 3, "seen": 1,
+    }  # fmt: skip
+
 
 # Findings 1 to 3, and what stood before its runs
 

@@ -156,6 +156,10 @@ def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
     expected = np.mean(curvatures) * 0.05
     assert find("metric", "batch_sharpness")([run]) == pytest.approx(expected)
     assert find("metric", "beta_at_0.1")([run]) == pytest.approx(np.median(betas))
+    few = {key: value[:3] for key, value in steps.items() if key.startswith("probed")}
+    np.savez(run.path / "steps.npz", **steps | few)
+    last = curvatures[0] * 0.05  # of three probes, a quarter is none
+    assert find("metric", "batch_sharpness")([reseal(run.path)]) == pytest.approx(last)
 
 
 # Probes
