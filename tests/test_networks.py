@@ -165,7 +165,7 @@ def test_what_cannot_train_is_said_with_its_layer_before_anything_is_written(
 
 
 SOMEHOW = ["LeNet", "Volume", "four_by_four", "parallel", "biases_alone"]
-SOMEHOW += ["Hooked", "rebound"]
+SOMEHOW += ["Hooked", "rebound", "Subclassed"]
 
 
 @pytest.mark.parametrize("network", SOMEHOW)

@@ -124,7 +124,8 @@ class Rehearsal:
 
     def logits(self, size: int) -> Tensor:
         step = self.prepared(size)
-        return self.refusing(step, partial(step.forward, step.minibatches.images))
+        logits = self.refusing(step, partial(step.forward, step.minibatches.images))
+        return logits.detach().as_subclass(Tensor)
 
     def step(self, size: int, calls: Calls | None = None) -> TrainingStep:
         """The gradient of a step on `size` images, taken together if `calls` says how.
