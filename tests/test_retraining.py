@@ -167,7 +167,8 @@ def test_a_retraining_that_succeeds_replaces_the_run_and_its_probes(project):
 def test_a_comment_in_ones_own_network_trains_it_again_to_the_same_bytes(project):
     before = content(project)
     (project / "mine.py").write_text(NETWORK + "# a comment\n")
-    assert "train" in succeed(*call("runs", "figures"), cwd=project)
+    trained = succeed(*call("runs", "figures"), cwd=project)
+    assert "mine_lr1e-3_seed0: test accuracy" in trained
     after = content(project)
     changed = {Path(name).name for name in before if after[name] != before[name]}
     assert "run.json" in changed and changed <= {"run.json", "timing.csv"}
