@@ -181,6 +181,7 @@ def test_a_foreign_directory_and_a_deployed_module_plan_the_same(elsewhere):
 
 
 @needs_tex
+@pytest.mark.networks
 def test_as_a_part_of_another_workflow_below_a_prefix(elsewhere):
     config = yaml.safe_load(TINY)
     study = config["studies"]["tiny"] | {"probes": {}, "figures": {}, "epochs": 1}
@@ -246,6 +247,7 @@ def test_everything_of_ones_own_with_the_installed_wheel(elsewhere, installed):
 
 
 @needs_tex
+@pytest.mark.networks
 def test_a_new_project_ends_in_its_pdf_with_one_command(elsewhere, installed):
     environment = {"PYTHONPATH": str(installed)}
     gradscape = [sys.executable, "-m", "gradscape"]

@@ -511,6 +511,7 @@ print([name for name in sys.modules if name.startswith("gradscape")])
 """
 
 
+@pytest.mark.published
 @pytest.mark.limit(600)
 def test_albertas_file_stands_alone(experiment, tmp_path, capsys):
     """One finished run of the study is enough."""

@@ -4,6 +4,7 @@ Each ends in the wanted result or in one sentence, never in a traceback, a lost 
 a program that somebody else's folder chose. `tests/faults.py` does it at random.
 """
 
+import copy
 import hashlib
 import io
 import json
@@ -241,11 +242,15 @@ def test_every_metric_of_numbers_that_are_none_decides_nothing(broken, name):
         assert verdict.verdict != HOLDS or np.isposinf(verdict.left).all()
 
 
-@pytest.mark.parametrize("study", Experiment.from_file(ROOT / "config/config.yaml").studies)
+FULL = Experiment.from_file(ROOT / "config/config.yaml")  # read once, it takes a second
+
+
+@pytest.mark.parametrize("study", FULL.studies)
 def test_every_section_is_written_of_numbers_that_are_none(broken, wrong, study, tmp_path):
     """Of all seeds in the first way, of one in the others."""
-    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
-    results, runs = experiment.results, experiment.studies[study].runs
+    experiment = copy.copy(FULL)
+    results = experiment.results = Results(tmp_path)
+    runs = experiment.studies[study].runs
     if wrong != "nan":
         runs = [run for run in runs if run.settings.seed == runs[0].settings.seed]
     stand_in(runs, broken[0].path, results)
@@ -325,7 +330,8 @@ DAMAGE = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_a_damaged_run_is_named_and_left_out(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    experiment = Experiment.from_file(ROOT / "config" / "config.yaml", tmp_path)
+    experiment = copy.copy(FULL)
+    experiment.results = Results(tmp_path)
     study = experiment.studies["regularisation"]
     sound = write_run(tmp_path / "made", "vgg08", losses=(1.0,), accuracies=(0.5,))
     stand_in(study.runs[:2], sound.path, experiment.results)
