@@ -162,6 +162,7 @@ def planned(output: str) -> dict[str, int]:
     return {rule.removeprefix("gradscape_"): int(count) for rule, count in lines}
 
 
+@pytest.mark.networks
 def test_a_foreign_directory_and_a_deployed_module_plan_the_same(elsewhere):
     (elsewhere / "config").mkdir()
     (elsewhere / "config" / "config.yaml").write_text(TINY)

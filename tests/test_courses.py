@@ -277,6 +277,7 @@ TEMPLATE = r"""
 
 
 @needs_tex
+@pytest.mark.published
 def test_edinburghs_report_is_in_the_students_copy_of_the_template(experiment, tmp_path):
     folder = tmp_path / "results/s1234567-template"
     for part in ("runs/degradation", "report"):
