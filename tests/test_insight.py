@@ -339,6 +339,7 @@ def test_the_wrong_answers_that_hang_most_and_least_on_one_place_are_named():
         (2, "a", "b_c", 0.7),
         (3, "c", "a", 0.4),
     ]
+    images.append((4, "a", "b_c", 0.3))  # of the same classes as another, and less
     rows = [(*image[:3], image[3] * part) for image in images for part in (0.5, 1, 0)]
     table = pd.DataFrame(rows, columns=["image", "label", "predicted", "occlusion"])
     told = words.covered(table)

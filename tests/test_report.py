@@ -1,5 +1,6 @@
 """Figures and claims say what the runs say."""
 
+import inspect
 import re
 import sys
 
@@ -17,6 +18,7 @@ from gradscape.claims.verdicts import HOLDS, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.figures import style
 from gradscape.figures.drawing import draw
+from gradscape.models.resnet_small import ResNetSmall
 from gradscape.report.escape import escape
 from gradscape.report.literature import compare
 from gradscape.report.view import StudyView
@@ -326,6 +328,13 @@ def test_the_colophon_lists_what_the_footer_leaves_out(tmp_path):
     colophon = text[text.index("Colophon") :]
     assert "bbbbbbbbbb (2 runs), aaaaaaaaaa (1 run)" in colophon
     assert "torch 2.0" in colophon and "3.0 hours" in colophon
+
+
+def test_the_small_networks_text_has_its_defaults():
+    text = (ROOT / "report/sections/accuracy.tex.j2").read_text()
+    own = inspect.signature(ResNetSmall).parameters
+    assert f"shape.width or {own['width'].default} " in text
+    assert f"{own['dropout'].default} if shape.dropout is none" in text
 
 
 def test_a_study_of_ones_own_may_be_called_as_one_of_gradscapes(two_networks):

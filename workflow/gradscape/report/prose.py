@@ -97,17 +97,16 @@ def mistakes(table: pd.DataFrame) -> Tex:
 
 def covered(table: pd.DataFrame) -> Tex:
     """Which wrong answers hang most and least on one place, by the probe `explanations`."""
-    falls = {
-        (image["label"].iloc[0], image["predicted"].iloc[0]): image["occlusion"].max()
-        for _, image in table[table.label != table.predicted].groupby("image", sort=False)
-    }
+    wrong = table[table.label != table.predicted].groupby("image", sort=False)
+    falls = [
+        (max(g["occlusion"].max(), 0), *g.iloc[0][["label", "predicted"]]) for _, g in wrong
+    ]
     if len(falls) < 2:
         return Tex("")
-    least, *_, most = sorted(falls, key=lambda pair: falls[pair])
     told = [
         rf"\emph{{{escape(predicted)}}} for a picture of the class \emph{{{escape(label)}}}"
-        f" ({Quantity(max(falls[label, predicted], 0)).latex()})"
-        for label, predicted in (most, least)
+        f" ({Quantity(fall).latex()})"
+        for fall, label, predicted in (max(falls), min(falls))
     ]
     return Tex(
         "Of the wrong answers, the one that hangs most on one place, by how far covering "
