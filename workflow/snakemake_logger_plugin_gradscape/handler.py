@@ -228,7 +228,7 @@ def has_run(training: LogRecord) -> bool:
 
 
 def summary(job: LogRecord) -> str:
-    from gradscape.pipeline.replace import summary as of_run
+    from gradscape.runs.record import summary as of_run
 
     try:
         return of_run(Path(job.output[0]).parent)

@@ -90,6 +90,7 @@ def train(
 
     from gradscape.data.store import load
     from gradscape.pipeline import replace
+    from gradscape.runs.record import summary
 
     try:
         images = load(data / short(run.settings.dataset), run.settings.dataset)
@@ -108,7 +109,7 @@ def train(
         say(f"{out}: already finished; --overwrite trains it again")
     if done is not None:
         done.touch()
-    print(f"{replace.summary(out)}, in {out}")
+    print(f"{summary(out)}, in {out}")
 
 
 def run_from(spec: dict, settings: dict) -> Run:

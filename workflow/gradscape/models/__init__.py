@@ -11,8 +11,8 @@ constants which images it takes: `SIZES`, the smallest and the largest side (`No
 import inspect
 import random
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache, partial
+from typing import NamedTuple
 
 from gradscape.base.errors import GradscapeError
 from gradscape.data import Facts
@@ -36,11 +36,9 @@ def pretrained_file(name: str) -> str:
     return files[name]
 
 
-@dataclass(frozen=True)
-class Takes:
-    """The keywords (None if its source does not tell) and images that a network takes."""
+class Takes(NamedTuple):
+    """The images that a network takes: the ends of their size, and their channels."""
 
-    keywords: frozenset[str] | None
     smallest: int
     largest: int | None
     channels: int | None
@@ -48,19 +46,17 @@ class Takes:
 
 @cache
 def takes(name: str) -> Takes:
-    keywords = options("model", name)
     sizes = declared("model", name, "SIZES", (1, None))
     sizes = declared("model", name, "SIZES_OF", {}).get(name, sizes)
-    channels = declared("model", name, "CHANNELS")
-    return Takes(None if keywords is None else frozenset(keywords), *sizes, channels)
+    return Takes(*sizes, declared("model", name, "CHANNELS"))
 
 
 def check_takes(name: str, settings: Settings, facts: Facts) -> None:
     """Raise `GradscapeError` if a network lacks a setting that is set, or does not take the
     images of the settings' dataset. Only reads source text."""
-    known = takes(name)
-    if known.keywords is not None:
-        chosen(name, settings, known.keywords)
+    keywords, known = options("model", name), takes(name)
+    if keywords is not None:  # its source text tells
+        chosen(name, settings, keywords)
     images, those = f"model {name}: takes images of", f"those of {settings.dataset}"
     size, low, high = facts.size, known.smallest, known.largest
     if size < low or (high is not None and size > high):

@@ -1,6 +1,5 @@
 """A training that ends in a folder where a finished run may stand."""
 
-import csv
 from dataclasses import asdict
 from pathlib import Path
 
@@ -103,13 +102,3 @@ def trained_with(out: Path, code: str) -> str:
 
 def keep_code(folder: Path, code: str) -> None:
     files.write_file(folder / CODE, f"{code}\n")
-
-
-def summary(out: Path) -> str:
-    """A finished run in a line: `study/run: test accuracy 9.85 % after 81 s`."""
-    record = read(out / RECORD)
-    with (out / "test.csv").open(newline="", encoding="utf-8") as file:
-        accuracy = float(next(csv.DictReader(file))["test_accuracy"])
-    line = f"{record.study}/{record.run}: test accuracy {100 * accuracy:.2f} %"
-    line += f" after {record.seconds_training:.0f} s"
-    return f"{line}, diverged in epoch {record.diverged}" if record.diverged else line

@@ -88,14 +88,11 @@ def explanations(
     probability."""
     size = run.dataset.facts.size
     if stride > patch:
-        raise GradscapeError(
-            f"probe explanations: stride {stride} is larger than patch {patch} "
-            "and would leave pixels uncovered"
-        )
+        why = f"is larger than patch {patch} and would leave pixels uncovered"
+        raise GradscapeError(f"probe explanations: stride {stride} {why}")
     if patch > size:
-        raise GradscapeError(
-            f"probe explanations: patch {patch} is larger than the images, {size}x{size}"
-        )
+        why = f"is larger than the images, {size}x{size}"
+        raise GradscapeError(f"probe explanations: patch {patch} {why}")
     model = run.network("best").eval()
     run.layers(model, nn.Conv2d, "convolution, whose feature maps Grad-CAM weighs")
     pixels, labels = run.test_images(slice(CANDIDATES))

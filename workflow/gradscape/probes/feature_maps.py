@@ -38,9 +38,8 @@ def feature_maps(
     from 0 to 1, all equal for a grey image."""
     last = run.dataset.facts.test - 1
     if image > last:
-        raise GradscapeError(
-            f"probe feature_maps: image {image}: the last test image is {last}"
-        )
+        known = f"the last test image is {last}"
+        raise GradscapeError(f"probe feature_maps: image {image}: {known}")
     model = run.network("best").eval()
     needed = "convolution, whose outputs are what `feature_maps` shows"
     convolutions = run.layers(model, nn.Conv2d, needed)

@@ -3,7 +3,6 @@
 import numpy as np
 from torch import nn
 
-from gradscape.base.errors import GradscapeError
 from gradscape.probes.trained import Trained
 
 WORDS = "moment"
@@ -19,10 +18,8 @@ def filters(run: Trained) -> list[dict]:
         needed = "convolution, whose filters are what `filters` shows"
         first, *_ = run.layers(run.network(moment), nn.Conv2d, needed).values()
         if (channels := first.weight.shape[1]) != run.dataset.facts.channels:
-            raise GradscapeError(
-                f"{run.settings.model}: its first convolution takes {channels} channels, "
-                "where colours are what `filters` shows"
-            )
+            taken = f"its first convolution takes {channels} channels"
+            raise run.unmeasurable(f"{taken}, where colours are what `filters` shows")
         for place, weight in np.ndenumerate(first.weight.detach().cpu().numpy()):
             numbers = zip(NUMBERS.split(), (*place, float(weight)), strict=True)
             rows.append({"moment": moment, **dict(numbers)})

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from gradscape.base.errors import GradscapeError
 from gradscape.models.blocks import trainable
 from gradscape.probes.surface import filter_norms
 from gradscape.probes.trained import Trained
@@ -127,10 +126,8 @@ def hessian(
         try:
             hessian_product(run.losses(model, 2), parameters)(parameters)
         except RuntimeError as error:
-            raise GradscapeError(
-                f"{run.settings.model}: has no second derivative, whose products are what "
-                f"`hessian` measures ({error})"
-            ) from None
+            why = "has no second derivative, whose products are what `hessian` measures"
+            raise run.unmeasurable(f"{why} ({error})") from None
         for unit, product in products.items():
             for name, (measure, times) in measures.items():
                 value, uncertainty = measure(product, parameters, times)

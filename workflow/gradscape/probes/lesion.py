@@ -10,7 +10,6 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from gradscape.base.errors import GradscapeError
 from gradscape.probes.trained import Trained, calls, probabilities, with_statistics_of
 from gradscape.spec.options import Range
 
@@ -49,10 +48,8 @@ def lesion(
     training = [images for images, _ in run.minibatches(statistics)]
     blocks = removable(model, pixels[:1])
     if not blocks:
-        raise GradscapeError(
-            f"{run.settings.model}: has no block that keeps the shape of its input, which "
-            "is what `lesion` removes"
-        )
+        needed = "block that keeps the shape of its input"
+        raise run.unmeasurable(f"has no {needed}, which is what `lesion` removes")
     rows = []
     for block in ("none", *blocks):
         injured = run.network("best")

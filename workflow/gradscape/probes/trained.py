@@ -64,9 +64,9 @@ class Trained:
         `GradscapeError` for the initialisation of a run that had none of its own."""
         model_name, facts = self.settings.model, self.dataset.facts
         if moment == "initialisation" and self.settings.pretrained:
-            raise GradscapeError(
-                f"{model_name}: this run started from pretrained weights, which it does "
-                "not keep; probe its initialisation in a run without `pretrained`"
+            raise self.unmeasurable(
+                "this run started from pretrained weights, which it does not keep; probe "
+                "its initialisation in a run without `pretrained`"
             )
         torch.manual_seed(self.settings.seed)
         model = build(model_name, self.classes, self.settings, facts.channels, facts.size)
@@ -96,7 +96,7 @@ class Trained:
         `GradscapeError` if there are none: what is `needed`, and by which probe."""
         found = layers(model, kinds, self.calls(model))
         if not found:
-            raise GradscapeError(f"{self.settings.model}: calls no {needed}")
+            raise self.unmeasurable(f"calls no {needed}")
         return found
 
     def head(self, model: nn.Module, probe: str) -> nn.Linear:
@@ -104,11 +104,13 @@ class Trained:
         that ends in no such layer."""
         _, output = output_layer(model, self.calls(model))
         if not isinstance(output, nn.Linear):
-            raise GradscapeError(
-                f"{self.settings.model}: ends in no linear layer, whose input is what "
-                f"`{probe}` measures"
-            )
+            needed = f"linear layer, whose input is what `{probe}` measures"
+            raise self.unmeasurable(f"ends in no {needed}")
         return output
+
+    def unmeasurable(self, why: str) -> GradscapeError:
+        """The error for a probe that cannot measure this network."""
+        return GradscapeError(f"{self.settings.model}: {why}")
 
     def minibatches(self, count: int, size: int = BATCH) -> list[tuple[Tensor, Tensor]]:
         """The first `count` training images, normalised but not augmented, and labels, in
@@ -149,9 +151,8 @@ def measured(probe: str, run: Trained, options: dict) -> list[dict]:
         if is_custom(probe) or is_short_of_memory(error):
             raise
         said = " ".join(str(error).split()) or type(error).__name__
-        raise GradscapeError(
-            f"{run.settings.model}: `{probe}` cannot measure this network ({said})"
-        ) from error
+        why = f"`{probe}` cannot measure this network ({said})"
+        raise run.unmeasurable(why) from error
 
 
 @torch.no_grad()

@@ -13,42 +13,21 @@ from gradscape.figures.fonts import font_for
 from gradscape.spec import labels, sentences
 from gradscape.spec.quantity import Printed
 
-SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "%": r"\%",
-    "_": r"\_",
-    "&": r"\&",
-    "#": r"\#",
-    "$": r"\$",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "→": r"$\to$",
-    "°": r"\textdegree{}",
-    "–": "--",
-    "[": "{[}",  # which a row of a table may start with
-    "*": "{*}",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "≈": r"$\approx$",
-    "≠": r"$\neq$",
-    "∞": r"$\infty$",
-    "√": r"$\surd$",
-    "○": r"$\circ$",
-    "\N{GREEK CAPITAL LETTER DELTA}": r"$\Delta$",
-    "\N{GREEK CAPITAL LETTER OMEGA}": r"$\Omega$",
-    "−": "$-$",
-    "\N{NO-BREAK SPACE}": "~",
-    "\N{NARROW NO-BREAK SPACE}": r"\,",
-    "\N{THIN SPACE}": r"\,",
-}
-RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
-SPECIAL |= {raised: f"$^{{{plain}}}$" for raised, plain in RAISED.items()}
-GREEK = "alpha beta gamma delta epsilon eta theta lambda mu pi rho sigma tau phi omega"
-GREEK_LETTERS = zip("αβγδεηθλμπρστφω", GREEK.split(), strict=True)
-SPECIAL |= {letter: rf"$\{name}$" for letter, name in GREEK_LETTERS}
+# Characters that formulas have commands for, and these.
+SIGNS = (
+    "αβγδεηθλμπρστφω\N{GREEK CAPITAL LETTER DELTA}\N{GREEK CAPITAL LETTER OMEGA}±→≤≥≈≠∞√○"
+)
+COMMANDS = "alpha beta gamma delta epsilon eta theta lambda mu pi rho sigma tau phi omega"
+COMMANDS += " Delta Omega pm to leq geq approx neq infty surd circ"
+RAISED = zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)
+SPECIAL = {c: rf"$\{name}$" for c, name in zip(SIGNS, COMMANDS.split(), strict=True)}
+SPECIAL |= {raised: f"$^{{{plain}}}$" for raised, plain in RAISED}
+SPECIAL |= {c: f"\\{c}" for c in "{}%_&#$"}
+SPECIAL |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "°": r"\textdegree{}"}
+SPECIAL |= {"^": r"\textasciicircum{}", "–": "--", "−": "$-$"}
+SPECIAL |= {"[": "{[}", "*": "{*}"}  # which a row of a table may start with
+SPECIAL |= {"\N{NO-BREAK SPACE}": "~", "\N{NARROW NO-BREAK SPACE}": r"\,"}
+SPECIAL |= {"\N{THIN SPACE}": r"\,"}
 # Letters that the fonts have beside ASCII: Latin ones, and these signs.
 LATIN = {chr(code) for code in range(0xA1, 0x17F)} - set("ĦħĵĸĿŀŉŊŋŦŧ")
 PRINTED = set(SPECIAL) | LATIN | {chr(code) for code in range(0x20, 0x7F)}

@@ -5,6 +5,7 @@ torn it, and somebody else may have sent it: what is missing or of the wrong kin
 `Damaged` that names the file and the field.
 """
 
+import csv
 import json
 import math
 import re
@@ -157,6 +158,16 @@ def write(path: Path, record: RunRecord) -> None:
         if content[name] == unset:
             del content[name]
     write_record(path, content)
+
+
+def summary(folder: Path) -> str:
+    """A finished run in a line: `study/run: test accuracy 9.85 % after 81 s`."""
+    record = read(folder / RECORD)
+    with (folder / "test.csv").open(newline="", encoding="utf-8") as file:
+        accuracy = float(next(csv.DictReader(file))["test_accuracy"])
+    line = f"{record.study}/{record.run}: test accuracy {100 * accuracy:.2f} %"
+    line += f" after {record.seconds_training:.0f} s"
+    return f"{line}, diverged in epoch {record.diverged}" if record.diverged else line
 
 
 def sound_runs(folder: Path, reader: Callable[[Path], Any]) -> Iterator[Any]:
