@@ -59,7 +59,7 @@ from gradscape.base.files import seal
 from gradscape.claims.files import decide_studies
 from gradscape.claims.tables import write_table
 from gradscape.config.experiment import Experiment
-from gradscape.figures.drawing import draw, drawable
+from gradscape.figures.drawing import draw, probed
 from gradscape.report.build import build
 from gradscape.report.latex import compile_pdf
 from gradscape.report.page import write_page
@@ -180,7 +180,7 @@ def files(chance: random.Random, folder: Path) -> None:
             write_table(table, sound, results.table("s", table))
     figure = chance.choice(study.figures)
     with sentences():
-        if chance.random() < 0.3 and drawable(figure, sound):
+        if chance.random() < 0.3 and probed(figure, sound):
             outputs = [results.figure("s", figure.name, kind) for kind in ("pdf", "txt")]
             draw(figure, sound, outputs)
     with sentences():
@@ -323,7 +323,7 @@ def strangers(chance: random.Random, folder: Path) -> None:
             write(experiment)
     figure = chance.choice(study.figures)
     with sentences():
-        if chance.random() < 0.2 and drawable(figure, sound):
+        if chance.random() < 0.2 and probed(figure, sound):
             draw(figure, sound, [results.figure("s", figure.name, "pdf")])
     check_runs()
     if (folder / "canary").exists():

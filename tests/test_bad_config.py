@@ -16,7 +16,7 @@ from conftest import ROOT, needs_tex, run, succeed, write_run
 from gradscape.base.errors import GradscapeError
 from gradscape.cli import parser as cli
 from gradscape.config.experiment import Experiment
-from gradscape.config.words import stored
+from gradscape.config.spelling import stored
 from gradscape.config.yaml import read_yaml
 from gradscape.report import escape as tex
 from gradscape.report.build import build

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,6 +118,58 @@ def test_no_room_imports_upwards_and_no_module_is_long():
             below = FLOORS[: FLOORS.index(room(module)) + 1]
             above = {m for m in imported(path) if "/" in m and room(m) not in below}
             assert not above, (module, above)
+
+
+# What one has to know to change anything: the way from a learning rate to a sentence in
+# docs/architecture.md, and the ground that it stands on.
+TRUNK = [
+    "base/errors",
+    "base/files",
+    "base/paths",
+    "spec/settings",
+    "spec/study",
+    "spec/options",
+    "spec/registry",
+    "spec/quantity",
+    "config/yaml",
+    "config/expand",
+    "config/experiment",
+    "runs/record",
+    "runs/run",
+    "training/train",
+    "training/loop",
+    "training/step",
+    "training/minibatches",
+    "training/forward",
+    "training/optimisers",
+    "training/schedules",
+    "training/save",
+    "probes/trained",
+    "claims/sides",
+    "claims/metrics",
+    "claims/evidence",
+    "claims/inference",
+    "claims/verdicts",
+    "claims/registered",
+    "claims/sentences",
+    "claims/files",
+    "report/view",
+    "report/escape",
+    "report/template",
+    "report/latex",
+    "pipeline/jobs",
+    "pipeline/replace",
+    "cli/commands",
+]
+
+
+def test_the_trunk_is_read_in_an_evening():
+    way = (ROOT / "docs" / "architecture.md").read_text("utf-8").split("\n## ")[2]
+    assert set(re.findall(r"`(\w+/\w+)\.py`", way)) <= {*TRUNK}
+    assert (
+        sum(len(MODULES[module].read_text("utf-8").splitlines()) for module in TRUNK)
+        <= 7000
+    )
 
 
 TORCH_TOO = {"pipeline/cost"}

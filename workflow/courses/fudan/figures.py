@@ -5,7 +5,6 @@ from loaders import HERE
 from gradscape.config.experiment import Experiment
 from gradscape.figures.drawing import draw_or_leave_out, drawable
 from gradscape.runs.run import finished_runs
-from gradscape.spec.study import matches
 
 RESULTS, OUT = HERE / "results", HERE / "figures"
 
@@ -14,14 +13,10 @@ def main():
     experiment = Experiment.from_file(RESULTS / "config.json", RESULTS)
     for study in experiment.studies.values():
         finished = finished_runs(study, experiment.results)
-        for figure in study.figures:
-            chosen = [run for run in finished if matches(run.traits, figure.where)]
-            if drawable(figure, chosen):
-                name = f"{study.name}-{figure.name}"
-                draw_or_leave_out(
-                    figure, chosen, [OUT / f"{name}.pdf", OUT / f"{name}.txt"]
-                )
-                print(f"{OUT.name}/{name}.pdf")
+        for figure, chosen in drawable(study, finished):
+            name = f"{study.name}-{figure.name}"
+            draw_or_leave_out(figure, chosen, [OUT / f"{name}.pdf", OUT / f"{name}.txt"])
+            print(f"{OUT.name}/{name}.pdf")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import Annotated as A
 
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import say, write_csv
+from gradscape.base.files import folder_lock, say, write_csv
 from gradscape.base.paths import CONFIGS, DATA, HOME, RECORD, REPORT, TRACKED, Results
 from gradscape.cli.arguments import Count, File
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
 from gradscape.config.schema import check_options, validate
-from gradscape.config.words import stored
+from gradscape.config.spelling import stored
 from gradscape.spec.options import Named, Unset
 from gradscape.spec.registry import check, names, short
 from gradscape.spec.settings import SETTINGS, Settings, flags
@@ -40,7 +40,6 @@ def data(
     data_dir: A[str | None, "folder with the archive or its extracted form"] = None,
 ) -> None:
     """get a dataset and lay it out as arrays"""
-    from gradscape.base.files import folder_lock
     from gradscape.data.datasets import acquire
     from gradscape.data.store import save
 
@@ -59,7 +58,6 @@ def data(
 
 def weights(model: A[str, Named("model"), "one with ImageNet weights"]) -> None:
     """download a network's ImageNet weights and check their hash"""
-    from gradscape.base.files import folder_lock
     from gradscape.models.pretrained import download
 
     out = downloaded_weights(model)

@@ -12,7 +12,7 @@ from gradscape.base.paths import SECTIONS, locate
 from gradscape.config.published import check_literature, read_curves
 from gradscape.config.sample import sampled
 from gradscape.config.schema import check_options, validate
-from gradscape.config.words import stored
+from gradscape.config.spelling import stored
 from gradscape.config.yaml import read_yaml
 from gradscape.data import Facts
 from gradscape.data.datasets import facts

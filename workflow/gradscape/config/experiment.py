@@ -13,7 +13,7 @@ from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import DATA_LOGS, REPORT, WEIGHTS, Results, locate
 from gradscape.config.expand import expand_study, grids, look_up
 from gradscape.config.schema import validate
-from gradscape.config.words import modernise
+from gradscape.config.spelling import modernise
 from gradscape.config.yaml import check_plain, numbers, read_yaml
 from gradscape.models import pretrained_file
 from gradscape.spec import registry

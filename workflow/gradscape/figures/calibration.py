@@ -1,6 +1,5 @@
 """Reliability diagrams: accuracy by confidence (Guo et al. 2017, section 2)."""
 
-import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 
 from gradscape.claims.calibration import BINS, expected_calibration_error, reliability
@@ -14,10 +13,8 @@ PROBES = ["predictions"]
 def calibration(figure: Figure, runs: list[FinishedRun]):
     """Above: accuracy by confidence, a line per run. Below: each bin's share of images."""
     drawn, seed = style.smallest_seed(runs)
-    size = (style.width(figure.wide), 3.0)
-    picture, (above, below) = plt.subplots(
-        2, figsize=size, sharex=True, height_ratios=[3, 1]
-    )
+    shape = {"sharex": True, "height_ratios": [3, 1]}
+    picture, (above, below) = style.panels(figure, 3.0, rows=2, **shape)
     above.plot([0, 100], [0, 100], color="grey", ls="--", lw=0.8)
     handles = []
     for number, run in enumerate(drawn):

@@ -1,6 +1,5 @@
 """One change at a time: accuracy of each of a study's variants beside the study's own."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from gradscape.figures import style
@@ -28,8 +27,7 @@ def comparison(figure: Figure, runs: list[FinishedRun]):
         rows.append((values.mean(), deviation, name, not variant))
     rows.sort()
     lines = max(name.count("\n") + 1 for _, _, name, _ in rows)
-    size = (style.width(figure.wide), 0.7 + 0.15 * lines * len(rows))
-    picture, axis = plt.subplots(figsize=size)
+    picture, axis = style.panels(figure, 0.7 + 0.15 * lines * len(rows))
     for place, (mean, deviation, _, own) in enumerate(rows):
         colour = style.COLOURS[0 if own else 1]
         if own:

@@ -1,6 +1,5 @@
 """The confusion matrix of the test images: which classes are mistaken for which."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -23,10 +22,9 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
     width = style.width(figure.wide) / across
     titles = [style.wrapped(run.label, 0.8 * width) for run in drawn]
     lines = max(title.count("\n") + 1 for title in titles)
-    size = (across * width, down * (width + 0.15 * (lines - 1)))
-    picture, axes = plt.subplots(
-        down, across, figsize=size, layout="compressed", squeeze=False
-    )
+    height, shape = down * (width + 0.15 * (lines - 1)), (down, across)
+    look = {"layout": "compressed", "squeeze": False}
+    picture, axes = style.panels(figure, height, *shape, **look)
     for axis in axes.flat[len(drawn) :]:
         axis.remove()
     facts = [

@@ -3,7 +3,6 @@
 from itertools import cycle
 from typing import Annotated
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
@@ -41,8 +40,8 @@ def curves(
     many, together = len(groups) > NAMED, len(groups) <= TOGETHER
     count = 2 if together else 4
     across = count if figure.wide else 2
-    size = (style.width(figure.wide), 0.5 + 1.6 * (count // across))
-    picture, axes = plt.subplots(count // across, across, figsize=size, squeeze=False)
+    down = count // across
+    picture, axes = style.panels(figure, 0.5 + 1.6 * down, down, across, squeeze=False)
     panels = dict(zip(COLUMNS, np.repeat(axes, 4 // count), strict=True))
     dashed = [column for column in panels if together and column.startswith("val")]
     rates = sorted({rate for _, rate, _ in groups})

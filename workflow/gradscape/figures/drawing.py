@@ -12,17 +12,25 @@ from gradscape.base.files import say, write_file
 from gradscape.figures import style
 from gradscape.runs.run import FinishedRun, best_setting, by_setting, mean_accuracy
 from gradscape.spec.registry import find, is_custom
-from gradscape.spec.study import Figure
+from gradscape.spec.study import Figure, Study, matches
 
 
-def drawable(figure: Figure, runs: list[FinishedRun]) -> list[FinishedRun]:
+def drawable(study: Study, finished: list[FinishedRun]) -> Iterator[tuple]:
+    """The figures of a study that its finished runs give, each with those that it takes."""
+    for figure in study.figures:
+        chosen = [run for run in finished if matches(run.traits, figure.where)]
+        if probed(figure, chosen):
+            yield figure, chosen
+
+
+def probed(figure: Figure, runs: list[FinishedRun]) -> list[FinishedRun]:
     """The runs that have been probed for this drawing, if it draws a probe."""
     return [run for run in runs if all(map(run.is_probed, figure.probes[:1]))]
 
 
 def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     """Draw a figure into each of `outputs`; a `.txt` gets the facts for the caption."""
-    runs = drawable(figure, runs)
+    runs = probed(figure, runs)
     if not runs:
         raise GradscapeError(f"figure {figure.name}: none of its runs is finished")
     chosen = best_setting(runs) if figure.best else runs

@@ -1,6 +1,5 @@
 """The first convolution's filters as colour pictures, before and after training."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -22,8 +21,8 @@ def filters(figure: Figure, runs: list[FinishedRun]):
     across = ACROSS[figure.wide]
     rows = [-(-len(weights["best"]) // across) for weights in tables for _ in MOMENTS]
     width = style.width(figure.wide)
-    size = (width, sum(width * count / across + 0.2 for count in rows))
-    picture, axes = plt.subplots(len(rows), figsize=size, height_ratios=rows)
+    height = sum(width * count / across + 0.2 for count in rows)
+    picture, axes = style.panels(figure, height, len(rows), height_ratios=rows)
     facts = [
         f"Filters of the first convolution. {seed} Each is scaled from its own smallest to "
         "its own largest weight."

@@ -38,10 +38,8 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
     if len(scales) > 1:
         parts.append(("epoch\n(scales)", normed, places, "white"))
     heights = [1.3, 0.65, 0.4][: len(parts) + 1]
-    size = (style.width(figure.wide), 0.9 + sum(heights))
-    picture, axes = plt.subplots(
-        len(heights), figsize=size, height_ratios=heights, sharex=True
-    )
+    look = {"height_ratios": heights, "sharex": True}
+    picture, axes = style.panels(figure, 0.9 + sum(heights), len(heights), **look)
     means = np.exp(mean(np.log(flow)))  # [epochs, tensors]
     draw_lines(picture, axes[0], means, weights, normed, places)
     if len(runs) > 1:

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from gradscape.figures import style
@@ -38,8 +37,7 @@ def heat_map(
         digits = 1 if score.endswith("accuracy") else 2
         ended = all(run.diverged for run in group)
         texts[place] = "diverged" if ended else f"{values[place]:.{digits}f}"
-    size = (style.width(figure.wide), 0.7 + ROW * len(rows))
-    picture, axis = plt.subplots(figsize=size)
+    picture, axis = style.panels(figure, 0.7 + ROW * len(rows))
     image = axis.imshow(values, cmap="Blues", vmin=0, aspect="auto")
     for (row, column), text in texts.items():
         look = {"ha": "center", "va": "center", "fontsize": style.SMALL}

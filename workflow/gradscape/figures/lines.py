@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import EngFormatter
 
@@ -33,7 +32,7 @@ def lines(
     training, validation and test accuracy. Means over seeds, bands of one deviation. Raises
     `GradscapeError` for runs that differ in more than these and the seed."""
     groups = by_values(figure, runs, x, by) if by else by_values(figure, runs, x)
-    picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.0))
+    picture, axis = style.panels(figure, 2.0)
     if by:
         kinds = ordered(place[1] for place in groups)
         named = "" if by == NETWORK else f"{words(by)} "

@@ -6,7 +6,6 @@ among the learning rates, with the space between filled: one band per model.
 
 from typing import Annotated
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from gradscape.claims.smoothness import band, smooth
@@ -28,7 +27,7 @@ def loss_band(
     """The bands of all models in one picture, for the first seed; one rate has no band.
     Faint lines: the extremes of each step. The band lies between their running medians."""
     runs, _ = style.smallest_seed(runs)
-    picture, axis = plt.subplots(figsize=(style.width(figure.wide), 2.3))
+    picture, axis = style.panels(figure, 2.3)
     chance = runs[0].chance_loss
     top = 1.5 * chance
     drawn, over, facts = [], [], []

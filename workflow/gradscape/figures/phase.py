@@ -1,6 +1,5 @@
 """The signal that reaches each network's ends before it trains, and whether it trained."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
 
@@ -30,7 +29,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
             f"figure {figure.name}: no network of it has two gradients to compare"
         )
     chance = runs[0].chance_loss
-    picture, axis = plt.subplots(figsize=(style.width(figure.wide), 3.0))
+    picture, axis = style.panels(figure, 3.0)
     # Many start near each other: labels are pushed upwards, each a line above the last.
     highest = {True: 0.0, False: 0.0}
     upwards = sorted(points.items(), key=lambda item: np.nan_to_num(item[1][1]))

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -32,8 +31,7 @@ def signal_propagation(
     panels = [panel for panel in panels if moment in (None, panel[0])]
     if moment is None:
         panels.remove(("best", "activation"))
-    size = (style.width(figure.wide), 2.5)
-    picture, axes = plt.subplots(1, len(panels), figsize=size)
+    picture, axes = style.panels(figure, 2.5, columns=len(panels))
     handles, predicted_any = [], False
     facts = (
         f"Signal propagation through {style.named(runs)}: mean squares by depth. "

@@ -6,7 +6,6 @@ the gradient of the same minibatch, as Santurkar et al. 2018 define them (Figure
 
 from typing import Annotated
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
 
@@ -44,8 +43,8 @@ def smoothness(
     models = dict.fromkeys(run.model for run in runs)
     groups = {name: [run for run in runs if run.model == name] for name in models}
     rows = 2 if any(len(group) > 1 for group in groups.values()) else 1
-    size = (style.width(figure.wide), 0.3 + 1.5 * rows)
-    picture, axes = plt.subplots(rows, 3, figsize=size, sharex=True, squeeze=False)
+    look = {"sharex": True, "squeeze": False}
+    picture, axes = style.panels(figure, 0.3 + 1.5 * rows, rows, 3, **look)
     facts = [
         f"Three measures of smoothness for {style.named(runs)}: bands from the smallest to "
         f"the largest value, and the largest β. {style.seeds(runs).capitalize()}."

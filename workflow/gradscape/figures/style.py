@@ -23,6 +23,7 @@ from gradscape.figures.fonts import font_for
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import listing, model_label, noun, printed_variant
 from gradscape.spec.quantity import rate
+from gradscape.spec.study import Figure
 
 ENLARGED = 8  # times, a picture's pixels
 COLUMN, PAGE = 3.32, 6.85  # inches, as printed
@@ -105,6 +106,12 @@ def applied() -> AbstractContextManager:
 
 def width(wide: bool) -> float:
     return PAGE if wide else COLUMN
+
+
+def panels(figure: Figure, height: float, rows: int = 1, columns: int = 1, **options):
+    """A picture that fills a column or a page across, so many inches high, and its axes."""
+    size = (width(figure.wide), height)
+    return plt.subplots(rows, columns, figsize=size, **options)
 
 
 def looks(settings: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Look]:

@@ -156,12 +156,13 @@ class Dag:
         return [str(weights)] if weights and weights.exists() else []
 
     def dataset(self, wildcards, is_own: bool = False) -> list[str]:
-        """The dataset's files, unless it is the user's own."""
+        """The dataset's files, unless it is the user's own; their checksum counts."""
         name = self._run(wildcards).settings.dataset
         wanted = DATA_FILES if is_own == (name not in names("dataset")) else []
         return [f"{paths.DATA / short(name)}/{file}" for file in wanted]
 
     def own_dataset(self, wildcards) -> list[str]:
+        """Those of the user's own, which may change; their dates count."""
         return self.dataset(wildcards, is_own=True)
 
     def training_code(self, wildcards) -> list[str]:

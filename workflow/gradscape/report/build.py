@@ -42,9 +42,7 @@ def prepare(experiment: Experiment) -> dict[str, StudyView]:
     views, results = view_studies(experiment), experiment.results
     for view in (view for view in views.values() if view.finished):
         write_tables(view.study, view.finished, results)
-        for figure in view.study.figures:
-            chosen = view.chosen(**figure.where)
-            if drawable(figure, chosen):
-                kinds = [results.figure(view.name, figure.name, k) for k in FIGURE_KINDS]
-                draw_or_leave_out(figure, chosen, kinds)
+        for figure, chosen in drawable(view.study, view.finished):
+            kinds = [results.figure(view.name, figure.name, kind) for kind in FIGURE_KINDS]
+            draw_or_leave_out(figure, chosen, kinds)
     return views

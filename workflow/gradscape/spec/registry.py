@@ -196,25 +196,28 @@ def options(kind: str, name: str) -> dict[str, Option] | None:
     `GradscapeError` for an unknown name."""
     check(kind, name)
     path, table = source(kind, name), TABLES[kind][1]
-    target: ast.AST = ast.Name(short(name))
-    if table is not None and not is_custom(name):
-        entries = defined(path)[table]
-        pairs = zip(entries.keys, entries.values, strict=True)
-        target = next(value for key, value in pairs if key.value == name)
-    decided: set[str | None] = set()
-    while not isinstance(target, ast.FunctionDef):
-        match target:
-            case ast.Name(id) if id in defined(path):
-                target = defined(path)[id]
-            case ast.ClassDef(body=body):
-                inits = [n for n in body if getattr(n, "name", "") == "__init__"]
-                target = next(iter(inits), None)
-            case ast.Call(args=[function, *_], keywords=given):  # partial(function, …)
-                decided |= {keyword.arg for keyword in given}
-                target = function
-            case _:
-                return None
-    return {n: option for n, option in options_of(target).items() if n not in decided}
+    if table is None or is_custom(name):
+        return keywords(ast.Name(short(name)), path)
+    entries = defined(path)[table]
+    pairs = zip(entries.keys, entries.values, strict=True)
+    return keywords(next(value for key, value in pairs if key.value == name), path)
+
+
+def keywords(made: ast.AST | None, path: Path) -> dict[str, Option] | None:
+    """Those of a function, of a class's `__init__`, or of `partial(function, width=8)` but
+    for `width`, as `path` defines them; None for anything else."""
+    match made:
+        case ast.FunctionDef():
+            return options_of(made)
+        case ast.Name(id):
+            return keywords(defined(path).get(id), path)
+        case ast.ClassDef(body=body):
+            inits = (node for node in body if getattr(node, "name", "") == "__init__")
+            return keywords(next(inits, None), path)
+        case ast.Call(args=[function, *_], keywords=given):
+            known, decided = keywords(function, path), {word.arg for word in given}
+            return known and {n: known[n] for n in known if n not in decided}
+    return None
 
 
 def declared(kind: str, name: str, constant: str, default: Any = None) -> Any:
