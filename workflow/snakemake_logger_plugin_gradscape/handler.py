@@ -161,7 +161,8 @@ class LogHandler(LogHandlerBase):
         reason = explain(record.rule_msg or "", record.log) or "nothing says why"
         stopped = self.stopped or reason == "KeyboardInterrupt"  # before gradscape began
         self.ended["interrupted" if stopped else "failed"].add(record.jobid)
-        is_finished = started and started.rule_name == TRAIN and has_run(started)
+        training = started if started and started.rule_name == TRAIN else None
+        is_finished = training and Path(training.output[0]).with_name("run.json").exists()
         stands = "; the finished run there stands" if is_finished else ""
         if stopped:
             return say(f"{name} interrupted{stands}; the same command goes on from there")
@@ -221,10 +222,6 @@ def again(job: LogRecord) -> str:
     reasons = [part for part in job.reason.split("; ") if CHANGED.search(part)]
     short = "; ".join(reason.partition(": Union of")[0] for reason in reasons)
     return f" ({shorten(short, 150)})" if reasons else ""
-
-
-def has_run(training: LogRecord) -> bool:
-    return Path(training.output[0]).with_name("run.json").exists()
 
 
 def summary(job: LogRecord) -> str:

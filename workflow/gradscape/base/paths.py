@@ -111,7 +111,6 @@ class Results:
 
 
 def probe_file(run: Path, probe: str) -> Path:
-    """Where a probe writes its table for the run in the directory `run`."""
     return run / PROBES / f"{probe}.csv"
 
 

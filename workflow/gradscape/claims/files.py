@@ -50,8 +50,7 @@ COLUMNS += ["basis", "rests", "sentence"]
 
 
 class Decided(NamedTuple):
-    """The verdicts on one study, by claims' and variants' names; from which runs,
-    and without which damaged ones."""
+    """The verdicts on a study, by name, and the runs that they rest on or leave out."""
 
     claims: dict[str, Verdict]
     comparisons: dict[str, Verdict]

@@ -74,7 +74,6 @@ def averaged(steps, average=np.median, **attributes):
 
 
 def final_loss(run: FinishedRun) -> float:
-    """The training loss of the last epoch."""
     return run.metrics["train_loss"].iloc[-1]
 
 

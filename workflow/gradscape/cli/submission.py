@@ -74,8 +74,7 @@ class HandIn:
         return self.finished
 
     def report(self) -> Files:
-        """The course's document, compiled again with the student on each page, and what it
-        was compiled from, in `source/`."""
+        """The document, compiled again with the student on each page, and its sources."""
         results = self.experiment.results
         if results.tex(self.course).exists():
             return signed(results, self.course, f"{self.name}, {self.student}")
@@ -86,7 +85,6 @@ class HandIn:
         )
 
     def own(self) -> Files:
-        """The files in the course's folder."""
         files = sorted((COURSES / self.course).glob("[!._]*"))
         own = {path.name: path.read_bytes() for path in files if path.is_file()}
         return own | {"README.md": own["README.md"] + self.declaration}

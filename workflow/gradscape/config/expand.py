@@ -228,7 +228,10 @@ def expand_figures(
                 read_curves(options["reference"])
             except GradscapeError as error:
                 raise GradscapeError(f"{at}.options.reference: {error}") from None
-        check_axes(draw, options, f"{at}.options")
+        for key in registry.declared("figure", draw, "AXES", []):
+            if (setting := options.get(key, VARIANT)) not in AXES:
+                unknown = f"there is no setting {setting!r}{suggest(setting, AXES)}"
+                raise GradscapeError(f"{at}.options.{key}: {unknown}")
         wide = registry.declared("figure", draw, "WIDE", False)
         figure = Figure(name, figure_name, **({"wide": wide} | spec | {"options": options}))
         for needed in figure.probes[:1]:
@@ -239,14 +242,6 @@ def expand_figures(
             raise GradscapeError(f"{at}.where{sentence}")
         figures.append(figure)
     return figures
-
-
-def check_axes(draw: str, options: dict, at: str) -> None:
-    """Look up the settings that a figure draws over."""
-    for key in registry.declared("figure", draw, "AXES", []):
-        if (setting := options.get(key, VARIANT)) not in AXES:
-            hint = suggest(setting, AXES)
-            raise GradscapeError(f"{at}.{key}: there is no setting {setting!r}{hint}")
 
 
 def missing(where: dict, runs: list[Run]) -> str:

@@ -26,9 +26,8 @@ MAX_RUNS = 20_000  # of a study, unless the configuration says another number
 
 
 class Experiment:
-    """A validated configuration, with the studies' runs laid out; `results` is the folder
-    to use instead of its own. Raises `GradscapeError`, which names the key that is
-    wrong."""
+    """A validated configuration and its runs; `results` is a folder to use instead of its
+    own. Raises `GradscapeError`, which names the key that is wrong."""
 
     def __init__(self, config: dict, results: Path | None = None):
         self.config = assigned(resolve(config))
@@ -168,7 +167,6 @@ def check_courses(courses: dict[str, dict], studies) -> None:
 
 
 def downloaded_weights(model: str) -> Path:
-    """Where a model's pretrained weights are downloaded to."""
     return WEIGHTS / pretrained_file(model)
 
 

@@ -54,11 +54,8 @@ def visible(folder: Path, folders: bool = False) -> list[Path]:
     """The files and folders in a folder, or its folders only, by name; none that are hidden
     or left by operating systems."""
     inside = [path for path in folder.iterdir() if path.is_dir() or not folders]
-    return sorted(filter(is_visible, inside))
-
-
-def is_visible(path: Path) -> bool:
-    return path.name[0] != "." and path.name not in LEFT_BY_SYSTEMS
+    shown = (path for path in inside if path.name not in LEFT_BY_SYSTEMS)
+    return sorted(path for path in shown if path.name[0] != ".")
 
 
 def pixels_of(path: Path) -> np.ndarray:

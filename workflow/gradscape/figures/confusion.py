@@ -46,8 +46,7 @@ def confusion(figure: Figure, runs: list[FinishedRun]):
 
 
 def percentages(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Percent of each class's images (rows) by prediction (columns), both in alphabetical
-    order; a class without images has none."""
+    """Percent of each class's images (rows) by prediction (columns), both by name."""
     classes = sorted({*predictions["label"], *predictions["predicted"]})
     counts = pd.crosstab(predictions["label"], predictions["predicted"])
     table = counts.reindex(index=classes, columns=classes, fill_value=0)

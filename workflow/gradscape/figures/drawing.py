@@ -39,16 +39,11 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     with style.applied(), uncollected(), tables_of(figure):
         picture, facts = function(figure, chosen, **figure.options)
         style.save(picture, *(path for path in outputs if path not in texts))
-    if figure.best and (tied := settings_like(chosen, runs)) > 1:
+    accuracies = [mean_accuracy(group) for group in by_setting(runs).values()]
+    if figure.best and (tied := accuracies.count(mean_accuracy(chosen))) > 1:
         facts += f" {tied} settings validate equally well; this is the first of them."
     for path in texts:
         write_file(path, f"{facts}\n")
-
-
-def settings_like(best: list[FinishedRun], runs: list[FinishedRun]) -> int:
-    """The number of settings that validate as well as the best one."""
-    accuracies = [mean_accuracy(group) for group in by_setting(runs).values()]
-    return accuracies.count(mean_accuracy(best))
 
 
 def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:

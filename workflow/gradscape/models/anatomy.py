@@ -223,8 +223,7 @@ def output_layer(model: nn.Module, calls: Calls) -> tuple[str, nn.Module | None]
 
 
 def output_weight(model: nn.Module, calls: Calls) -> Tensor | None:
-    """The output layer's weight tensor, or without such a layer the deepest one; None if
-    it does not train."""
+    """The output layer's weight, or without one the deepest; None if it does not train."""
     _, layer = output_layer(model, calls)
     own = set((layer or model).parameters())
     found = by_depth(weights(model, calls)).values()

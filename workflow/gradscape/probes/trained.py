@@ -100,8 +100,7 @@ class Trained:
         return found
 
     def head(self, model: nn.Module, probe: str) -> nn.Linear:
-        """The linear layer that gives the logits. Raises `GradscapeError` for a network
-        that ends in no such layer."""
+        """The linear layer that gives the logits. Raises `GradscapeError` for none."""
         _, output = output_layer(model, self.calls(model))
         if not isinstance(output, nn.Linear):
             needed = f"linear layer, whose input is what `{probe}` measures"

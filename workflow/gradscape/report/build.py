@@ -36,8 +36,7 @@ def build(experiment: Experiment) -> None:
 
 
 def prepare(experiment: Experiment) -> dict[str, StudyView]:
-    """Decide all studies, gather their tables and draw their figures; returns the
-    studies' views, for the document to be written from."""
+    """Decide all studies, write their tables, draw their figures; returns their views."""
     decide_studies(experiment)
     views, results = view_studies(experiment), experiment.results
     for view in (view for view in views.values() if view.finished):

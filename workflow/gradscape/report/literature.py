@@ -28,9 +28,8 @@ METRICS = {
 
 
 def compare(study: str, table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[list]:
-    """A row for each published accuracy with finished runs on its data: network, our
-    learning rate and schedule, what was measured, theirs, ours, the difference, and its
-    reasons."""
+    """A row for each published accuracy with finished runs on its data: network, our rate
+    and schedule, what was measured, theirs, ours, the difference, and its reasons."""
     for row in table.to_dict("records"):
         row = {key: value for key, value in row.items() if not pd.isna(value)}
         where = {key: row[key] for key in CHOOSING if key in row}

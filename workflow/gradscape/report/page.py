@@ -189,9 +189,8 @@ def cell(value: Any) -> str:
 
 
 def explored(views: list[StudyView], room: Room) -> tuple[dict, int]:
-    """The data that the page draws: every run's curves and, where measured, signal; and of
-    each setting's first seed the gradient flow and the loss surface. Beside them how many
-    have no room or are damaged."""
+    """The data that the page draws: of every run curves and signal, of each setting's first
+    seed gradient flow and loss surface; and how many are damaged or have no room."""
     drawn: dict[str, list[dict]] = {}
     left_out = 0
     for view in views:
@@ -234,8 +233,7 @@ def curves(run: FinishedRun) -> dict:
 
 
 def is_of_the_laws(run: FinishedRun) -> bool:
-    """Is it an Edinburgh network of which the page's laws know all that is changed, and
-    were signal and gradient measured at its start?"""
+    """Is it an Edinburgh network whose changes the page's laws know, and was it probed?"""
     changed = any(run.settings[name] is not None for name in UNKNOWN_TO_LAWS)
     return bool(EDINBURGH.fullmatch(run.model)) and not changed and run.is_probed("signal")
 

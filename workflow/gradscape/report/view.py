@@ -144,7 +144,6 @@ class StudyView:
         ]
 
     def covers(self, **where) -> bool:
-        """Tell whether a run that matches is finished."""
         return bool(self.chosen(**where))
 
     def side(self, claim: str, side: str) -> Tex:

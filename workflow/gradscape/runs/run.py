@@ -31,10 +31,9 @@ class NotMeasured(Exception):
 
 
 class FinishedRun:
-    """One run's directory, whose files are read on demand. `measures` says by which
-    function each of its probes was measured, if not by that of its own name. Raises
-    `GradscapeError` for a run that is not finished, and `Damaged` for a file that is not as
-    it was written."""
+    """One run's directory, read on demand. `measures` has the function of each probe that
+    is not called by its name. Raises `GradscapeError` for a run that is not finished, and
+    `Damaged` for a file that is not as it was written."""
 
     def __init__(self, path: str | Path, measures: dict[str, str] | None = None):
         self.path = Path(path)
@@ -76,9 +75,8 @@ class FinishedRun:
 
     @property
     def device(self) -> tuple[str, str, bool] | None:
-        """The kind of device, the version of torch and how training means were taken,
-        within which runs compare; None where a record does not tell the kinds of an AVX-512
-        CPU apart, as old ones."""
+        """Kind of device, version of torch and how training means were taken, within which
+        runs compare; None where an old record does not tell kinds of AVX-512 CPUs apart."""
         kind = self.record.backend.kind
         kind = OLD_KINDS.get(kind, kind)
         return kind and (kind, self.record.backend.torch, self.record.by_minibatch)
