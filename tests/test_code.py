@@ -158,7 +158,7 @@ TRUNK = [
     "report/template",
     "report/latex",
     "pipeline/jobs",
-    "pipeline/replace",
+    "pipeline/once",
     "cli/commands",
 ]
 

@@ -20,7 +20,7 @@ from gradscape.base.paths import RECORD, SEALED, Results
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import Dataset, load, save
 from gradscape.models import sealed
-from gradscape.pipeline.replace import place_to_train, train
+from gradscape.pipeline.once import place_to_train, train_once
 from gradscape.pipeline.upkeep import bring_in_line
 from gradscape.runs.publish import copy_run, publish
 from gradscape.runs.run import FinishedRun
@@ -315,7 +315,7 @@ def test_a_run_that_a_link_leads_to_is_not_trained_again_before_it_fails(tmp_pat
     run = Run("s", "link", Settings("vgg08", "cifar100", epochs=3))
     images = SimpleNamespace(checksum="0" * 64)
     with pytest.raises(GradscapeError, match="link: is a link; with --out, name the"):
-        train(run, images, tmp_path / "link", overwrite=True)
+        train_once(run, images, tmp_path / "link", overwrite=True)
     assert (tmp_path / "run" / RECORD).read_bytes() == before
 
 

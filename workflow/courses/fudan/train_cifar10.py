@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loaders import HERE, NAME, get_dataset
 
-from gradscape.pipeline import replace
+from gradscape.pipeline.once import train_once
 from gradscape.runs.run import FinishedRun
 
 RESULTS = HERE / "results" / "runs" / "accuracy"
@@ -31,7 +31,7 @@ def train_again(run, known):
     images = get_dataset(known.root, known.dataset, known.n_items)
     changes = {"dataset": known.dataset, "device": "auto", "landscape_every": None}
     again = run.rerun(**changes, epochs=known.epochs or run.settings["epochs"])
-    replace.train(again, images, known.out / "trained" / run.path.name)
+    train_once(again, images, known.out / "trained" / run.path.name)
 
 
 def main():

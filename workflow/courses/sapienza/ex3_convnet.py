@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 from gradscape.data.datasets import prepared
 from gradscape.figures.filters import montage
 from gradscape.models.convnet import ConvNet
-from gradscape.pipeline import replace
+from gradscape.pipeline.once import train_once
 from gradscape.probes.trained import Trained
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.registry import short
@@ -77,7 +77,7 @@ def train_and_report(known, weights=None, **settings):
     shared = {name: getattr(known, name) for name in names} | {"split": "sapienza"}
     run = Run("command-line", known.out.name, Settings(**shared, **settings))
     dataset = prepared(known.dataset, known.data)
-    replace.train(run, dataset, known.out, pretrained=weights)
+    train_once(run, dataset, known.out, pretrained=weights)
     done = FinishedRun(known.out)
     rows = (("best", done.best, done.test), ("last", done.metrics.iloc[-1], done.last_test))
     for name, row, test in rows:

@@ -87,7 +87,7 @@ def train(
     run = run_from(spec or {}, settings)
 
     from gradscape.data.store import load
-    from gradscape.pipeline import replace
+    from gradscape.pipeline.once import train_once
     from gradscape.runs.record import summary
 
     try:
@@ -103,7 +103,7 @@ def train(
     trackers = [name for name in asked if asked[name] or name in tracked]
     options = {"threads": threads, "checkpoint_seconds": checkpoint_seconds}
     options |= {"trackers": trackers, "pretrained": weights}
-    if not replace.train(run, images, out, overwrite, update, **options):
+    if not train_once(run, images, out, overwrite, update, **options):
         say(f"{out}: already finished; --overwrite trains it again")
     if done is not None:
         done.touch()

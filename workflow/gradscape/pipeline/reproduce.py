@@ -20,7 +20,7 @@ from gradscape.claims.verdicts import decide
 from gradscape.config.expand import check_settings
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
-from gradscape.pipeline import replace
+from gradscape.pipeline.once import train_once
 from gradscape.runs import record as stored
 from gradscape.runs.run import FinishedRun
 from gradscape.runs.tables import read_arrays
@@ -76,7 +76,7 @@ class Reproduction:
             folder = Results(out).run(run.study, run.name)
             options = {"pretrained": self.experiment.pretrained(run)}
             options["threads"] = old.record.backend.threads or 1
-            replace.train(run, dataset, folder, **options)
+            train_once(run, dataset, folder, **options)
             for name in filter(old.is_probed, probes):
                 self.probe(name, run, folder, data, options["threads"])
             differ = differences(folder, old.path, probes)

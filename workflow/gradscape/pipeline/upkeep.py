@@ -13,7 +13,7 @@ from gradscape.base.files import say
 from gradscape.base.paths import CODE, DONE, PROBES, RUN_FILES
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
-from gradscape.pipeline.replace import keep_code
+from gradscape.pipeline.once import keep_code
 
 # Files of Snakemake's that are never empty, as a figure is that cannot be drawn.
 REPORTED = ["*.pdf", "report.html", "*.tar.gz", "report/*.tex", "claims/*", "tables/*/*"]

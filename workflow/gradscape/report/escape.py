@@ -60,9 +60,17 @@ def escape(value: object) -> Tex:
     text = re.sub(r"\s*\n\s*\n\s*", " ", unicodedata.normalize("NFC", text))
     text = "".join(c for c in text if unicodedata.category(c) != "Cf" or c in JOINERS)
     text = text.replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+    return Tex("".join(map(written, pieces(text))))
+
+
+def pieces(text: str) -> list[str]:
+    """A text in pieces, each of which is printed, drawn or named as a whole.
+
+    >>> pieces("2 α, 日本語 שלום עולם xα"), pieces("αж: 2")
+    (['2 α, ', '日', '本', '語', ' ', 'שלום עולם', ' xα'], ['αж', ': 2'])
+    """
     kinds = "".join(map(kind, text))
-    pieces = (text[slice(*found.span())] for found in PIECES.finditer(kinds))
-    return Tex("".join(map(written, pieces)))
+    return [text[slice(*found.span())] for found in PIECES.finditer(kinds)]
 
 
 def listing(words: Sequence[object]) -> Tex:

@@ -1,4 +1,4 @@
-"""A training that ends in a folder where a finished run may stand."""
+"""A run is trained once: unless it stands finished in its folder as it is asked for."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,7 @@ from gradscape.spec.settings import Settings, differences
 from gradscape.spec.study import Run
 
 
-def train(
+def train_once(
     run: Run, images, out: Path, overwrite: bool = False, update: bool = False, **options
 ) -> bool:
     """Train a run on a `Dataset`, unless it lies finished in `out`; tell whether it did.
@@ -27,9 +27,9 @@ def train(
             return False
         if place != out and out.is_symlink():
             raise GradscapeError(f"{out}: is a link; with --out, name the folder itself")
-        from gradscape.training.train import train as train_run  # loads torch
+        from gradscape.training.train import train  # loads torch
 
-        train_run(run, images, place, **options)
+        train(run, images, place, **options)
         keep_code(place, code)
         if place != out:
             files.replace_folder(place, out)
