@@ -293,9 +293,9 @@ def test_both_of_torchs_switches_for_tf32_agree():
 def test_a_benchmark_that_is_cut_off_keeps_what_it_measured(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     throughput = importlib.import_module("throughput")
-    measured = iter([(100.0, 1.0), (200.0, 2.0)])
+    measured = iter([(100.0, 50.0, 1.0), (200.0, 100.0, 2.0)])
     monkeypatch.setattr(throughput, "timed", lambda *arguments: next(measured))
-    options = SimpleNamespace(networks=["vgg08"], repeats=1, pair=True, probe=False)
+    options = SimpleNamespace(networks=["vgg08"], repeats=1, at_once=[2], floor=False)
     with pytest.raises(RuntimeError):
         throughput.measure(options, tmp_path / "new" / "rows.csv")
     rows = pd.read_csv(tmp_path / "new" / "rows.csv")
@@ -308,14 +308,43 @@ def test_a_benchmark_gets_its_data_or_ends_in_a_sentence(tmp_path, monkeypatch, 
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     throughput = importlib.import_module("throughput")
     monkeypatch.setenv("GRADSCAPE_DATA", str(tmp_path))
-    words = ["throughput.py", "--pair", "--data", str(tmp_path), "--out", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit):
-        throughput.main()
+        throughput.datasets.make(["cifar10"], tmp_path)
     assert "so there is no cifar10 to read" in capsys.readouterr().err
     options = SimpleNamespace(data=tmp_path, seconds=0.1)
     with pytest.raises(SystemExit, match="vgg08, plain: a turn failed, as said above"):
         throughput.timed("plain", throughput.NETWORKS["vgg08"], options)
+
+
+@pytest.mark.networks
+def test_a_benchmark_times_training_as_a_share_of_the_convolutions_alone(
+    tmp_path, monkeypatch, capsys
+):
+    """On images that it makes; both in as many processes of one thread each."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    throughput = importlib.import_module("throughput")
+    words = ["throughput.py", "--data", tmp_path, "--out", tmp_path, "--at-once", 2]
+    words += ["--networks", "vgg08", "--repeats", 1, "--seconds", 0.1]
+    monkeypatch.setattr(sys, "argv", [str(word) for word in words])
+    asked = []
+    timed = throughput.timed
+    monkeypatch.setattr(throughput, "CORES", 2)
+    monkeypatch.setattr(
+        throughput, "timed", lambda *given: (asked.append(given), timed(*given))[1]
+    )
+    monkeypatch.setattr(throughput, "precisions", lambda device: ["fp32"])
+    throughput.main()
+    assert [(kind, *count) for kind, _, _, *count in asked] == [
+        ("plain",),
+        ("floor", 2),
+        ("engine", 2),
+    ]
+    rows = pd.read_csv(tmp_path / "throughput.csv")
+    plain, floor, engine = rows["images_per_second"]
+    assert rows["ratio"].tolist() == pytest.approx([1, floor / plain, engine / plain], 1e-3)
+    _, floor, engine = rows["images_per_cpu_second"]
+    assert f"{engine / floor:.2f} of the floor" in capsys.readouterr().out
+    assert (tmp_path / "throughput.svg").exists()
 
 
 # On a GPU
