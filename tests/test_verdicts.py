@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import asdict, replace
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -41,12 +42,15 @@ from gradscape.claims.verdicts import (
     Comparison,
     decide_all,
 )
+from gradscape.config.claimed import check_claimed
 from gradscape.config.experiment import Experiment
+from gradscape.pipeline.jobs import Dag
 from gradscape.report.colophon import colophon
 from gradscape.report.escape import latex
 from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
 from gradscape.report.view import StudyView, view_studies
+from gradscape.runs.record import Revision
 from gradscape.runs.run import best_setting, results_table
 from gradscape.spec.registry import find
 from gradscape.spec.sentences import TELLINGS, choose
@@ -560,6 +564,48 @@ def test_a_verdict_is_a_file_that_anyone_reads(two_networks):
     assert read_verdicts(study, results) == decided
     (row,) = pd.read_csv(results.claims_csv).to_dict("records")
     assert (row["study"], row["claim"], row["left"]) == ("s", "width-wins", 0.5)
+
+
+def test_a_claim_compares_with_another_studys_runs(tmp_path, monkeypatch):
+    """A margin below zero asks for no more than to come near."""
+    monkeypatch.setattr(registered, "revision", lambda: Revision(None, None))
+    side = {"metric": "test_accuracy", "where": {"model": "vgg38"}}
+    claim = {"statement": "Third is near the first.", "source": "us", "is": "above"}
+    claim |= {"left": side, "right": side | {"study": "first"}, "margin": -0.05}
+    shared = {"title": "T", "dataset": "cifar100", "model": "vgg38", "schedule": "cosine"}
+    shared |= {"grid": {"seed": [0, 1, 2]}}
+    studies = {"first": shared, "third": shared | {"claims": {"reaches": claim}}}
+    config = {"title": "T", "results": "results/x", "studies": studies}
+    experiment = Experiment(config, tmp_path)
+    results, studies = experiment.results, experiment.studies
+
+    def verdict():
+        return decide_studies(experiment)["third"].claims["reaches"]
+
+    for run in studies["third"].runs:
+        seed = run.settings.seed
+        write_run(
+            results.run("third", "x").parent, "vgg38", seed=seed, accuracies=(0.2, 0.3)
+        )
+    assert verdict().verdict == "not measured"
+    registered.register(experiment, results)
+    for run in studies["first"].runs:
+        seed = run.settings.seed
+        accuracy = (0.2, 0.32 + seed / 1e3)
+        write_run(results.run("first", "x").parent, "vgg38", seed=seed, accuracies=accuracy)
+    with pytest.raises(GradscapeError, match="was decided of other claims or runs"):
+        read_verdicts(studies["third"], results)
+    found = verdict()
+    assert found.verdict == HOLDS and found.effect == pytest.approx(-0.021)
+    names = [run.name for run in studies["first"].runs]
+    assert found.right_runs == [[f"first/{name}"] for name in names]
+    assert found.left_runs == [[name] for name in names]
+    wanted = Dag(experiment).study_files(SimpleNamespace(study="third"))
+    assert {str(results.trained("first", name)) for name in names} <= {*wanted}
+    claim["right"]["study"] = "fist"
+    sentence = "third.claims.reaches.right.study: there is no study 'fist' .*first"
+    with pytest.raises(GradscapeError, match=sentence):
+        check_claimed(Experiment(config), config)
 
 
 def test_documents_decide_nothing_and_take_no_verdict_of_another_time(two_networks):

@@ -33,7 +33,13 @@ class Study:
         if self.printed:  # in the grid's order
             order = {run: n for n, run in enumerate(self.printed["runs"])}
             self.runs.sort(key=lambda run: order.get(run.name, 10**6))
-        self.values = {}
+        self.values, self.prefix = {}, ""
+
+    def beside(self, name):
+        """Another study, with which a claim of this one compares."""
+        other = Study(self.folder, name, {})
+        other.prefix = f"{name}/"
+        return other
 
     def measure(self, metric, runs):
         key = metric, *(run.name for run in runs)
@@ -52,6 +58,8 @@ class Study:
 
 class Side:
     def __init__(self, spec, study):
+        if isinstance(spec, dict) and "study" in spec:
+            study = study.beside(spec["study"])
         self.study, self.constant, self.groups, self.values = study, None, {}, {}
         if not isinstance(spec, dict):
             chance = max((run.chance for run in study.runs), default=math.nan)
@@ -91,7 +99,8 @@ class Side:
 
     def names(self, keys):
         chosen = sorted(self.groups) if keys is None else keys
-        return [[run.name for run in self.groups.get(key, [])] for key in chosen]
+        called = self.study.prefix + "{}"
+        return [[called.format(r.name) for r in self.groups.get(key, [])] for key in chosen]
 
     def device(self, key):
         found = {run.device for run in self.groups[key]}
@@ -222,7 +231,7 @@ def decide(name, claim, study, registered):
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
     by_name = {run.name: run for run in study.runs}
-    for run in used:
+    for run in used & by_name.keys():  # another study's may be older
         stood = registered.get(by_name[run].commit, {}).get(study.name, {})
         if stood.get(name) != digest or by_name[run].replaced:
             fields["asked"] = "after"

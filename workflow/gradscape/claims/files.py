@@ -68,9 +68,10 @@ class Decided(NamedTuple):
 def decide_study(study: Study, results: Results) -> Decided:
     """Decide a study's claims; write the verdicts, and the table of its finished runs."""
     finished, stood = finished_runs(study, results), registered.read(results)
+    others = {name: finished_runs(s, results) for name, s in study.others.items()}
     names = [run.path.name for run in finished]
     stood = {commit: studies.get(study.name, {}) for commit, studies in stood.items()}
-    found = decide_all(study.claims, finished, stood)
+    found = decide_all(study.claims, finished, stood, others)
     decided = Decided(
         claims={
             name: replace(v, sentence=said(study.claims[name], v, study, finished))
@@ -81,6 +82,8 @@ def decide_study(study: Study, results: Results) -> Decided:
         damaged=[name for name in recorded(study, results) if name not in names],
     )
     content = {"study": study.name, "claims_sha256": json_sha256(study.claims)}
+    if study.others:
+        content["others"] = recorded_of_others(study, results)
     text = json.dumps(content | decided.as_json(), indent=1, ensure_ascii=False)
     write_file(results.claims(study.name), f"{text}\n")
     write_table("results", finished, results.table(study.name, "results"))
@@ -136,10 +139,17 @@ def read_verdicts(study: Study, results: Results) -> Decided:
             runs=[str(name) for name in content["runs"]],
             damaged=[str(name) for name in content["damaged"]],
         )
-    now = sorted(recorded(study, results))
-    if asked != json_sha256(study.claims) or now != sorted(decided.runs + decided.damaged):
+        others = content.get("others", {})
+    now, then = sorted(recorded(study, results)), sorted(decided.runs + decided.damaged)
+    now_others = recorded_of_others(study, results)
+    if (asked, then, others) != (json_sha256(study.claims), now, now_others):
         raise Damaged(f"{path}: was decided of other claims or runs; {again} anew")
     return decided
+
+
+def recorded_of_others(study: Study, results: Results) -> dict[str, list[str]]:
+    """The runs at hand of the studies that a study's claims compare with."""
+    return {name: recorded(other, results) for name, other in study.others.items()}
 
 
 def decided_runs(study: Study, results: Results, decided: Decided) -> list[FinishedRun]:

@@ -88,8 +88,8 @@ def compared(name: str, verdict: Verdict, notation: Notation = TEXT) -> str:
 
 def about(name: str, claim: dict, study: Study, finished: list[FinishedRun]) -> str:
     """The value of a placeholder that is about a claim's first runs, or its study's."""
-    sides = [side for side in (claim["left"], claim["right"]) if isinstance(side, dict)]
-    where = sides[0]["where"] if sides else {}
+    sides = (side for side in (claim["left"], claim["right"]) if isinstance(side, dict))
+    where = next((side["where"] for side in sides if "study" not in side), {})
     probe, _, option = name.partition(" ")
     if option:
         default = (options("probe", probe) or {})[option].default

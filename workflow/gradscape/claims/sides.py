@@ -1,6 +1,6 @@
 """The two sides of a comparison: which runs they take, and what is measured of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -38,12 +38,26 @@ class Metric:
 
 
 class Measurements:
-    """The metrics of a study's runs, each taken once."""
+    """The metrics of a study's runs, each taken once; and those of `others`, studies whose
+    runs its claims compare with, under their names. A run of those is called study/run."""
 
-    def __init__(self, runs: list[FinishedRun]):
-        self.all = runs
+    def __init__(
+        self,
+        runs: list[FinishedRun],
+        others: Mapping[str, list[FinishedRun]] | None = None,
+        prefix: str = "",
+    ):
+        self.all, self.prefix = runs, prefix
+        self.others = {
+            n: Measurements(r, prefix=f"{n}/") for n, r in (others or {}).items()
+        }
         self._values: dict[tuple, float | None] = {}
-        self._named = {run.path.name: run for run in runs}
+        self._named = {self.called(run): run for run in runs}
+        for other in self.others.values():
+            self._named |= other._named
+
+    def called(self, run: FinishedRun) -> str:
+        return f"{self.prefix}{run.path.name}"
 
     def value(self, metric: str, runs: list[FinishedRun]) -> float | None:
         key = (metric, *(run.path.name for run in runs))
@@ -62,10 +76,13 @@ class Measurements:
 
 
 class Side:
-    """One side of a comparison: a metric of the runs that match, by seed and variant. Or a
-    constant; of `chance_loss`, that of a uniform guess."""
+    """One side of a comparison: a metric of the runs that match, by seed and variant, of
+    the claim's study or of the `study` it names. Or a constant; of `chance_loss`, that of a
+    uniform guess."""
 
     def __init__(self, side: dict | float | str, measured: Measurements):
+        if isinstance(side, dict) and "study" in side:
+            measured = measured.others.get(side["study"]) or Measurements([])
         self.measured, self.metric = measured, Metric()
         self.constant: float | None = None
         self.groups: dict[Pair, list[FinishedRun]] = {}
@@ -97,7 +114,7 @@ class Side:
     def runs(self, pairs: Chosen) -> list[list[str]]:
         chosen = sorted(self.groups) if pairs is None else pairs
         groups = [self.groups.get(pair, []) for pair in chosen]
-        return [[run.path.name for run in group] for group in groups]
+        return [[self.measured.called(run) for run in group] for group in groups]
 
     def device(self, pair: Pair) -> tuple | None:
         """The kind of device and the torch of a pair's runs, if that is one."""

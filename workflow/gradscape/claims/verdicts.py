@@ -201,11 +201,15 @@ class Decision(NamedTuple):
 
 
 def decide_all(
-    claims: dict[str, dict], runs: list[FinishedRun], registered: Stood = None
+    claims: dict[str, dict],
+    runs: list[FinishedRun],
+    registered: Stood = None,
+    others: Mapping[str, list[FinishedRun]] | None = None,
 ) -> dict[str, Verdict]:
-    """The verdict on each of a study's claims, by name. Without `registered` every claim
-    counts as asked before its runs."""
-    measured = Measurements(runs)
+    """The verdict on each of a study's claims, by name; `others` are the runs of studies
+    that they compare with. Without `registered` every claim counts as asked before its
+    runs."""
+    measured = Measurements(runs, others)
     decided = {n: decide(n, claim, measured, registered) for n, claim in claims.items()}
     for name, claim in claims.items():
         if "given" in claim and decided[claim["given"]].verdict.reading in REFUTED:
@@ -257,7 +261,8 @@ def decide(
     )
     if found is None:
         return Decision(verdict)
-    runs = map(measured.run, names_of(sides, pairs))
+    # Those of another study may be older: this one's beside them are what is predicted.
+    runs = [r for r in map(measured.run, names_of(sides, pairs)) if r in measured.all]
     verdict = replace(
         verdict,
         basis=found.basis,

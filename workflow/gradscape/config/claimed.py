@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from gradscape.base.errors import GradscapeError
+from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import TEMPLATES, locate
 from gradscape.config.expand import expand_runs, missing, unknown
 from gradscape.config.experiment import Experiment, resolve
 from gradscape.config.yaml import read_yaml
-from gradscape.spec.study import Study
 
 
 def check_claimed(experiment: Experiment, config: dict) -> None:
@@ -21,21 +20,19 @@ def check_claimed(experiment: Experiment, config: dict) -> None:
         if isinstance(file, str) and locate(file).resolve().is_relative_to(own):
             continue
         at = f"config: studies.{study.name}.claims"
-        runs, others = [*study.runs], uncut(config)
-        for side, where in wanted(study):
+        for key, side in study.sides:
+            name, where = side.get("study", study.name), side["where"]
+            if name not in experiment.studies:
+                unknown_study = (
+                    f"there is no study {name!r}{suggest(name, experiment.studies)}"
+                )
+                raise GradscapeError(f"{at}.{key}.study: {unknown_study}")
+            runs, wholes = [*experiment.studies[name].runs], uncut(config)
             while sentence := unknown(where, runs) or missing(where, runs):
-                if not (whole := next(others, None)):
-                    raise GradscapeError(f"{at}.{side}{sentence}")
-                if given := whole.get("studies", {}).get(study.name):
-                    runs += expand_runs(study.name, given, whole.get("defaults", {}))
-
-
-def wanted(study: Study) -> Iterator[tuple[str, dict]]:
-    """The `where` of each side of a study's claims, and its key."""
-    for name, claim in study.claims.items():
-        for side in ("left", "right"):
-            if isinstance(claim[side], dict):
-                yield f"{name}.{side}.where", claim[side]["where"]
+                if not (whole := next(wholes, None)):
+                    raise GradscapeError(f"{at}.{key}.where{sentence}")
+                if given := whole.get("studies", {}).get(name):
+                    runs += expand_runs(name, given, whole.get("defaults", {}))
 
 
 def uncut(config: dict) -> Iterator[dict]:

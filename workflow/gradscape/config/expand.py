@@ -192,6 +192,9 @@ def check_claims(claims: dict[str, dict], at: str) -> None:
         check_sentences(claim, f"{at}.{name}")
         if "same" in claim and claim["same"] not in SETTINGS:
             raise GradscapeError(f"{at}.{name}.same: there is no setting {claim['same']!r}")
+        if claim.get("margin", 0) < 0 and claim["is"] in ("near", "apart"):
+            wrong = f"{claim['margin']} is below 0, where two sides are {claim['is']}"
+            raise GradscapeError(f"{at}.{name}.margin: {wrong}")
         if (other := claim.get("given", name)) not in claims:
             unknown = f"there is no claim {other!r}{suggest(other, claims)}"
             raise GradscapeError(f"{at}.{name}.given: {unknown}")

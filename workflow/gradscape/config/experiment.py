@@ -42,10 +42,14 @@ class Experiment:
         self.data_dir = self.config.get("data_dir")
         self.threads = int(self.config.get("threads", 1))
         seeds, defaults = self.config.get("max_seeds"), self.config.get("defaults", {})
-        self.studies = {
+        studies = {
             name: expand_study(name, fewer_seeds(study, seeds), defaults)
             for name, study in self.config["studies"].items()
         }
+        for study in studies.values():
+            named = {side["study"] for _, side in study.sides if "study" in side}
+            study.others.update({n: studies[n] for n in studies if n in named})
+        self.studies = studies
         self.runs = [run for study in self.studies.values() for run in study.runs]
         self.run_by_id = {run.id: run for run in self.runs}
         self.datasets = named_datasets(self.runs)

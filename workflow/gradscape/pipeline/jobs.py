@@ -17,7 +17,7 @@ from gradscape.config.claimed import check_claimed
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies, upkeep
 from gradscape.spec.registry import is_custom, names, own_names, short, source
-from gradscape.spec.study import Figure, Probe, Run, Study
+from gradscape.spec.study import Figure, Probe, Run, Study, matches
 
 MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
 # A GPU's driver: NVIDIA's, on Linux and inside Windows, and AMD's.
@@ -242,16 +242,24 @@ class Dag:
         return self.records(self._study(wildcards).runs)
 
     def study_files(self, wildcards) -> list[str]:
-        return self.files(self._study(wildcards).runs)
+        """What a study's claims are decided from, also of studies they compare with."""
+        study = self._study(wildcards)
+        others = {
+            run.id: run
+            for _, side in study.sides
+            if (other := study.others.get(side.get("study")))
+            for run in other.runs
+            if matches(run.traits, side["where"])
+        }
+        return self.files([*study.runs, *others.values()])
 
     def claims_asked(self, wildcards) -> str:
         study = self._study(wildcards)
         return as_json([study.claims, [run.name for run in study.runs]])
 
     def claims_code(self, wildcards) -> list[str]:
-        claims = self._study(wildcards).claims.values()
-        sides = (claim[side] for claim in claims for side in ("left", "right"))
-        metrics = {("metric", s["metric"]) for s in sides if isinstance(s, dict)}
+        sides = self._study(wildcards).sides
+        metrics = {("metric", side["metric"]) for _, side in sides}
         return dependencies.of("claims/files", *sorted(metrics))
 
     def table_code(self, wildcards) -> list[str]:

@@ -26,7 +26,7 @@ from gradscape.runs.run import FinishedRun
 from gradscape.runs.tables import read_arrays
 from gradscape.spec.quantity import TEXT, Quantity
 from gradscape.spec.registry import own_names, short
-from gradscape.spec.study import Run
+from gradscape.spec.study import Probe, Run
 
 SAME, INSIDE, CHANGED = "same bytes", "inside the interval", "changed"
 METRICS, TIMING = "metrics.csv", "timing.csv"  # the latter is never the same
@@ -49,16 +49,25 @@ class Reproduction:
         if not names or not self.verdict.left:
             raise GradscapeError(f"{claim}: rests on no runs ({self.verdict.verdict})")
         planned = [run for run in self.study.runs if run.name in names]
-        self.published = [self.opened(experiment.directory(run)) for run in planned]
+        for other in self.study.others.values():
+            planned += [run for run in other.runs if run.id in names]
+        self.published = [self.opened(run, experiment.directory(run)) for run in planned]
         self.runs = list(map(again, self.published, planned))
 
-    def opened(self, folder: Path) -> "Watched":
-        return Watched(folder, {p.name: p.measure for p in self.study.probes.values()})
+    def probes(self, run: Run) -> dict[str, Probe]:
+        return self.experiment.studies[run.study].probes
+
+    def opened(self, run: Run, folder: Path) -> "Watched":
+        return Watched(folder, {p.name: p.measure for p in self.probes(run).values()})
 
     def difference(self, runs: list[FinishedRun]) -> float:
         """Left minus right of these runs, as an interval has it."""
         claim = self.study.claims[self.name]
-        verdict, found, _ = decide(self.name, claim, Measurements(runs))
+        of = {name: [] for name in (self.study.name, *self.study.others)}
+        for run in runs:
+            of[run.record.study].append(run)
+        measured = Measurements(of.pop(self.study.name), of)
+        verdict, found, _ = decide(self.name, claim, measured)
         if found is None or found.estimate is None:
             return verdict.effect
         size = found.estimate.difference
@@ -69,21 +78,21 @@ class Reproduction:
         out, and return that. Raises `GradscapeError` for images that are not at hand."""
         images = [images_of(run, data) for run in self.published]  # before any work
         was = self.difference(self.published)
-        probes = {name for run in self.published for name in run.asked}
-        probes = sorted(probes & self.study.probes.keys())
+        asked = {name for run in self.published for name in run.asked}
         new, differing = [], 0
         for old, run, dataset in zip(self.published, self.runs, images, strict=True):
             folder = Results(out).run(run.study, run.name)
             options = {"pretrained": self.experiment.pretrained(run)}
             options["threads"] = old.record.backend.threads or 1
             train_once(run, dataset, folder, **options)
+            probes = sorted(asked & self.probes(run).keys())
             for name in filter(old.is_probed, probes):
                 self.probe(name, run, folder, data, options["threads"])
             differ = differences(folder, old.path, probes)
             differing += bool(differ)
             said = f"other bytes in {', '.join(differ)}" if differ else SAME
             print(f"{run.id}: {said}", flush=True)
-            new.append(self.opened(folder))
+            new.append(self.opened(run, folder))
         now, interval = self.difference(new), self.verdict.interval
         inside = interval.low <= now <= interval.high  # not where there is none
         outcome = SAME if not differing else INSIDE if inside else CHANGED
@@ -96,7 +105,7 @@ class Reproduction:
     def probe(self, name: str, run: Run, folder: Path, data: Path, threads: int) -> None:
         from gradscape.probes.trained import Trained, measured  # loads torch
 
-        probe, own = self.study.probes[name], own_names(vars(run.settings))
+        probe, own = self.probes(run)[name], own_names(vars(run.settings))
         trained = Trained(folder, data, threads, own.values())
         rows = measured(probe.measure, trained, probe.options)
         write_csv(probe_file(folder, name), rows)

@@ -1,6 +1,7 @@
 """A study as data: its runs, and what is measured on them and drawn from them."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gradscape.spec.quantity import format_learning_rate
@@ -86,6 +87,15 @@ class Study:
     claims: dict[str, dict]
     literature: str | None  # a CSV of published numbers
     files: list[str]  # the user's or gradscape's, that its report is made from
+    others: dict[str, "Study"] = field(default_factory=dict)  # that its claims compare with
+
+    @property
+    def sides(self) -> Iterator[tuple[str, dict]]:
+        """Each side of a claim that is measured, and its key: `my-claim.left`."""
+        for name, claim in self.claims.items():
+            for side in ("left", "right"):
+                if isinstance(claim[side], dict):
+                    yield f"{name}.{side}", claim[side]
 
 
 def traits(settings: dict, varied: dict) -> dict:
