@@ -59,6 +59,20 @@ class View:
         order = sorted(self.study.cells.items(), key=lambda item: item[0][1])
         return max((cell for _, cell in order), key=validates)
 
+    def by_rate(self, score, **where):
+        rates = sorted({run.rate for run in self.chosen(where)})
+        return listed([self.value(score, learning_rate=r, **where) for r in rates])
+
+    def at_the_end(self, key):
+        values, found = {run.settings[key] for run in self.runs_}, 0
+        for value in values:
+            by_rate = {}
+            for run in self.chosen({key: value}):
+                by_rate.setdefault(run.rate, []).append(run.scores["val_accuracy"])
+            best = max(by_rate, key=lambda rate: np.mean(by_rate[rate]))
+            found += len(by_rate) > 1 and best in (min(by_rate), max(by_rate))
+        return f"{spelt(found)} of the {spelt(len(values))}" if found else ""
+
     def measure(self, metric, style="significant", **where):
         seeds = {}
         for run in self.chosen(where):
@@ -201,9 +215,9 @@ class View:
             for image, label, predicted in ends
         )
         return (
-            "Of the wrong answers, the one that hangs most on one place, by how far "
+            "Of the wrong answers, the one that depends most on one place, by how far "
             f"covering it lowers the probability, is {most}, "
-            f"the one that hangs least on any is {least}."
+            f"the one that depends least on any is {least}."
         )
 
     def changes(self, **where):

@@ -8,7 +8,7 @@ from gradscape.claims.evidence import NETWORKS
 from gradscape.claims.sentences import NOT_TESTED
 from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
 from gradscape.report.escape import Tex, escape, listing
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.run import FinishedRun, best_setting
 from gradscape.spec.labels import DATASETS, in_words, noun
 from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.registry import short
@@ -109,10 +109,22 @@ def covered(table: pd.DataFrame) -> Tex:
         for fall, label, predicted in (max(falls), min(falls))
     ]
     return Tex(
-        "Of the wrong answers, the one that hangs most on one place, by how far covering "
-        f"it lowers the probability, is {told[0]}, the one that hangs least on any is "
+        "Of the wrong answers, the one that depends most on one place, by how far covering "
+        f"it lowers the probability, is {told[0]}, the one that depends least on any is "
         f"{told[1]}."
     )
+
+
+def at_the_end(runs: list[FinishedRun], key: str) -> Tex:
+    """For how many of a setting's values the learning rate that validates best is the
+    first or the last of several: `two of the five`; empty for none."""
+    values, found = {run.settings[key] for run in runs}, 0
+    for value in values:
+        chosen = [run for run in runs if run.settings[key] == value]
+        tried = sorted({run.learning_rate for run in chosen})
+        best = best_setting(chosen)[0].learning_rate
+        found += len(tried) > 1 and best in (tried[0], tried[-1])
+    return Tex(f"{in_words(found)} of the {in_words(len(values))}" if found else "")
 
 
 def changes(verdicts: list[Verdict]) -> Tex:

@@ -263,6 +263,15 @@ class StudyView:
         number = Quantity.of(scores(runs, metric), style or words.style_of(metric))
         return words.link(self.name, runs, Tex(number.latex(unit=True)))
 
+    def by_rate(self, metric: str, **where) -> Tex:
+        """A column of the results table at each learning rate, from the lowest up."""
+        rates = sorted({run.learning_rate for run in self.chosen(**where)})
+        values = [self.value(metric, learning_rate=rate, **where) for rate in rates]
+        return listing(values) if values else Tex(MISSING)
+
+    def at_the_end(self, key: str) -> Tex:
+        return words.at_the_end(self.finished, key)
+
     def measure(self, metric: str, style: str = "significant", **where) -> Tex:
         """A claims' metric of the finished runs that match: mean ± deviation over seeds."""
         side = Side({"metric": metric, "where": where}, Measurements(self.finished))
