@@ -137,7 +137,9 @@ class View:
     def recorded(self, *keys):
         values = []
         for run in self.runs_:
-            value = run.record[keys[0]][keys[1]]
+            value = run.record
+            for key in keys:
+                value = value[key]
             values.append(f"{value:,}" if isinstance(value, int) else value)
         return listed(dict.fromkeys(values))
 
