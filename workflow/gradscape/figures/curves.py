@@ -65,12 +65,7 @@ def curves(
     if many and len(rates) > 1:
         picture.colorbar(shades, ax=axes, pad=0.01, label="learning rate")
     if reference is not None:
-        published = read_curves(reference)
-        for column, axis in panels.items():
-            values = FACTORS[column] * np.array(published[column])
-            look = {"color": "black", "ls": "--" if column in dashed else "-", "lw": 0.7}
-            axis.plot(published["epoch"], values, **look)
-        handles.append(Line2D([], [], color="black", lw=0.7, label="published"))
+        handles.append(draw_published(panels, read_curves(reference), dashed))
     chance, highest = runs[0].chance_loss, []
     longest = max(len(run.metrics) for run in runs)
     for column, axis in panels.items():
@@ -81,12 +76,8 @@ def curves(
             axis.set(xlim=(0.5, 1.5), xticks=[1])
         if column.endswith("accuracy"):
             axis.set_ylim(bottom=0)
-            continue
-        axis.axhline(chance, color="grey", lw=0.8, ls=":")
-        if axis.get_ylim()[1] > 1.15 * chance:  # a bad start hides the rest
-            highest += [np.nanmax(line.get_ydata()) for line in axis.lines[:-1]]
-            lowest = min(np.nanmin(line.get_ydata()) for line in axis.lines)
-            axis.set_ylim(lowest - 0.05 * (1.15 * chance - lowest), 1.15 * chance)
+        else:
+            highest += end_above(axis, chance)
     if together:
         for line, label in (("-", "training"), ("--", "validation")):
             handles.append(Line2D([], [], color="grey", ls=line, label=label))
@@ -99,6 +90,25 @@ def curves(
             f"{max(highest):.2f}."
         )
     return picture, words
+
+
+def draw_published(panels: dict, published: dict, dashed: list[str]) -> Line2D:
+    for column, axis in panels.items():
+        values = FACTORS[column] * np.array(published[column])
+        look = {"color": "black", "ls": "--" if column in dashed else "-", "lw": 0.7}
+        axis.plot(published["epoch"], values, **look)
+    return Line2D([], [], color="black", lw=0.7, label="published")
+
+
+def end_above(axis, chance: float) -> list[float]:
+    """Draw chance, and end the axis above it, for a bad start hides the rest; the highest
+    loss of each curve, if that cuts any off."""
+    axis.axhline(chance, color="grey", lw=0.8, ls=":")
+    if axis.get_ylim()[1] <= 1.15 * chance:
+        return []
+    lowest = min(np.nanmin(line.get_ydata()) for line in axis.lines)
+    axis.set_ylim(lowest - 0.05 * (1.15 * chance - lowest), 1.15 * chance)
+    return [np.nanmax(line.get_ydata()) for line in axis.lines[:-1]]
 
 
 def plot_group(axis, table: pd.DataFrame, band: bool, look: dict) -> None:

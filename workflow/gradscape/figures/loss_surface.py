@@ -63,24 +63,7 @@ def loss_surface(figure: Figure, runs: list[FinishedRun]):
         contour_axes.append(contours)
     look = {"label": "training loss", "pad": 0.02, "shrink": 0.8, "format": "%.1f"}
     picture.colorbar(filled, ax=contour_axes, **look)
-    points = len(tables[0])
-    facts = [
-        f"Loss around the best weights (+) of {style.named(drawn)}: a surface and its "
-        f"contours. {style.seeds(drawn).capitalize()}, {points} × {points} points, "
-        "evaluation mode.",
-        *path_facts([path(run.probe("surface")) for run in drawn]),
-    ]
-    whole = sum(table.size for table in tables)
-    pairs = zip(tables, grids, strict=True)
-    cut = sum(int((table != measured).to_numpy().sum()) for table, measured in pairs)
-    if cut:
-        lie = "lies" if cut == 1 else "lie"
-        facts.append(f"{cut:,} of {whole:,} points {lie} above {ceiling:.1f}, drawn there.")
-    if any(map(numbers, drawn)):
-        facts.append(
-            "Under the names: the Hessian's eigenvalue of largest magnitude, and its trace."
-        )
-    return picture, " ".join(facts)
+    return picture, " ".join(facts(drawn, grids, ceiling))
 
 
 def grid(table: pd.DataFrame) -> pd.DataFrame:
@@ -119,6 +102,24 @@ def leads_back(places: pd.DataFrame) -> bool:
     if "initialisation" not in places.index:
         return False
     return bool(abs(places.loc["initialisation", "alpha"] - 1) < EXACT)
+
+
+def facts(drawn: list[FinishedRun], grids: list[pd.DataFrame], ceiling: float) -> list[str]:
+    points = len(grids[0])
+    told = [
+        f"Loss around the best weights (+) of {style.named(drawn)}: a surface and its "
+        f"contours. {style.seeds(drawn).capitalize()}, {points} × {points} points, "
+        "evaluation mode.",
+        *path_facts([path(run.probe("surface")) for run in drawn]),
+    ]
+    if cut := sum(int((capped(g, ceiling) != g).to_numpy().sum()) for g in grids):
+        whole, lie = sum(g.size for g in grids), "lies" if cut == 1 else "lie"
+        told.append(f"{cut:,} of {whole:,} points {lie} above {ceiling:.1f}, drawn there.")
+    if any(map(numbers, drawn)):
+        told.append(
+            "Under the names: the Hessian's eigenvalue of largest magnitude, and its trace."
+        )
+    return told
 
 
 def path_facts(paths: list[pd.DataFrame]) -> list[str]:
