@@ -57,8 +57,8 @@ class Reproduction:
     def probes(self, run: Run) -> dict[str, Probe]:
         return self.experiment.studies[run.study].probes
 
-    def opened(self, run: Run, folder: Path) -> "Watched":
-        return Watched(folder, {p.name: p.measure for p in self.probes(run).values()})
+    def opened(self, run: Run, folder: Path) -> FinishedRun:
+        return FinishedRun(folder, {p.name: p.measure for p in self.probes(run).values()})
 
     def difference(self, runs: list[FinishedRun]) -> float:
         """Left minus right of these runs, as an interval has it."""
@@ -109,18 +109,6 @@ class Reproduction:
         trained = Trained(folder, data, threads, own.values())
         rows = measured(probe.measure, trained, probe.options)
         write_csv(probe_file(folder, name), rows)
-
-
-class Watched(FinishedRun):
-    """A finished run that remembers which of its probes were read."""
-
-    def __init__(self, path: Path, measures: dict[str, str]):
-        super().__init__(path, measures)
-        self.asked: set[str] = set()
-
-    def probe(self, name: str):
-        self.asked.add(name)
-        return super().probe(name)
 
 
 def again(finished: FinishedRun, planned: Run) -> Run:

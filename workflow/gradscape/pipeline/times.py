@@ -49,14 +49,11 @@ class Measured:
         times: dict[tuple, list[float]] = {}
         overheads = []
         for record in records:
-            is_known = record.settings["dataset"] in datasets
-            if not record.backend.kind.startswith(kind) or not is_known:
+            given, seen = record.settings, record.settings["epochs"] * record.data.train
+            # A single step says how long starting takes, not training.
+            is_told = given["dataset"] in datasets and seen > given["batch_size"]
+            if not (is_told and record.backend.kind.startswith(kind)):
                 continue
-            if (
-                record.settings["epochs"] * record.data.train
-                <= record.settings["batch_size"]
-            ):
-                continue  # a single step says how long starting takes, not training
             with suppress(GradscapeError):  # its images are no longer here
                 training = record.seconds_training - (record.seconds_probing or 0.0)
                 images = record.seconds_training * record.images_per_second

@@ -49,6 +49,7 @@ class FinishedRun:
         self.diverged: int | None = self.record.diverged  # an epoch
         self.variant = varied_label(self.varied)
         self.sound: set[str] = set()  # the tables that have been hashed
+        self.asked: set[str] = set()  # the probes that have been looked for
 
     def __repr__(self) -> str:
         return f"FinishedRun({str(self.path)!r})"
@@ -178,6 +179,7 @@ class FinishedRun:
 
     def probe(self, name: str) -> pd.DataFrame | None:
         """A probe's table, or None if the run was not probed."""
+        self.asked.add(name)
         if not self.is_probed(name):
             return None
         measure = self.measures.get(name, name)
