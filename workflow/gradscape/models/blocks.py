@@ -1,7 +1,10 @@
 """Layers and counts that the networks share."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gradscape.base.errors import GradscapeError
 
@@ -49,13 +52,44 @@ class FoldedBatchNorm2d(nn.BatchNorm2d):
         return (x * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
 
-def norm(channels: int, batch_norm: bool, fold_after: int | None = None) -> nn.Module:
+class FusedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation [n, c, h, w] that in steps on a GPU also adds and rectifies."""
+
+    def forward(self, x: Tensor, slope: float | None = None, beside: Tensor | None = None):
+        if slope is None:
+            return super().forward(x)
+        try:
+            from gradscape.models.kernels import rectified_norm
+        except ImportError:
+            hint = "`pip install triton` or `uv pip install triton` installs it"
+            raise GradscapeError(f"fused: the package triton is missing; {hint}") from None
+        return rectified_norm(self, x, slope, beside)
+
+
+def norm(
+    channels: int, batch_norm: bool, fold_after: int | None = None, fused: bool = False
+) -> nn.Module:
     """Batch normalisation, perhaps folded after some steps, or nothing in its place."""
     if not batch_norm:
         return nn.Identity()
-    if fold_after is None:
-        return nn.BatchNorm2d(channels)
-    return FoldedBatchNorm2d(channels, fold_after)
+    if fold_after is not None:
+        return FoldedBatchNorm2d(channels, fold_after)
+    return (FusedBatchNorm2d if fused else nn.BatchNorm2d)(channels)
+
+
+def rectified(
+    norm: nn.Module, x: Tensor, slope: float, beside: Callable[[], Tensor] | None = None
+) -> Tensor:
+    """The leaky rectifier of what `norm` makes of x, plus what comes from `beside` it."""
+    if isinstance(norm, FusedBatchNorm2d) and norm.training and x.is_cuda:
+        return norm(x, slope, beside and beside())
+    out = norm(x)
+    return leaky_relu(out + beside() if beside else out, slope)
+
+
+def leaky_relu(x: Tensor, slope: float) -> Tensor:
+    """In place, since passes over memory limit a step; no layer needs its output again."""
+    return functional.leaky_relu(x, slope, inplace=True)
 
 
 def flip_last_bit(weights: Tensor, index: int) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gradscape.base.errors import GradscapeError
-from gradscape.models.blocks import conv3x3, norm
+from gradscape.models.blocks import conv3x3, leaky_relu, norm, rectified
 from gradscape.models.laws import SLOPE, tailored_slope
 
 WIDTH = 32
@@ -52,14 +52,15 @@ class Block(nn.Module):
             # Not in place: the shortcut needs the block's input.
             out = self.conv1(functional.leaky_relu(self.norm1(x), self.slope))
             out = self.conv2(self.pool(leaky_relu(self.norm2(out), self.slope)))
-        else:
-            out = self.pool(leaky_relu(self.norm1(self.conv1(x)), self.slope))
-            out = self.norm2(self.conv2(out))
-        if self.shortcut is not None:
-            beside, (h, w) = self.shortcut(x), out.shape[-2:]
-            # Pooling leaves out an odd last row or column.
-            out = out + (beside[..., :h, :w] if self.reduces else beside)
-        return out if self.pre_activation else leaky_relu(out, self.slope)
+            return out if self.shortcut is None else out + self.beside(x, out)
+        out = self.conv2(self.pool(rectified(self.norm1, self.conv1(x), self.slope)))
+        beside = None if self.shortcut is None else partial(self.beside, x, out)
+        return rectified(self.norm2, out, self.slope, beside)
+
+    def beside(self, x: Tensor, out: Tensor) -> Tensor:
+        """What the shortcut gives; pooling leaves out an odd last row or column."""
+        given, (h, w) = self.shortcut(x), out.shape[-2:]
+        return given[..., :h, :w] if self.reduces else given
 
     def pool(self, x: Tensor) -> Tensor:
         return functional.avg_pool2d(x, 2) if self.reduces else x
@@ -75,7 +76,8 @@ class EdinburghVGG(nn.Module):
     processing block zero (Zhang et al. 2019, Fixup, section 3), or `delta-orthogonal`: an
     orthogonal matrix at the centre of each kernel behind the entry, zero around it (Xiao et
     al. 2018, algorithm 2), scaled as `he` is. The rectifiers' `slope` may be given, or
-    tailored by `eta` to their number.
+    tailored by `eta` to their number. `fused` steps on a GPU normalise, add and rectify in
+    one pass each way.
 
     Raises `GradscapeError` for a `fold_after` without batch normalisation, and for both a
     `slope` and an `eta`.
@@ -95,6 +97,7 @@ class EdinburghVGG(nn.Module):
         width: int = WIDTH,
         slope: float | None = None,
         eta: float | None = None,
+        fused: bool = False,
         channels: int = 3,
     ):
         super().__init__()
@@ -110,9 +113,9 @@ class EdinburghVGG(nn.Module):
             raise GradscapeError("fold_after: there is no batch normalisation to fold")
         # The entry keeps its normalisation even in the "plain" networks.
         self.entry = conv3x3(channels, width, bias=False)
-        self.entry_norm = nn.BatchNorm2d(width)
-        within = partial(norm, width, batch_norm, fold_after)
-        between = partial(norm, width, reduction_batch_norm, fold_after)
+        self.entry_norm = norm(width, True, None, fused)
+        within = partial(norm, width, batch_norm, fold_after, fused)
+        between = partial(norm, width, reduction_batch_norm, fold_after, fused)
         block = partial(Block, pre_activation=pre_activation, width=width, slope=self.slope)
         stages: list[nn.Module] = []
         for _ in range(STAGES):
@@ -146,14 +149,9 @@ class EdinburghVGG(nn.Module):
                     nn.init.zeros_(block.conv2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        out = leaky_relu(self.entry_norm(self.entry(x)), self.slope)
+        out = rectified(self.entry_norm, self.entry(x), self.slope)
         # mean() rather than adaptive pooling, whose CUDA backward is not deterministic.
         return self.head(self.stages(out).mean((2, 3)))
-
-
-def leaky_relu(x: Tensor, slope: float) -> Tensor:
-    """In place, since passes over memory limit a step; no layer needs its output again."""
-    return functional.leaky_relu(x, slope, inplace=True)
 
 
 def delta_orthogonal(conv: nn.Conv2d, gain: float) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -46,7 +47,8 @@ class Trained:
                     f"add --own {name}"
                 )
         try:
-            self.settings = Settings(**settings)
+            # What is fused in training has no second derivative, nor layers to look at.
+            self.settings = replace(Settings(**settings), fused=None)
         except TypeError as error:
             raise GradscapeError(f"{self.file}: settings: {error}") from None
         self.layout = self.weights.get("layout", LAYOUTS[0])

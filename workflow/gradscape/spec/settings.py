@@ -66,6 +66,9 @@ class Architecture:
     """Steps after which the Edinburgh networks' batch normalisation stops: the next
     minibatch's statistics stay as constants; `0` is initialisation from the first
     minibatch."""
+    fused: Annotated[bool | None, LATER] = None
+    """In steps on a GPU, normalise, add and rectify in one pass each way (Edinburgh
+    networks; needs the package `triton`). Changes last bits; never timed so far."""
     freeze: Annotated[Literal["weights", "backbone"] | None, Unset("nothing")] = None
     """The pretrained part that does not train: its `weights`, or the whole `backbone` with
     its running statistics."""

@@ -7,12 +7,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gradscape.models.anatomy import Calls
+from gradscape.models.blocks import FusedBatchNorm2d
 from gradscape.training.device import Backend
 
 # Layers that pass weight and bias to an operation that autocast runs in bf16; a class
 # derived from one of them may not, and a hook may compute them from others.
 CAST = (nn.Conv2d, nn.Linear)
-COUNTED = (nn.BatchNorm1d, nn.BatchNorm2d)
+COUNTED = (nn.BatchNorm1d, nn.BatchNorm2d, FusedBatchNorm2d)
 
 
 class Cast(torch.autograd.Function):
