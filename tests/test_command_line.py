@@ -319,6 +319,38 @@ def test_a_gpus_work_does_not_start_on_a_cpu_by_itself(monkeypatch, capsys):
     begin()
 
 
+MPS = """
+from gradscape.pipeline import jobs
+jobs.has_driver = lambda: True
+begun = jobs.Dag(jobs.experiment({"extends": "config/demo.yaml", "runs_per_gpu": 3}))
+begun.begin("results/config.json")
+import os
+print(os.environ["GRADSCAPE_RUNS_PER_GPU"], "CUDA_MPS_PIPE_DIRECTORY" in os.environ)
+"""
+
+
+@pytest.mark.parametrize("daemon", ["there", "broken", "missing"])
+def test_the_daemon_by_which_runs_share_a_gpu_is_started_and_stopped(daemon, tmp_path):
+    """By a stand-in, which notes its options, its input and the folder where CUDA looks."""
+    asked = tmp_path / "asked"
+    script = '#!/bin/sh\necho "$@" $(cat) $CUDA_MPS_PIPE_DIRECTORY >> "$ASKED"\n'
+    if daemon != "missing":
+        stand_in = tmp_path / "nvidia-cuda-mps-control"
+        broken = "echo no GPU >&2; exit 1\n" if daemon == "broken" else ""
+        stand_in.write_text(script + broken)
+        stand_in.chmod(0o755)
+    here = {"ASKED": str(asked), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    here |= {"PYTHONPATH": str(ROOT / "workflow"), "TMPDIR": str(tmp_path)}
+    said = succeed(sys.executable, "-c", MPS, cwd=tmp_path, **here)
+    assert f"3 {daemon == 'there'}" in said
+    assert ("runs take turns on their GPU" in said) == (daemon != "there")
+    if daemon == "there":
+        (begun, ended) = (line.split() for line in asked.read_text().splitlines())
+        assert begun[0] == "-d" and ended[0] == "quit" and begun[1] == ended[1]
+        assert not Path(begun[1]).exists()
+    assert not [*tmp_path.glob("gradscape-mps-*")]
+
+
 @pytest.mark.parametrize(
     ("device", "driver", "hidden", "is_local", "gpus"),
     [
@@ -360,7 +392,7 @@ def test_a_missing_configuration_is_one_sentence(monkeypatch):
     assert words[1] == "runs" and words[-1] == "config/demo.yaml"
 
 
-@pytest.mark.parametrize("profile", ["default", "slurm", "cluster-generic"])
+@pytest.mark.parametrize("profile", ["default", "gpu", "slurm", "cluster-generic"])
 def test_every_profile_shows_lines_and_leaves_no_snakemake_in_a_solver(profile):
     """With the usual scheduler a stopped one can hang there, the folder locked."""
     content = read_yaml(ROOT / f"profiles/{profile}/profile.yaml")

@@ -15,7 +15,7 @@ from gradscape.base.paths import REPORT, TEMPLATES, nearby
 from gradscape.claims.registered import register
 from gradscape.config.claimed import check_claimed
 from gradscape.config.experiment import Experiment
-from gradscape.pipeline import dependencies, upkeep
+from gradscape.pipeline import dependencies, mps, upkeep
 from gradscape.spec.registry import is_custom, names, own_names, short, source
 from gradscape.spec.study import Figure, Probe, Run, Study, matches
 
@@ -169,9 +169,10 @@ class Dag:
         return dependencies.of_training(self._run(wildcards))
 
     def begin(self, kept: str) -> None:
-        """Before the first job, register the claims and say which runs are left out; stop a
-        configuration that asks for a GPU, finds none and is too much for a CPU, unless it
-        says `allow_cpu`. `kept` is the configuration's place in the results folder."""
+        """Before the first job, register the claims and say which runs are left out; let
+        runs share a GPU; stop a configuration that asks for one, finds none and is too much
+        for a CPU, unless it says `allow_cpu`. `kept` is the configuration's place in the
+        results folder."""
         results = paths.Results(Path(kept).parent)
         try:
             register(self.experiment, results)
@@ -187,6 +188,8 @@ class Dag:
                 f"missing; get them with `gradscape weights {model}`, or name their file "
                 "as weights in the config"
             )
+        if self.is_local and has_driver() and "runs_per_gpu" in config:
+            mps.begin(config["runs_per_gpu"])
         on_cpu = {run.settings.device for run in runs} == {"cpu"}
         if on_cpu or not self.is_local or config.get("allow_cpu"):
             return
