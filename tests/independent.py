@@ -16,6 +16,7 @@ import json
 import sys
 from pathlib import Path
 
+from anew.coordinates import check_coordinates
 from anew.documents import check_document, check_readme
 from anew.problems import Problems
 from anew.runs import HOME, check_files
@@ -30,6 +31,7 @@ def check_study(study, registered, problems):
         check_claims(study, registered, problems)
         check_results(study, problems)
         study.smoothness = check_smoothness(study, problems)
+        check_coordinates(study, problems)
     return study
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from conftest import SMALL, reseal, write_run
 from gradscape.base.errors import GradscapeError
+from gradscape.claims.coordinates import COORDINATES, judged
 from gradscape.data.store import load
 from gradscape.figures.drawing import draw
 from gradscape.figures.phase import ended, points_of
@@ -529,3 +530,25 @@ def test_growth_is_compared_at_each_runs_own_slope(tmp_path):
         settings = run.settings | {"slope": None if slope == 0.01 else slope}
         runs.append(with_probe(reseal(run.path, settings=settings), "signal", columns))
     assert find("metric", "growth_deviation")(runs) == pytest.approx(0.03)
+
+
+def test_a_property_is_judged_by_the_studies_that_did_not_set_its_threshold():
+    """In two studies a gradient below ten decades goes with training, in the third not."""
+
+    def table(decades, trains, ranks):
+        rows = {"model": "vgg08", "variant": "", "trains": trains}
+        rows |= dict.fromkeys(COORDINATES, np.nan)
+        return pd.DataFrame(rows | {"gradient_range": decades, "effective_rank": ranks})
+
+    tables = {
+        "one": table([2.0, 30.0], [True, False], [1.0, 5.0]),
+        "two": table([8.0, 12.0], [True, False], [np.nan, np.nan]),
+        "odd": table([9.0], [False], [np.nan]),
+    }
+    (found,) = judged(tables)
+    assert (found.name, found.networks, found.above) == ("gradient_range", 5, False)
+    assert found.threshold == 8.5 and found.right == 5
+    # Without `two` it is 5.5, so that 8 goes wrong, without `odd` 10, and so does 9.
+    assert found.elsewhere == 3
+    with_ranks = tables | {"two": table([8.0, 12.0], [True, False], [2.0, 6.0])}
+    assert [c.name for c in judged(with_ranks)] == ["effective_rank", "gradient_range"]

@@ -6,6 +6,7 @@ from collections import Counter
 from functools import cache, partial
 from types import SimpleNamespace
 
+from anew import coordinates
 from anew.captions import facts
 from anew.metrics import last_loss
 from anew.printing import counted, listed, plain, quantity
@@ -104,6 +105,7 @@ def check_document(path, folder, studies, config, problems):
     if document.name == "report.tex":
         parts.append(PAPER)
         check_together(document, told, where, problems)
+        check_properties(document, told, where, problems)
     parts += [HOME / "report/courses/network.tex.j2"]
     own = HOME / "report/courses" / f"{document.name.removesuffix('.tex')}.tex.j2"
     parts += [own] if own.exists() else []
@@ -284,6 +286,21 @@ def check_sentences(document, study, view, where, problems):
 
 PAPER = HOME / "report/paper.tex.j2"
 TOGETHER = re.compile(r'together\("([\w-]+)", (\[[^]]*\]), ("(?:[^"\\]|\\.)*")\)')
+
+
+def check_properties(document, told, where, problems):
+    """The paper's table of what tells before training whether a network will train."""
+    rows = coordinates.told(told)
+    if not rows or "tab:coordinates" not in document.text:
+        return
+    for name, *cells in rows:
+        row = " & ".join(map(plain, [name, *cells]))
+        if not document.cover(row):
+            problems.say(where, f"has no row {short(row)}")
+    name, _, _, elsewhere = rows[0]
+    sentence = plain(f"By that the best, {name}, sorts {elsewhere} networks rightly")
+    if not document.cover(sentence):
+        problems.say(where, f"does not say {short(sentence)}")
 
 
 def check_together(document, told, where, problems):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from gradscape.base.files import write_file
 from gradscape.base.paths import Results
+from gradscape.claims.coordinates import coordinates_table
 from gradscape.claims.smoothness import MEASURES, Band, definition, proxy, width
 from gradscape.runs.run import FinishedRun, results_table
 from gradscape.spec.registry import find
@@ -90,4 +91,8 @@ def write_tables(study: Study, finished: list[FinishedRun], results: Results) ->
             write_table(table, finished, results.table(study.name, table))
 
 
-TABLES = {"results": results_table, "smoothness": smoothness_table}
+TABLES = {
+    "results": results_table,
+    "smoothness": smoothness_table,
+    "coordinates": coordinates_table,
+}

@@ -6,6 +6,7 @@ typesets. A cell that is not Tex is escaped there; a row of one cell spans colum
 
 import math
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from statistics import mean
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import Results, locate
+from gradscape.claims.coordinates import COORDINATES, judged
 from gradscape.claims.files import Decided
 from gradscape.claims.verdicts import UNMEASURED, Verdict
 from gradscape.report.escape import Tex, escape, listing
@@ -208,6 +210,26 @@ class Rows:
             tables[-1].append([*row, claim.printed_interval, claim.basis, claim.word])
             room -= lines
         return tables
+
+
+def coordinates(studies: Iterable[Study], results: Results) -> list[Row]:
+    """What tells before training whether a network will train: the property, the side of
+    its threshold that trains, of how many networks that is right, and of how many where
+    another study's networks set the threshold; the best first."""
+    tables = {}
+    for study in studies:
+        if "coordinates" in study.tables:
+            path = results.table(study.name, "coordinates")
+            with reading(path):
+                tables[study.name] = pd.read_csv(path)
+    rows = []
+    for found in judged(tables):
+        side = "above" if found.above else "below"
+        threshold = Quantity(found.threshold, style="significant").latex()
+        right = f"{found.right} of {found.networks}"
+        elsewhere = f"{found.elsewhere} of {found.networks}"
+        rows.append([COORDINATES[found.name], Tex(f"{side} {threshold}"), right, elsewhere])
+    return rows
 
 
 def listed(source: str) -> str:

@@ -16,6 +16,7 @@ from gradscape.report import prose as words
 from gradscape.report.colophon import colophon, revisions
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.report.latex import refuse_linked
+from gradscape.report.rows import coordinates
 from gradscape.report.view import StudyView, nothing_to_report, view_studies
 from gradscape.spec.labels import in_words, model_label
 
@@ -134,6 +135,7 @@ def write_tex(
         runs=runs,
         words=words,
         method=METHOD,
+        coordinates=coordinates((view.study for view in studies.values()), results),
         tally=tally(v for view in studies.values() for v in view.claims.values()),
         left_out=listing([n for view in studies.values() for n in view.left_out]),
         exchanged=[text for view in studies.values() for text in view.exchanged],
