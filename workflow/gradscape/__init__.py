@@ -11,7 +11,7 @@ def load(folder):
     A list of `FinishedRun`, with `table`, a row a run, and `where(model="vgg38", …)`. Loads
     no torch. Raises `GradscapeError` if there are none.
     """
-    from gradscape.runs.run import load as load_runs
+    from gradscape.runs.load import load as load_runs
 
     return load_runs(folder)
 

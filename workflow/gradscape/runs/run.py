@@ -17,7 +17,7 @@ from gradscape.runs import tables
 from gradscape.spec.labels import model_label, printed_variant
 from gradscape.spec.quantity import rate
 from gradscape.spec.settings import SETTINGS, Settings
-from gradscape.spec.study import Run, Study, matches, traits, varied_label
+from gradscape.spec.study import Run, Study, traits, varied_label
 
 Setting = tuple[str, float, str]  # model, learning rate, variant
 RECORDED = ("parameters", "flops", "diverged", "seconds_training", "images_per_second")
@@ -309,31 +309,3 @@ def mean_accuracy(runs: list[FinishedRun]) -> float:
     """The best epoch's validation accuracy, mean over the runs."""
     mean = float(np.mean(scores(runs, "val_accuracy")))
     return -np.inf if np.isnan(mean) else mean  # which no comparison would find the lowest
-
-
-class Runs(list[FinishedRun]):
-    """Finished runs by study and name, for a notebook or a script of one's own."""
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """A row a run: what it scored, and every setting; the columns of `results.csv`."""
-        return results_table(self)
-
-    def where(self, **wanted) -> "Runs":
-        """The runs with these settings, `study` or `variant`; each one value or a list.
-        Raises `GradscapeError` for a name that no run has."""
-        traits = [run.traits | {"study": run.record.study} for run in self]
-        for name in wanted:
-            if any(name not in known for known in traits):
-                raise GradscapeError(f"runs have no {name!r}")
-        pairs = zip(self, traits, strict=True)
-        return Runs(run for run, known in pairs if matches(known, wanted))
-
-
-def load(folder: str | Path) -> Runs:
-    """The finished runs below a results folder such as `results/cpu`; damaged ones are
-    named and left out. Raises `GradscapeError` if none are left."""
-    runs = Runs(stored.sound_runs(Path(folder), lambda record: FinishedRun(record.parent)))
-    if not runs:
-        raise GradscapeError(f"{folder}: there are no finished runs, runs/<study>/<run>")
-    return runs
