@@ -39,9 +39,10 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
     with style.applied(), uncollected(), tables_of(figure):
         picture, facts = function(figure, chosen, **figure.options)
         style.save(picture, *(path for path in outputs if path not in texts))
-    accuracies = [mean_accuracy(group) for group in by_setting(runs).values()]
-    if figure.best and (tied := accuracies.count(mean_accuracy(chosen))) > 1:
-        facts += f" {tied} settings validate equally well; this is the first of them."
+    if figure.best:
+        accuracies = [mean_accuracy(group) for group in by_setting(runs).values()]
+        if (tied := accuracies.count(mean_accuracy(chosen))) > 1:
+            facts += f" {tied} settings validate equally well; this is the first of them."
     for path in texts:
         write_file(path, f"{facts}\n")
 
