@@ -9,7 +9,7 @@ import yaml
 
 from conftest import ROOT, TINY
 from gradscape.base.errors import GradscapeError
-from gradscape.config.claimed import missing, wanted
+from gradscape.config.expand import missing
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import jobs
 from gradscape.spec.study import format_learning_rate
@@ -426,9 +426,11 @@ def test_gradscapes_claims_serve_smaller_grids_and_match_its_own():
     config["studies"]["tiny"]["claims"] = "report/claims/degradation.yaml"
     assert "vgg38-does-not-train" in jobs.experiment(config).studies["tiny"].claims
     for name in ("config", "engine"):
-        for study in Experiment.from_file(ROOT / f"config/{name}.yaml").studies.values():
-            sentences = [missing(where, study.runs) for _, where in wanted(study)]
-            assert not any(sentences), (study.name, sentences)
+        studies = Experiment.from_file(ROOT / f"config/{name}.yaml").studies
+        for study in studies.values():
+            for key, side in study.sides:
+                runs = studies[side.get("study", study.name)].runs
+                assert not missing(side["where"], runs), (study.name, key)
 
 
 def test_no_name_is_ever_parsed(tmp_path, monkeypatch):
