@@ -361,11 +361,17 @@ def decide(claim: dict, runs) -> Verdict:
     return decide_all({"c": alone}, runs)["c"]
 
 
-def three_seeds(folder, model, accuracies, **more) -> list:
-    return [
-        write_run(folder, model, seed=seed, accuracies=(0.01, accuracy), **more)
-        for seed, accuracy in enumerate(accuracies)
-    ]
+def three_seeds(
+    folder, model, accuracies, losses=(4.6, 4.6), gradients=(1e-3, 1e-2), **more
+) -> list:
+    """Runs that differ a little in loss and gradient as well."""
+    runs = []
+    for seed, accuracy in enumerate(accuracies):
+        numbers = {"losses": [loss + seed / 1e4 for loss in losses]}
+        numbers["gradients"] = ((1 + seed / 100) * gradients[0], *gradients[1:])
+        numbers["accuracies"] = (0.01, accuracy)
+        runs.append(write_run(folder, model, seed=seed, **numbers, **more))
+    return runs
 
 
 def finished(experiment, study, chosen, tmp_path, **more) -> None:

@@ -16,7 +16,7 @@ from conftest import ROOT, needs_tex, page_fill, succeed
 from gradscape.base.errors import GradscapeError
 from gradscape.base.paths import REPORT, Results
 from gradscape.claims.files import read_verdicts
-from gradscape.claims.verdicts import tally
+from gradscape.claims.sentences import tally
 from gradscape.config.experiment import Experiment
 from gradscape.report import build
 from gradscape.report.diff import write_diff

@@ -129,15 +129,15 @@ def test_a_table_says_why_a_claim_is_open(tmp_path):
     claim |= {"style": "accuracy", "threshold": "theirs"}
     six = decide_all({str(n): claim for n in range(6)}, runs)["0"]
     assert six.word == (
-        f"undecided, after Holm p = {six.adjusted:.2g}; {six.seeds} seeds might do"
+        f"undecided, p = {six.adjusted:.2g}; {six.seeds} seeds on one device might do"
     )
     assert (six.threshold, six.cited, six.reversed) == ("theirs", "s", False)
     ours = {key: value for key, value in claim.items() if key != "threshold"}
     alone = decide(ours, runs)
-    assert (alone.word, alone.seeds) == ("holds", None)
+    assert (alone.word, alone.seeds) == (f"holds, p = {alone.p:.2g}", None)
     assert (alone.threshold, alone.cited) == ("ours", "s (threshold: ours)")
     wide = decide(ours | {"right": 0.305}, runs)
-    assert (wide.word[:11], wide.adjusted) == ("undecided; ", wide.p)
+    assert wide.word.startswith(f"undecided, p = {wide.p:.2g}; ")
     # With so many the interval ends where the claim does; three are known to be too few.
     half = stats.t(wide.seeds - 1).ppf(0.975) * 0.01 / wide.seeds**0.5
     assert (
@@ -325,7 +325,8 @@ def test_every_claim_is_flipped_by_doctored_numbers(study, name, tmp_path, monke
     def value(self, metric, group):
         is_left = metric == claim["left"]["metric"]
         is_left &= matches(group[0].traits, claim["left"]["where"])
-        return number["left" if is_left else "right"] + 1e-6 * group[0].seed
+        scatter = (2e-6 if is_left else 1e-6) * group[0].seed
+        return number["left" if is_left else "right"] + scatter
 
     monkeypatch.setattr(Measurements, "value", value)
     metric = find("metric", claim["left"]["metric"])
@@ -672,3 +673,23 @@ def test_a_ratio_is_printed_and_a_difference_is_told(factor, tmp_path):
     assert verdict.printed_interval.text().endswith("times")
     told = compared("difference", verdict)
     assert "times" not in told and "95 % interval" in told
+
+
+def test_equal_seeds_give_no_interval_and_a_claim_without_one_counts_in_its_family(
+    tmp_path,
+):
+    """Two networks below Adam's ε by the same share of tensors do not say by how much that
+    scatters; the claim that they can decide is then one of three."""
+    runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32))
+    side = {"metric": "test_accuracy", "where": {"model": "vgg08"}}
+    asked = {"statement": "s", "source": "s", "is": "above", "right": 0.27}
+    share = {"metric": "share_below_epsilon", "where": {"model": "vgg08"}}
+    three = {"tests": asked | {"left": side}}
+    for name in ("moves", "moves-well"):
+        three[name] = asked | {"left": share, "is": "below", "right": 0.5}
+    alone = decide_all({"tests": three["tests"]}, runs)["tests"]
+    found = decide_all(three, runs)
+    assert (alone.verdict, found["tests"].verdict) == (HOLDS, UNDECIDED)
+    assert found["tests"].adjusted == pytest.approx(3 * alone.adjusted)
+    assert found["moves"].word == "undecided, no interval"
+    assert found["moves"].basis == "3 seeds, all alike"

@@ -206,7 +206,7 @@ def check_tables(document, studies, rows, where, problems):
         if kind == "claims":
             claims_shown[name] |= shown
             left = counted(unmeasured(by_name[name]), "claim")
-            document.cover(f"given one that does not hold: {left}.")
+            document.cover(f"Not measured, and named below: {left}.")
         elif kind == "costs":
             pass  # a section chooses which
         elif len(shown) < min(len(expected), 40) and kind != "stopping":
@@ -483,7 +483,8 @@ def check_whole(document, told, studies, config, where, problems):
     document.names = {
         "tally": tally, "runs": runs, "words": SimpleNamespace(count=counted),
         "method": SimpleNamespace(
-            confidence="95", level="5", unequal="5", batches="eight",
+            confidence="95", level="5", unequal="5", batches="eight", chance="0.05",
+            correlated="0.4",
             networks_sign=r"^\ddagger", seen_sign=r"^\dagger",
             edge_sign=r"^\S",
         ),
@@ -515,7 +516,7 @@ def check_whole(document, told, studies, config, where, problems):
         open_ = sum(f.fields["verdict"] == "undecided" for f in study.found.values())
         document.cover(plain(f"``{study.config['title']}'' ({open_})"))
         for f in (found.fields for found in study.found.values()):
-            document.cover(f"About {f['seeds']} seeds a side might do.")
+            document.cover(f"About {f['seeds']} seeds on one kind of device might do.")
             for over in ("over the other", "means over"):
                 document.cover(f"{over} {counted(len(f['left']), 'seed')}")
             if f["left"] and f["right"]:

@@ -172,10 +172,16 @@ def style_of(score):
 def word_of(fields):
     """The verdict as a table prints it."""
     verdict, edge = fields["verdict"], "; best rate at the edge" * bool(fields["edge"])
+    adjusted = fields["adjusted"]
+    p = "" if adjusted is None else f", p = {adjusted:.2g}"
+    if verdict == "seen, not tested":
+        out = {"holds": "as claimed", "undecided": "open"}
+        out |= dict.fromkeys(REFUTED, "not as claimed")
+        return f"{verdict}: {out[fields['reading']]}{edge}"
     if verdict == "undecided":
-        adjusted = fields["adjusted"] or 0
-        corrected = fields["reading"] != verdict and adjusted > 0.05
-        said = verdict + f", after Holm p = {adjusted:.2g}" * corrected
-        return said + f"; {fields['seeds']} seeds might do" * bool(fields["seeds"]) + edge
-    narrow = fields["rests"] == "networks" and verdict in ("holds", *REFUTED)
-    return verdict + " for these networks" * narrow + edge
+        seeds = f"; {fields['seeds']} seeds on one device might do" * bool(fields["seeds"])
+        return verdict + (p or ", no interval") + seeds + edge
+    if fields["basis"] == "a fact":
+        return f"{verdict}, a fact{edge}"
+    narrow = fields["rests"] == "networks" and verdict != "not measured"
+    return verdict + " for these networks" * narrow + p + edge

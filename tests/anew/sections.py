@@ -250,10 +250,10 @@ class View:
                 )
         if left := sum(f["verdict"] not in ("holds", "does not hold") for f in found):
             other = " other" * bool(said)
-            are = "are" if left > 1 else "is"
+            have = "have" if left > 1 else "has"
             said.append(
-                f"{spelt(left).capitalize()}{other} change{'s' * (left > 1)} {are} "
-                "undecided."
+                f"{spelt(left).capitalize()}{other} change{'s' * (left > 1)} {have} "
+                "an interval around zero."
             )
         return " ".join(said)
 
@@ -266,6 +266,12 @@ class View:
     @property
     def without_weights(self):
         return self.planned_runs - len(self.runs_)
+
+    @property
+    def not_measured(self):
+        found = self.study.found.values()
+        absent = [f.fields for f in found if f.fields["verdict"] == "not measured"]
+        return [fields["statement"] for fields in absent]
 
     @property
     def planned_runs(self):

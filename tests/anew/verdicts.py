@@ -321,7 +321,7 @@ def weigh(found, sides, keys, left, right):
         return None, reference
     if all(len(k) == 1 for _, k in measured):
         return single(fields, [(s, k[0]) for s, k in measured], left, right), reference
-    basis = " + ".join(str(len(k)) for _, k in measured) + " seeds"
+    count = basis = " + ".join(str(len(k)) for _, k in measured) + " seeds"
     kinds = {side.device(key) for side, k in measured for key in k}
     if len(kinds) > 1 or None in kinds:
         fields["basis"] = f"{basis}, several or unknown devices"
@@ -332,6 +332,9 @@ def weigh(found, sides, keys, left, right):
         values = scale(left) - scale(right)
         variance = values.var(ddof=1), len(values) - 1, 1
         fields["basis"], found.sides = f"{len(values)} seeds, paired", 1
+        if not variance[0]:
+            fields["basis"] = f"{count}, all alike"
+            return None, reference
         found.variance = variance
         estimate = values.mean(), (variance[0] / len(values)) ** 0.5, variance[1]
     else:
@@ -345,6 +348,9 @@ def weigh(found, sides, keys, left, right):
                 fields["basis"] = basis
                 return None, reference
             variances.append(common or (cell.var(ddof=1), len(cell) - 1, 1))
+        if not any(v[0] for v in variances):
+            fields["basis"] = f"{count}, all alike"
+            return None, reference
         parts = [v[0] / len(cell) for v, cell in zip(variances, cells, strict=True)]
         total = sum(parts)
         freedom = variances[0][1]
@@ -529,13 +535,16 @@ def decide_all(claims, study, registered):
         if "given" in claim and found[claim["given"]].fields["reading"] in REFUTED:
             found[name].fields |= {"verdict": "not measured", "reading": ""}
             found[name].test = None
-    tested = [f for f in found.values() if f.test]
-    family = sorted(
-        (f for f in tested if f.fields["asked"] == "before"), key=lambda f: f.fields["p"]
-    )
+    asked = [
+        f
+        for f in found.values()
+        if f.fields["asked"] == "before" and f.fields["left"]
+        and f.fields["verdict"] != "not measured" and f.fields["basis"] != "a fact"
+    ]  # fmt: skip
+    family = sorted((f for f in asked if f.test), key=lambda f: f.fields["p"])
     largest = 0.0
-    for n, one in enumerate(family):
-        largest = min(1.0, max(largest, (len(family) - n) * one.fields["p"]))
+    for n, one in enumerate(family):  # those without an interval come last, with p = 1
+        largest = min(1.0, max(largest, (len(asked) - n) * one.fields["p"]))
         one.fields["adjusted"] = largest
         one.level = ALPHA * (one.fields["p"] / largest if largest else 1)
         one.fields["verdict"] = word_at(one.test, one.level)

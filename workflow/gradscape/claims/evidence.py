@@ -118,7 +118,7 @@ def estimated(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Ev
         return replace(found, basis="several settings, not averaged over")
     if all(len(pairs) == 1 for _, pairs in measured):
         return of_one(found, [(side, pairs[0]) for side, pairs in measured])
-    basis = " + ".join(str(len(pairs)) for _, pairs in measured) + " seeds"
+    count = basis = " + ".join(str(len(pairs)) for _, pairs in measured) + " seeds"
     devices = {side.device(pair) for side, pairs in measured for pair in pairs}
     if len(devices) > 1 or None in devices:
         return replace(found, basis=f"{basis}, several or unknown devices")
@@ -137,6 +137,8 @@ def estimated(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Ev
         basis += method
         if (constant := sides[1].constant) is not None:
             values[0] = values[0] - scale(constant)
+    if not any(v.value for v in variances):  # how they scatter is then unknown
+        return replace(found, basis=f"{count}, all alike")
     if log:
         found = replace(found, reference=float(np.exp(np.log(found.right).mean())))
     largest = max(variances, key=lambda v: v.value)

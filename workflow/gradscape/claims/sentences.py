@@ -1,9 +1,11 @@
 """A claim's verdict in words: the sentence that suits it, with its numbers."""
 
+from collections import Counter
 from collections.abc import Iterable
 
-from gradscape.claims.evidence import NETWORKS
+from gradscape.claims.evidence import FACT, METHODS, NETWORKS
 from gradscape.claims.verdicts import (
+    BEFORE,
     EQUAL,
     FAILS,
     HOLDS,
@@ -114,3 +116,30 @@ def printed(values: Iterable) -> str:
     """One value as it is, several as a list, each once."""
     written = [f"{v:,}" if isinstance(v, int) else str(v) for v in dict.fromkeys(values)]
     return ", ".join(written) or MISSING
+
+
+def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How many claims stood before their runs, and what became of them, with `alone`:
+    without Holm's correction; resting on what; and how many were asked later."""
+    every = list(verdicts)
+    before = [v for v in every if v.asked == BEFORE]
+    counts = Counter(v.verdict for v in before if v.rests != FACT)
+    decided = [v for v in before if v.verdict in (HOLDS, *REFUTED)]
+    tested = [v for v in before if v.verdict != UNMEASURED and v.rests != FACT]
+    return {
+        "measured": sum(v.verdict != UNMEASURED for v in every),
+        "before": len(before),
+        "holds": counts[HOLDS],
+        "fails": counts[FAILS],
+        "equal": counts[EQUAL],
+        "undecided": counts[UNDECIDED],
+        "without": sum(v.verdict == UNDECIDED and v.p != v.p for v in tested),
+        "unmeasured": counts[UNMEASURED],
+        "facts": sum(v.rests == FACT for v in before),
+        "alone": sum(v.reading in (HOLDS, *REFUTED) for v in tested),
+        "decided": sum(v.rests != FACT for v in decided),
+        "methods": sum(v.rests == METHODS for v in decided),
+        "networks": sum(v.rests == NETWORKS for v in decided),
+        "after": len(every) - len(before),
+        "seen": sum(v.verdict == SEEN and v.p == v.p for v in every),
+    }

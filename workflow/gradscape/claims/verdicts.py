@@ -16,8 +16,7 @@ rests on, and with which error. A study's claims that were registered before the
 a family, whose p values are adjusted by Holm; claims asked later are seen, not tested.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -34,6 +33,9 @@ HOLDS, FAILS, EQUAL = "holds", "does not hold", "equal within the margin"
 UNDECIDED, UNMEASURED, SEEN = "undecided", "not measured", "seen, not tested"
 REFUTED = (FAILS, EQUAL)
 VERDICTS = (HOLDS, FAILS, EQUAL, UNDECIDED, UNMEASURED, SEEN)
+# What became of a claim that was asked later.
+OUTCOMES = {HOLDS: "as claimed", UNDECIDED: "open"}
+OUTCOMES |= dict.fromkeys(REFUTED, "not as claimed")
 SIDES = ("left", "right")
 BEFORE, AFTER = "before", "after"  # the runs were made, a claim was registered
 RESTS = (METHODS, NETWORKS, FACT, "")
@@ -118,14 +120,18 @@ class Verdict:
 
     @property
     def word(self) -> str:
-        """The verdict as a table prints it: of what it speaks, or why it is open and which
-        seeds might do; and whether a best rate is the last that was tried."""
-        more = ""
-        if self.verdict == UNDECIDED:
-            more = f", after Holm p = {self.adjusted:.2g}" * self.by_correction
-            more += f"; {self.seeds} seeds might do" * bool(self.seeds)
-        elif self.rests == NETWORKS and self.verdict in (HOLDS, *REFUTED):
-            more = " for these networks"
+        """The verdict as a table prints it: of what it speaks, its adjusted p value, or why
+        it is open and which seeds might do; of what was asked later, how it came out."""
+        more = f", p = {self.adjusted:.2g}" if self.adjusted == self.adjusted else ""
+        if self.verdict == SEEN:
+            more = f": {OUTCOMES[self.reading]}"
+        elif self.verdict == UNDECIDED:
+            more = more or ", no interval"
+            more += f"; {self.seeds} seeds on one device might do" * bool(self.seeds)
+        elif self.rests == FACT:
+            more = ", a fact"
+        elif self.rests == NETWORKS and self.verdict != UNMEASURED:
+            more = f" for these networks{more}"
         return self.verdict + more + "; best rate at the edge" * bool(self.edge)
 
     def side(self, side: str) -> Quantity:
@@ -219,15 +225,18 @@ def decide_all(
 
 
 def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
-    """The verdicts of a family, each at the level that Holm leaves it."""
-    tested = {name: each.verdict for name, each in decided.items() if each.test}
-    family = {name: v.p for name, v in tested.items() if v.asked == BEFORE}
+    """The verdicts of a family, each at the level that Holm leaves it. All that was asked
+    before and measured belongs to it, what has no interval with p = 1: whether a claim has
+    one is known only after its runs."""
+    asked = {n: v for n, (v, *_) in decided.items() if v.asked == BEFORE and v.left}
+    asked = {n: v for n, v in asked.items() if v.rests != FACT and v.verdict != UNMEASURED}
+    family = {name: v.p if decided[name].test else 1.0 for name, v in asked.items()}
     adjusted = dict(zip(family, holm([*family.values()]), strict=True))
     verdicts = {}
     for name, (verdict, evidence, test) in decided.items():
         if verdict.asked == AFTER and verdict.rests != FACT and verdict.reading:
             verdict = replace(verdict, verdict=SEEN)
-        if name in adjusted:
+        if test and name in adjusted:
             p = adjusted[name]
             level = LEVEL * (verdict.p / p if p else 1)
             seeds, word = None, test.word(level)
@@ -321,30 +330,3 @@ def compare(left: float, relation: str, right: float, margin: float) -> str:
         "apart": abs(difference) > margin,
     }[relation]
     return HOLDS if agrees else FAILS
-
-
-def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How many claims stood before their runs, and what became of them, with `alone`:
-    without Holm's correction; resting on what; and how many were asked later."""
-    every = list(verdicts)
-    before = [v for v in every if v.asked == BEFORE]
-    counts = Counter(v.verdict for v in before if v.rests != FACT)
-    decided = [v for v in before if v.verdict in (HOLDS, *REFUTED)]
-    tested = [v for v in before if v.verdict != UNMEASURED and v.rests != FACT]
-    return {
-        "measured": sum(v.verdict != UNMEASURED for v in every),
-        "before": len(before),
-        "holds": counts[HOLDS],
-        "fails": counts[FAILS],
-        "equal": counts[EQUAL],
-        "undecided": counts[UNDECIDED],
-        "without": sum(v.verdict == UNDECIDED and v.p != v.p for v in tested),
-        "unmeasured": counts[UNMEASURED],
-        "facts": sum(v.rests == FACT for v in before),
-        "alone": sum(v.reading in (HOLDS, *REFUTED) for v in tested),
-        "decided": sum(v.rests != FACT for v in decided),
-        "methods": sum(v.rests == METHODS for v in decided),
-        "networks": sum(v.rests == NETWORKS for v in decided),
-        "after": len(every) - len(before),
-        "seen": sum(v.verdict == SEEN and v.p == v.p for v in every),
-    }

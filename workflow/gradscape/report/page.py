@@ -20,7 +20,8 @@ from markupsafe import Markup
 
 from gradscape.base.files import atomic_write, plain_file
 from gradscape.base.paths import PAGE, PAGE_FILES
-from gradscape.claims.verdicts import Verdict, tally
+from gradscape.claims.sentences import tally
+from gradscape.claims.verdicts import Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.config.yaml import read_yaml
 from gradscape.figures.layers import kinds_of, labels, split_scales

@@ -115,6 +115,11 @@ def covered(table: pd.DataFrame) -> Tex:
     )
 
 
+def more_seeds(claim: Verdict) -> str:
+    """What might decide an open claim, if its scatter is known."""
+    return f" About {claim.seeds} seeds on one kind of device might do." * bool(claim.seeds)
+
+
 def at_the_end(runs: list[FinishedRun], key: str) -> Tex:
     """For how many of a setting's values the learning rate that validates best is the
     first or the last of several: `two of the five`; empty for none."""
@@ -146,8 +151,8 @@ def changes(verdicts: list[Verdict]) -> Tex:
             )
     if open_ := sum(v.verdict not in (HOLDS, FAILS) for v in verdicts):
         many = in_words(open_).capitalize() + " other" * bool(sentences)
-        is_ = "is" if open_ == 1 else "are"
-        sentences.append(f"{many} {noun(open_, 'change')} {is_} undecided.")
+        has = "has" if open_ == 1 else "have"
+        sentences.append(f"{many} {noun(open_, 'change')} {has} an interval around zero.")
     return Tex(" ".join(sentences))
 
 

@@ -8,8 +8,8 @@ import jinja2
 from gradscape.base.files import copy, write_file
 from gradscape.base.paths import REPORT, TEMPLATES, locate
 from gradscape.claims import inference
-from gradscape.claims.sentences import AT_EDGE, NETWORKS_ONLY, NOT_TESTED
-from gradscape.claims.verdicts import tally
+from gradscape.claims.sentences import AT_EDGE, NETWORKS_ONLY, NOT_TESTED, tally
+from gradscape.claims.sides import TRAINS
 from gradscape.config.experiment import Experiment
 from gradscape.figures.fonts import draw_word
 from gradscape.report import prose as words
@@ -72,6 +72,8 @@ METHOD = {
     "level": f"{100 * inference.LEVEL:.0f}",
     "unequal": f"{100 * inference.UNEQUAL:.0f}",
     "batches": in_words(inference.BATCHES),
+    "chance": f"{TRAINS:g}",
+    "correlated": f"{inference.MAX_CORRELATION:g}",
     "networks_sign": Tex(NETWORKS_ONLY),
     "seen_sign": Tex(NOT_TESTED),
     "edge_sign": Tex(AT_EDGE),

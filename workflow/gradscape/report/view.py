@@ -51,11 +51,11 @@ class StudyView:
         self.holding = [name for name, c in claims.items() if c.says == HOLDS]
         self.settled = [n for n, c in claims.items() if c.says in (HOLDS, *REFUTED)]
         self.measured = [name for name, c in claims.items() if c.verdict != UNMEASURED]
-        self.unmeasured = len(claims) - len(self.measured)
+        absent = (c for name, c in claims.items() if name not in self.measured)
+        self.not_measured = [escape(claim.statement) for claim in absent]
+        self.unmeasured = len(self.not_measured)
         open_ = [claim for claim in claims.values() if claim.verdict == UNDECIDED]
-        might = [f" About {c.seeds} seeds a side might do." * bool(c.seeds) for c in open_]
-        told = zip(open_, might, strict=True)
-        self.undecided = [escape(claim.statement + seeds) for claim, seeds in told]
+        self.undecided = [escape(c.statement + words.more_seeds(c)) for c in open_]
         asked = study.claims.items()
         self.key_numbers = {name: claim["key"] for name, claim in asked if "key" in claim}
         # Runs that a comparison does not take, for the device that they were made on.
