@@ -1,6 +1,7 @@
 """Do the tests notice a wrong program? Mutants of what verdicts and trainings rest on.
 
     python tests/mutants.py [MODULE …] [--seed 0] [--sample 1000] [--jobs 2]
+    python tests/mutants.py --again OUTPUT --enough 90   # an earlier run's survivors
 
 Each mutant is one small change: of a comparison, an operator, a number, a condition or a
 returned value, or a statement that is left out. Strings, annotations, decorators and zip's
@@ -17,6 +18,7 @@ import ast
 import json
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -33,7 +35,7 @@ from clone import copy_files
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("workflow") / "gradscape"
-VERDICTS = ["inference", "properties", "referee", "verdicts"]
+VERDICTS = ["inference", "evidence", "properties", "referee", "verdicts"]
 TESTS = {
     "claims/inference": VERDICTS,
     "claims/sides": VERDICTS,
@@ -48,7 +50,8 @@ CUDA = {"training/step": ["capture"]}  # tests/test_cuda.py's
 BROKEN = 2 << 8  # as os.waitpid tells an exit with 2
 PATIENCE = 120  # seconds for a mutant's tests; one that never ends is killed
 EACH = 4  # of a parametrised test's cases, the quickest that run a line
-ENOUGH = 10  # seconds of tests for a mutant, of the quickest; one is run at least
+ENOUGH = 10.0  # seconds of tests for a mutant, of the quickest; one is run at least
+SURVIVOR = re.compile(r"(\S+:\d+) \(\d+ tests\): (.*?)\s*")  # as `report` prints it
 # Survivors that no test could tell from the program, by what they change.
 EXCUSED: dict[tuple[str, str], str] = {}
 
@@ -204,8 +207,10 @@ class Judge:
     """Instead of the tests' loop: for each mutant, the tests that run its lines, the
     quickest first, in a process of its own. One JSON line each tells whether one failed."""
 
-    def __init__(self, copy: Path, chosen: list[dict], lines: dict, out: Path):
-        self.copy, self.chosen, self.out = copy, chosen, out
+    def __init__(
+        self, copy: Path, chosen: list[dict], lines: dict, out: Path, enough: float
+    ):
+        self.copy, self.chosen, self.out, self.enough = copy, chosen, out, enough
         self.places = {name: at for at, name in enumerate(sorted(lines, key=lines.get))}
         self.ran = {name: set(map(tuple, ran)) for name, (_, ran) in lines.items()}
         self.seconds = {name: seconds for name, (seconds, _) in lines.items()}
@@ -245,13 +250,13 @@ class Judge:
         return True
 
     def few(self, items: list) -> list:
-        """The first of them, for `ENOUGH` seconds, and `EACH` cases of a test at most."""
+        """The first of them, for `enough` seconds, and `EACH` cases of a test at most."""
         counts: Counter = Counter()
         kept, seconds = [], 0.0
         for item in items:
             test = item.nodeid.split("[")[0]
             counts[test] += 1
-            if seconds <= ENOUGH and counts[test] <= EACH:
+            if seconds <= self.enough and counts[test] <= EACH:
                 kept.append(item)
                 seconds += self.seconds[item.nodeid]
         return kept
@@ -367,9 +372,16 @@ def main() -> None:
     parser.add_argument(
         "--only", default="", help="mutants whose change contains this text"
     )
+    parser.add_argument("--enough", type=float, default=ENOUGH, help="seconds a mutant")
+    parser.add_argument("--again", type=Path, help="what a run printed: its survivors")
     options = parser.parse_args()
     found = [mutant for module in options.modules for mutant in mutants(module)]
     chosen = [mutant for mutant in found if options.only in mutant["change"]]
+    if options.again:
+        printed = options.again.read_text("utf-8").splitlines()
+        survivors = {m.groups() for line in printed if (m := SURVIVOR.fullmatch(line))}
+        places = ((f"{m['module']}:{m['line']}", m["change"]) for m in chosen)
+        chosen = [m for m, at in zip(chosen, places, strict=True) if at in survivors]
     random.Random(options.seed).shuffle(chosen)
     chosen = chosen[: options.sample]
     with tempfile.TemporaryDirectory() as scratch:
@@ -381,7 +393,8 @@ def main() -> None:
         outs = [copy.with_suffix(".jsonl") for copy in copies]
         workers = []
         for job, (copy, out) in enumerate(zip(copies, outs, strict=True)):
-            judge = Judge(copy, chosen[job :: options.jobs], lines, out)
+            own = chosen[job :: options.jobs]
+            judge = Judge(copy, own, lines, out, options.enough)
             workers.append(os.fork())
             if not workers[-1]:
                 collected(copy, judge)

@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import stdtrit
 
 from gradscape.claims.inference import (
+    MAX_SEEDS,
+    Estimate,
     Variance,
     bartlett,
     holm,
     of_images,
     of_seeds,
+    of_share,
     of_steps,
     pooled,
     seeds_needed,
@@ -48,6 +52,7 @@ def test_a_pool_has_all_cells_degrees_of_freedom_or_is_none():
     assert pooled([CELLS[0], np.ones(3)]) is None  # no scatter beside some
     assert pooled(CELLS[:1]) is None
     assert pooled([*CELLS, np.ones(1)]) == pooled(CELLS)  # one seed has no scatter
+    assert pooled([CELLS[0][:2], CELLS[1][:2]]).freedom == 2
 
 
 def test_a_cell_of_one_seed_borrows_the_pool():
@@ -75,6 +80,13 @@ def test_images_are_paired_as_mcnemar_does():
     statistic = (200 - 100) / np.sqrt(300)  # McNemar's, without a correction
     assert found.difference / found.error == pytest.approx(statistic, rel=0.01)
     assert of_images(np.zeros(100)).error > 0  # two networks that agree on all of few
+    few = of_images(np.array([1] * 30 + [0] * 70))
+    assert few.error == pytest.approx(((32 / 104 - 0.3**2) / 104) ** 0.5)
+
+
+def test_a_share_of_images_has_one_more_of_each():
+    share = 4 / 12
+    assert of_share(3, 10).value == pytest.approx(share * (1 - share) / 12)
 
 
 def test_a_share_of_runs_has_wilsons_interval():
@@ -86,6 +98,7 @@ def test_a_share_of_runs_has_wilsons_interval():
 def test_holm_is_holm():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.6]) == [1.0, 1.0] and holm([]) == []
+    assert holm([0.9, 0.95]) == [1.0, 1.0]
 
 
 def test_the_seeds_that_would_decide_do():
@@ -106,6 +119,24 @@ def test_a_pool_of_two_cells_is_known_better_than_one():
     assert stats.t.ppf(0.975, 2 * (pooled_ - 2)) * (pooled_ - 1) ** -0.5 > 0.8
     assert pooled_ < alone and seeds_needed(1e-9, Variance(1.0, 2), 2, 0.05) is None
     assert seeds_needed(99.0, Variance(1.0, 2), 2, 0.05) == 2
+    two = seeds_needed(0.8, Variance(1.0, 2), sides=2, level=0.05)
+    for seeds, decides in ((two, True), (two - 1, False)):  # two cells, no pool
+        half = stats.t.ppf(0.975, 2 * (seeds - 1)) * (2 / seeds) ** 0.5
+        assert (half <= 0.8) == decides
+
+
+def test_no_more_seeds_are_counted_than_anyone_has():
+    last = float(stdtrit(MAX_SEEDS - 1, 0.975)) * (1 / MAX_SEEDS) ** 0.5
+    assert seeds_needed(last, Variance(1.0, 2), 1, 0.05) == MAX_SEEDS
+    assert seeds_needed(0.9999 * last, Variance(1.0, 2), 1, 0.05) is None
+
+
+def test_without_scatter_a_difference_is_itself():
+    same = [np.zeros(2), np.full(2, -1.0)]
+    sure = of_seeds(same, [variance(cell) for cell in same])
+    assert (sure.difference, sure.error, sure.log) == (1.0, 0.0, False)
+    assert (sure.above(1.0), sure.above(0.5), sure.below(1.5)) == (1.0, 0.0, 0.0)
+    assert Estimate(1.0, 0.0, np.inf).interval() == (1.0, 1.0)
 
 
 def test_steps_that_depend_on_each_other_have_a_wider_interval():
@@ -114,4 +145,10 @@ def test_steps_that_depend_on_each_other_have_a_wider_interval():
     assert of_steps(lasting).error > 1.1 * of_steps(noise).error
     assert of_steps(np.repeat(noise[::4], 4)) is None
     assert of_steps(noise[:15]) is None
+    means = np.arange(8) / 100
+    swinging = np.concatenate([mean + np.array([3.0, -3.0] * 2) for mean in means])
+    found = of_steps(swinging)
+    assert found.error == pytest.approx(means.std(ddof=1) / 8**0.5)
+    assert (found.freedom, found.log) == (7, False)
+    assert of_steps(swinging[:16]) is not None and of_steps(swinging, True).log
     assert of_steps(np.append(noise, np.inf)) is None
