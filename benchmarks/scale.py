@@ -114,6 +114,7 @@ def finish(experiment: Experiment, folder: Path) -> None:
         named["settings"] = record.settings | changed
         write(out / "run.json", replace(record, **named))
         (out / "model.pt").write_bytes(b"none")
+        (out / DONE).touch()  # or Snakemake's call would make it, later than the figures
 
 
 def measure(command: str, folder: Path) -> tuple[float, float]:
