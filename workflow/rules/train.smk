@@ -11,6 +11,7 @@
 
 
 onstart:
+    gc.enable()
     dag.begin(rules.configuration.output[0])
 
 
