@@ -224,8 +224,9 @@ class Judge:
         }
         for module, file in unchanged.items():  # which no test may kill
             source, items = file.read_text("utf-8"), self.few(known)
-            if forked(lambda: self.fails(session, items, module, source)):  # noqa: B023
-                print(f"{module}: its tests fail without a mutant", file=sys.stderr)
+            said = f"{module}: fails without a mutant: "
+            job = lambda: self.failing(session, items, module, source, said)  # noqa: B023, E731
+            if forked(job, 1200):
                 os._exit(1)
         with self.out.open("w") as results:
             for mutant in self.chosen:
@@ -242,7 +243,8 @@ class Judge:
                 items = self.few(items)
                 whole, source = file.read_text("utf-8"), mutant.pop("source")
                 file.write_text(source, "utf-8")
-                status = forked(lambda: self.fails(session, items, module, source))  # noqa: B023
+                job = lambda: self.failing(session, items, module, source)  # noqa: B023, E731
+                status = forked(job, PATIENCE + 4 * self.enough)
                 file.write_text(whole, "utf-8")
                 assert status != BROKEN, mutant  # by itself, not by a test
                 row = mutant | {"killed": status != 0, "tests": len(items)}
@@ -261,7 +263,10 @@ class Judge:
                 seconds += self.seconds[item.nodeid]
         return kept
 
-    def fails(self, session, items: list, module: str, source: str) -> bool:
+    def failing(
+        self, session, items: list, module: str, source: str, said: str = ""
+    ) -> bool:
+        """Whether one of the tests fails with this source; `said` before its name."""
         loaded = sys.modules.get(f"gradscape.{module.replace('/', '.')}")
         try:
             if loaded is not None:
@@ -272,6 +277,8 @@ class Judge:
         for item, following in neighbours(items):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed:
+                if said:
+                    print(said + item.nodeid, file=sys.stderr, flush=True)
                 return True
         return False
 
