@@ -231,6 +231,12 @@ def test_a_run_exchanged_for_its_outcome_is_named_and_decides_nothing(two_networ
     found = decide_studies(two_networks)["s"].claims["width-wins"]
     assert (found.verdict, found.asked) == (SEEN, "after")
     assert results.registered.exists()
+    for run in two_networks.studies["s"].runs:  # all of them, none of that commit is left
+        old = '[{"kind": "NVIDIA H200", "commit": "0ld", "final_train_loss": 2.3032}]'
+        (two_networks.directory(run) / "replaced.json").write_text(old)
+    anew = decide_studies(two_networks)["s"].claims["width-wins"]
+    assert anew.asked == "before"
+    assert r"\emph{Exchanged}" in write_document(two_networks)
 
 
 # Finding 8

@@ -231,9 +231,11 @@ def decide(name, claim, study, registered):
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
     by_name = {run.name: run for run in study.runs}
+    old = {about.get("commit") for run in study.runs for about in run.replaced or []}
+    chosen = None in old or bool(old & {run.commit for run in study.runs})
     for run in used & by_name.keys():  # another study's may be older
         stood = registered.get(by_name[run].commit, {}).get(study.name, {})
-        if stood.get(name) != digest or by_name[run].replaced:
+        if stood.get(name) != digest or (chosen and by_name[run].replaced):
             fields["asked"] = "after"
     finite = [np.isfinite(values) for values in (left, right)]
     margin = claim.get("margin", 0)

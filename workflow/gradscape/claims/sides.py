@@ -70,6 +70,13 @@ class Measurements:
         return self._named[name]
 
     @cached_property
+    def exchanged(self) -> bool:
+        """Whether some runs took the place of others while more of those stayed: somebody
+        chose. A study that is made anew as a whole is tested anew."""
+        old = {about.get("commit") for run in self.all for about in run.replaced}
+        return None in old or not old.isdisjoint(run.commit for run in self.all)
+
+    @cached_property
     def cells(self) -> list[list[FinishedRun]]:
         """The runs that differ in nothing but the seed and the device."""
         return list(by_setting(self.all).values())

@@ -272,13 +272,15 @@ def decide(
         return Decision(verdict)
     # Those of another study may be older: this one's beside them are what is predicted.
     runs = [r for r in map(measured.run, names_of(sides, pairs)) if r in measured.all]
+    is_chosen = measured.exchanged and any(run.replaced for run in runs)
+    is_later = is_chosen or any(not stood(name, claim, r, registered) for r in runs)
     verdict = replace(
         verdict,
         basis=found.basis,
         rests=found.rests,
         left_out=found.left_out,
         edge=[SIDES[n] for n in (0, 1) if sides[n].is_at_edge(pairs[n])],
-        asked=AFTER if any(is_later(name, claim, r, registered) for r in runs) else BEFORE,
+        asked=AFTER if is_later else BEFORE,
     )
     right = found.reference
     margin = claim.get("margin", 0) + claim.get("relative_margin", 0) * abs(right)
@@ -305,13 +307,11 @@ def decide(
     return Decision(replace(verdict, **told, reversed=against), found, test)
 
 
-def is_later(name: str, claim: dict, run: FinishedRun, registered: Stood) -> bool:
-    """Tell whether a claim was asked once the outcome of this run was known, as it was of
-    one that took another's place."""
-    if run.replaced:
-        return True
-    stood = {name: digest(claim)} if registered is None else registered.get(run.commit, {})
-    return stood.get(name) != digest(claim)
+def stood(name: str, claim: dict, run: FinishedRun, registered: Stood) -> bool:
+    """Tell whether a claim stood before a run was made."""
+    asked = digest(claim)
+    known = {name: asked} if registered is None else registered.get(run.commit, {})
+    return known.get(name) == asked
 
 
 def is_threshold(claim: dict) -> bool:
