@@ -562,6 +562,10 @@ def colophon(document, runs, where, problems):
         "Precision": some(Counter(run.backend["precision"] for run in runs)),
         "Training and probing": f"{took} in all",
     }
+    older = sum(run.older for run in runs)
+    if older and any(run.record.get("version", 1) > 1 for run in runs):
+        over = f"of {counted(older, 'older run')} over minibatches, not over images"
+        lines["Training means"] = f"{over}; no comparison mixes them"
     if late:
         made = f"made on migration for {counted(late, 'run')}"
         lines["Digests"] = f"{made}, so they prove no provenance"

@@ -39,10 +39,14 @@ class Run:
         if kind == "CPU AVX512":
             return None
         kind = "CPU AVX2, no bf16" if kind == "CPU AVX2" else kind
+        return kind, self.backend["torch"], self.older
+
+    @property
+    def older(self):
+        """Are its training means over unequal minibatches?"""
         size = self.settings.get("batch_size", 100)
         uneven = self.data["train"] > size and self.data["train"] % size > 0
-        older = self.record.get("version", 1) == 1 and uneven
-        return kind, self.backend["torch"], older
+        return self.record.get("version", 1) == 1 and uneven
 
     def is_one_of(self, where):
         wanted = {k: v if isinstance(v, list) else [v] for k, v in where.items()}

@@ -140,7 +140,9 @@ def write_tex(
         coordinates=coordinates((view.study for view in studies.values()), results),
         tally=tally(v for view in studies.values() for v in view.claims.values()),
         left_out=listing([n for view in studies.values() for n in view.left_out]),
-        exchanged=[text for view in studies.values() for text in view.exchanged],
+        exchanged=[
+            t for view in (*studies.values(), *cited.values()) for t in view.exchanged
+        ],
         unnamed=partial(unnamed, environment),
         missing=sum(view.missing for view in studies.values()),
         absent=listing([v.title for v in studies.values() if not v.finished]),
