@@ -38,7 +38,6 @@ WRONG = re.compile(
     r"|Overfull \\hbox \((?P<points>[\d.]+)pt too wide\).*)$",
     re.MULTILINE,
 )
-UNSETTLED = re.compile(r"Rerun (?:to get|LaTeX)|undefined (?:references|citations)")
 MAX_SECONDS = 300  # of one document; the longest takes 3
 TOO_WIDE = 2.0  # points that nobody sees
 # Figures by their names in `report/`, which lead neither out of it nor to a hidden file.
@@ -117,9 +116,7 @@ def latexmk(folder: Path, source: Path, *options: str) -> tuple[int, str]:
 
 def run_latex(folder: Path, source: Path, strict: bool) -> None:
     status, said = latexmk(folder, source)
-    log = folder / source.with_suffix(".log").name
-    # It overlooks what changes within a second; LaTeX itself does not.
-    if status == 0 and UNSETTLED.search(log.read_text("utf-8", "replace")):
+    if status == 0:  # it overlooks what changes within a second, so: once more
         status, said = latexmk(folder, source, "-g")
     if status != 0:
         if shutil.disk_usage(folder).free < LITTLE:
@@ -130,7 +127,8 @@ def run_latex(folder: Path, source: Path, strict: bool) -> None:
         wrong = [line for line in lines if re.search(r"\.tex:|^! | of file ", line)]
         first = [*wrong, *lines[-1:], f"exit status {status}"][0]
         raise GradscapeError(f"{source}: LaTeX stopped: {first}")
-    for found in WRONG.finditer(log.read_text("utf-8", "replace") if strict else ""):
+    log = (folder / source.with_suffix(".log").name).read_text("utf-8", "replace")
+    for found in WRONG.finditer(log if strict else ""):
         if float(found["points"] or TOO_WIDE + 1) > TOO_WIDE:
             raise GradscapeError(f"{source}: LaTeX warns: {found[0]}")
 
