@@ -11,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.run import TRAINED, FinishedRun
 from gradscape.spec.registry import find
 
-MARGIN = 0.1  # below a uniform guess's loss, to count as trained
 COORDINATES = {  # metrics, and what they are called in a table
     "gradient_range": "gradient, decades between its layers",
     "initial_share_below_epsilon": "share of weights below Adam's ε",
@@ -39,7 +38,7 @@ def coordinates_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
             loss = run.scores["final_train_loss"]
             losses.setdefault(run.learning_rate, []).append(np.nan_to_num(loss, nan=np.inf))
         lowest = min(map(np.mean, losses.values()))
-        trains = bool(lowest < group[0].chance_loss - MARGIN)
+        trains = bool(lowest < group[0].chance_loss - TRAINED)
         row = {"model": model, "variant": variant, "trains": trains}
         for name in COORDINATES:
             metric = find("metric", name)

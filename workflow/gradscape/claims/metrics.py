@@ -23,7 +23,7 @@ from gradscape.claims.smoothness import (
     width,
 )
 from gradscape.models.laws import SLOPE, normalised_gradient_growth
-from gradscape.runs.run import FinishedRun, NotMeasured
+from gradscape.runs.run import TRAINED, FinishedRun, NotMeasured
 
 
 def only(runs: list[FinishedRun]) -> FinishedRun:
@@ -121,7 +121,7 @@ def ends_at_chance(run: FinishedRun) -> bool:
 
 
 def trains(run: FinishedRun) -> bool:
-    return -np.inf < final_loss(run) < run.chance_loss - 0.1
+    return -np.inf < final_loss(run) < run.chance_loss - TRAINED
 
 
 def band_widths(runs: list[FinishedRun]) -> np.ndarray:

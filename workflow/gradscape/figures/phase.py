@@ -6,13 +6,12 @@ from matplotlib.lines import Line2D
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.theory import SMALLEST
 from gradscape.figures import style
-from gradscape.runs.run import FinishedRun, by_setting
+from gradscape.runs.run import TRAINED, FinishedRun, by_setting
 from gradscape.spec.labels import setting_label
 from gradscape.spec.registry import find
 from gradscape.spec.study import Figure
 
 PROBES = ["signal", "trainability"]
-MARGIN = 0.1  # below a uniform guess's loss, to count as trained
 LINE = 1.2  # from one label to the next, as a ratio of decades
 SIZES = (3.0, 9.0)  # of the markers, for cosines 0 and 1
 COORDINATES = ("image_share", "gradient_range", "gradient_cosine", "final_train_loss")
@@ -34,7 +33,7 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     highest = {True: 0.0, False: 0.0}
     upwards = sorted(points.items(), key=lambda item: np.nan_to_num(item[1][1]))
     for name, (share, decades, cosine, loss) in upwards:
-        trained = loss < chance - MARGIN
+        trained = loss < chance - TRAINED
         look = marker(trained, size(cosine))
         axis.plot(share, decades, zorder=2 if trained else 3, **look)
         left = share > np.sqrt(SMALLEST)  # where there is more room
@@ -62,7 +61,8 @@ def phase(figure: Figure, runs: list[FinishedRun]):
     several = "geometric mean over " * (len({run.seed for run in runs}) > 1)
     facts = [
         f"At initialisation, {several}{style.seeds(runs)}. Trained: the last epoch's "
-        f"training loss is more than {MARGIN} below that of a uniform guess, {chance:.2f}. "
+        f"training loss is more than {TRAINED} below that of a uniform guess, "
+        f"{chance:.2f}. "
         "Larger: a larger cosine between input gradients at neighbouring points."
     ]
     if any(point[0] <= SMALLEST for point in points.values()):

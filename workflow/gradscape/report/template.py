@@ -137,7 +137,7 @@ def write_tex(
         runs=runs,
         words=words,
         method=METHOD,
-        coordinates=coordinates((view.study for view in studies.values()), results),
+        properties=partial(coordinates, [v.study for v in studies.values()], results),
         tally=tally(v for view in studies.values() for v in view.claims.values()),
         left_out=listing([n for view in studies.values() for n in view.left_out]),
         exchanged=[

@@ -20,6 +20,7 @@ from gradscape.spec.settings import SETTINGS, Settings
 from gradscape.spec.study import Run, Study, traits, varied_label
 
 Setting = tuple[str, float, str]  # model, learning rate, variant
+TRAINED = 0.1  # below a uniform guess's loss, for a network to count as trained
 RECORDED = ("parameters", "flops", "diverged", "seconds_training", "images_per_second")
 FINAL = ("train_loss", "train_accuracy", "val_accuracy")
 # Kinds of CPU as records named them before they told the kinds of bf16 apart.
