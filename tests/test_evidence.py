@@ -1,6 +1,6 @@
 """What a comparison takes of its runs, what its interval rests on, and how wide it is."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,8 @@ from gradscape.claims.verdicts import EQUAL, FAILS, HOLDS, UNDECIDED
 # Metrics with known values by image and by step; the rate says which run it is.
 METRICS = """
 import numpy as np
+
+from gradscape.claims.inference import Estimate
 
 def values(runs):
     return np.random.default_rng(int(1e6 * runs[0].learning_rate)).normal(0.1, 1, 800)
@@ -31,6 +33,16 @@ def over_sizes(runs):
 
 over_sizes.steps = lambda runs: np.exp(values(runs))
 over_sizes.ratio = over_sizes.log = True
+
+def over_some_steps(runs):
+    return 0.1
+
+over_some_steps.steps = lambda runs: values(runs)[: round(1e5 * runs[0].learning_rate)]
+
+def fit(runs):
+    return fit.estimate(runs).difference
+
+fit.estimate = lambda runs: Estimate(0.1 * len(runs), 0.02, np.inf)
 """
 
 
@@ -42,6 +54,9 @@ def metric(tmp_path):
 
 def values(rate: float) -> np.ndarray:
     return np.random.default_rng(int(1e6 * rate)).normal(0.1, 1, 800)
+
+
+RATES = (1e-3, 2e-3)
 
 
 def claim(left: dict, relation: str, right, **more) -> dict:
@@ -63,6 +78,8 @@ def test_a_mean_over_images_has_their_standard_error(metric, tmp_path):
     assert (found.basis, found.rests) == ("800 images", "networks")
     twice = side(metric("over_images")) | {"times": 2}
     assert decide(claim(twice, "above", 0.0), [run]).basis == "one run"
+    both = [run, write_run(tmp_path, "vgg08", 2e-3)]  # whose images are whose is not known
+    assert decide(claim(side(metric("over_images")), "above", 0.0), both).basis == "one run"
 
 
 @pytest.mark.parametrize("batch_size, paired", [(100, True), (50, False)])
@@ -72,7 +89,7 @@ def test_steps_are_paired_where_both_saw_the_same_minibatches(
     runs = [write_run(tmp_path / "1", "vgg08", 1e-3)]
     varied = {"batch_size": batch_size}
     runs.append(write_run(tmp_path / "2", "vgg08", 2e-3, varied=varied))
-    sides = [side(metric("over_steps"), learning_rate=rate) for rate in (1e-3, 2e-3)]
+    sides = [side(metric("over_steps"), learning_rate=rate) for rate in RATES]
     found = decide(claim(sides[0], "above", sides[1]), runs)
     one, two = values(1e-3), values(2e-3)
 
@@ -87,6 +104,47 @@ def test_steps_are_paired_where_both_saw_the_same_minibatches(
     assert (found.low, found.high) == pytest.approx((difference - half, difference + half))
 
 
+@pytest.mark.parametrize(
+    "rates, basis, count",
+    [((1e-3, 2e-3), "100 steps", 100), ((1e-4, 2e-3), "one run each", 10)],
+)
+def test_runs_probed_at_unequal_numbers_of_steps_are_not_paired(
+    rates, basis, count, metric, tmp_path
+):
+    """Of fewer than two steps for each of eight batches nothing is said."""
+    runs = [write_run(tmp_path, "vgg08", rate) for rate in rates]
+    sides = [side(metric("over_some_steps"), learning_rate=rate) for rate in rates]
+    assert decide(claim(sides[0], "above", sides[1]), runs).basis == basis
+    alone = decide(claim(sides[0], "above", 0.0), runs)
+    assert alone.basis == (f"{count} steps" if count > 16 else "one run")
+
+
+def test_losses_of_one_runs_last_epoch_are_compared_by_their_difference(tmp_path):
+    run = write_run(tmp_path, "vgg08", losses=(4.6, 2.0), steps=np.repeat((4.6, 2.0), 16))
+    alike = decide(claim(side("final_train_loss"), "above", 2.0), [run])
+    assert (alike.basis, alike.ratio) == ("16 steps", [])
+    assert (alike.low, alike.high, alike.p, alike.reversed) == (0.0, 0.0, 1.0, False)
+    assert not decide(claim(side("final_train_loss"), "below", 2.0), [run]).reversed
+
+
+def test_a_number_fitted_to_all_seeds_has_the_fits_error(metric, tmp_path):
+    runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32))
+    found = decide(claim(side(metric("fit")), "above", 0.2), runs)
+    assert (found.basis, found.rests, found.verdict) == (
+        "a fit to 3 runs",
+        "methods",
+        HOLDS,
+    )
+    half = stats.norm.ppf(0.975) * 0.02
+    assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half))
+    assert found.left_runs == [[run.path.name for run in runs]]
+    # Equality is tested at 2.5 % a side even where its distance from the other end is sure:
+    # 1.8 and 3 standard errors within a margin of 100.
+    for right, verdict in ((2.264, FAILS), (2.24, EQUAL)):
+        asked = claim(side(metric("fit")), "above", right, margin=2)
+        assert decide(asked, runs).verdict == verdict
+
+
 def test_sizes_by_step_are_compared_by_their_ratio(metric, tmp_path):
     run = write_run(tmp_path, "vgg08")
     found = decide(claim(side(metric("over_sizes")), "above", 0.5), [run])
@@ -95,8 +153,9 @@ def test_sizes_by_step_are_compared_by_their_ratio(metric, tmp_path):
     middle = values(1e-3).mean() - np.log(0.5)
     assert found.ratio == pytest.approx(np.exp([middle - half, middle + half]))
     assert found.low == pytest.approx(0.5 * np.expm1(middle - half))
-    below = decide(claim(side(metric("over_sizes")), "above", -1.0), [run])
-    assert below.ratio == [] and below.verdict == HOLDS  # no ratio to a negative number
+    for right in (0.0, -1.0):  # to which there is no ratio
+        found = decide(claim(side(metric("over_sizes")), "above", right), [run])
+        assert (found.basis, found.ratio, found.verdict) == ("800 steps", [], HOLDS)
 
 
 def losses(folder, model, last, **more) -> list:
@@ -149,6 +208,17 @@ def test_a_number_of_parameters_stands_beside_each_seed(tmp_path):
     assert found.left == [1.0, 1.0, 1.0] and found.basis == "3 seeds, paired"
     alone = decide(claim(side("parameters"), "above", 2), runs)
     assert (alone.left, alone.word) == ([1.0], "does not hold, a fact")
+    assert not alone.reversed
+    for relation, right, margin, verdict in (
+        ("below", 2, 0, HOLDS),
+        ("below", 2, 1, FAILS),
+        ("above", 0, 1, FAILS),
+        ("near", 2, 1, HOLDS),
+        ("apart", 2, 1, FAILS),
+        ("apart", 2, 0, HOLDS),
+    ):
+        fact = claim(side("parameters"), relation, right, margin=margin)
+        assert decide(fact, runs).verdict == verdict
 
 
 def test_seeds_count_where_both_sides_have_the_same_setting(tmp_path):
@@ -158,6 +228,7 @@ def test_seeds_count_where_both_sides_have_the_same_setting(tmp_path):
     right = {"metric": "test_accuracy", "where": {"model": "vgg38"}}
     asked = claim(side("test_accuracy"), "above", right, same="learning_rate")
     assert decide(asked, runs).left == [0.30, 0.31]
+    assert len(decide(asked | {"right": 0.1}, runs).left) == 3  # a number has no setting
 
 
 def test_variants_are_not_averaged_over_and_one_seed_borrows_only_a_pool(tmp_path):
@@ -171,6 +242,8 @@ def test_variants_are_not_averaged_over_and_one_seed_borrows_only_a_pool(tmp_pat
     )
     alone = decide(claim(side("test_accuracy"), "above", 0.1), runs)
     assert (alone.basis, alone.edge) == ("3 seeds", [])
+    assert decide(asked, runs).left_runs == [[run.path.name] for run in runs[:3]]
+    assert decide(asked, runs).right_runs == [[runs[3].path.name]]
     runs += three_seeds(tmp_path, "vgg14", (0.20, 0.21, 0.22))
     assert decide(asked, runs).basis == "3 + 1 seeds, σ of 2 cells"
     varied = {"varied": {"schedule": "constant"}}
@@ -180,19 +253,85 @@ def test_variants_are_not_averaged_over_and_one_seed_borrows_only_a_pool(tmp_pat
 
 
 def test_only_cells_of_the_same_length_and_device_that_train_alike_are_pooled(tmp_path):
-    low = {"losses": (4.6, 2.0)}
+    low = {"losses": (4.6, 4.5)}  # a guess's is 4.605
     runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32), **low)
     runs += three_seeds(tmp_path, "vgg14", (0.20, 0.21, 0.22), **low)
     asked = claim(side("test_accuracy"), "above", 0.1)
     assert decide(asked, runs).basis == "3 seeds, σ of 2 cells"
     short = {"varied": {"train_items": 5000}}
     runs += three_seeds(tmp_path, "vgg20", (0.1, 0.2, 0.3), **short, **low)  # shorter
-    runs += three_seeds(tmp_path, "vgg26", (0.1, 0.2, 0.3))  # at chance
+    runs += three_seeds(tmp_path, "vgg26", (0.1, 0.2, 0.3), losses=(4.6, 4.57))  # at chance
     away = three_seeds(tmp_path, "vgg32", (0.1, 0.2, 0.3), **low)
     for run in away:  # elsewhere
         backend = asdict(run.record.backend) | {"kind": "NVIDIA H200"}
         runs.append(reseal(run.path, backend=backend))
     assert decide(asked, runs).basis == "3 seeds, σ of 2 cells"
+
+
+def test_two_pools_and_a_cell_without_one_are_told(tmp_path):
+    runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32), losses=(4.6, 2.0))
+    runs += three_seeds(tmp_path, "vgg14", (0.20, 0.21, 0.22), losses=(4.6, 2.0))
+    runs += three_seeds(tmp_path, "vgg20", (0.10, 0.11, 0.12))  # at chance
+    right = {"metric": "test_accuracy", "where": {"model": "vgg20"}}
+    asked = claim(side("test_accuracy"), "above", right)
+    assert decide(asked, runs).basis == "3 + 3 seeds, σ of 2 cells"
+    for model in ("vgg26", "vgg32"):
+        runs += three_seeds(tmp_path, model, (0.10, 0.11))
+    assert decide(asked, runs).basis == "3 + 3 seeds, σ of 2 and 3 cells"
+
+
+def test_two_variances_that_are_equal_by_luck_are_no_pool(tmp_path):
+    """Unlike the third cell's, so that there is none: Welch's, with the freedom of both."""
+    left, other = (0.25, 0.5, 0.75), (0.125, 0.375, 0.625)
+    runs = three_seeds(tmp_path, "vgg08", left) + three_seeds(tmp_path, "vgg14", other)
+    runs += three_seeds(tmp_path, "vgg20", (0.3, 0.3001, 0.3002))
+    right = {"metric": "test_accuracy", "where": {"model": "vgg14"}}
+    found = decide(claim(side("test_accuracy"), "above", right), runs)
+    assert found.basis == "3 + 3 seeds, Welch"
+    ends = stats.ttest_ind(left, other, equal_var=False).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
+
+
+def test_the_best_of_several_rates_is_not_pooled_with_single_runs(tmp_path):
+    runs = three_seeds(tmp_path, "vgg14", (0.20, 0.21, 0.22))
+    for rate in (1e-3, 1e-2):
+        runs += three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32), rate=rate)
+    found = decide(claim(side("best_val_accuracy"), "above", 0.1), runs)
+    assert (found.basis, found.edge) == ("3 seeds", ["left"])
+    worst = decide(claim(side("worst_final_train_loss"), "above", 0.1), runs)
+    assert (worst.basis, worst.edge) == ("3 seeds", [])  # that is no choice
+
+
+def scored(run, right: np.ndarray, images: int):
+    """A run that was tested on so many images, of which it gets these right."""
+    of_each = np.zeros(len(right), np.uint8)
+    np.savez(
+        run.path / "predictions.npz", predicted=of_each, confidence=of_each, right=right
+    )
+    return reseal(run.path, data=replace(run.record.data, test=images))
+
+
+def test_a_share_of_images_has_an_interval_even_if_all_are_right(tmp_path):
+    run = write_run(tmp_path, "vgg08", accuracies=(0.01, 1.0))
+    asked = claim(side("test_accuracy"), "above", 0.9)
+    found = decide(asked, [scored(run, np.ones(100, bool), 100)])
+    share = 101 / 102  # with one more of each
+    half = stats.norm.ppf(0.975) * (share * (1 - share) / 102) ** 0.5
+    assert (found.basis, found.high) == ("100 images", pytest.approx(0.1 + half))
+
+
+def test_shares_of_different_test_images_are_not_paired(tmp_path):
+    runs = [write_run(tmp_path, "vgg08", rate, accuracies=(0.01, 0.3)) for rate in RATES]
+    runs = [
+        scored(run, np.arange(n) < 0.3 * n, n)
+        for run, n in zip(runs, (400, 900), strict=True)
+    ]
+    sides = [side("test_accuracy", learning_rate=rate) for rate in RATES]
+    found = decide(claim(sides[0], "above", sides[1]), runs)
+    shares = np.array([121 / 402, 271 / 902])
+    error = (shares * (1 - shares) / [402, 902]).sum() ** 0.5
+    assert found.basis == "400 images"
+    assert found.high == pytest.approx(stats.norm.ppf(0.975) * error)
 
 
 def test_the_best_of_several_devices_decides_nothing(tmp_path):
@@ -210,5 +349,6 @@ def test_a_margin_is_added_to_its_share_of_the_right_side(tmp_path):
     assert decide(asked | {"margin": 0.1}, runs).verdict == EQUAL
     assert decide(asked | {"right": 0.32}, runs).verdict == EQUAL
     assert decide(asked | {"right": 0.4}, runs).verdict == FAILS
-    near = decide(claim(side("test_accuracy"), "above", 0.301), runs)
-    assert near.p == pytest.approx(1.0) and not near.reversed
+    for relation in ("above", "below"):
+        near = decide(claim(side("test_accuracy"), relation, 0.301), runs)
+        assert near.p == pytest.approx(1.0) and not near.reversed

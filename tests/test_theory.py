@@ -1,5 +1,6 @@
 """What theory predicts, and what is measured beside it, where both are known by hand."""
 
+import statistics
 from copy import deepcopy
 from dataclasses import replace
 
@@ -96,27 +97,57 @@ def test_the_laws_are_read_from_the_signals_table(tmp_path):
     assert measured["normalised_gradient_growth"] == pytest.approx(1.4534, abs=1e-4)
 
 
+SIGNAL = {"gradient_decades", "gradient_range", "gradient_growth", "image_share"}
+SIGNAL |= {"residual_deviation", "reduction_share"}
+
+
 @pytest.mark.parametrize(
-    "gradients, lost",
-    [([5.0], None), ([9.0, 0.0, 4.0, 1.0], None), ([7.0, 0.01, 3.0, 1.0, 8.0], 2.0)],
+    "squares, more, unmeasured",
+    [
+        ([5.0], {}, SIGNAL),  # the output layer alone
+        ([5.0, 2.0], {}, {"gradient_decades", "gradient_growth"}),  # behind one convolution
+        ([9.0, 0.0, 4.0, 1.0], {}, {"gradient_decades"}),
+        ([0.0, 0.0, 0.0, 1.0], {}, {"gradient_decades", "gradient_range"}),
+        ([4.0, 3.0, 2.0, 1.0, 1.0], {"size": [8, 8, 4, 4, 1]}, {"gradient_growth"}),
+        ([4.0, 3.0, 1.0, 1.0], {"layer": ["entry", "conv1", "b", "head"]}, set()),
+    ],
 )
-def test_decades_are_lost_between_layers_that_have_a_gradient(gradients, lost, tmp_path):
-    """From the last convolution, before the head, to the first behind the entry; what has
-    no gradient, or no layer, has lost nothing that could be counted."""
-    count = len(gradients)
-    table = {"moment": "initialisation", "size": 8, "gradient_mean_square": gradients}
-    table |= {"layer": [f"conv{n}" for n in range(count)], "depth": range(count)}
-    columns = ["input_mean_square", "activation_mean_square", "activation_variance"]
-    columns += [f"predicted_{of}_mean_square" for of in ("activation", "gradient")]
-    table |= dict.fromkeys(columns, 1.0)
-    run = with_probe(write_run(tmp_path, "vgg08"), "signal", table)
-    found = find("metric", "gradient_decades")([run])
-    assert found == (lost if lost is None else pytest.approx(lost))
+def test_what_a_network_has_too_few_layers_for_is_not_measured(
+    squares, more, unmeasured, tmp_path
+):
+    """Nor is what none of its layers has a gradient for; an older run lacks it all."""
+    run = with_probe(write_run(tmp_path, "vgg08"), "signal", gradients_of(squares) | more)
+    unmeasured = unmeasured | (set() if "size" in more else {"reduction_share"})
+    unmeasured |= set() if "layer" in more else {"residual_deviation"}
+    assert {name for name in SIGNAL if find("metric", name)([run]) is None} == unmeasured
     unprobed = write_run(tmp_path / "unprobed", "vgg08")
-    for metric in ("gradient_decades", "gradient_range", "gradient_growth", "image_share"):
-        assert find("metric", metric)([unprobed]) is None
-    assert find("metric", "residual_deviation")([unprobed]) is None
-    assert find("metric", "reduction_share")([unprobed]) is None
+    assert all(find("metric", name)([unprobed]) is None for name in SIGNAL)
+
+
+@pytest.mark.parametrize(
+    "squares, lost", [([7.0, 0.01, 3.0, 1.0, 8.0], 2.0), ([7.0, 4.0, 3.0], 0.0)]
+)
+def test_decades_are_lost_from_the_last_convolution_to_the_first_behind_the_entry(
+    squares, lost, tmp_path
+):
+    run = with_probe(write_run(tmp_path, "vgg08"), "signal", gradients_of(squares))
+    assert find("metric", "gradient_decades")([run]) == pytest.approx(lost)
+
+
+def test_growth_and_reductions_are_those_of_each_stage(tmp_path):
+    """Of stages of one, four, three and two convolutions, by hand. The first of a stage
+    does not count for the growth, and a shortcut's convolution for nothing."""
+    table = gradients_of([6.0, 7.0, 12.0, 3.0, 1.0, 1e9, 0.5, 5.0, 1.0, 9.0, 50.0, 2.0])
+    table["size"] = [16, *[8] * 4, *[4] * 4, 2, 2, 1]
+    table["layer"] = [*"abcde", "stages.2.shortcut", *"fghijk"]
+    table["activation_variance"] = 0.0
+    run = with_probe(write_run(tmp_path, "vgg38-bn"), "signal", table)
+    assert find("metric", "gradient_growth")([run]) == pytest.approx((12 * 5) ** (1 / 3))
+    lost = np.log10([7 / 6, 0.5 / 3, 9 / 5]).sum() / np.log10(50 / 7)
+    assert find("metric", "reduction_share")([run]) == pytest.approx(lost)
+    assert find("metric", "gradient_range")([run]) == pytest.approx(2)
+    rounding = 2.0**-23  # between neighbouring numbers in fp32 at one
+    assert find("metric", "image_share")([run]) == rounding**2
 
 
 def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
@@ -250,7 +281,7 @@ def test_the_loss_of_a_block_is_the_median(tmp_path):
     table = {"block": ["none", "a", "b", "c"], "accuracy": [0.4, 0.1, 0.3, 0.2]}
     run = with_probe(write_run(tmp_path, "vgg38-rc"), "lesion", table)
     assert find("metric", "lesion_loss")([run]) == pytest.approx(1 - 0.19 / 0.39)
-    table["accuracy"] = [0.015, 0.01, 0.015, 0.01]  # nothing learned, so nothing to lose
+    table["accuracy"] = [0.02, 0.01, 0.015, 0.01]  # next to nothing learned, or to lose
     run = with_probe(write_run(tmp_path, "vgg38-bn"), "lesion", table)
     assert find("metric", "lesion_loss")([run]) is None
 
@@ -458,12 +489,18 @@ def test_the_phase_figure_tells_what_trained(tmp_path):
     assert "uniform guess, 4.61" in facts and "Shares below 1e-14 are rounding" in facts
 
 
-def test_weights_below_epsilon_are_counted_where_there_is_one(tmp_path):
-    gradients = (1e-12, 1e-9, 2e-8, 1e-3)
-    adam = write_run(tmp_path, "vgg38", gradients=gradients)
-    sgd = write_run(tmp_path, "vgg38", gradients=gradients, varied={"optimiser": "sgd"})
-    assert find("metric", "share_below_epsilon")([adam]) == 0.5
-    assert find("metric", "share_below_epsilon")([sgd]) is None
+@pytest.mark.parametrize(
+    "optimiser, share", [("adam", 0.5), ("adamw", 0.5), ("rmsprop", 0.5), ("sgd", None)]
+)
+def test_weights_below_epsilon_are_counted_where_there_is_one(optimiser, share, tmp_path):
+    """PyTorch's, 1e-8."""
+    run = write_run(
+        tmp_path,
+        "vgg38",
+        gradients=(1e-12, 0.99e-8, 1e-8, 1e-3),
+        varied={"optimiser": optimiser},
+    )
+    assert find("metric", "share_below_epsilon")([run]) == share
 
 
 def trained_once(settings, generated, folder) -> Trained:
@@ -505,10 +542,13 @@ def gradients_of(squares) -> dict:
     return columns | dict.fromkeys(others, 1.0) | {"gradient_mean_square": squares}
 
 
+DEPTHS = {"vgg14": 13, "vgg26": 25, "vgg38": 37}
+
+
 @pytest.mark.parametrize("power", [0.5, 1.0])
 def test_the_power_by_which_gradients_scatter_is_found(power, tmp_path):
     random, runs = np.random.default_rng(1), []
-    for model, depth in (("vgg14", 13), ("vgg26", 25), ("vgg38", 37)):
+    for model, depth in DEPTHS.items():
         for seed in range(200):
             run = write_run(tmp_path, model, seed=seed)
             squares = np.ones(depth + 1)
@@ -519,6 +559,26 @@ def test_the_power_by_which_gradients_scatter_is_found(power, tmp_path):
     assert metric(runs) == found.difference
     assert abs(found.difference - power) < 2.5 * found.error < 0.3
     assert metric(runs[:200]) is None  # a single depth
+
+
+def test_a_power_is_fitted_to_three_depths_of_three_seeds(tmp_path):
+    """Least squares, with the errors of deviations that are known from so many seeds."""
+    runs, deviations = [], []
+    logs = ([-0.1, 0.0, 0.2], [-0.2, 0.1, 0.3], [-0.5, 0.2, 0.3, 0.1])
+    for model, depth, scattered in zip(DEPTHS, DEPTHS.values(), logs, strict=True):
+        deviations.append(statistics.stdev(scattered))
+        for seed, log in enumerate(scattered):
+            run = write_run(tmp_path, model, seed=seed)
+            squares = [1.0, np.exp(log), *np.ones(depth - 1)]
+            runs.append(with_probe(run, "signal", gradients_of(squares)))
+    slope = lambda scatter: np.polyfit(np.log([*DEPTHS.values()]), scatter, 1)[0]  # noqa: E731
+    of_each = np.array([slope(unit) for unit in np.eye(3)])
+    error = np.sqrt((of_each**2 / (2 * np.array([2, 2, 3]))).sum())
+    metric = find("metric", "scatter_exponent")
+    found = metric.estimate(runs)
+    expected = slope(np.log(deviations))
+    assert (found.difference, found.error) == pytest.approx((expected, error))
+    assert metric(runs[1:]) is None  # two seeds
 
 
 def test_growth_is_compared_at_each_runs_own_slope(tmp_path):

@@ -51,7 +51,7 @@ from gradscape.report.page import write_page
 from gradscape.report.template import write_tex
 from gradscape.report.view import StudyView, view_studies
 from gradscape.runs.record import Revision
-from gradscape.runs.run import best_setting, results_table
+from gradscape.runs.run import FinishedRun, best_setting, results_table
 from gradscape.spec.registry import find
 from gradscape.spec.sentences import TELLINGS, choose
 from gradscape.spec.study import matches
@@ -111,6 +111,7 @@ def test_p_values_are_two_sided_and_for_equality_the_larger_doubled():
         ("near", near, 2 * student.sf(2.5), 0.05),
         ("above", Estimate(0.1, 0.2, 4), 1.0, 0.0),
         ("near", Estimate(0.0, 9.0, 4), 2 * student.sf(0.1 / 9), 0.1),
+        ("near", Estimate(0.1, 0.0, 4), 1.0, 0.0),  # without scatter, at the very end
     ):
         test = Comparison(relation, estimate, -0.1, 0.1)
         assert test.p == pytest.approx(p) and test.p <= 1
@@ -242,6 +243,67 @@ def test_a_claim_is_not_judged_where_one_that_it_is_given_fails(loss, verdict, t
     trains = claim | {"right": "chance_loss", "margin": 0.1}
     both = {"low": claim | {"right": 5.0, "given": "trains"}, "trains": trains}
     assert decide_all(both, runs)["low"].verdict == verdict
+
+
+def test_only_what_was_asked_before_and_measured_is_in_the_family(tmp_path):
+    runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32))
+    asked = {"statement": "s", "source": "s", "is": "above"}
+    accuracy = {"metric": "test_accuracy", "where": {"model": "vgg08"}}
+    parameters = accuracy | {"metric": "parameters"}
+    deep = accuracy | {"where": {"model": "vgg38"}}
+    claims = {
+        "tests": asked | {"left": accuracy, "right": 0.27},
+        "fact": asked | {"left": parameters, "right": 2},
+        "missing": asked | {"left": deep, "right": 0.27},
+        "later": asked | {"left": accuracy, "right": 0.35},
+        "given": asked | {"left": accuracy, "right": 0.1, "given": "later"},
+    }
+    stood = {name: registered.digest(c) for name, c in claims.items() if name != "later"}
+    found = decide_all(claims, runs, {"unknown": stood})  # the revision of these runs
+    assert found["tests"].adjusted == found["tests"].p
+    assert {name: verdict.word.split(",")[0] for name, verdict in found.items()} == {
+        "tests": HOLDS,
+        "fact": FAILS,
+        "missing": UNMEASURED,
+        "later": "seen",
+        "given": UNMEASURED,
+    }
+    assert found["later"].word == "seen, not tested: not as claimed"
+    assert found["given"].reading == found["missing"].reading == ""
+
+
+@pytest.mark.parametrize("older, asked", [("first", "before"), ("own", "after")])
+def test_another_studys_runs_may_be_older_than_the_claim(older, asked, tmp_path):
+    studies = {}
+    for study, accuracies in (("own", (0.30, 0.31, 0.32)), ("first", (0.1, 0.11, 0.12))):
+        made = three_seeds(tmp_path / study, "vgg08", accuracies)
+        commit = Revision("0ld" if study == older else None, None)
+        studies[study] = [reseal(run.path, revision=commit) for run in made]
+    side = {"metric": "test_accuracy", "where": {"model": "vgg08"}}
+    claim = {"statement": "s", "source": "s", "left": side, "is": "above"}
+    claim["right"] = side | {"study": "first"}
+    stood = {"unknown": {"c": registered.digest(claim)}}
+    own, others = studies["own"], {"first": studies["first"]}
+    found = decide_all({"c": claim}, own, stood, others)["c"]
+    assert found.asked == asked
+    assert found.right_runs == [[f"first/{run.path.name}"] for run in others["first"]]
+
+
+def test_claims_about_a_run_that_was_chosen_count_as_asked_later(tmp_path):
+    """While runs of the revision that the other came from stay, or if nobody knows which
+    that was; other claims do not."""
+    runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32))
+    runs += three_seeds(tmp_path, "vgg38", (0.20, 0.21, 0.22))
+    asked = {"statement": "s", "source": "s", "is": "above", "right": 0.1}
+    for commit, word in (("unknown", "after"), ("0ld", "before"), (None, "after")):
+        old = {"kind": "CPU", "final_train_loss": 2.3} | (
+            {"commit": commit} if commit else {}
+        )
+        (runs[1].path / "replaced.json").write_text(json.dumps([old]))
+        for model, when in (("vgg08", word), ("vgg38", "before")):
+            left = {"metric": "test_accuracy", "where": {"model": model}}
+            found = decide(asked | {"left": left}, [FinishedRun(run.path) for run in runs])
+            assert found.asked == when and (found.verdict == SEEN) == (when == "after")
 
 
 @pytest.mark.parametrize("scatter, verdict", [(0.01, HOLDS), (1.0, UNDECIDED)])

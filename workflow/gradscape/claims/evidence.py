@@ -63,10 +63,10 @@ def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
     if sides[1].constant is None:  # then a fact is a number a seed, like what it is beside
         sides[0].constant = None
     chosen = [sorted(side.values) if side.constant is None else None for side in sides]
-    if same:
-        both = set(chosen[0] or []) & set(chosen[1] or [])
-        both = {p for p in both if sides[0].rates(p, same) == sides[1].rates(p, same)}
-        chosen = [None if pairs is None else sorted(both) for pairs in chosen]
+    if same and None not in chosen:
+        both = [p for p in chosen[0] if p in chosen[1]]
+        both = [p for p in both if sides[0].rates(p, same) == sides[1].rates(p, same)]
+        chosen = [both, both]
     if any(pairs == [] for pairs in chosen):
         return None
     matched = names_of(sides, chosen)
@@ -113,7 +113,6 @@ def estimated(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Ev
     """The evidence with an estimate of the difference, if there is one, and its basis."""
     both = zip(sides, found.pairs, strict=True)
     measured = [(side, pairs) for side, pairs in both if pairs is not None]
-    found = replace(found, sides=len(measured))
     if any(len({variant for _, variant in pairs}) > 1 for _, pairs in measured):
         return replace(found, basis="several settings, not averaged over")
     if all(len(pairs) == 1 for _, pairs in measured):
@@ -128,7 +127,6 @@ def estimated(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Ev
     if len(runs) == 2 and runs[0] == runs[1]:
         values = [scale(found.left) - scale(found.right)]
         variances, basis = [variance(values[0])], f"{len(values[0])} seeds, paired"
-        found = replace(found, sides=1)
     else:
         values = [scale(side.of(pairs)) for side, pairs in measured]
         variances, method = seed_variances(measured, values, scale)
@@ -141,9 +139,9 @@ def estimated(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Ev
         return replace(found, basis=f"{count}, all alike")
     if log:
         found = replace(found, reference=float(np.exp(np.log(found.right).mean())))
+    found = replace(found, rests=METHODS, basis=basis, sides=len(values))
     largest = max(variances, key=lambda v: v.value)
-    estimate = of_seeds(values, variances, log)
-    return replace(found, rests=METHODS, basis=basis, estimate=estimate, variance=largest)
+    return replace(found, estimate=of_seeds(values, variances, log), variance=largest)
 
 
 def seed_variances(measured, values, scale) -> tuple[list[Variance], str]:
@@ -155,8 +153,6 @@ def seed_variances(measured, values, scale) -> tuple[list[Variance], str]:
         if common is None and len(seeds) == 1:
             return [], ""
         known.append(common or variance(seeds))
-    if all(len(seeds) == 1 for seeds in values):
-        return [], ""
     if known[0] == known[-1] and known[0].cells > 1:
         known = known[:1] * len(known)  # one pool; cells at chance have one of their own
     cells = sorted({v.cells for v in known if v.cells > 1})
@@ -196,14 +192,15 @@ def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
     difference = float(found.left.mean() - found.right.mean())
     if all(values is not None for values in kept):
         values = [np.asarray(k, float) for k in kept]
+        count = f"{len(values[0]):,} images"
         if len(values) == 2 and len(values[0]) == len(values[1]):
-            return of_images(values[0] - values[1]), f"{len(values[0]):,} images"
+            return of_images(values[0] - values[1]), count
         if len(values) == 1 and not shares[0]:
             error = float(values[0].std(ddof=1) / len(values[0]) ** 0.5)
-            return Estimate(difference, error, np.inf), f"{len(values[0]):,} images"
-    counted = list(chain(*shares))
-    if not all(shares) or not all(count for _, count in counted):
+            return Estimate(difference, error, np.inf), count
+    if not all(shares):
         return None
+    counted = list(chain(*shares))
     error = sum(of_share(*share).value for share in counted) ** 0.5
     fewest = min(count for _, count in counted)
     return Estimate(difference, error, np.inf), f"{fewest:,} images"
@@ -221,29 +218,30 @@ def shares_of(side: Side, pair: Pair) -> list[tuple[int, int]]:
 def steps(found: Evidence, measured) -> tuple[Estimate, str] | None:
     """The estimate from the steps that a metric is the median or mean of; paired where both
     runs were measured on the same minibatches."""
-    series, ratio = [], False
+    series = []
     for side, pair in measured:
         values = side.metric.steps and side.metric.steps(side.groups[pair])
         if values is None:
             return None
         series.append(side.factor * np.asarray(values, float))
-        ratio = side.metric.ratio
-    ratio = ratio and all((values > 0).all() for values in (*series, found.right))
+    ratio = all((values > 0).all() for values in (*series, found.right))
+    ratio = ratio and all(side.metric.ratio for side, _ in measured)
     scale = np.log if ratio else np.asarray
     series = [scale(values) for values in series]
+    count = min(map(len, series))
     if len(series) == 1:
-        return named(of_steps(series[0] - scale(found.right[0]), ratio), len(series[0]))
+        return named(of_steps(series[0] - scale(found.right[0]), ratio), count)
     first = [side.groups[pair][0].settings for side, pair in measured]
     paired = all(first[0].get(key) == first[1].get(key) for key in MINIBATCHES)
     if paired and len(series[0]) == len(series[1]):
-        return named(of_steps(series[0] - series[1], ratio), len(series[0]), ", paired")
+        return named(of_steps(series[0] - series[1], ratio), count, ", paired")
     both = [of_steps(values, ratio) for values in series]
     if None in both:
         return None
     one, two = both
     error, freedom = float(np.hypot(one.error, two.error)), min(one.freedom, two.freedom)
     joint = Estimate(one.difference - two.difference, error, freedom, ratio)
-    return named(joint, min(map(len, series)))
+    return named(joint, count)
 
 
 def named(found: Estimate | None, count: int, how: str = "") -> tuple[Estimate, str] | None:

@@ -19,6 +19,8 @@ MAX_SEEDS = 1000  # that are counted up to
 BATCHES = 8  # of neighbouring steps, whose means are taken for independent
 MAX_CORRELATION = 0.4  # of a step with the next: beyond, they are not
 
+Cells = Sequence[np.ndarray]  # the numbers of settings' runs, [seeds] each
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -59,7 +61,7 @@ def variance(values: np.ndarray) -> Variance:
     return Variance(float(values.var(ddof=1)), len(values) - 1)
 
 
-def pooled(cells: Sequence[np.ndarray]) -> Variance | None:
+def pooled(cells: Cells) -> Variance | None:
     """The variance that cells of several seeds have in common, [seeds] each; None for a
     single cell, or where Bartlett's test finds them unequal."""
     cells = [cell for cell in cells if len(cell) > 1]
@@ -70,7 +72,7 @@ def pooled(cells: Sequence[np.ndarray]) -> Variance | None:
     return Variance(float(total / freedom), freedom, len(cells))
 
 
-def bartlett(cells: Sequence[np.ndarray]) -> float:
+def bartlett(cells: Cells) -> float:
     """The p value of equal variances (Bartlett 1937); 0 if only some cells have scatter."""
     freedom = np.array([len(cell) - 1 for cell in cells])
     variances = np.array([cell.var(ddof=1) for cell in cells])
@@ -83,9 +85,7 @@ def bartlett(cells: Sequence[np.ndarray]) -> float:
     return float(chdtrc(len(cells) - 1, statistic))
 
 
-def of_seeds(
-    sides: Sequence[np.ndarray], variances: Sequence[Variance], log: bool = False
-) -> Estimate:
+def of_seeds(sides: Cells, variances: Sequence[Variance], log: bool = False) -> Estimate:
     """The difference of two cells' means, or of one cell's from zero, [seeds] each. Cells
     that share a pooled variance give it as the same object. Degrees of freedom are
     Satterthwaite's otherwise (1946)."""

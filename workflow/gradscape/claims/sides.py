@@ -34,7 +34,8 @@ class Metric:
     @classmethod
     def named(cls, name: str) -> "Metric":
         function = find("metric", name)
-        return cls(**{f.name: getattr(function, f.name, f.default) for f in fields(cls)})
+        told = [f.name for f in fields(cls) if hasattr(function, f.name)]
+        return cls(**{name: getattr(function, name) for name in told})
 
 
 class Measurements:
@@ -114,7 +115,7 @@ class Side:
 
     def of(self, pairs: Chosen) -> np.ndarray:
         """The numbers of these pairs, [pairs]; a constant is one."""
-        if pairs is None or self.constant is not None:
+        if pairs is None:
             return np.array([self.constant])
         return np.array([self.values[pair] for pair in pairs])
 
@@ -134,9 +135,8 @@ class Side:
         kinds = {(r.backend.kind, r.backend.torch, r.by_minibatch) for r in records}
         return len(kinds) > 1
 
-    def rates(self, pair: Pair, setting: str) -> set | None:
-        group = self.groups.get(pair)
-        return {run.settings[setting] for run in group} if group else None
+    def rates(self, pair: Pair, setting: str) -> set:
+        return {run.settings[setting] for run in self.groups[pair]}
 
     def is_at_edge(self, pairs: Chosen) -> bool:
         """Tell whether its number is that of the best of several runs, and that one has the
@@ -189,6 +189,8 @@ def varied_besides(where: dict, varied: dict) -> str:
 
     >>> varied_besides({"precision": "bf16"}, {"precision": "bf16", "schedule": "cosine"})
     'schedule-cosine'
+    >>> varied_besides({"variant": "wide"}, {"width": 64})
+    ''
     """
     if VARIANT in where:
         return ""

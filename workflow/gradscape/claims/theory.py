@@ -23,7 +23,7 @@ def convolutions(run: FinishedRun) -> pd.DataFrame:
     without those of shortcuts."""
     table = run.measured("signal")
     table = table[table.moment == "initialisation"].iloc[:-1]
-    table = table[~table["layer"].str.contains("shortcut")].reset_index(drop=True)
+    table = table[~table["layer"].str.contains("shortcut")]
     if table.empty:
         raise NotMeasured
     return table
@@ -49,7 +49,7 @@ def decades_lost(run: FinishedRun, kind: str = "") -> float:
     moment = "best" if kind == "trained_" else "initialisation"
     column = f"{kind.removeprefix('trained_')}gradient_mean_square"
     squares = table[table.moment == moment][column].to_numpy()
-    if len(squares) < 2 or squares[1] == 0:
+    if len(squares) < 3 or squares[1] == 0:
         raise NotMeasured
     return float(np.log10(squares[-2] / squares[1]))
 

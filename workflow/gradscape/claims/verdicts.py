@@ -187,10 +187,10 @@ class Comparison:
             return UNDECIDED
         if self.relation in ("near", "apart"):
             return HOLDS if self.is_inside == (self.relation == "near") else FAILS
-        beyond = self.estimate.difference > self.ends[0]
-        if beyond == (self.relation == "above"):
+        is_above = self.estimate.difference > max(self.ends)
+        if is_above == (self.relation == "above"):
             return HOLDS
-        return EQUAL if self.high > 0 and self.p_of_equality <= level else FAILS
+        return EQUAL if self.p_of_equality <= level else FAILS
 
     @property
     def distance(self) -> float:
@@ -228,7 +228,7 @@ def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
     """The verdicts of a family, each at the level that Holm leaves it. All that was asked
     before and measured belongs to it, what has no interval with p = 1: whether a claim has
     one is known only after its runs."""
-    asked = {n: v for n, (v, *_) in decided.items() if v.asked == BEFORE and v.left}
+    asked = {n: v for n, (v, *_) in decided.items() if v.asked == BEFORE}
     asked = {n: v for n, v in asked.items() if v.rests != FACT and v.verdict != UNMEASURED}
     family = {name: v.p if decided[name].test else 1.0 for name, v in asked.items()}
     adjusted = dict(zip(family, holm([*family.values()]), strict=True))
