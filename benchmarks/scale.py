@@ -15,7 +15,6 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +23,8 @@ import yaml
 from gradscape.base.paths import DATA as DATASETS
 from gradscape.base.paths import DONE
 from gradscape.config.experiment import Experiment
-from gradscape.pipeline.jobs import DATA_FILES, Dag
+from gradscape.pipeline.dependencies import of_training
+from gradscape.pipeline.jobs import DATA_FILES
 from gradscape.runs.record import read, write
 
 ROOT = Path(__file__).parents[1]
@@ -148,12 +148,10 @@ def benchmark(sizes: list[int], repository: Path) -> list[dict]:
         text = yaml.safe_dump(experiment.config)
         (repository / f"config/scale-{count}.yaml").write_text(text)
         folder = experiment.results.run("scale", "{run}")
-        first = experiment.runs[0]
-        wildcards = SimpleNamespace(study=first.study, run=first.name)
         text = SNAKEFILE.format(
             results=experiment.results,
             runs=[run.name for run in experiment.runs],
-            inputs=[*data, *Dag(experiment).training_code(wildcards)],
+            inputs=[*data, *of_training(experiment.runs[0])],
             outputs=[f"{folder}/{DONE}"],
         )
         (bare / f"{count}.smk").write_text(text)

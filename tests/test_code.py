@@ -34,9 +34,11 @@ def stale() -> dict[str, set[str]]:
         return SimpleNamespace(**vars(RUN), **wildcards)
 
     jobs = {
-        "train": dag.training_code(RUN),
-        "probe surface": dag.probe_code(job(probe="surface")),
-        "probe hessian": dag.probe_code(job(probe="hessian")),
+        "train": dependencies.of(dependencies.TRAINING) + dag.training_code(RUN),
+        "probe surface": dependencies.of(dependencies.PROBING)
+        + dag.probe_code(job(probe="surface")),
+        "probe hessian": dependencies.of(dependencies.PROBING)
+        + dag.probe_code(job(probe="hessian")),
         "figure curves": dag.figure_code(job(figure="curves")),
         "figure surface": dag.figure_code(job(figure="surface")),
         "claims": dag.claims_code(RUN),

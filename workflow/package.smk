@@ -1,7 +1,7 @@
 # Imports gradscape for all rules: Snakemake looks for modules beside each file it includes.
 import gc
 
-from gradscape.pipeline import jobs
+from gradscape.pipeline import dependencies, jobs
 from gradscape.pipeline.listed import Listed
 
 jobs.set_job_environment()

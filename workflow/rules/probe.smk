@@ -5,10 +5,10 @@
 
 rule probe:
     input:
-        data=ancient(dag.dataset),
-        own=dag.own_dataset,
+        data=dag.dataset,
         trained=results.trained("{study}", "{run}"),
-        code=dag.probe_code,
+        code=dependencies.of(dependencies.PROBING),
+        called=dag.probe_code,
     output:
         results.probed("{study}", "{run}", "{probe}"),
     log:

@@ -2,12 +2,12 @@
 #   needs  the dataset, and pretrained weights where a run starts from them
 #   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
 #
-# Dataset and weights are ancient(): checked by checksum, not by date. A dataset of the
-# user's own is not, because it may change. Snakemake deletes a job's outputs before the job
-# starts and after it fails, so all that it is told of is an empty file, `.done`. What was
-# trained, and a checkpoint, it never touches: a finished run stands until the training has
-# put a new one in its place. The training makes `.done` itself: a second command would keep
-# the shell between it and the signals that stop it.
+# Dataset and weights are ancient(): checked by checksum, not by date; not so a dataset of the
+# user's own, which may change. Snakemake deletes a job's outputs before the job starts and
+# after it fails, so all that it is told of is an empty file, `.done`. What was trained, and a
+# checkpoint, it never touches: a finished run stands until the training has put a new one in
+# its place. The training makes `.done` itself: a second command would keep the shell between
+# it and the signals that stop it.
 
 
 onstart:
@@ -17,10 +17,10 @@ onstart:
 
 rule train:
     input:
-        data=ancient(dag.dataset),
-        own=dag.own_dataset,
+        data=dag.dataset,
         weights=ancient(dag.weights),
-        code=dag.training_code,
+        code=dependencies.of(dependencies.TRAINING),
+        called=dag.training_code,
     output:
         results.trained("{study}", "{run}"),
     log:

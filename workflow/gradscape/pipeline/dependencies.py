@@ -24,6 +24,9 @@ WITHOUT_EFFECT |= {"data/datasets", "data/store", "runs/live", "runs/record"}
 WITHOUT_EFFECT |= {"models/sealed"}
 WITHOUT_EFFECT |= {f"training/{m}" for m in ("checkpoint", "lease", "trackers")}
 
+TRAINING, PROBING = "training/train", "probes/trained"
+CALLED = ["model", "loss", "optimiser", "schedule", "split"]  # others are values
+
 IMPORT = re.compile(
     rf"^ *(?:import ({PACKAGE.name}[\w.]*)"
     rf"|from ({PACKAGE.name}[\w.]*) import (?:\(([\w\s,]*)\)|([\w ,]*)))",
@@ -85,9 +88,14 @@ def called(run: Run, *settings: str) -> list[tuple[str, str]]:
 
 
 def of_training(run: Run) -> list[str]:
-    """The code that a training calls; settings that name no function are values."""
-    functions = called(run, "model", "loss", "optimiser", "schedule", "split")
-    return of("training/train", *functions)
+    """The code that a training calls."""
+    return of(TRAINING, *called(run, *CALLED))
+
+
+def beyond(module: str, *parts: tuple[str, str]) -> list[str]:
+    """The code of what names stand for, without what the module imports itself."""
+    imported = {*of(module)}
+    return [file for file in of(module, *parts) if file not in imported]
 
 
 def digest(files: Iterable[str]) -> str:

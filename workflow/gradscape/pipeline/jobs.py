@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+from snakemake.io import ancient
+
 from gradscape.base import paths
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import say
@@ -81,7 +83,7 @@ def results(wildcards, input) -> str:
 
 
 def data_folder(wildcards, input) -> str:
-    return str(Path([*input.data, *input.own][0]).parents[1])
+    return str(Path(input.data[0]).parents[1])
 
 
 def weights_option(wildcards, input) -> list[str]:
@@ -155,18 +157,17 @@ class Dag:
         weights = self.experiment.pretrained(self._run(wildcards))
         return [str(weights)] if weights and weights.exists() else []
 
-    def dataset(self, wildcards, is_own: bool = False) -> list[str]:
-        """The dataset's files, unless it is the user's own; their checksum counts."""
+    def dataset(self, wildcards) -> list[str]:
+        """The dataset's files; only a user's own may change, so only their dates count."""
         name = self._run(wildcards).settings.dataset
-        wanted = DATA_FILES if is_own == (name not in names("dataset")) else []
-        return [f"{paths.DATA / short(name)}/{file}" for file in wanted]
-
-    def own_dataset(self, wildcards) -> list[str]:
-        """Those of the user's own, which may change; their dates count."""
-        return self.dataset(wildcards, is_own=True)
+        files = [f"{paths.DATA / short(name)}/{file}" for file in DATA_FILES]
+        return list(map(ancient, files)) if name in names("dataset") else files
 
     def training_code(self, wildcards) -> list[str]:
-        return dependencies.of_training(self._run(wildcards))
+        """The code of what a run's settings name."""
+        run = self._run(wildcards)
+        named = dependencies.called(run, *dependencies.CALLED)
+        return dependencies.beyond(dependencies.TRAINING, *named)
 
     def begin(self, kept: str) -> None:
         """Before the first job, register the claims and say which runs are left out; let
@@ -226,7 +227,7 @@ class Dag:
     def probe_code(self, wildcards) -> list[str]:
         measure = ("probe", self._probe(wildcards).measure)
         run = dependencies.called(self._run(wildcards), "model", "split")
-        return dependencies.of("probes/trained", measure, *run)
+        return dependencies.beyond(dependencies.PROBING, measure, *run)
 
     # rules figure, claims and table
 
