@@ -52,8 +52,32 @@ PATIENCE = 120  # seconds for a mutant's tests; one that never ends is killed
 EACH = 4  # of a parametrised test's cases, the quickest that run a line
 ENOUGH = 10.0  # seconds of tests for a mutant, of the quickest; one is run at least
 SURVIVOR = re.compile(r"(\S+:\d+) \(\d+ tests\): (.*?)\s*")  # as `report` prints it
+HELD = "claims/files.py has them since it was imported"
+NEVER = "no measured number is the bound itself"
 # Survivors that no test could tell from the program, by what they change.
-EXCUSED: dict[tuple[str, str], str] = {}
+EXCUSED: dict[tuple[str, str], str] = {
+    ("claims/inference", "1000000000.0 → 1000000001.0"): "either is as good as infinite",
+    ("claims/inference", "bartlett(cells) < UNEQUAL → bartlett(cells) <= UNEQUAL"): NEVER,
+    ("claims/sides", "len(alike) > 1 → len(alike) >= 1"): "`pooled` leaves out such cells",
+    (
+        "claims/sides",
+        "float(np.mean(losses)) < runs[0].chance_loss - TRAINS → "
+        "float(np.mean(losses)) <= runs[0].chance_loss - TRAINS",
+    ): NEVER,
+    (
+        "claims/verdicts",
+        "VERDICTS = (HOLDS, FAILS, EQUAL, UNDECIDED, UNMEASURED, SEEN) → pass",
+    ): HELD,
+    ("claims/verdicts", "RESTS = (METHODS, NETWORKS, FACT, '') → pass"): HELD,
+    ("claims/verdicts", "self.adjusted > LEVEL → self.adjusted >= LEVEL"): NEVER,
+    ("claims/verdicts", "self.p > level → self.p >= level"): NEVER,
+    ("claims/verdicts", "self.p_of_equality <= level → self.p_of_equality < level"): NEVER,
+    (
+        "claims/verdicts",
+        "self.estimate.difference > max(self.ends) → "
+        "self.estimate.difference >= max(self.ends)",
+    ): "at its end p is 1, and nothing is decided",
+}
 
 ORDER = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
 OPPOSITE = {

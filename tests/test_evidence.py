@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from conftest import decide, reseal, three_seeds, write_run
+from gradscape.claims.sides import trains
 from gradscape.claims.verdicts import EQUAL, FAILS, HOLDS, UNDECIDED
 
 # Metrics with known values by image and by step; the rate says which run it is.
@@ -222,13 +223,24 @@ def test_a_number_of_parameters_stands_beside_each_seed(tmp_path):
 
 
 def test_seeds_count_where_both_sides_have_the_same_setting(tmp_path):
+    """And both have a number; no other seed of either side does."""
     runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32))
-    for seed, rate in enumerate((1e-3, 1e-3, 1e-2)):
+    runs.append(write_run(tmp_path, "vgg08", seed=4))
+    for seed, rate in enumerate((1e-3, 1e-3, 1e-2, 1e-3)):
         runs.append(write_run(tmp_path, "vgg38", rate, seed, accuracies=(0.01, 0.2)))
     right = {"metric": "test_accuracy", "where": {"model": "vgg38"}}
     asked = claim(side("test_accuracy"), "above", right, same="learning_rate")
     assert decide(asked, runs).left == [0.30, 0.31]
-    assert len(decide(asked | {"right": 0.1}, runs).left) == 3  # a number has no setting
+    assert len(decide(asked | {"right": 0.1}, runs).left) == 4  # a number has no setting
+
+
+def test_a_verdict_names_the_runs_that_each_side_rests_on(tmp_path):
+    runs = [write_run(tmp_path, "vgg08", seed=0)]
+    runs += [write_run(tmp_path, "vgg38", seed=seed) for seed in (0, 1)]
+    right = {"metric": "test_accuracy", "where": {"model": "vgg38"}}
+    found = decide(claim(side("test_accuracy"), "above", right), runs)
+    left, *others = ([run.path.name] for run in runs)
+    assert (found.left_runs, found.right_runs) == ([left], others)
 
 
 def test_variants_are_not_averaged_over_and_one_seed_borrows_only_a_pool(tmp_path):
@@ -242,8 +254,6 @@ def test_variants_are_not_averaged_over_and_one_seed_borrows_only_a_pool(tmp_pat
     )
     alone = decide(claim(side("test_accuracy"), "above", 0.1), runs)
     assert (alone.basis, alone.edge) == ("3 seeds", [])
-    assert decide(asked, runs).left_runs == [[run.path.name] for run in runs[:3]]
-    assert decide(asked, runs).right_runs == [[runs[3].path.name]]
     runs += three_seeds(tmp_path, "vgg14", (0.20, 0.21, 0.22))
     assert decide(asked, runs).basis == "3 + 1 seeds, σ of 2 cells"
     varied = {"varied": {"schedule": "constant"}}
@@ -266,6 +276,15 @@ def test_only_cells_of_the_same_length_and_device_that_train_alike_are_pooled(tm
         backend = asdict(run.record.backend) | {"kind": "NVIDIA H200"}
         runs.append(reseal(run.path, backend=backend))
     assert decide(asked, runs).basis == "3 seeds, σ of 2 cells"
+
+
+def test_a_cell_trains_if_it_ends_a_twentieth_below_a_guesss_loss(tmp_path):
+    ends = np.log(100) - 0.049, np.log(100) - 0.051
+    runs = [
+        write_run(tmp_path, "vgg08", seed=n, losses=(4.6, end))
+        for n, end in enumerate(ends)
+    ]
+    assert [trains([run]) for run in runs] == [False, True]
 
 
 def test_two_pools_and_a_cell_without_one_are_told(tmp_path):

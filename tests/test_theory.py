@@ -87,8 +87,9 @@ def test_the_laws_are_read_from_the_signals_table(tmp_path):
     measured = {name: find("metric", name)([run]) for name in metrics("metric")}
     assert measured["gradient_growth"] == pytest.approx(1.5)
     assert measured["gradient_range"] == pytest.approx(2)
-    with_probe(run, "signal", table | {"gradient_mean_square": [0.0, *gradients[1:]]})
-    assert find("metric", "gradient_range")([run]) == pytest.approx(2)  # zero is no decade
+    smaller = [0.0, *(1e-9 * square for square in gradients[1:])]  # zero is no decade
+    with_probe(run, "signal", table | {"gradient_mean_square": smaller})
+    assert find("metric", "gradient_range")([FinishedRun(run.path)]) == pytest.approx(2)
     assert measured["image_share"] == pytest.approx(1e-3 / 4)
     share = np.log10(100 / 1.5) / np.log10(40 / 1.5**2)
     assert measured["reduction_share"] == pytest.approx(share)
@@ -101,27 +102,34 @@ SIGNAL = {"gradient_decades", "gradient_range", "gradient_growth", "image_share"
 SIGNAL |= {"residual_deviation", "reduction_share"}
 
 
-@pytest.mark.parametrize(
-    "squares, more, unmeasured",
-    [
-        ([5.0], {}, SIGNAL),  # the output layer alone
-        ([5.0, 2.0], {}, {"gradient_decades", "gradient_growth"}),  # behind one convolution
-        ([9.0, 0.0, 4.0, 1.0], {}, {"gradient_decades"}),
-        ([0.0, 0.0, 0.0, 1.0], {}, {"gradient_decades", "gradient_range"}),
-        ([4.0, 3.0, 2.0, 1.0, 1.0], {"size": [8, 8, 4, 4, 1]}, {"gradient_growth"}),
-        ([4.0, 3.0, 1.0, 1.0], {"layer": ["entry", "conv1", "b", "head"]}, set()),
-    ],
-)
-def test_what_a_network_has_too_few_layers_for_is_not_measured(
-    squares, more, unmeasured, tmp_path
-):
-    """Nor is what none of its layers has a gradient for; an older run lacks it all."""
-    run = with_probe(write_run(tmp_path, "vgg08"), "signal", gradients_of(squares) | more)
-    unmeasured = unmeasured | (set() if "size" in more else {"reduction_share"})
-    unmeasured |= set() if "layer" in more else {"residual_deviation"}
-    assert {name for name in SIGNAL if find("metric", name)([run]) is None} == unmeasured
-    unprobed = write_run(tmp_path / "unprobed", "vgg08")
-    assert all(find("metric", name)([unprobed]) is None for name in SIGNAL)
+def unmeasured(folder, squares, **more) -> set[str]:
+    run = with_probe(write_run(folder, "vgg08"), "signal", gradients_of(squares) | more)
+    return {name for name in SIGNAL if find("metric", name)([run]) is None}
+
+
+def test_what_a_network_has_too_few_layers_for_is_not_measured(tmp_path):
+    """An older run, without its probe, lacks it all."""
+    older = write_run(tmp_path, "vgg08")
+    assert all(find("metric", name)([older]) is None for name in SIGNAL)
+    assert unmeasured(tmp_path / "1", [5.0]) == SIGNAL  # the output layer alone
+    one_stage = {"residual_deviation", "reduction_share"}  # without blocks
+    too_few = one_stage | {"gradient_decades", "gradient_growth"}
+    assert unmeasured(tmp_path / "2", [5.0, 2.0]) == too_few
+    four = {"squares": [4.0, 3.0, 2.0, 1.0, 1.0], "size": [8, 8, 4, 4, 1]}
+    assert unmeasured(tmp_path / "5", **four) == {"residual_deviation", "gradient_growth"}
+    blocks = {"squares": [4.0, 3.0, 1.0, 1.0], "layer": ["entry", "conv1", "b", "head"]}
+    assert unmeasured(tmp_path / "4", **blocks) == {"reduction_share"}
+
+
+def test_what_no_layer_has_a_gradient_for_is_not_measured(tmp_path):
+    """One of 1 is a gradient like any other."""
+    one_stage = {"residual_deviation", "reduction_share"}
+    for squares, more in (
+        ([9.0, 0.0, 4.0, 1.0], {"gradient_decades"}),
+        ([0.0, 0.0, 0.0, 1.0], {"gradient_decades", "gradient_range"}),
+        ([9.0, 1.0, 4.0, 1.0], set()),
+    ):
+        assert unmeasured(tmp_path / str(squares), squares) == one_stage | more
 
 
 @pytest.mark.parametrize(
@@ -493,13 +501,14 @@ def test_the_phase_figure_tells_what_trained(tmp_path):
     "optimiser, share", [("adam", 0.5), ("adamw", 0.5), ("rmsprop", 0.5), ("sgd", None)]
 )
 def test_weights_below_epsilon_are_counted_where_there_is_one(optimiser, share, tmp_path):
-    """PyTorch's, 1e-8."""
-    run = write_run(
-        tmp_path,
-        "vgg38",
-        gradients=(1e-12, 0.99e-8, 1e-8, 1e-3),
-        varied={"optimiser": optimiser},
-    )
+    """PyTorch's, 1e-8, in the last epoch."""
+    epochs = {"losses": [4.6] * 3, "accuracies": [0.01] * 3}
+    run = write_run(tmp_path, "vgg38", varied={"optimiser": optimiser}, **epochs)
+    gradients = np.ones((3, 4))
+    gradients[-1] = 1e-12, 0.99e-8, 1e-8, 1e-3
+    arrays = {"mean_absolute_gradient": gradients, "layer": np.array([*"abcd"])}
+    np.savez(run.path / "gradients.npz", **arrays)
+    run = reseal(run.path)
     assert find("metric", "share_below_epsilon")([run]) == share
 
 

@@ -52,7 +52,7 @@ class Evidence:
     rests: str = ""
     estimate: Estimate | None = None
     variance: Variance | None = None
-    sides: int = 2
+    sides: int | None = None
     diverged: str = ""
     left_out: list[str] = field(default_factory=list)
     bounds: tuple[float, float] = (np.nan, np.nan)  # of the left side, where it is counted

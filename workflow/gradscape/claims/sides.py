@@ -13,7 +13,7 @@ from gradscape.spec.study import VARIANT, matches, varied_label
 TRAINS = 0.05  # below a guess's loss, or a cell is at chance and not pooled with others
 LENGTH = ("epochs", "train_items", "batch_size")  # of trainings that scatter alike
 
-Pair = tuple[int, str]  # a seed and a variant
+Pair = tuple[int | str, str]  # a seed, or "all" of them, and a variant
 Chosen = list[Pair] | None  # None: a constant, which stands beside any
 
 
@@ -104,7 +104,7 @@ class Side:
         for run in measured.all:
             if matches(run.traits, where):
                 pair = (run.seed, varied_besides(where, run.varied))
-                pair = (0, "all seeds") if self.metric.estimate else pair
+                pair = ("all", "") if self.metric.estimate else pair
                 self.groups.setdefault(pair, []).append(run)
         for pair, group in self.groups.items():
             value = measured.value(self.name, group)
