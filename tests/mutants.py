@@ -46,7 +46,7 @@ TESTS = {
     "training/checkpoint": ["training", "properties"],
     "training/schedules": ["training", "properties"],
 }
-CUDA = {"training/step": ["capture"]}  # tests/test_cuda.py's
+CUDA = {"training/step": ["capture", "tensors"]}  # tests/test_cuda.py's
 BROKEN = 2 << 8  # as os.waitpid tells an exit with 2
 PATIENCE = 120  # seconds for a mutant's tests; one that never ends is killed
 EACH = 4  # of a parametrised test's cases, the quickest that run a line

@@ -1,6 +1,7 @@
 """Training: the recipe's arithmetic, exact resume, and bad input in one sentence."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -20,6 +23,7 @@ from torch.nn.functional import cross_entropy
 
 from conftest import BIN, ROOT, SMALL, limited, make, same, succeed
 from gradscape.base.errors import GradscapeError
+from gradscape.base.files import unfinished
 from gradscape.cli import parser as cli
 from gradscape.data.normalisation import moments
 from gradscape.data.store import load
@@ -44,9 +48,13 @@ from gradscape.training.train import train
 # The recipe
 
 
-def test_the_engine_does_what_a_plain_loop_does(dataset):
+CHANGED = {"l1": 1e-3, "adaptive_clipping": 0.01, "gradient_lag": 1}
+
+
+@pytest.mark.parametrize("changed", [{}, CHANGED], ids=["plain", "changed"])
+def test_the_engine_does_what_a_plain_loop_does(changed, dataset):
     """Same initialisation, order and update as a loop written out the simple way."""
-    settings = replace(SMALL, augmentation="none", epochs=1)
+    settings = replace(SMALL, augmentation="none", epochs=1, **changed)
     training = make(settings, dataset)
     training.run_epoch(lambda images: None)
 
@@ -58,14 +66,33 @@ def test_the_engine_does_what_a_plain_loop_does(dataset):
     mean, std = (
         torch.tensor(v)[:, None, None] for v in moments(settings.normalisation, dataset)
     )
-    losses = []
+    losses, accuracies, last, known = [], [], model.head.weight, []
     for batch in train_set.order.split(16):
         optimiser.zero_grad()
-        loss = cross_entropy(model((images[batch] - mean) / std), train_set.labels[batch])
+        logits, labels = model((images[batch] - mean) / std), train_set.labels[batch]
+        loss = cross_entropy(logits, labels)
+        if changed:
+            loss = loss + 1e-3 * sum(
+                p.abs().sum() for p in model.parameters() if p.ndim > 1
+            )
         loss.backward()
+        known.append((last.grad.clone(), last.detach().clone()))
+        if changed:
+            clip(model, 0.01, model.head)
         optimiser.step()
         losses.append(loss.item())
-    np.testing.assert_allclose(training.history.steps[0]["loss"], losses, rtol=2e-4)
+        accuracies.append((logits.argmax(1) == labels).float().mean().item())
+    steps = training.history.steps[0]
+    np.testing.assert_allclose(steps["loss"], losses, rtol=2e-4)
+    np.testing.assert_allclose(steps["accuracy"], accuracies)
+    if changed:
+        apart = [
+            [(b - a).norm() for a, b in zip(*pair, strict=True)] for pair in pairwise(known)
+        ]
+        moved = [steps["gradient_distance"][1:], steps["weight_distance"][1:]]
+        np.testing.assert_allclose(torch.tensor(apart).T, torch.stack(moved), rtol=0.02)
+        norms = [gradient.norm() for gradient, _ in known]
+        np.testing.assert_allclose(steps["gradient_norm"], norms, rtol=0.02)
     mean = training.history.metrics[0]["train_loss"]
     sizes = [16] * 6 + [8]
     assert mean == pytest.approx(np.average(losses, weights=sizes), rel=2e-4)
@@ -328,6 +355,19 @@ def test_dropout_goes_on_from_its_own_place(dataset, tmp_path):
         np.testing.assert_array_equal(values, arrays[name])
 
 
+def test_a_landscape_falls_by_the_gradients_square_as_the_same_units_are_dropped(dataset):
+    """L(w - s g) = L(w) - s |g|^2 for small s, on the same minibatch and dropped units."""
+    settings = replace(SMALL, model="vgg-a-dropout", train_items=32, epochs=1)
+    settings = replace(settings, learning_rate=1e-4, landscape_every=1, landscape_points=2)
+    training = make(settings, dataset)
+    training.run_epoch(lambda images: None)
+    found = step_arrays(training.history)
+    here, norm = found["probed_loss_here"], found["probed_gradient_norm"]
+    np.testing.assert_array_equal(here, found["loss"])
+    slopes = (here[:, None] - found["probed_loss"]) / found["probed_size"]
+    np.testing.assert_allclose(slopes, np.outer(norm**2, [1, 1]), rtol=0.1)
+
+
 def test_sigterm_saves_and_says_so_by_its_exit_code(generated, tmp_path):
     command = [
         *(BIN / "gradscape", "train", "--model", "vgg08", "--dataset", "generated10"),
@@ -415,6 +455,49 @@ def test_damaged_weights_are_refused_and_older_ones_read(tmp_path):
         sealed.read_weights(path)
     torch.save(weights, path)
     assert torch.equal(sealed.read_weights(path)["best"]["w"], weights["best"]["w"])
+
+
+def test_a_checkpoint_is_due_by_the_time_since_the_last_and_leaves_nothing(
+    tmp_path, monkeypatch
+):
+    clock = iter([100.0, 119.9, 120.0, 121.0, 140.9, 141.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    checkpoint = Checkpoint(tmp_path / "checkpoint", "mark")
+    assert [checkpoint.due(20.0), checkpoint.due(20.0)] == [False, True]
+    checkpoint.save({})
+    assert [checkpoint.due(20.0), checkpoint.due(20.0)] == [False, True]
+    unfinished(checkpoint.path).write_bytes(b"of one that was killed")
+    checkpoint.delete()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_other_settings_says_which(tmp_path, capfd):
+    path, old, new = tmp_path / "checkpoint", {"seed": 0}, {"seed": 1}
+    for own, other, said in ((old, new, "code (seed"), (None, new, "code;")):
+        Checkpoint(path, "mark", own).save({})
+        assert Checkpoint(path, "another", other).load() is None
+        assert f"belongs to other settings, data or {said}" in capfd.readouterr().err
+
+
+def test_a_checkpoint_stays_where_it_cannot_be_read_for_want_of_memory(
+    tmp_path, monkeypatch
+):
+    checkpoint = Checkpoint(tmp_path / "checkpoint", "mark")
+    checkpoint.save({})
+    monkeypatch.setattr(sealed, "load", Mock(side_effect=OSError(errno.ENOMEM, "memory")))
+    with pytest.raises(OSError, match="memory"):
+        checkpoint.load()
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_what_a_users_file_imports_from_beside_it_decides_the_run_as_well(tmp_path):
+    (tmp_path / "own.py").write_text(f"from beside import RATE\n{OWN}")
+    settings = replace(SMALL, loss=f"{tmp_path / 'own.py'}:margin")
+    marks = set()
+    for rate in (0.1, 0.2):
+        (tmp_path / "beside.py").write_text(f"RATE = {rate}")
+        marks.add(fingerprint(settings))
+    assert len(marks) == 2
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, capfd):
