@@ -293,6 +293,18 @@ def test_a_cell_trains_if_it_ends_a_twentieth_below_a_guesss_loss(tmp_path):
     assert [trains([run]) for run in runs] == [False, True]
 
 
+def test_a_cell_is_in_the_pool_that_its_variance_comes_from(tmp_path):
+    """Though its first seed alone is at chance, as are two cells that hardly scatter."""
+    runs = []
+    for seed, (accuracy, loss) in enumerate([(0.2, 4.57), (0.8, 4.3), (0.1, 4.3)]):
+        numbers = {"accuracies": (0.01, accuracy), "losses": (4.6, loss)}
+        runs.append(write_run(tmp_path, "vgg08", seed=seed, **numbers))
+    for model in ("vgg14", "vgg20"):
+        runs += three_seeds(tmp_path, model, (0.1, 0.101, 0.102))
+    found = decide(claim(side("test_accuracy"), "above", 0.05), runs)
+    assert (found.basis, found.verdict) == ("3 seeds", UNDECIDED)
+
+
 def test_two_pools_and_a_cell_without_one_are_told(tmp_path):
     runs = three_seeds(tmp_path, "vgg08", (0.30, 0.31, 0.32), losses=(4.6, 2.0))
     runs += three_seeds(tmp_path, "vgg14", (0.20, 0.21, 0.22), losses=(4.6, 2.0))

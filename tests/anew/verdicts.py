@@ -112,7 +112,8 @@ class Side:
 
     def alike(self, keys):
         """The study's cells that scatter as this one: [seeds] each."""
-        first = self.groups[keys[0]][0]
+        own = [self.groups[key][0] for key in keys]
+        first = own[0]
         if any(len(self.groups[key]) > 1 for key in keys):
             return []
         cells = []
@@ -126,7 +127,7 @@ class Side:
                     for k in ("epochs", "train_items", "batch_size")
                 )
             ]
-            if len(runs) < 2 or learns(runs) != learns([first]):
+            if len(runs) < 2 or learns(runs) != learns(own):
                 continue
             values = [self.study.measure(self.name, [run]) for run in runs]
             if all(value is not None and math.isfinite(value) for value in values):

@@ -158,9 +158,10 @@ class Side:
         return self.constant is not None or self.metric.log
 
     def pool(self, pairs: list[Pair]) -> list[np.ndarray]:
-        """The study's cells that scatter as this one does, [seeds] each: of the same length
-        and device, and like it at chance or not."""
-        first = self.groups[pairs[0]][0]
+        """The study's cells that scatter as this one does, itself among them, [seeds] each:
+        of the same length and device, and like it at chance or not."""
+        own = [self.groups[pair][0] for pair in pairs]
+        first = own[0]
         if any(len(self.groups[pair]) > 1 for pair in pairs):
             return []
         cells = []
@@ -171,7 +172,7 @@ class Side:
                 if run.device == first.device
                 and all(run.settings[key] == first.settings[key] for key in LENGTH)
             ]
-            if len(alike) > 1 and trains(alike) == trains([first]):
+            if len(alike) > 1 and trains(alike) == trains(own):
                 values = [self.measured.value(self.name, [run]) for run in alike]
                 if all(value is not None and np.isfinite(value) for value in values):
                     cells.append(self.factor * np.array(values, float))
