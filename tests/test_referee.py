@@ -227,7 +227,8 @@ def test_a_run_exchanged_for_its_outcome_is_named_and_decides_nothing(two_networ
     )
     decide_studies(two_networks)
     text = write_document(two_networks)
-    assert r"\emph{Exchanged}" in text and "for one on NVIDIA H200 (2.30)" in text
+    assert r"\emph{Exchanged}" in text and " for 2.30), on " in text
+    assert "in place of NVIDIA H200; final" in text
     found = decide_studies(two_networks)["s"].claims["width-wins"]
     assert (found.verdict, found.asked) == (SEEN, "after")
     assert results.registered.exists()

@@ -504,10 +504,13 @@ def check_whole(document, told, studies, config, where, problems):
     ):
         problems.say(where, f"the runs left out of comparisons are {listed(by_study)}")
     exchanged = [
-        f"{run.name}, on {run.backend['kind']} ({last_loss(run):.2f}), "
-        f"for one on {old['kind']} ({old['final_train_loss']:.2f})"
+        told
         for run in runs
         for old in run.replaced
+        for told in (
+            f"{run.name} ({last_loss(run):.2f} for {old['final_train_loss']:.2f})",
+            f", on {run.backend['kind']} in place of {old['kind']}",
+        )
     ]
     for text in exchanged:
         if not document.cover(plain(text)):

@@ -121,17 +121,17 @@ class StudyView:
 
     @property
     def exchanged(self) -> list[Tex]:
-        """Runs that stand where another with the same settings stood, and what that was."""
-        told = []
+        """Runs that stand where others with the same settings stood: both final training
+        losses, by the devices of both."""
+        told: dict[str, list[Tex]] = {}
         for run in self.finished:
             loss = Quantity(run.scores["final_train_loss"]).latex()
-            name = escape(f"{run.path.name}, on {run.record.backend.kind}")
             for old in run.replaced:
                 other = Quantity(old["final_train_loss"]).latex()
-                told.append(
-                    Tex(rf"{name} ({loss}), for one on {escape(old['kind'])} ({other})")
-                )
-        return told
+                devices = f"on {run.record.backend.kind} in place of {old['kind']}"
+                name = Tex(f"{escape(run.path.name)} ({loss} for {other})")
+                told.setdefault(devices, []).append(name)
+        return [Tex(f"{listing(runs)}, {escape(where)}") for where, runs in told.items()]
 
     @property
     def failed(self) -> list[Tex]:
