@@ -54,8 +54,8 @@ ENOUGH = 10.0  # seconds of tests for a mutant, of the quickest; one is run at l
 SURVIVOR = re.compile(r"(\S+:\d+) \(\d+ tests\): (.*?)\s*")  # as `report` prints it
 HELD = "claims/files.py has them since it was imported"
 NEVER = "no measured number is the bound itself"
-# Survivors that no test could tell from the program, by what they change.
 CAPTURED = "for a GPU's graphs alone"
+# Survivors that no test could tell from the program, by what they change.
 EXCUSED: dict[tuple[str, str], str] = {
     ("claims/inference", "1000000000.0 → 1000000001.0"): "either is as good as infinite",
     ("claims/inference", "bartlett(cells) < UNEQUAL → bartlett(cells) <= UNEQUAL"): NEVER,
