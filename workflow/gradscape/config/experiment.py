@@ -15,7 +15,7 @@ from gradscape.config.expand import expand_study, grids, look_up
 from gradscape.config.schema import validate
 from gradscape.config.spelling import modernise
 from gradscape.config.yaml import check_plain, numbers, read_yaml
-from gradscape.models import pretrained_file
+from gradscape.models import pretrained_file, pretrained_files
 from gradscape.spec import registry
 from gradscape.spec.study import Figure, Run, Study, matches
 
@@ -100,10 +100,16 @@ class Experiment:
         ]
 
     def pretrained(self, run: Run) -> Path | None:
-        """The file that a run takes its first weights from, if it starts from one."""
+        """The file that a run takes its first weights from, if it starts from one: that of
+        the configuration, unless it is named after another network's."""
         if not run.settings.pretrained:
             return None
-        return Path(self.config.get("weights", downloaded_weights(run.settings.model)))
+        own = downloaded_weights(run.settings.model)
+        given = Path(self.config.get("weights", own))
+        network = given.name.rpartition("-")[0]
+        others = {file.rpartition("-")[0] for file in pretrained_files().values()}
+        is_other = network in others and not own.name.startswith(f"{network}-")
+        return own if is_other else given
 
     def left_out(self, run: Run) -> bool:
         """Tell whether a run cannot be made, since its pretrained weights are missing."""

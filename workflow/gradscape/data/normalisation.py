@@ -14,6 +14,7 @@ NORMALISATIONS = {
     # The deviation of a widespread tutorial, a mean over images; over all pixels 0.2470.
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "half": ((0.5,), (0.5,)),
+    "efficientnet": ((127 / 255,), (128 / 255,)),  # as its weights were trained
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 

