@@ -253,6 +253,9 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
         ([1e-16, 1e-14], "power", r"$1.0\times10^{-15}$"),
         ([745408.7], "loss", r"$7.5\times10^{5}$"),
         ([1.0, np.nan], "loss", "diverged"),
+        ([1.4204], "significant", "1.42"),
+        ([1.42, 1.44], "significant", r"1.430 $\pm$ 0.014"),
+        ([7.3, 9.98], "significant", r"8.6 $\pm$ 1.9"),
     ],
 )
 def test_numbers_for_latex(values, style, text):

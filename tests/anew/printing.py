@@ -98,6 +98,9 @@ def quantity(values, style="loss", unit=False):
         seen = style == "significant" and deviation > 5e-4 * abs(mean)
         if seen or style in ("loss", "accuracy"):
             shown.append(number(deviation, style, of_spread=True))
+        if seen and not any("^" in text for text in shown):
+            places = shown[1].split(".")[1] if "." in shown[1] else ""
+            shown[0] = f"{mean:.{len(places)}f}"
     return " ± ".join(text + "%" * (unit and style == "accuracy") for text in shown)
 
 

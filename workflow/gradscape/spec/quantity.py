@@ -50,9 +50,10 @@ class Quantity(Printed):
     """A value, with the standard deviation of what it is the mean of if that differs.
 
     Styles: `loss` (two decimals), `accuracy` (a fraction, in percent with one decimal),
-    `significant` (three digits), `count` (a whole number), `power` (one decimal and a power
-    of ten), `scientific` (the same near one too) and `rate` (a power of ten with no more
-    digits than it has). A value that is not finite is that of a network that diverged.
+    `significant` (three digits, or the places of the spread), `count` (a whole number),
+    `power` (one decimal and a power of ten), `scientific` (the same near one too), `rate`
+    (a power of ten with no more digits than it has). A value that is not finite is that of
+    a network that diverged.
     """
 
     value: float
@@ -94,6 +95,9 @@ class Quantity(Printed):
             return DIVERGED
         after = notation.percent if unit and self.style == "accuracy" else ""
         parts = [self._digits(number, of_spread=n > 0) for n, number in enumerate(shown)]
+        if self.style == "significant" and len(parts) == 2 and "e" not in "".join(parts):
+            decimals = len(parts[1].partition(".")[2])  # as many as the spread has
+            parts[0] = f"{self.value:.{decimals}f}"
         return notation.plus_minus.join(write(part, notation) + after for part in parts)
 
     def _is_shown(self, spread: float) -> bool:
