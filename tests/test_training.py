@@ -84,6 +84,7 @@ def test_the_engine_does_what_a_plain_loop_does(changed, dataset):
         accuracies.append((logits.argmax(1) == labels).float().mean().item())
     steps = training.history.steps[0]
     np.testing.assert_allclose(steps["loss"], losses, rtol=2e-4)
+    assert training.model.training  # behind the epoch's evaluation, too
     np.testing.assert_allclose(steps["accuracy"], accuracies)
     if changed:
         apart = [
