@@ -10,6 +10,7 @@ from gradscape.cli.submission import Files, HandIn
 
 TITLE = "Convolutional networks: regularisation and transfer"
 STUDIES = ["regularisation", "transfer-efficientnet", "transfer"]
+NEEDED = ["regularisation", "transfer"]
 STUDENT = r"\d{5,10}"
 EXAMPLE = "1234567"
 ARCHIVE = "Exercise2-{student}.zip"

@@ -15,7 +15,7 @@ from gradscape.config.expand import expand_study, grids, look_up
 from gradscape.config.schema import validate
 from gradscape.config.spelling import modernise
 from gradscape.config.yaml import check_plain, numbers, read_yaml
-from gradscape.models import pretrained_file, pretrained_files
+from gradscape.models import named_after, pretrained_file
 from gradscape.spec import registry
 from gradscape.spec.study import Figure, Run, Study, matches
 
@@ -106,10 +106,7 @@ class Experiment:
             return None
         own = downloaded_weights(run.settings.model)
         given = Path(self.config.get("weights", own))
-        network = given.name.rpartition("-")[0]
-        others = {file.rpartition("-")[0] for file in pretrained_files().values()}
-        is_other = network in others and not own.name.startswith(f"{network}-")
-        return own if is_other else given
+        return own if named_after(given) not in (None, run.settings.model) else given
 
     def left_out(self, run: Run) -> bool:
         """Tell whether a run cannot be made, since its pretrained weights are missing."""

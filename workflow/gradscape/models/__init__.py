@@ -12,6 +12,7 @@ import inspect
 import random
 from collections.abc import Collection
 from functools import cache, partial
+from pathlib import Path
 from typing import NamedTuple
 
 from gradscape.base.errors import GradscapeError
@@ -34,6 +35,13 @@ def pretrained_file(name: str) -> str:
         known = f"those have: {', '.join(files)}"
         raise GradscapeError(f"model {name}: has no pretrained weights ({known})")
     return files[name]
+
+
+def named_after(file: Path) -> str | None:
+    """The network whose file of ImageNet weights has the same name but for the digits."""
+    name = file.name.rpartition("-")[0]
+    files = pretrained_files().items()
+    return next((known for known, own in files if own.rpartition("-")[0] == name), None)
 
 
 class Takes(NamedTuple):
