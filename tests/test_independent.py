@@ -136,8 +136,10 @@ def retyped_in_a_caption(folder, rng):
 
 def exchanged_cells(folder, rng):
     """Two numbers of a table's row."""
-    path, head, body = document(folder, rng)
-    rows = [row for row in body.split("\n") if row.count("metrics.csv}{") > 2]
+    rows = []
+    while not rows:  # means over seeds have no links
+        path, head, body = document(folder, rng)
+        rows = [row for row in body.split("\n") if row.count("metrics.csv}{") > 2]
     row = rng.choice(rows)
     cells = list(re.finditer(r"metrics\.csv\}\{([\d.]+)\}", row))
     pairs = [(a, b) for a in cells for b in cells if a.start() < b.start() and a[1] != b[1]]
