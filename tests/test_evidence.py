@@ -47,6 +47,14 @@ fit.estimate = lambda runs: Estimate(0.1 * len(runs), 0.02, np.inf)
 """
 
 
+PARTLY = """
+def partly(runs):
+    (run,) = runs
+    missing = run.model == "vgg08" and run.seed == 2
+    return None if missing else run.scores["test_accuracy"]
+"""
+
+
 @pytest.fixture
 def metric(tmp_path):
     (tmp_path / "metrics.py").write_text(METRICS)
@@ -303,6 +311,17 @@ def test_a_cell_is_in_the_pool_that_its_variance_comes_from(tmp_path):
         runs += three_seeds(tmp_path, model, (0.1, 0.101, 0.102))
     found = decide(claim(side("test_accuracy"), "above", 0.05), runs)
     assert (found.basis, found.verdict) == ("3 seeds", UNDECIDED)
+
+
+def test_a_cell_that_is_measured_in_part_has_its_own_variance(tmp_path):
+    """Two of its three seeds are; two other cells, measured in full, hardly scatter."""
+    (tmp_path / "metrics.py").write_text(PARTLY)
+    runs = three_seeds(tmp_path, "vgg08", (0.2, 0.8, 0.1))
+    for model in ("vgg14", "vgg20"):
+        runs += three_seeds(tmp_path, model, (0.1, 0.101, 0.102))
+    asked = claim(side(f"{tmp_path / 'metrics.py'}:partly"), "above", 0.05)
+    found = decide(asked, runs)
+    assert (found.basis, found.verdict) == ("2 seeds", UNDECIDED)
 
 
 def test_two_pools_and_a_cell_without_one_are_told(tmp_path):

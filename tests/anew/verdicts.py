@@ -116,7 +116,7 @@ class Side:
         first = own[0]
         if any(len(self.groups[key]) > 1 for key in keys):
             return []
-        cells = []
+        cells, counted = [], len(own) == 1
         for cell in self.study.cells.values():
             runs = [
                 run
@@ -132,7 +132,8 @@ class Side:
             values = [self.study.measure(self.name, [run]) for run in runs]
             if all(value is not None and math.isfinite(value) for value in values):
                 cells.append(self.times * np.array(values))
-        return cells
+                counted = counted or first in runs
+        return cells if counted else []
 
 
 def learns(runs):

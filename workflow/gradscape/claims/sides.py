@@ -159,12 +159,12 @@ class Side:
 
     def pool(self, pairs: list[Pair]) -> list[np.ndarray]:
         """The study's cells that scatter as this one does, itself among them, [seeds] each:
-        of the same length and device, and like it at chance or not."""
+        of its length and device, at chance if it is; none where it cannot be pooled."""
         own = [self.groups[pair][0] for pair in pairs]
         first = own[0]
         if any(len(self.groups[pair]) > 1 for pair in pairs):
             return []
-        cells = []
+        cells, is_among = [], len(own) == 1
         for cell in self.measured.cells:
             alike = [
                 run
@@ -176,7 +176,8 @@ class Side:
                 values = [self.measured.value(self.name, [run]) for run in alike]
                 if all(value is not None and np.isfinite(value) for value in values):
                     cells.append(self.factor * np.array(values, float))
-        return cells
+                    is_among |= first in alike
+        return cells if is_among else []
 
 
 def trains(runs: list[FinishedRun]) -> bool:
