@@ -111,10 +111,12 @@ def test_a_figure_or_a_caption_retrains_nothing(done):
 
 @needs_tex
 def test_a_clock_that_is_off_retrains_nothing(done):
-    """One run's files as a node dates them whose clock is behind, another's ahead."""
+    """One run's files as a node dates them whose clock is behind, another's and the
+    dataset's ahead."""
     runs = sorted((done / "results" / "tiny" / "runs" / "tiny").iterdir())
     assert len(runs) == 2
-    for folder, hours in zip(runs, (-1, 1), strict=True):
+    (dataset,) = (done / "results" / "data").glob("*/dataset.json")
+    for folder, hours in zip([*runs, dataset.parent], (-1, 1, 1), strict=True):
         for path in folder.rglob("*.*"):
             moved = path.stat().st_mtime + 3600 * hours
             os.utime(path, (moved, moved))

@@ -2,8 +2,8 @@
 #   needs  the dataset, and pretrained weights where a run starts from them
 #   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
 #
-# Dataset and weights are ancient(): checked by checksum, not by date; not so a dataset of the
-# user's own, which may change. Snakemake deletes a job's outputs before the job starts and
+# Weights and datasets are ancient(): checked by checksum, not by date. A dataset of the
+# user's own is not, because it may change. Snakemake deletes a job's outputs before the job starts and
 # after it fails, so all that it is told of is an empty file, `.done`. What was trained, and a
 # checkpoint, it never touches: a finished run stands until the training has put a new one in
 # its place. The training makes `.done` itself: a second command would keep the shell between

@@ -14,11 +14,9 @@ class VGG11(WithBackbone):
     """Images [n, 3, s, s] → logits [n, classes]."""
 
     def __init__(self, classes: int, freeze: str | None = None):
-        features = vgg11_bn().features
         hidden = [nn.Linear(512, HIDDEN), nn.BatchNorm1d(HIDDEN), nn.ReLU()]
-        super().__init__(
-            features, nn.Sequential(*hidden, nn.Linear(HIDDEN, classes)), freeze
-        )
+        head = nn.Sequential(*hidden, nn.Linear(HIDDEN, classes))
+        super().__init__(vgg11_bn().features, head, freeze)
 
 
 MODELS = {"vgg11-bn": VGG11}

@@ -158,7 +158,7 @@ class Dag:
         return [str(weights)] if weights and weights.exists() else []
 
     def dataset(self, wildcards) -> list[str]:
-        """The dataset's files; only a user's own may change, so only their dates count."""
+        """The dataset's files; dates count only of a user's own, which may change."""
         name = self._run(wildcards).settings.dataset
         files = [f"{paths.DATA / short(name)}/{file}" for file in DATA_FILES]
         return list(map(ancient, files)) if name in names("dataset") else files
