@@ -558,7 +558,7 @@ DEPTHS = {"vgg14": 13, "vgg26": 25, "vgg38": 37}
 def test_the_power_by_which_gradients_scatter_is_found(power, tmp_path):
     random, runs = np.random.default_rng(1), []
     for model, depth in DEPTHS.items():
-        for seed in range(200):
+        for seed in range(100):
             run = write_run(tmp_path, model, seed=seed)
             squares = np.ones(depth + 1)
             squares[1] = np.exp(0.1 * depth**power * random.normal())
@@ -567,7 +567,7 @@ def test_the_power_by_which_gradients_scatter_is_found(power, tmp_path):
     found = metric.estimate(runs)
     assert metric(runs) == found.difference
     assert abs(found.difference - power) < 2.5 * found.error < 0.3
-    assert metric(runs[:200]) is None  # a single depth
+    assert metric(runs[:100]) is None  # a single depth
 
 
 def test_a_power_is_fitted_to_three_depths_of_three_seeds(tmp_path):
