@@ -36,7 +36,7 @@ demo: setup tex
 	@echo "The report is results/demo/report.pdf; to explore, open results/demo/report.html"
 
 test: lint tex poppler
-	$(BIN)/python -m pytest -m "not published and not networks and not page" --numprocesses 2 \
+	$(BIN)/python -m pytest -m "not published and not networks and not page" --numprocesses 3 \
 	  --dist worksteal
 
 lint: setup

@@ -436,11 +436,11 @@ def test_gradscapes_claims_serve_smaller_grids_and_match_its_own():
 def test_no_name_is_ever_parsed(tmp_path, monkeypatch):
     """Values that contain the separators of names, and a model whose name has `_seed`."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text("def my_seed_net(classes): ...\n")
+    (tmp_path / "seeded.py").write_text("def my_seed_net(classes): ...\n")
     config = tiny()
     config["studies"]["tiny"] |= {"probes": {}, "figures": {}}
     config["studies"]["tiny"]["grid"] = {
-        "model": ["mine.py:my_seed_net"],
+        "model": ["seeded.py:my_seed_net"],
         "schedule": ["cosine", "cosine_per_iteration"],
         "loss": ["squared_error"],
     }

@@ -55,19 +55,19 @@ LONG = {
     "Unused": {"lesion"},
     "scripted": {"lesion", "signal", *CONVOLUTION, *HEAD},  # nothing of it can be watched
     "parallel": {"lesion"},
-}
-SHORT = {
-    "lstm": {"lesion", *CONVOLUTION},
     "LeNet": {"lesion"},
-    "Bare": {"lesion", "signal", *CONVOLUTION, *HEAD},
     "spectral": {"lesion"},
     "weight_normed": {"lesion"},
     "frozen_stem": {"lesion", "figure phase"},
-    "Shared": {"lesion"},
-    "lazy": {"lesion", "figure phase"},
     "hard": {"lesion", "hessian", "figure phase"},
     "pairs": {"lesion", "figure phase"},
     "Folded": {"lesion"},
+}
+SHORT = {
+    "lstm": {"lesion", *CONVOLUTION},
+    "Bare": {"lesion", "signal", *CONVOLUTION, *HEAD},
+    "Shared": {"lesion"},
+    "lazy": {"lesion", "figure phase"},
     "Undefined": {"lesion"},
 }
 

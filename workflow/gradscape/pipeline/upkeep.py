@@ -5,6 +5,7 @@ it. So before it looks, what a power cut has emptied counts as not made; and run
 before there was a `.done` get theirs, since nothing has to be trained again.
 """
 
+import stat
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -43,8 +44,12 @@ def bring_in_line(experiment: Experiment) -> None:
 
 
 def is_empty(path: Path) -> bool:
-    is_linked = path.is_symlink() or path.parent.is_symlink()
-    return path.is_file() and not path.stat().st_size and not is_linked
+    """Tell whether this is an empty file, and none that a link leads to."""
+    with suppress(OSError):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and not status.st_size:
+            return not path.parent.is_symlink()
+    return False
 
 
 def adopt(folder: Path, code: str) -> None:

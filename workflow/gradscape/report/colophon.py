@@ -29,7 +29,7 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
         over = f"of {words.count(older, 'older run')} over minibatches, not over images"
         rows.append(("Training means", f"{over}; no comparison mixes them"))
     minutes = sum(r.seconds_training + (r.seconds_probing or 0) for r in records) / 60
-    took = words.count(round(minutes), "minute") if minutes >= 1 else "seconds"
+    took = words.count(round(minutes), "minute") if minutes >= 1 else "less than a minute"
     if minutes >= 60:
         took = f"{minutes / 60:.1f} hours"
     rows.append(("Training and probing", f"{took} in all"))
