@@ -252,6 +252,8 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
         ([2.3e-15], "power", r"$2.3\times10^{-15}$"),
         ([1e-16, 1e-14], "power", r"$1.0\times10^{-15}$"),
         ([745408.7], "loss", r"$7.5\times10^{5}$"),
+        ([72.0, 191.0, 811.0], "loss", r"$2.2\times10^{2}$"),
+        ([0.01, 0.31], "loss", r"0.16 $\pm$ 0.21"),
         ([1.0, np.nan], "loss", "diverged"),
         ([1.4204], "significant", "1.42"),
         ([1.42, 1.44], "significant", r"1.430 $\pm$ 0.014"),

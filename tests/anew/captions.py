@@ -190,7 +190,7 @@ def surface_facts(study, runs, first, spec):
         paths = [t[t["moment"] != "grid"][["alpha", "beta"]] for t in tables]
         farthest = max(path.abs().to_numpy().max() for path in paths)
         farthest = number(farthest, "scientific")
-        said.append(f"projects to within {farthest} of the centre.")
+        said.append(f"within {farthest} of the centre.")
     return said
 
 

@@ -89,7 +89,8 @@ def quantity(values, style="loss", unit=False):
     values = np.array(values, float)
     if not np.isfinite(values).all():
         return "diverged"
-    if style == "loss" and abs(values.mean()) >= 1e4:
+    scattered = len(values) > 1 and values.std(ddof=1) > abs(values.mean()) > 1
+    if style == "loss" and (abs(values.mean()) >= 1e4 or scattered):
         style = "power"
     mean = average(values, style)
     shown = [number(mean, style)]

@@ -37,7 +37,12 @@ def sentence(claim, fields, telling=""):
                 or (claim["is"] == "below" and fields["effect"] > 0)
             )
         )
-        text = open_question(claim["statement"], against) if "undecided" in kinds else ""
+        why = "; no interval" if fields["low"] is None else ""
+        if is_by_correction(fields):
+            why = f"; p = {fields['adjusted']:.2g} after Holm's correction"
+        text = (
+            open_question(claim["statement"], against, why) if "undecided" in kinds else ""
+        )
     if not text:
         return text
     decided = says not in ("undecided", "not measured")
@@ -52,14 +57,14 @@ def is_by_correction(fields):
     return alone and adjusted is not None and adjusted > 0.05
 
 
-def open_question(statement, against=False):
+def open_question(statement, against=False, why=""):
     clause = re.split(r"\.(?:\s+(?=[A-Z])|$)", statement)[0]
     word = re.split(r"[\s-]", clause)[0]
     if word.istitle() and word.lower() not in WORDS:
         clause = clause[0].lower() + clause[1:]
     comma = "," if re.match(rf"{OPENING}(?: [^ ,]+){{1,7}},", clause) else ""
     turned = ", the other way round" * against
-    return f"It is open whether{comma} {clause} ([left] against [right]{turned})."
+    return f"It is open whether{comma} {clause} ([left] against [right]{turned}{why})."
 
 
 POINTER, ABSENT = r"Table \\ref\{[^}]*\}, ", "a figure that is not drawn here"

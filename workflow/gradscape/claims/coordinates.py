@@ -51,8 +51,8 @@ def coordinates_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
 @dataclass(frozen=True)
 class Coordinate:
     """How well a property tells networks that train from others: `right` of `networks` by
-    the threshold that suits all of them best, `elsewhere` by that of the other studies.
-    `above`: whether those above it are said to train."""
+    the threshold that suits all of them best, `elsewhere` by that of the other studies,
+    `alike` by one answer for all. `above`: whether those above it are said to train."""
 
     name: str
     networks: int
@@ -60,6 +60,7 @@ class Coordinate:
     above: bool
     right: int
     elsewhere: int
+    alike: int
 
 
 def judged(tables: Mapping[str, pd.DataFrame]) -> list[Coordinate]:
@@ -81,7 +82,8 @@ def judged(tables: Mapping[str, pd.DataFrame]) -> list[Coordinate]:
             rule = best_threshold(values[~left_out], trains[~left_out])
             elsewhere += right(values[left_out], trains[left_out], *rule)
         here = right(values, trains, threshold, above)
-        found.append(Coordinate(name, len(known), threshold, above, here, elsewhere))
+        alike = max(int(trains.sum()), int((~trains).sum()))
+        found.append(Coordinate(name, len(known), threshold, above, here, elsewhere, alike))
     return sorted(found, key=lambda c: -c.elsewhere / c.networks)
 
 

@@ -43,9 +43,11 @@ def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
     suited += ["reversed"] if verdict.says in REFUTED and verdict.reversed else []
     turned = {"above": verdict.effect < 0, "below": verdict.effect > 0}
     against = bool(verdict.left) and turned.get(claim["is"], False)
+    more = ", the other way round" * against
+    p = f"; p = {verdict.adjusted:.2g} after Holm's correction" * verdict.by_correction
+    more += p or "; no interval" * (not verdict.interval.is_known)
     suited += ["uncorrected"] if verdict.by_correction and verdict.reading == HOLDS else []
-    kinds = (*suited, *KINDS[verdict.says])
-    text = choose(told, kinds, claim["statement"], against)
+    text = choose(told, (*suited, *KINDS[verdict.says]), claim["statement"], more)
     return text + "".join(signs_of(verdict)) if text else ""
 
 
@@ -107,9 +109,7 @@ def about(name: str, claim: dict, study: Study, finished: list[FinishedRun]) -> 
         return f"{printed(run.record.data.train for run in chosen)} images"
     planned = [run.settings for run in study.runs if matches(run.traits, where)]
     values = printed(getattr(settings, name) for settings in planned)
-    if name == "epochs":
-        return f"{values} epoch{'s' * (values != '1')}"
-    return values
+    return f"{values} epoch{'s' * (values != '1')}" if name == "epochs" else values
 
 
 def printed(values: Iterable) -> str:

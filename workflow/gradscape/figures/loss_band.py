@@ -66,7 +66,7 @@ def loss_band(
         )
         facts.append("Dotted: the loss of a uniform guess.")
     if over:
-        facts.append(f"The axis ends at {top:.2f}; beyond it lie {', '.join(over)}.")
+        facts.append(f"The axis ends at {top:.2f}; beyond it lie {listing(over)}.")
     axis.axhline(chance, color="grey", lw=0.8, ls=":", label="chance")
     axis.set(ylim=(0, top), xlabel="step", ylabel="minibatch loss")
     axis.legend(loc="upper right")

@@ -134,8 +134,8 @@ def path_facts(paths: list[pd.DataFrame]) -> list[str]:
     within = Quantity(max(farthest), style="scientific").text()
     return [
         *facts,
-        f"Both directions are {scaled}; the path of training projects to within {within} "
-        "of the centre.",
+        f"Both directions are {scaled}; the first and the last weights lie, seen in this "
+        f"plane, within {within} of the centre.",
     ]
 
 

@@ -15,7 +15,8 @@ from gradscape.spec.study import Figure
 PROBES = ["signal"]
 WIDE = True
 QUANTITIES = {"activation": "pre-activations", "gradient": "gradients"}
-MOMENTS = {"initialisation": " at initialisation", "best": ", trained"}
+LAW = {"color": "black", "ls": ":", "lw": 1.2}
+MOMENTS = {"initialisation": " at initialisation", "best": " at the best weights"}
 
 
 def signal_propagation(
@@ -25,8 +26,8 @@ def signal_propagation(
         Literal["initialisation", "best"] | None, Unset("both"), "weights to show"
     ] = None,
 ):
-    """Points: one per layer and seed. Lines: the law at initialisation, where the network
-    is plain; elsewhere the geometric mean over seeds."""
+    """Points: one per layer and seed. Lines: the geometric mean over seeds and, where the
+    network is plain and at initialisation, the law."""
     panels = [(at, quantity) for at in MOMENTS for quantity in QUANTITIES]
     panels = [panel for panel in panels if moment in (None, panel[0])]
     if moment is None:
@@ -40,7 +41,8 @@ def signal_propagation(
     looks = style.looks((run.model, run.variant) for run in runs)
     for (model, variant), look in looks.items():
         colour, point = look.colour, look.marks | {"ls": "", "ms": 1.8, "alpha": 0.7}
-        handles.append(Line2D([], [], **look.marks, label=setting_label(model, variant)))
+        shown = look.marks | {"ls": look.line, "lw": 0.7}
+        handles.append(Line2D([], [], **shown, label=setting_label(model, variant)))
         chosen_runs = [run for run in runs if (run.model, run.variant) == (model, variant)]
         tables = [run.probe("signal") for run in chosen_runs]
         for axis, (when, quantity) in zip(axes, panels, strict=True):
@@ -50,23 +52,19 @@ def signal_propagation(
             values = values.where(values > 0)  # zero has no place on a log axis
             for _, seed in values.items():
                 axis.plot(seed.index, seed, **point)
+            mean = np.exp(np.log(values).mean(axis=1))
+            axis.plot(mean.index, mean, color=colour, ls=look.line, lw=0.7)
             predicted = chosen[0][f"predicted_{column}"]
             if predicted.notna().any():
-                axis.plot(predicted.index, predicted, "--", color=colour, lw=0.9)
+                axis.plot(predicted.index, predicted, **LAW)
                 predicted_any = True
-            else:
-                mean = np.exp(np.log(values).mean(axis=1))
-                axis.plot(mean.index, mean, color=colour, ls=look.line, lw=0.7)
     for axis, (when, quantity) in zip(axes, panels, strict=True):
         style.log_scale(axis)
         axis.set_title(QUANTITIES[quantity] + MOMENTS[when])
         axis.set_xlabel("layer, from input to output")
     axes[0].set_ylabel("mean square")
     if predicted_any:
-        handles.append(Line2D([], [], color="grey", ls="--", label="predicted"))
-        facts += (
-            " Dashed: the law in the text for plain networks, with nothing fitted; points: "
-            "measured."
-        )
+        handles.append(Line2D([], [], **LAW, label="law for plain networks"))
+        facts += " Points: single seeds. Dotted: the law in the text, with nothing fitted."
     style.legend_below(picture, handles, 5)
     return picture, facts

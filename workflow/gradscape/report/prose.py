@@ -51,6 +51,18 @@ def count(number: int, one: str) -> Tex:
     return Tex(f"{number:,} {noun(number, one)}")
 
 
+def length(runs: list[FinishedRun]) -> Tex:
+    """`4 epochs on 6,000 images in minibatches of 50 (480 steps)`, each once."""
+    told = {}
+    for run in runs:
+        images, batch = run.record.data.train, run.settings["batch_size"]
+        steps = run.settings["epochs"] * -(-images // batch)
+        epochs = count(run.settings["epochs"], "epoch")
+        over = f"on {images:,} images in minibatches of {batch}"
+        told[f"{epochs} {over} ({steps:,} steps)"] = None
+    return listing(list(map(Tex, told)))
+
+
 def optimiser(settings: Settings) -> Tex:
     """An optimiser with its momentum and weight decay, if it has any."""
     text = OPTIMISERS.get(settings.optimiser, escape(short(settings.optimiser)))
@@ -110,7 +122,7 @@ def covered(table: pd.DataFrame) -> Tex:
     ]
     return Tex(
         "Of the wrong answers, the one that depends most on one place, by how far covering "
-        f"it lowers the probability, is {told[0]}, the one that depends least on any is "
+        f"it lowers the probability, is {told[0]}; the one that depends least is "
         f"{told[1]}."
     )
 
@@ -129,7 +141,8 @@ def at_the_end(runs: list[FinishedRun], key: str) -> Tex:
         tried = sorted({run.learning_rate for run in chosen})
         best = best_setting(chosen)[0].learning_rate
         found += len(tried) > 1 and best in (tried[0], tried[-1])
-    return Tex(f"{in_words(found)} of the {in_words(len(values))}" if found else "")
+    which = "all" if found == len(values) else f"{in_words(found)} of the"
+    return Tex(f"{which} {in_words(len(values))}" if found else "")
 
 
 def changes(verdicts: list[Verdict]) -> Tex:

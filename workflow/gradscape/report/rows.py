@@ -23,7 +23,7 @@ from gradscape.report.prose import link, style_of
 from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
 from gradscape.spec.labels import setting_label, variant_label
-from gradscape.spec.quantity import Quantity
+from gradscape.spec.quantity import LATEX, Quantity, write
 from gradscape.spec.quantity import rate as printed_rate
 from gradscape.spec.sentences import papers
 from gradscape.spec.study import Run, Study, matches, varied_label
@@ -214,8 +214,9 @@ class Rows:
 
 def coordinates(studies: Iterable[Study], results: Results) -> list[Row]:
     """What tells before training whether a network will train: the property, the side of
-    its threshold that trains, of how many networks that is right, and of how many where
-    another study's networks set the threshold; the best first."""
+    its threshold that trains, of how many networks that is right, of how many where another
+    study's networks set the threshold, and of how many the same answer for all; the best
+    first."""
     tables = {}
     for study in studies:
         if "coordinates" in study.tables:
@@ -225,10 +226,10 @@ def coordinates(studies: Iterable[Study], results: Results) -> list[Row]:
     rows = []
     for found in judged(tables):
         side = "above" if found.above else "below"
-        threshold = Quantity(found.threshold, style="significant").latex()
-        right = f"{found.right} of {found.networks}"
-        elsewhere = f"{found.elsewhere} of {found.networks}"
-        rows.append([COORDINATES[found.name], Tex(f"{side} {threshold}"), right, elsewhere])
+        threshold = write(f"{found.threshold:.4g}", LATEX)  # a rank is hardly above 1
+        counts = (found.right, found.elsewhere, found.alike)
+        shares = [f"{count} of {found.networks}" for count in counts]
+        rows.append([COORDINATES[found.name], Tex(f"{side} {threshold}"), *shares])
     return rows
 
 

@@ -62,19 +62,19 @@ class Quantity(Printed):
 
     @classmethod
     def of(cls, values, style: str = "loss") -> "Quantity":
-        """The mean of `values` and their spread; of powers of ten, which span decades, the
-        geometric mean, as in the figures."""
+        """The mean of `values` and their spread; of powers of ten, and of losses that span
+        decades, the geometric mean, as in the figures."""
         import numpy as np  # which a configuration is checked without
 
         values = np.asarray(values, dtype=float)
         if not np.isfinite(values).all():
             return cls(math.nan, None, style)
         mean = values.mean()
-        if style == "loss" and abs(mean) >= LARGE:
+        spread = values.std(ddof=1) if np.ptp(values) > 0 else None
+        if style == "loss" and (abs(mean) >= LARGE or (spread or 0) > abs(mean) > 1):
             style = "power"
         if style == "power" and (values > 0).all():
             mean = np.exp(np.log(values).mean())
-        spread = values.std(ddof=1) if np.ptp(values) > 0 else None
         return cls(mean, spread, style)
 
     def signed(self, notation: Notation = LATEX) -> str:

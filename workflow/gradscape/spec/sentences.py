@@ -43,18 +43,16 @@ TOKEN = re.compile(
 )
 
 
-def choose(
-    told: dict, kinds: tuple[str, ...], statement: str, against: bool = False
-) -> str:
+def choose(told: dict, kinds: tuple[str, ...], statement: str, more: str = "") -> str:
     """The first of these kinds of sentence that are told, empty if none is; that a claim is
-    undecided, its statement can tell, and that the numbers are `against` it."""
+    undecided, its statement can tell, with `more` about the numbers."""
     written = [told[kind] for kind in kinds if kind in told]
     if not written and "undecided" in kinds:
-        return open_question(statement, against)
+        return open_question(statement, more)
     return written[0] if written else ""
 
 
-def open_question(statement: str, against: bool = False) -> str:
+def open_question(statement: str, more: str = "") -> str:
     r"""That it is open whether a claim's statement, up to its first full stop, is true.
 
     >>> open_question("With bias, it costs 5 $. The loss is higher.")
@@ -66,8 +64,7 @@ def open_question(statement: str, against: bool = False) -> str:
         clause = clause[0].lower() + clause[1:]
     pause = "," * bool(OPENING.match(clause))
     clause = re.sub(r"[\\$\[]", r"\\\g<0>", clause)
-    turned = ", the other way round" * against
-    return f"It is open whether{pause} {clause} ([left] against [right]{turned})."
+    return f"It is open whether{pause} {clause} ([left] against [right]{more})."
 
 
 def tokens(sentence: str) -> Iterator[tuple[str, str]]:
