@@ -145,6 +145,7 @@ def spelt(number):
 
 
 NAMES = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
+NAMES |= {"efficientnet_lite0": "EfficientNet-Lite0"}
 WORDS = ["ReLU", "ELU", "GELU", "Adam", "AdamW", "SGD", "RMSprop", "Muon"]
 WORDS += ["L1", "L2", "He", "BN", "RC", "fine-tuned"]
 WORDS = {word.lower(): word for word in WORDS}
@@ -152,7 +153,7 @@ DATASETS = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
 def model_name(model):
-    base, *added = model.replace("vgg-a", "vgg_a").split("-")
+    base, *added = re.sub("(vgg|efficientnet)-(a|lite)", r"\1_\2", model).split("-")
     base = NAMES.get(base, base.replace("vgg", "VGG"))
     added = [word.upper() if len(word) == 2 else word for word in added]
     return f"{base} {'+'.join(added)}".strip()

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from gradscape.spec.settings import SETTINGS
 
-PRINTED = {"vgg_a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
+PRINTED = {"vgg-a": "VGG-A", "resnet": "ResNet", "convnet": "ConvNet"}
+PRINTED |= {"efficientnet-lite0": "EfficientNet-Lite0"}
 SPELT = ["ReLU", "ELU", "GELU", "Adam", "AdamW", "SGD", "RMSprop", "Muon", "L1", "L2", "He"]
 WORDS = {word.lower(): word for word in [*SPELT, "BN", "RC", "fine-tuned"]}
 BETWEEN = re.compile(f"_(?=(?:{'|'.join(SETTINGS).replace('_', '-')})-)")  # two settings
@@ -22,7 +23,9 @@ DATASETS = {
 
 def model_label(name: str) -> str:
     """A model's name as it is printed: `vgg38-bn-rc` → `VGG38 BN+RC`."""
-    base, *rest = name.split(":")[-1].replace("vgg-a", "vgg_a").split("-")
+    bare = name.split(":")[-1]
+    base = next((b for b in PRINTED if re.match(f"{b}(-|$)", bare)), bare.split("-")[0])
+    rest = bare.removeprefix(base).split("-")[1:]
     cures = "+".join(w.upper() if len(w) == 2 else w for w in rest)
     base = PRINTED.get(base, base.replace("vgg", "VGG"))
     return f"{base} {cures}".strip()
