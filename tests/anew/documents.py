@@ -504,12 +504,23 @@ def check_whole(document, told, studies, config, where, problems):
     ):
         problems.say(where, f"the runs left out of comparisons are {listed(by_study)}")
     exchanged = [
-        told
-        for run in runs
+        (abs(last_loss(run) - old["final_train_loss"]), n, run, old)
+        for n, run in enumerate(runs)
         for old in run.replaced
-        for told in (
-            f"{run.name} ({last_loss(run):.2f} for {old['final_train_loss']:.2f})",
-            f", on {run.backend['kind']} in place of {old['kind']}",
+    ]
+    if document.name == "report.tex":  # of each study and devices those furthest apart
+        pairs = {}
+        for found in exchanged:
+            devices = (found[2].record["study"], found[2].backend["kind"], found[3]["kind"])
+            pairs[devices] = max(pairs.get(devices, found), found, key=lambda f: f[0])
+        exchanged = [*pairs.values()]
+    exchanged = [
+        text
+        for _, _, run, old in exchanged
+        for text in (
+            run.name,
+            f"{last_loss(run):.2f} for {old['final_train_loss']:.2f}",
+            f"on {run.backend['kind']} in place of {old['kind']}",
         )
     ]
     for text in exchanged:

@@ -132,6 +132,47 @@ def more_seeds(claim: Verdict) -> str:
     return f" About {claim.seeds} seeds on one kind of device might do." * bool(claim.seeds)
 
 
+def by_devices(runs: list[FinishedRun]) -> dict[str, list[tuple]]:
+    """Runs that took the place of others, each with both final training losses, by the
+    devices of both."""
+    found: dict[str, list[tuple]] = {}
+    for run in runs:
+        loss = run.scores["final_train_loss"]
+        for old in run.replaced:
+            devices = f"on {run.record.backend.kind} in place of {old['kind']}"
+            found.setdefault(devices, []).append((run, loss, old["final_train_loss"]))
+    return found
+
+
+def exchanged(study: str, runs: list[FinishedRun]) -> list[Tex]:
+    """Each run that took another's place by its name."""
+    told = []
+    for devices, pairs in by_devices(runs).items():
+        names = [
+            Tex(f"{escape(f'{study}/{run.path.name}')} ({losses(loss, other)})")
+            for run, loss, other in pairs
+        ]
+        told.append(Tex(f"{listing(names)}, {escape(devices)}"))
+    return told
+
+
+def exchanged_in_short(study: str, runs: list[FinishedRun]) -> list[Tex]:
+    """How many runs took the place of others, and those whose losses are furthest apart."""
+    told = []
+    for devices, pairs in by_devices(runs).items():
+        run, loss, other = max(pairs, key=lambda pair: abs(pair[1] - pair[2]))
+        furthest = f"{escape(run.path.name)}, {losses(loss, other)}"
+        many = count(len(pairs), "run")
+        told.append(
+            Tex(rf"{many} of \texttt{{{escape(study)}}} {escape(devices)} ({furthest})")
+        )
+    return told
+
+
+def losses(ours: float, other: float) -> str:
+    return f"{Quantity(ours).latex()} for {Quantity(other).latex()}"
+
+
 def at_the_end(runs: list[FinishedRun], key: str) -> Tex:
     """For how many of a setting's values the learning rate that validates best is the
     first or the last of several: `two of the five`; empty for none."""

@@ -121,16 +121,7 @@ class StudyView:
 
     @property
     def exchanged(self) -> list[Tex]:
-        """Runs that took the place of others: both final training losses, by device."""
-        told: dict[str, list[Tex]] = {}
-        for run in self.finished:
-            loss = Quantity(run.scores["final_train_loss"]).latex()
-            for old in run.replaced:
-                other = Quantity(old["final_train_loss"]).latex()
-                devices = f"on {run.record.backend.kind} in place of {old['kind']}"
-                name = Tex(f"{escape(f'{self.name}/{run.path.name}')} ({loss} for {other})")
-                told.setdefault(devices, []).append(name)
-        return [Tex(f"{listing(runs)}, {escape(where)}") for where, runs in told.items()]
+        return words.exchanged(self.name, self.finished)
 
     @property
     def failed(self) -> list[Tex]:
