@@ -19,6 +19,7 @@ from gradscape.base.paths import COURSES
 from gradscape.cli.submission import Files, HandIn
 from gradscape.models.resnet_small import ResNetSmall
 from gradscape.models.sealed import read_weights
+from gradscape.report.prose import mistakes
 from gradscape.runs.run import FinishedRun, mean_accuracy
 
 TITLE = "A small residual network for CIFAR-10"
@@ -53,6 +54,7 @@ def alberta(work: HandIn) -> Files:
         say("a6.py: name in its first comment whom you talked to, as the assignment asks")
     notes = (COURSES / "alberta" / "notes.md").read_text("utf-8")
     values = run.settings | network_options(run.settings) | {"marks": score(accuracy)}
+    values["mistakes"] = commonest_mistakes(run)
     notes = notes.format_map(values | {"run": run, "last": run.metrics.iloc[-1]})
     work.beside[f"{work.archive}-notes.md"] = notes.encode() + work.declaration
     text = script(run.settings, work)
@@ -62,6 +64,12 @@ def alberta(work: HandIn) -> Files:
 def score(accuracy: float) -> float:
     """The share of the marks, from 0 to 1, for a test accuracy."""
     return min(max((accuracy - NOTHING) / (FULL - NOTHING), 0.0), 1.0)
+
+
+def commonest_mistakes(run: FinishedRun) -> str:
+    """The two classes that it confuses most, if its answers were probed."""
+    table = run.probe("predictions") if run.is_probed("predictions") else None
+    return "" if table is None else str(mistakes(table))
 
 
 def chosen(runs: list[FinishedRun]) -> FinishedRun:

@@ -65,6 +65,6 @@ def signal_propagation(
     axes[0].set_ylabel("mean square")
     if predicted_any:
         handles.append(Line2D([], [], **LAW, label="law for plain networks"))
-        facts += " Points: single seeds. Dotted: the law in the text, with nothing fitted."
+        facts += " Points: single seeds. Dotted: the law of variances, with nothing fitted."
     style.legend_below(picture, handles, 5)
     return picture, facts

@@ -2,13 +2,14 @@
 
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 
 from gradscape.claims.evidence import NETWORKS
 from gradscape.claims.sentences import NOT_TESTED
 from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
 from gradscape.report.escape import Tex, escape, listing
-from gradscape.runs.run import FinishedRun, best_setting
+from gradscape.runs.run import FinishedRun, best_setting, scores
 from gradscape.spec.labels import DATASETS, in_words, noun
 from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.registry import short
@@ -171,6 +172,46 @@ def exchanged_in_short(study: str, runs: list[FinishedRun]) -> list[Tex]:
 
 def losses(ours: float, other: float) -> str:
     return f"{Quantity(ours).latex()} for {Quantity(other).latex()}"
+
+
+def ahead(runs: list[FinishedRun], others: list[FinishedRun], metric: str) -> Tex:
+    """By how many points an accuracy is above others', at each learning rate of both, from
+    the lowest up: seen, not tested."""
+    rates = sorted({r.learning_rate for r in runs} & {r.learning_rate for r in others})
+    differences = [
+        np.mean(scores(at(runs, rate), metric)) - np.mean(scores(at(others, rate), metric))
+        for rate in rates
+    ]
+    return Tex(listing(list(map(points, differences))) + NOT_TESTED)
+
+
+def by_heart(runs: list[FinishedRun]) -> Tex:
+    """By how many points training accuracy exceeds validation accuracy, at the best epoch
+    and at each learning rate, from the lowest up: seen, not tested."""
+    rates = sorted({run.learning_rate for run in runs})
+    pairs = [
+        [scores(at(runs, r), f"{p}_accuracy") for p in ("train", "val")] for r in rates
+    ]
+    gaps = [points(np.mean(train) - np.mean(val)) for train, val in pairs]
+    return Tex(listing(gaps) + NOT_TESTED)
+
+
+def span(runs: list[FinishedRun], metric: str) -> Tex:
+    """By how many points an accuracy differs between the best and the worst rate."""
+    rates = {run.learning_rate for run in runs}
+    means = [np.mean(scores(at(runs, rate), metric)) for rate in rates]
+    return Tex(f"{100 * (max(means) - min(means)):.1f}")
+
+
+def at(runs: list[FinishedRun], rate: float) -> list[FinishedRun]:
+    return [run for run in runs if run.learning_rate == rate]
+
+
+def by_epoch(runs: list[FinishedRun], column: str, first: int | None = None) -> Tex:
+    """A column of the runs' metrics after each of the `first` epochs, mean over seeds."""
+    every = zip(*(run.metrics[column] for run in runs), strict=False)
+    means = [Quantity.of(values, style_of(column)) for values in every]
+    return listing([Tex(mean.latex(unit=True)) for mean in means[:first]])
 
 
 def at_the_end(runs: list[FinishedRun], key: str) -> Tex:
