@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from anew.metrics import METRICS
-from anew.printing import quantity
+from anew.printing import powers
 
 NAMES = {
     "gradient_range": "gradient, decades between its layers",
@@ -90,7 +90,9 @@ def told(studies):
         for study in {s for s, *_ in cells}:
             rule = best_rule([cell for cell in cells if cell[0] != study])
             elsewhere += hits([cell for cell in cells if cell[0] == study], *rule)
-        side = f"{'above' if above else 'below'} {quantity([cut], 'significant')}"
-        counts = [f"{n} of {len(cells)}" for n in (right, elsewhere)]
+        side = f"{'above' if above else 'below'} {powers(f'{cut:.4g}')}"
+        trained = sum(trains for *_, trains in cells)
+        alike = max(trained, len(cells) - trained)
+        counts = [f"{n} of {len(cells)}" for n in (right, elsewhere, alike)]
         rows.append((-elsewhere / len(cells), [label, side, *counts]))
     return [row for _, row in sorted(rows, key=lambda row: row[0])]

@@ -11,6 +11,7 @@ from anew.captions import facts
 from anew.metrics import last_loss
 from anew.printing import counted, listed, plain, quantity
 from anew.problems import short
+from anew.prose import WORDS
 from anew.runs import HOME
 from anew.sections import View, expected_rows, literature_rows
 from anew.sentences import KINDS, PLACEHOLDER, fill, open_question
@@ -297,8 +298,11 @@ def check_properties(document, told, where, problems):
         row = " & ".join(map(plain, [name, *cells]))
         if not document.cover(row):
             problems.say(where, f"has no row {short(row)}")
-    name, _, _, elsewhere = rows[0]
-    sentence = plain(f"By that the best, {name}, sorts {elsewhere} networks rightly")
+    name, _, _, elsewhere, alike = rows[0]
+    sentence = plain(
+        f"The largest share is sorted rightly by the {name}, {elsewhere} networks, where "
+        f"giving all the same answer is right of {alike}."
+    )
     if not document.cover(sentence):
         problems.say(where, f"does not say {short(sentence)}")
 
@@ -366,6 +370,7 @@ def fill_template(document, template, view, views, study):
     names |= views | {"cited": SimpleNamespace(**views)}  # as a course's part sets them
     names |= assigned(template) | document.names | {"d": views.get("degradation")}
     names["question"] = partial(question, document, study)
+    names["lite"] = views.get("transfer-efficientnet")
     unchanged = [run for run in study.runs if not run.variant]
     names["compared"] = {"epochs": unchanged[0].settings["epochs"]} if unchanged else {}
     longer = [run.settings for run in study.runs if run.variant == "long"]
@@ -481,7 +486,7 @@ def check_whole(document, told, studies, config, where, problems):
     fields = [f.fields for study in told for f in study.found.values()]
     tally = tally_of(fields)
     document.names = {
-        "tally": tally, "runs": runs, "words": SimpleNamespace(count=counted),
+        "tally": tally, "runs": runs, "words": WORDS,
         "method": SimpleNamespace(
             confidence="95", level="5", unequal="5", batches="eight", chance="0.05",
             correlated="0.4",
@@ -503,6 +508,23 @@ def check_whole(document, told, studies, config, where, problems):
         and plain(f"made on: {listed(by_study)}.") not in document.text
     ):
         problems.say(where, f"the runs left out of comparisons are {listed(by_study)}")
+    for study in told:
+        family = Counter(
+            "fact" if f.fields["rests"] == "fact" else f.fields["verdict"]
+            for f in study.found.values()
+            if f.fields["asked"] == "before"
+        )
+        size = family.total() - family["fact"] - family["not measured"]
+        document.cover(rf"\texttt{{{study.name}}} {size}")
+        for old in {old["kind"] for run in study.runs for old in run.replaced}:
+            many = sum(o["kind"] == old for run in study.runs for o in run.replaced)
+            document.cover(rf"{counted(many, 'run')} of \texttt{{{study.name}}}")
+    late = sum(run.record.get("sealed_at") == "migration" for run in runs)
+    document.cover(f"The digests of {counted(late, 'run')} were made after the fact")
+    for run in runs:
+        for old in run.replaced:
+            losses = f"({last_loss(run):.2f} for {old['final_train_loss']:.2f})"
+            document.cover(plain(f"{run.record['study']}/{run.name} {losses}"))
     exchanged = [
         (abs(last_loss(run) - old["final_train_loss"]), n, run, old)
         for n, run in enumerate(runs)
@@ -544,7 +566,8 @@ def check_whole(document, told, studies, config, where, problems):
             if "key" in claim and study.found[name].fields["left"]:
                 f = study.found[name].fields
                 sides = (quantity(f[s], f["style"], unit=True) for s in ("left", "right"))
-                document.cover(plain(" & ".join([claim["key"], *sides])))
+                basis = f["basis"].partition(", σ")[0]
+                document.cover(plain(" & ".join([claim["key"], *sides, basis])))
     colophon(document, runs, where, problems)
 
 
@@ -565,7 +588,7 @@ def colophon(document, runs, where, problems):
         if seconds >= 3600
         else counted(round(seconds / 60), "minute")
     )
-    took = took if seconds >= 60 else "seconds"
+    took = took if seconds >= 60 else "less than a minute"
     late = sum(run.record.get("sealed_at") == "migration" for run in runs)
     lines = {
         "Revisions": some(commits),

@@ -55,7 +55,7 @@ def number(value, style="loss", of_spread=False):
         return powers(f"{value:#.2g}".rstrip(".") if of_spread else f"{value:.3g}")
     if style == "power":
         tenth = math.floor(math.log10(abs(float(f"{value:.1e}")))) if value else 0
-        return f"{value:.2g}" if abs(tenth) < 3 else powers(f"{value:.1e}")
+        return powers(f"{value:.2g}" if abs(tenth) < 3 else f"{value:.1e}")
     if style == "scientific":
         return powers(f"{value:.1e}")
     return f"{value:.2f}"
@@ -76,10 +76,17 @@ def rate_text(rate):
     return powers(f"{mantissa.rstrip('0').rstrip('.')}e{exponent}")
 
 
+def printed_style(values, style):
+    """Losses that are large, or scatter by more than their mean, print as powers of ten."""
+    scattered = len(values) > 1 and values.std(ddof=1) > abs(values.mean()) > 1
+    large = len(values) and abs(values.mean()) >= 1e4
+    return "power" if style == "loss" and (large or scattered) else style
+
+
 def average(values, style):
     """The mean that is printed: geometric for powers of ten."""
     values = np.array(values, float)
-    if style == "power" and (values > 0).all():
+    if printed_style(values, style) == "power" and (values > 0).all():
         return float(np.exp(np.log(values).mean()))
     return float(values.mean())
 
@@ -89,9 +96,7 @@ def quantity(values, style="loss", unit=False):
     values = np.array(values, float)
     if not np.isfinite(values).all():
         return "diverged"
-    scattered = len(values) > 1 and values.std(ddof=1) > abs(values.mean()) > 1
-    if style == "loss" and (abs(values.mean()) >= 1e4 or scattered):
-        style = "power"
+    style = printed_style(values, style)
     mean = average(values, style)
     shown = [number(mean, style)]
     if np.ptp(values) > 0:

@@ -38,8 +38,12 @@ class View:
         self.study, self.name, self.figures = study, study.name, figures
         self.title, self.runs_ = study.config["title"], study.runs
 
-    def chosen(self, where):
-        return [run for run in self.runs_ if run.is_one_of(where)]
+    def chosen(self, where=None, **more):
+        return [run for run in self.runs_ if run.is_one_of({**(where or {}), **more})]
+
+    @property
+    def finished(self):
+        return self.runs_
 
     def value(self, score, style="", **where):
         return self._value(self.chosen(where), score, style or style_of(score))
@@ -71,7 +75,8 @@ class View:
                 by_rate.setdefault(run.rate, []).append(run.scores["val_accuracy"])
             best = max(by_rate, key=lambda rate: np.mean(by_rate[rate]))
             found += len(by_rate) > 1 and best in (min(by_rate), max(by_rate))
-        return f"{spelt(found)} of the {spelt(len(values))}" if found else ""
+        which = "all" if found == len(values) else f"{spelt(found)} of the"
+        return f"{which} {spelt(len(values))}" if found else ""
 
     def measure(self, metric, style="significant", **where):
         seeds = {}
@@ -218,8 +223,8 @@ class View:
         )
         return (
             "Of the wrong answers, the one that depends most on one place, by how far "
-            f"covering it lowers the probability, is {most}, "
-            f"the one that depends least on any is {least}."
+            f"covering it lowers the probability, is {most}; "
+            f"the one that depends least is {least}."
         )
 
     def changes(self, **where):
