@@ -344,7 +344,7 @@ def test_the_wrong_answers_that_hang_most_and_least_on_one_place_are_named():
     table = pd.DataFrame(rows, columns=["image", "label", "predicted", "occlusion"])
     told = words.covered(table)
     assert r"is \emph{b\_c} for a picture of the class \emph{a} (0.70)" in told
-    assert r"least on any is \emph{a} for a picture of the class \emph{b} (0.20)." in told
+    assert r"least is \emph{a} for a picture of the class \emph{b} (0.20)." in told
     assert words.covered(table[:6]) == ""
 
 

@@ -118,7 +118,7 @@ def no_rule(experiment, target: str) -> str:
 
     root, folder = experiment.results.root, Path(target).parent
     if target.endswith(".pdf") and folder != root:
-        files = CONFIGS.glob("*.yaml")
+        files = sorted(CONFIGS.glob("*.yaml"))  # cpu.yaml before what goes on from it
         made = [f for f in files if Path(read_yaml(f).get("results", "")) == folder]
         name = [*map(nearby, made), folder / experiment.results.config.name][0]
         return (
