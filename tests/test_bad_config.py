@@ -256,7 +256,7 @@ def test_any_text_compiles(tmp_path, monkeypatch):
     """Letters of every part of Unicode in a title, an author and a caption with a blank
     line; and the words that no font of LaTeX's has can be copied out of the PDF."""
     monkeypatch.chdir(tmp_path)
-    every = (chr(code) for code in [*range(0x20, 0x180), *range(0x180, 0x32000, 6007)])
+    every = (chr(code) for code in [*range(0x20, 0x180), *range(0x180, 0x32000, 4001)])
     kinds = ("Cc", "Cn", "Co", "Cs")
     text = " ".join(c for c in every if unicodedata.category(c) not in kinds)
     figures = {"f": {"draw": "curves", "caption": f"{text}\n \n{NASTY} {'long' * 40}"}}

@@ -59,7 +59,7 @@ def test_claims_are_counted_by_whether_they_stood_before_their_runs():
     )
     assert found == {
         "measured": 10, "before": 8, "holds": 2, "fails": 1, "equal": 1, "undecided": 2,
-        "without": 1, "unmeasured": 1, "facts": 1, "alone": 5, "decided": 4, "methods": 3,
+        "tested": 6, "without": 1, "unmeasured": 1, "facts": 1, "alone": 5, "decided": 4, "methods": 3,
         "networks": 1, "after": 3, "seen": 1,
     }  # fmt: skip
 
@@ -230,6 +230,10 @@ def test_a_run_exchanged_for_its_outcome_is_named_and_decides_nothing(two_networ
     assert r"\emph{Exchanged}" in text
     name = re.escape(run.name.replace("_", r"\_"))
     assert re.search(rf"in place of NVIDIA H200 \({name}, [\d.]+ for 2\.30\)", text)
+    by_name = write_document(two_networks, "s")
+    assert r"\emph{Exchanged}" in by_name and " for 2.30), on " in by_name
+    assert f"s/{run.name}".replace("_", r"\_") in by_name
+    assert "in place of NVIDIA H200; final" in by_name
     found = decide_studies(two_networks)["s"].claims["width-wins"]
     assert (found.verdict, found.asked) == (SEEN, "after")
     assert results.registered.exists()

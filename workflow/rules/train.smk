@@ -3,11 +3,11 @@
 #   makes  results/<config>/runs/<study>/<run>/: tables, weights, and the run's record
 #
 # Weights and datasets are ancient(): checked by checksum, not by date. A dataset of the
-# user's own is not, because it may change. Snakemake deletes a job's outputs before the job starts and
-# after it fails, so all that it is told of is an empty file, `.done`. What was trained, and a
-# checkpoint, it never touches: a finished run stands until the training has put a new one in
-# its place. The training makes `.done` itself: a second command would keep the shell between
-# it and the signals that stop it.
+# user's own is not, because it may change. Snakemake deletes a job's outputs before the job
+# starts and after it fails, so all that it is told of is an empty file, `.done`. What was
+# trained, and a checkpoint, it never touches: a finished run stands until the training has put
+# a new one in its place. The training makes `.done` itself: a second command would keep the
+# shell between it and the signals that stop it.
 
 
 onstart:

@@ -44,8 +44,7 @@ def sentence(claim: dict, verdict: Verdict, telling: str = "") -> str:
     turned = {"above": verdict.effect < 0, "below": verdict.effect > 0}
     against = bool(verdict.left) and turned.get(claim["is"], False)
     more = ", the other way round" * against
-    p = f"; p = {verdict.adjusted:.2g} after Holm's correction" * verdict.by_correction
-    more += p or "; no interval" * (not verdict.interval.is_known)
+    more += corrected(verdict) or "; no interval" * (not verdict.interval.is_known)
     suited += ["uncorrected"] if verdict.by_correction and verdict.reading == HOLDS else []
     text = choose(told, (*suited, *KINDS[verdict.says]), claim["statement"], more)
     return text + "".join(signs_of(verdict)) if text else ""
@@ -85,9 +84,14 @@ def compared(name: str, verdict: Verdict, notation: Notation = TEXT) -> str:
     unit = " points" if verdict.style == "accuracy" else ""
     bounds = verdict.interval.turned() if verdict.effect < 0 else verdict.interval
     interval = f"95{notation.percent} interval {bounds.written(notation)}"
-    if verdict.by_correction:
-        interval += f"; p = {verdict.adjusted:.2g} after Holm's correction"
+    interval += corrected(verdict)
     return size + unit + f" ({interval})" * bounds.is_known
+
+
+def corrected(verdict: Verdict) -> str:
+    """The p value that leaves a comparison open, if only Holm's correction does."""
+    p = f"; p = {verdict.adjusted:.2g} after Holm's correction"
+    return p * verdict.by_correction
 
 
 def about(name: str, claim: dict, study: Study, finished: list[FinishedRun]) -> str:
@@ -128,6 +132,7 @@ def tally(verdicts: Iterable[Verdict]) -> dict[str, int]:
     tested = [v for v in before if v.verdict != UNMEASURED and v.rests != FACT]
     return {
         "measured": sum(v.verdict != UNMEASURED for v in every),
+        "tested": len(tested),
         "before": len(before),
         "holds": counts[HOLDS],
         "fails": counts[FAILS],

@@ -174,37 +174,32 @@ def losses(ours: float, other: float) -> str:
     return f"{Quantity(ours).latex()} for {Quantity(other).latex()}"
 
 
+def means(runs: list[FinishedRun], metric: str) -> dict[float, float]:
+    """A score's mean over seeds at each learning rate, from the lowest up."""
+    rates = sorted({run.learning_rate for run in runs})
+    at = {rate: [run for run in runs if run.learning_rate == rate] for rate in rates}
+    return {rate: float(np.mean(scores(group, metric))) for rate, group in at.items()}
+
+
 def ahead(runs: list[FinishedRun], others: list[FinishedRun], metric: str) -> Tex:
     """By how many points an accuracy is above others', at each learning rate of both, from
     the lowest up: seen, not tested."""
-    rates = sorted({r.learning_rate for r in runs} & {r.learning_rate for r in others})
-    differences = [
-        np.mean(scores(at(runs, rate), metric)) - np.mean(scores(at(others, rate), metric))
-        for rate in rates
-    ]
-    return Tex(listing(list(map(points, differences))) + NOT_TESTED)
+    ours, theirs = means(runs, metric), means(others, metric)
+    gains = [points(ours[rate] - theirs[rate]) for rate in ours if rate in theirs]
+    return Tex(listing(gains) + NOT_TESTED)
 
 
 def by_heart(runs: list[FinishedRun]) -> Tex:
     """By how many points training accuracy exceeds validation accuracy, at the best epoch
     and at each learning rate, from the lowest up: seen, not tested."""
-    rates = sorted({run.learning_rate for run in runs})
-    pairs = [
-        [scores(at(runs, r), f"{p}_accuracy") for p in ("train", "val")] for r in rates
-    ]
-    gaps = [points(np.mean(train) - np.mean(val)) for train, val in pairs]
-    return Tex(listing(gaps) + NOT_TESTED)
+    seen, new = means(runs, "train_accuracy"), means(runs, "val_accuracy")
+    return Tex(listing([points(seen[rate] - new[rate]) for rate in seen]) + NOT_TESTED)
 
 
 def span(runs: list[FinishedRun], metric: str) -> Tex:
     """By how many points an accuracy differs between the best and the worst rate."""
-    rates = {run.learning_rate for run in runs}
-    means = [np.mean(scores(at(runs, rate), metric)) for rate in rates]
-    return Tex(f"{100 * (max(means) - min(means)):.1f}")
-
-
-def at(runs: list[FinishedRun], rate: float) -> list[FinishedRun]:
-    return [run for run in runs if run.learning_rate == rate]
+    every = means(runs, metric).values()
+    return Tex(f"{100 * (max(every) - min(every)):.1f}")
 
 
 def by_epoch(runs: list[FinishedRun], column: str, first: int | None = None) -> Tex:
@@ -216,7 +211,7 @@ def by_epoch(runs: list[FinishedRun], column: str, first: int | None = None) -> 
 
 def at_the_end(runs: list[FinishedRun], key: str) -> Tex:
     """For how many of a setting's values the learning rate that validates best is the
-    first or the last of several: `two of the five`; empty for none."""
+    first or the last of several: `two of the five`, `all five`; empty for none."""
     values, found = {run.settings[key] for run in runs}, 0
     for value in values:
         chosen = [run for run in runs if run.settings[key] == value]

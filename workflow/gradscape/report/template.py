@@ -139,6 +139,7 @@ def write_tex(
         method=METHOD,
         properties=partial(coordinates, [v.study for v in studies.values()], results),
         tally=tally(v for view in studies.values() for v in view.claims.values()),
+        families={n: tally(v.claims.values())["tested"] for n, v in studies.items()},
         left_out=listing([n for view in studies.values() for n in view.left_out]),
         exchanged=[
             t for view in (*studies.values(), *cited.values()) for t in view.exchanged

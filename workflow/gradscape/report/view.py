@@ -121,6 +121,7 @@ class StudyView:
 
     @property
     def exchanged(self) -> list[Tex]:
+        """Runs that took the place of others, by name."""
         return words.exchanged(self.name, self.finished)
 
     @property
