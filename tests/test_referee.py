@@ -59,8 +59,8 @@ def test_claims_are_counted_by_whether_they_stood_before_their_runs():
     )
     assert found == {
         "measured": 10, "before": 8, "holds": 2, "fails": 1, "equal": 1, "undecided": 2,
-        "tested": 6, "without": 1, "unmeasured": 1, "facts": 1, "alone": 5, "decided": 4, "methods": 3,
-        "networks": 1, "after": 3, "seen": 1,
+        "tested": 6, "without": 1, "unmeasured": 1, "facts": 1, "alone": 5, "decided": 4,
+        "methods": 3, "networks": 1, "after": 3, "seen": 1,
     }  # fmt: skip
 
 
