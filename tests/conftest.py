@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -270,6 +271,7 @@ def same(first: Path, second: Path) -> None:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
+@cache
 def claims(study: str) -> dict:
     return read_yaml(ROOT / "report" / "claims" / f"{study}.yaml")
 

@@ -17,7 +17,9 @@ from gradscape.runs import run as run_module
 from gradscape.runs.run import FinishedRun
 
 
-@pytest.mark.parametrize("name", ["engine", "cpu"])
+@pytest.mark.parametrize(
+    "name", ["engine", pytest.param("cpu", marks=pytest.mark.published)]
+)
 def test_a_report_opens_each_run_once_and_hashes_no_file_twice(name, tmp_path, monkeypatch):
     """The larger folder without its figures, which take half a minute."""
     published, opened, hashed = ROOT / "results/published" / name, Counter(), Counter()
