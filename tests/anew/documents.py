@@ -371,6 +371,7 @@ def fill_template(document, template, view, views, study):
     names |= assigned(template) | document.names | {"d": views.get("degradation")}
     names["question"] = partial(question, document, study)
     names["lite"] = views.get("transfer-efficientnet")
+    names["scratch"] = views.get("transfer")
     unchanged = [run for run in study.runs if not run.variant]
     names["compared"] = {"epochs": unchanged[0].settings["epochs"]} if unchanged else {}
     longer = [run.settings for run in study.runs if run.variant == "long"]
@@ -581,7 +582,8 @@ def colophon(document, runs, where, problems):
     commits = Counter(run.commit[:10] for run in runs)
     commits = dict(sorted(commits.items(), key=lambda item: -item[1]))
     seconds = sum(
-        r.record["seconds_training"] + (r.record["seconds_probing"] or 0) for r in runs
+        r.record["seconds_training"]
+        for r in runs  # of which probing is a part
     )
     took = (
         f"{seconds / 3600:.1f} hours"

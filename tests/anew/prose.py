@@ -44,7 +44,16 @@ def by_epoch(runs, column, first=None):
     return listed(quantity(values, style_of(column), unit=True) for values in tables)
 
 
+def first_epoch(runs, column):
+    each = {rate: [r for r in runs if r.rate == rate] for rate in {r.rate for r in runs}}
+    return listed(by_epoch(each[rate], column, 1) for rate in sorted(each))
+
+
+def megaflops(runs):
+    return rf"{runs[0].record['flops'] / 1e6:,.0f}\,MFLOP"
+
+
 WORDS = SimpleNamespace(
     count=counted, length=length, ahead=ahead, by_heart=by_heart, span=span,
-    by_epoch=by_epoch,
+    by_epoch=by_epoch, first_epoch=first_epoch, megaflops=megaflops,
 )  # fmt: skip

@@ -31,6 +31,17 @@ from anew.sentences import say
 from anew.tables import PARTS, planned
 
 
+def left_open(fields):
+    """Why a change is neither said to raise the test accuracy nor to lower it."""
+    if fields["low"] is None:
+        return "diverged" if fields["basis"] == "diverged" else "has no interval"
+    if fields["verdict"] in ("holds", "does not hold"):
+        return ""
+    if fields["low"] <= 0 <= fields["high"]:
+        return "has an interval around zero"
+    return "is left open by Holm's correction"
+
+
 class View:
     """What a section's template asks of a study, in the plain form."""
 
@@ -253,13 +264,13 @@ class View:
                     f"{listed(f['name'] + ' (' + points(f['effect']) + ')' for f in told)}."
                     r"$^\dagger$"
                 )
-        if left := sum(f["verdict"] not in ("holds", "does not hold") for f in found):
-            other = " other" * bool(said)
-            have = "have" if left > 1 else "has"
-            said.append(
-                f"{spelt(left).capitalize()}{other} change{'s' * (left > 1)} {have} "
-                "an interval around zero."
-            )
+        for why, left in Counter(map(left_open, found)).items():
+            if why:
+                other, many = " other" * bool(said), left > 1
+                verb = {"has": "have", "is": "are"}.get(why.split()[0], why) if many else ""
+                told = f"{verb} {why.partition(' ')[2]}".strip() if many else why
+                changes = f"{spelt(left).capitalize()}{other} change{'s' * many}"
+                said.append(f"{changes} {told}.")
         return " ".join(said)
 
     def runs(self, **where):
@@ -305,8 +316,10 @@ def seeds_in_words(runs):
 
 def grid_size(config):
     """Of a study without exceptions: its grid, for the unchanged and each variant."""
-    grid = math.prod(len(values) for values in config.get("grid", {}).values())
-    return grid * (1 + len(config.get("variants", {})))
+    grids = config.get("grid", {})
+    grids = grids if isinstance(grids, list) else [grids]
+    size = sum(math.prod(len(values) for values in grid.values()) for grid in grids)
+    return size * (1 + len(config.get("variants", {})))
 
 
 def linked(study, runs, text):

@@ -214,5 +214,6 @@ ANY = Any_()
 def planned(study):
     """Model and variant of each planned run that its runs or its grid name."""
     found = {(run.model, run.variant) for run in study.runs}
-    grid = study.config.get("grid", {})
-    return found | {(model, "") for model in grid.get("model", [])}
+    grids = study.config.get("grid", {})
+    grids = grids if isinstance(grids, list) else [grids]
+    return found | {(model, "") for grid in grids for model in grid.get("model", [])}

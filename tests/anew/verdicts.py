@@ -389,11 +389,10 @@ def wilson(count, runs):
 def single(fields, measured, left, right):
     """Single runs: their images, else their steps."""
     fields["basis"] = "one run" if len(measured) == 1 else "one run each"
-    for side, key in measured:
-        kinds = {(r.backend["kind"], r.backend["torch"]) for r in side.groups[key]}
-        if len(kinds) > 1:
-            fields["basis"] = "runs of several devices"
-            return None
+    runs = [run for side, key in measured for run in side.groups[key]]
+    if len({(run.backend["kind"], run.backend["torch"]) for run in runs}) > 1:
+        fields["basis"] = "runs of several devices"
+        return None
     side, key = measured[0]
     if side.metric.fit and len(measured) == 1:
         runs = side.groups[key]
@@ -535,9 +534,10 @@ REFUTED = ("does not hold", "equal within the margin")
 def decide_all(claims, study, registered):
     """A study's claims, adjusted by Holm over those that stood before their runs."""
     found = {name: decide(name, claim, study, registered) for name, claim in claims.items()}
-    for name, claim in claims.items():
-        if "given" in claim and found[claim["given"]].fields["reading"] in REFUTED:
-            found[name].fields |= {"verdict": "not measured", "reading": ""}
+    refuted = [n for n in found if found[n].fields["reading"] in REFUTED]
+    for name in claims:
+        if found[name].test and any(ground in refuted for ground in below(claims, name)):
+            found[name].fields |= {"reading": "undecided", "p": 1.0, "adjusted": 1.0}
             found[name].test = None
     asked = [
         f
@@ -559,7 +559,19 @@ def decide_all(claims, study, registered):
         )
         if one.fields["asked"] == "after" and not is_exempt:
             one.fields["verdict"] = "seen, not tested"
+    last = {n: f.fields["verdict"] for n, f in found.items()}
+    last |= {n: found[n].fields["reading"] for n in last if last[n] == "seen, not tested"}
+    for name in claims:
+        if any(last[ground] in REFUTED for ground in below(claims, name)):
+            untold = {"reading": "", "p": None, "adjusted": None}
+            found[name].fields |= {"verdict": "not measured"} | untold
     return found
+
+
+def below(claims, name):
+    """What a claim is given, and what that is given, down to the ground."""
+    while name := claims[name].get("given"):
+        yield name
 
 
 def seeds_needed(found):
