@@ -13,7 +13,7 @@ if not {"studies", "extends"} & set(config):
     configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
-experiment = jobs.experiment(config)
+experiment = jobs.experiment(config, workflow.configfiles)
 results = experiment.results
 dag = jobs.Dag(experiment, workflow)
 listed = Listed(experiment)

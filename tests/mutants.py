@@ -40,6 +40,7 @@ TESTS = {
     "claims/inference": VERDICTS,
     "claims/sides": VERDICTS,
     "claims/evidence": VERDICTS,
+    "claims/single": VERDICTS,
     "claims/verdicts": [*VERDICTS, "reproduce"],
     "claims/theory": ["theory", "verdicts"],
     "training/step": ["training", "theory", "properties"],

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import lfilter
 
-from gradscape.claims import evidence, inference, registered
+from gradscape.claims import inference, registered, single
 from gradscape.claims.evidence import METHODS, seed_variances
 from gradscape.claims.inference import Estimate, of_images, of_seeds, of_steps, variance
 from gradscape.claims.sides import Measurements, Side, trains
@@ -47,7 +47,7 @@ class Null:
 
     def __init__(self, name: str, claim: dict, measured: Measurements, stood: dict):
         self.images, self.steps = Seen(of_images), Seen(of_steps)
-        evidence.of_images, evidence.of_steps = self.images, self.steps
+        single.of_images, single.of_steps = self.images, self.steps
         self.decision = decide(name, claim, measured, stood)
         self.verdict, self.found, self.comparison = self.decision
         if self.comparison is None or self.found.rests != METHODS:

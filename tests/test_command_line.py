@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -578,6 +579,8 @@ def test_the_runs_of_a_configuration_and_how_far_they_are(tmp_path, capsys):
     write_run(experiment.directory(first).parent, settings.model, settings.learning_rate)
     log = experiment.results.log("train", second.study, f"{second.name}.log")
     log.parent.mkdir(parents=True)
+    experiment.directory(second).mkdir()
+    (experiment.directory(second) / ".lock").touch()  # which a process has while it trains
     row = {"epoch": 1, "train_loss": 2.25, "train_accuracy": 0.1, "val_loss": 2.3}
     log.write_text(f"begun\n{epoch_line(row | {'val_accuracy': 0.125}, 50.0, 2, 100)}\n")
     cli.main(["runs", "--config", str(config)])
@@ -585,7 +588,7 @@ def test_the_runs_of_a_configuration_and_how_far_they_are(tmp_path, capsys):
     assert printed[1].split()[:3] == [first.id, "finished", "2/2"]
     assert printed[2].split()[:4] == [second.id, "running", "1/2", "12.5%"]
     assert 0 <= float(printed[2].split()[4]) <= 2 and printed[3] == "1 finished, 1 running"
-    os.utime(log, (0, 0))
+    os.utime(log, (0, 0))  # or the process was killed long ago
     cli.main(["runs", "--config", str(config), "--json"])
     found = json.loads(capsys.readouterr().out)
     assert [run["status"] for run in found] == ["finished", "stopped"]
@@ -595,6 +598,9 @@ def test_the_runs_of_a_configuration_and_how_far_they_are(tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert printed[1].split()[:3] == [first.id, "damaged", "–/2"]
     assert printed[2].split()[:2] == [second.id, "stopped"]
+    shutil.rmtree(experiment.directory(second))
+    cli.main(["runs", "--config", str(config)])
+    assert capsys.readouterr().out.splitlines()[2].split()[1] == "waiting"
 
 
 def test_an_option_of_other_programs_finds_ours(capsys):

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from conftest import ROOT, TINY
 from gradscape.base.errors import GradscapeError
 from gradscape.config.expand import missing
 from gradscape.config.experiment import Experiment
+from gradscape.config.yaml import read_yaml
 from gradscape.pipeline import jobs
 from gradscape.spec.study import format_learning_rate
 
@@ -528,6 +530,9 @@ def test_a_random_search_is_a_plan_of_named_runs():
     assert 1e-4 <= min(rates) < 1e-3 and 1e-2 < max(rates) <= 1e-1
     assert 8 <= min(widths) < max(widths) <= 64 and set(optimisers) == {"adam", "sgd"}
     assert runs() == runs() and runs(seed=1) != runs()
+    nested = runs(nesterov="choice(true)", split="choice(random-5-percent, alberta)")
+    assert {run.settings.nesterov for run in nested} == {True}
+    assert {run.settings.split for run in nested} == {"edinburgh", "alberta"}
     for change, sentence in {
         ("learning_rat", "uniform(0, 1)"): "unknown setting 'learning_rat'",
         (
@@ -535,6 +540,30 @@ def test_a_random_search_is_a_plan_of_named_runs():
             "normal(0, 1)",
         ): "is none of uniform, loguniform, integers, choice",
         ("learning_rate", "loguniform(0, 1)"): "needs two numbers",
+        ("learning_rate", "uniform(-2, -1)"): "sample.learning_rate: -",
+        ("epochs", "uniform(1, 5)"): "sample.epochs: ",
+        ("width", "integers(64, 8)"): "'integers(64, 8)' has its larger number first",
+        ("n", 10_001): "has 20,002 runs, above max_runs (20,000)",
     }.items():
         with pytest.raises(GradscapeError, match=re.escape(sentence)):
             runs(**dict([change]))
+
+
+def test_a_key_that_stands_twice_is_named(tmp_path):
+    """YAML would keep the last: a setting, or a claim, would vanish without a word."""
+    path = tmp_path / "config.yaml"
+    path.write_text("title: t\nresults: r\nstudies:\n  s:\n    epochs: 1\n    epochs: 2\n")
+    with pytest.raises(GradscapeError, match=r"the key 'epochs' stands twice below line 5"):
+        Experiment.from_file(path)
+    merged = "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\n"  # which is how anchors are used
+    path.write_text(merged)
+    assert read_yaml(path)["b"] == {"x": 3, "y": 2}
+
+
+def test_a_file_that_is_nowhere_is_named_where_the_user_looks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GradscapeError, match=r"^nope\.yaml: "):
+        Experiment.from_file(Path("nope.yaml"))
+    wrong = {"extends": "nope.yaml", "title": "t"}
+    with pytest.raises(GradscapeError, match=r"^nope\.yaml: "):
+        Experiment(wrong)

@@ -62,12 +62,12 @@ LONG = {
     "hard": {"lesion", "hessian", "figure phase"},
     "pairs": {"lesion", "figure phase"},
     "Folded": {"lesion"},
-}
-SHORT = {
     "lstm": {"lesion", *CONVOLUTION},
-    "Bare": {"lesion", "signal", *CONVOLUTION, *HEAD},
     "Shared": {"lesion"},
     "lazy": {"lesion", "figure phase"},
+}
+SHORT = {
+    "Bare": {"lesion", "signal", *CONVOLUTION, *HEAD},
     "Undefined": {"lesion"},
 }
 
@@ -96,7 +96,7 @@ def refused(network: str, dataset, data: Path, folder: Path) -> dict[str, str]:
             write_csv(probe_file(folder, probe), rows)
         except GradscapeError as error:
             said[probe] = str(error)
-    for name in names("figure"):
+    for name in names("figure").keys() - {"smoothness"}:  # no landscape, nor a second rate
         needed = declared("figure", name, "PROBES", [])
         if all(map(run.is_probed, needed)):
             options = {"lines": {"x": "parameters"}}.get(name, {})

@@ -110,6 +110,26 @@ def test_a_figure_or_a_caption_retrains_nothing(done):
 
 
 @needs_tex
+def test_a_claim_that_changes_is_decided_anew_and_nothing_fails(done, monkeypatch):
+    """Also one that `gradscape claims --set` has decided otherwise in between."""
+    config = yaml.safe_load(TINY)
+    side = {"metric": "test_accuracy", "where": {"learning_rate": 1e-3}}
+    claim = {"statement": "It learns.", "source": "us", "left": side, "is": "above"}
+    config["studies"]["tiny"]["claims"] = {"learns": claim | {"right": 0.2}}
+    path = done / "config" / "tiny.yaml"
+    page = ("results/tiny/report.html", "results/tiny/claims/claims.csv")
+    page += ("--cores", "2", "--configfile", path)
+    path.write_text(yaml.dump(config))
+    succeed("snakemake", *page, cwd=done)
+    what_if = "studies.tiny.claims.learns.right=0.9"
+    monkeypatch.chdir(done)
+    cli.main(["claims", "--config", str(path), "--set", what_if])
+    assert "decided of other claims" in succeed("snakemake", *page, cwd=done)
+    verdicts = json.loads((done / "results/tiny/claims/tiny.json").read_text())
+    assert verdicts["claims"][0]["right"] == [0.2]
+
+
+@needs_tex
 def test_a_clock_that_is_off_retrains_nothing(done):
     """One run's files as a node dates them whose clock is behind, another's and the
     dataset's ahead."""
@@ -151,6 +171,7 @@ def test_report_writes_the_pdf_from_what_is_there(done):
     assert not (results / "runs" / "tiny" / "vgg08_lr1e-2_seed0").exists()
 
 
+@pytest.mark.published  # that any text compiles is tested in `make test` as well
 @needs_tex
 def test_a_title_of_special_characters_compiles_and_the_bytes_repeat(done, monkeypatch):
     monkeypatch.chdir(done)
@@ -368,3 +389,36 @@ def test_a_caption_is_text_to_snakemakes_report(text):
     printed = unescape(re.sub(r"<[^>]*>", "", html)).strip()
     assert "<script" not in html and "href" not in html
     assert printed == " ".join(text.split())
+
+
+def test_a_job_waits_for_all_that_it_reads(tmp_path, monkeypatch):
+    """Probes that a table takes, what a user's own images are made with, published curves,
+    what every part of a document is written from."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "helper.py").write_text("")
+    (tmp_path / "images.py").write_text("import helper\n\n\ndef shapes(): ...\n")
+    columns = "epoch,train_loss,val_loss,train_accuracy,val_accuracy"
+    (tmp_path / "curves.csv").write_text(f"{columns}\n1,4,4,.1,.1\n")
+    config = yaml.safe_load(TINY)
+    study = config["studies"]["tiny"]
+    study["tables"] = ["coordinates"]
+    curves = {"draw": "curves", "options": {"reference": "curves.csv"}}
+    study["figures"]["curves"] = curves
+    dag = Dag(Experiment(config))
+    tiny = SimpleNamespace(study="tiny", figure="curves", table="coordinates")
+    probed = {path for path in dag.study_files(tiny) if "/probes/" in path}
+    assert len(probed) == 2
+    assert dag.figure_files(tiny) == ["curves.csv"]
+    metrics = "workflow/gradscape/claims/metrics.py"
+    assert any(path.endswith(metrics) for path in dag.table_code(tiny))
+    document = dag.template(SimpleNamespace(document="report"))
+    assert any("conclusions/degradation" in path for path in document)
+    monkeypatch.setattr(dag, "source", lambda _: "images.py:shapes")
+    assert dag.own_file(None) == ["helper.py", "images.py"] and dag.listing(None) == ""
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    monkeypatch.setattr(dag, "source", lambda _: "photos/")
+    told = {dag.listing(None)}
+    for content in ("a cat", "cats!", "another cat"):  # the second is as long as the first
+        (tmp_path / "photos" / "cats" / "1.png").write_text(content)
+        told.add(dag.listing(None))
+    assert len(told) == 4

@@ -146,6 +146,12 @@ def test_a_claim_written_after_its_runs_is_seen_and_not_tested(two_networks):
     assert (changed.verdict, changed.reading, changed.asked) == (SEEN, HOLDS, "after")
     results.registered.unlink()
     assert decide_studies(two_networks)["s"].claims["width-wins"].verdict == SEEN
+    first = dict(study.claims)
+    study.claims.clear()
+    registered.register(two_networks, results)  # a study that has run without claims
+    study.claims.update(first)
+    registered.register(two_networks, results)
+    assert decide_studies(two_networks)["s"].claims["width-wins"].asked == "after"
 
 
 # Finding 4

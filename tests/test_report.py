@@ -3,22 +3,35 @@
 import inspect
 import re
 import sys
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from conftest import ROOT, finished, reseal, succeed, write_document, write_run
+from conftest import (
+    ROOT,
+    decide,
+    finished,
+    reseal,
+    succeed,
+    three_seeds,
+    write_document,
+    write_run,
+)
 from gradscape.base.errors import GradscapeError
 from gradscape.claims.files import decide_studies
 from gradscape.claims.sentences import compared
 from gradscape.claims.smoothness import band, smooth
+from gradscape.claims.tables import smoothness_table
 from gradscape.claims.verdicts import HOLDS, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.figures import style
 from gradscape.figures.drawing import draw
 from gradscape.models.resnet_small import ResNetSmall
+from gradscape.report import build
+from gradscape.report import prose as words
 from gradscape.report.escape import escape
 from gradscape.report.literature import compare
 from gradscape.report.view import StudyView
@@ -242,6 +255,10 @@ def test_published_accuracies_are_held_against_ours(tmp_path):
     )
     he = pd.read_csv(ROOT / "report/published/he2016.csv")
     assert list(compare("s", he, runs)) == []
+    worse = write_run(tmp_path, "vgg38-rc", rate=1e-1, accuracies=(0.01, 0.02))
+    anywhere = table.drop(columns="learning_rate")
+    ((_, rate, *_, ours, _, _),) = compare("s", anywhere[2:3], [*runs[-2:], worse])
+    assert rate.value == 1e-3 and r"{53.0 $\pm$ 1.4}" in ours
 
 
 @pytest.mark.parametrize(
@@ -363,3 +380,83 @@ def test_a_study_of_ones_own_may_be_called_as_one_of_gradscapes(two_networks):
 )
 def test_variants_are_printed_in_words(variant, label):
     assert variant_label("resnet-small", variant, {"resnet-small"}) == label
+
+
+def test_a_change_that_is_not_decided_is_said_why(tmp_path):
+    """Around zero, by the correction, without an interval, or since it diverged."""
+    verdict = decide(
+        {
+            "statement": "s",
+            "source": "s",
+            "left": {"metric": "test_accuracy", "where": {"model": "vgg08"}},
+            "is": "above",
+            "right": 0.5,
+        },
+        three_seeds(tmp_path, "vgg08", (0.4, 0.5, 0.6)),
+    )
+    held = replace(verdict, verdict="holds", low=0.01, high=0.19)
+    corrected = replace(held, verdict="undecided")
+    none = replace(verdict, low=np.nan, high=np.nan)
+    gone = replace(none, verdict="does not hold", basis="diverged")
+    found = words.changes([held, verdict, corrected, corrected, none, gone])
+    assert re.sub(r"\$\^.dagger\$", "", found).partition(": ")[2].split(". ")[1:] == [
+        "One other change has an interval around zero",
+        "Two other changes are left open by Holm's correction",
+        "One other change has no interval",
+        "One other change diverged.",
+    ]
+
+
+def test_what_differs_besides_the_seed_is_not_averaged_over(tmp_path):
+    """A figure says so; a table has a row for each; curves tell of seeds that end early."""
+    runs = [
+        write_run(tmp_path, "vgg-a", varied={"variant": variant} if variant else None)
+        for variant in ("", "wide")
+    ]
+    for name in ("loss_band", "smoothness"):
+        with pytest.raises(
+            GradscapeError, match="several runs of one seed have model vgg-a"
+        ):
+            draw(Figure("s", name, name), runs, [tmp_path / "figure.svg"])
+    rows = smoothness_table(
+        [
+            write_run(tmp_path / "t", "vgg-a", rate, varied=varied)
+            for rate in (1e-3, 1e-2)
+            for varied in (None, {"variant": "wide"})
+        ]
+    )
+    assert [*rows["variant"].unique()] == ["", "wide"]
+    seeds = [write_run(tmp_path / "s", "vgg08")]
+    seeds.append(
+        write_run(tmp_path / "s", "vgg08", seed=1, losses=(4.6,) * 3, accuracies=(0.1,) * 3)
+    )
+    facts = tmp_path / "facts.txt"
+    draw(Figure("s", "curves", "curves"), seeds, [facts])
+    assert "Where a seed's training ends earlier, the mean is over the others." in (
+        facts.read_text()
+    )
+
+
+def test_a_figure_that_cannot_be_drawn_says_why_in_the_report(two_networks):
+    """And one over numbers is not drawn over names."""
+    study = two_networks.studies["s"]
+    study.figures[:] = [Figure("s", "curves", "lines", options={"x": "network"})]
+    build.prepare(two_networks)
+    text = " ".join(write_document(two_networks, "s").split())
+    assert re.search(r"Figure curves: [^.]* of network is no number", text)
+    with pytest.raises(GradscapeError, match="measured along its gradient"):
+        run = two_networks.directory(study.runs[0])
+        bare = Figure("s", "smoothness", "smoothness")
+        draw(bare, [FinishedRun(run)], [run / "figure.svg"])
+
+
+def test_captions_tell_of_no_mean_and_no_end_that_is_not_there(tmp_path):
+    runs = three_seeds(tmp_path, "vgg08", (0.3, 0.31, 0.32), losses=(4.9, 4.5))
+    facts = tmp_path / "facts.txt"
+    for figure in ("heat_map", "lines"):
+        options = {"x": "seed"} | ({"y": "model"} if figure == "heat_map" else {})
+        draw(Figure("s", figure, figure, options=options), runs, [facts])
+        assert "Each run by itself." in facts.read_text()
+    draw(Figure("s", "curves", "curves"), runs, [facts])
+    assert "highest curve" not in facts.read_text()
+    assert Figure("s", "c", "curves", caption="Mine").sentence == "Mine."

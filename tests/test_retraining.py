@@ -12,8 +12,22 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import BIN, TINY, copy_repository, made_once, planned, run, succeed
+from conftest import (
+    BIN,
+    TINY,
+    copy_repository,
+    made_once,
+    planned,
+    reseal,
+    run,
+    succeed,
+    write_run,
+)
+from gradscape.base.errors import GradscapeError
+from gradscape.base.paths import RUN_FILES
 from gradscape.cli import parser as cli
+from gradscape.pipeline.once import place_to_train
+from gradscape.spec.settings import Settings
 
 NETWORK = """
 from torch import nn
@@ -186,6 +200,25 @@ def test_what_a_power_cut_has_emptied_is_named_and_made_again(name, project):
     assert re.search(rf"{RUN}: .*(is empty|missing).*made again", said)
     assert path.stat().st_size > 0
     assert to_do(project) == set()
+
+
+def test_other_first_weights_are_another_training(tmp_path):
+    out = write_run(tmp_path, "vgg08").path
+    run = reseal(out, pretrained_sha256="1" * 64)
+    wanted = Settings(**run.settings)
+
+    def place(weights, **how):
+        return place_to_train(out, wanted, "0" * 64, "code", weights=weights, **how)
+
+    with pytest.raises(GradscapeError, match="its first weights are others"):
+        place("2" * 64)
+    beside = out.with_name(f".{out.name}.new")
+    assert place("2" * 64, update=True) == beside
+    for name in RUN_FILES:
+        (out / name).touch()
+        (out / name).write_bytes((out / name).read_bytes() or b" ")
+    reseal(out)
+    assert place("1" * 64) is None and place(None) is None
 
 
 def test_runs_from_before_there_was_a_mark_are_not_trained_again(project):

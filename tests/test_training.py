@@ -28,7 +28,7 @@ from gradscape.cli import parser as cli
 from gradscape.data.normalisation import moments
 from gradscape.data.store import load
 from gradscape.models import build, sealed
-from gradscape.runs.record import revision
+from gradscape.runs.record import Revision, revision
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
@@ -390,7 +390,7 @@ def test_a_checkpoint_that_cannot_serve_is_set_aside(dataset, tmp_path, capfd):
     """Torn, damaged in one bit of one weight, another run's, or of another network."""
     path = tmp_path / ".checkpoint.pt"
     state = make(SMALL, dataset).state()
-    mark = fingerprint(SMALL, dataset.checksum, None)
+    mark = fingerprint(SMALL, dataset.checksum, None, "")
 
     def refused(because: str) -> None:
         left = path.read_bytes()
@@ -408,17 +408,32 @@ def test_a_checkpoint_that_cannot_serve_is_set_aside(dataset, tmp_path, capfd):
     content[content.index(weight) + 5] ^= 4
     path.write_bytes(content)
     refused("damaged (other bytes")
-    Checkpoint(path, "another").save(state)
-    refused("belongs to other settings")
+    older = fingerprint(SMALL, dataset.checksum, None, "older code")
+    Checkpoint(path, older).save(state)
+    refused("belongs to other settings, data or code")
     state["model"]["head.weight"] = torch.zeros(3)
     Checkpoint(path, mark).save(state)
     refused("fits no longer")
 
 
+def test_a_run_is_of_the_revision_at_which_it_began(dataset, tmp_path, monkeypatch):
+    """Claims that are committed while it trains are not older than it."""
+    began = make(SMALL, dataset)
+    began.history.revision = {"commit": "first", "dirty": False}
+    mark = fingerprint(SMALL, dataset.checksum, None, "")
+    Checkpoint(tmp_path / ".checkpoint.pt", mark).save(began.state())
+    monkeypatch.setattr(
+        "gradscape.training.train.revision", lambda: Revision("second", False)
+    )
+    train(Run("s", "r", SMALL), dataset, tmp_path)
+    assert FinishedRun(tmp_path).record.revision.commit == "first"
+
+
 def test_a_checkpoint_stays_where_memory_is_too_small_to_go_on(
     dataset, tmp_path, monkeypatch
 ):
-    path, mark = tmp_path / ".checkpoint.pt", fingerprint(SMALL, dataset.checksum, None)
+    path = tmp_path / ".checkpoint.pt"
+    mark = fingerprint(SMALL, dataset.checksum, None, "")
     Checkpoint(path, mark).save(make(SMALL, dataset).state())
     before = path.read_bytes()
 

@@ -19,6 +19,7 @@ rule data:
         source=dag.source,
         out=jobs.folder,
         options=dag.data_options,
+        listing=dag.listing,
     message:
         "Getting {wildcards.dataset}"
     shell:

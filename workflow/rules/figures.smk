@@ -9,6 +9,7 @@ rule figure:
     input:
         runs=dag.figure_runs,
         code=dag.figure_code,
+        files=dag.figure_files,
     output:
         pdf=results.figure("{study}", "{figure}", "pdf"),
         svg=report(
@@ -41,7 +42,7 @@ rule figure:
 rule claims:
     input:
         config=ancient(results.config),
-        runs=dag.study_files,
+        runs=dag.claims_files,
         code=dag.claims_code,
     output:
         verdicts=results.claims("{study}"),
@@ -98,7 +99,7 @@ rule verdicts:
 
 rule table:
     input:
-        runs=dag.study_runs,
+        runs=dag.study_files,
         code=dag.table_code,
     output:
         csv=results.table("{study}", "{table}"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from gradscape.base.errors import GradscapeError, is_shortage
+from gradscape.base.paths import LOCK
 
 LITTLE = 2**20  # bytes: a disk with less is full
 HIDING = ("requested and", "inline_container")  # numpy's, torch's: nothing could be written
@@ -208,7 +209,7 @@ def folder_lock(folder: Path) -> Iterator[bool]:
     """Wait until no other process, on any node, is in a block for the same folder; yields
     whether it had to. The package `filelock` would leave its file behind, and without
     `flock` takes a file that outlives a killed process for a lock."""
-    path = folder / ".lock"
+    path = folder / LOCK
     refuse_linked_results(path)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(path, tell=True) as waited:

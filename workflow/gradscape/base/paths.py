@@ -40,6 +40,7 @@ WEIGHTS = DATA / "weights"  # where pretrained weights are downloaded to
 RECORD = "run.json"  # what a run writes last
 DONE = ".done"  # empty; all that Snakemake knows of a finished training, and may delete
 CODE = ".code"  # a digest of the code that the run was trained with
+LOCK = ".lock"  # in a folder that a process is at work in
 CHECKPOINT = ".checkpoint.pt"  # beside it, until then
 PROBES = "probes"
 EVENTS = "tensorboard"  # its folder of TensorBoard's event files
@@ -116,7 +117,8 @@ def probe_file(run: Path, probe: str) -> Path:
 
 def locate(path: str | Path) -> Path:
     """The file that a configuration names: from the working directory, else gradscape's."""
-    return Path(path) if Path(path).exists() else HOME / path
+    theirs = HOME / path
+    return theirs if theirs.exists() and not Path(path).exists() else Path(path)
 
 
 def nearby(path: Path) -> str:

@@ -9,32 +9,22 @@ that are measured on the same runs, images or steps are paired.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 
 import numpy as np
 
 from gradscape.claims.inference import (
     Estimate,
     Variance,
-    of_images,
+    newcombe,
     of_seeds,
-    of_share,
-    of_steps,
     pooled,
     variance,
     wilson,
 )
 from gradscape.claims.sides import Chosen, Pair, Side
+from gradscape.claims.single import images, steps
 
 METHODS, NETWORKS, FACT = "methods", "networks", "fact"
-# Settings that two runs share if they see the same minibatches.
-MINIBATCHES = ("seed", "dataset", "split", "train_items", "batch_size", "landscape_every")
-# The images that an accuracy is measured on, as a run's record counts them.
-IMAGES = {
-    "test_accuracy": "test",
-    "final_test_accuracy": "test",
-    "best_val_accuracy": "validation",
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class Evidence:
     sides: int | None = None
     diverged: str = ""
     left_out: list[str] = field(default_factory=list)
-    bounds: tuple[float, float] = (np.nan, np.nan)  # of the left side, where it is counted
+    bounds: tuple[float, float] = (np.nan, np.nan)  # of the difference of counted runs
 
 
 def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
@@ -78,10 +68,9 @@ def weigh(sides: Sequence[Side], same: str | None) -> Evidence | None:
     numbers = np.concatenate([left, right])
     if pairs == (None, None):
         return replace(found, rests=FACT, basis="a fact")
-    if (counts := sides[0].metric.counts) and len(pairs[0] or []) == 1:
-        group = sides[0].groups[pairs[0][0]]
-        bounds, basis = wilson(counts(group), len(group)), f"{len(group)} runs, counted"
-        return replace(found, rests=METHODS, basis=basis, bounds=bounds)
+    single = [(s, p[0]) for s, p in zip(sides, pairs, strict=True) if p and len(p) == 1]
+    if sides[0].metric.counts and single and all(side.metric.counts for side, _ in single):
+        return counted(found, single)
     if not np.isfinite(numbers).all():
         some = all(np.isfinite(values).any() for values in (left, right))
         return replace(found, diverged="some" if some else "all", basis="diverged")
@@ -107,6 +96,23 @@ def one_device(sides: Sequence[Side], chosen: Sequence[Chosen]) -> list[Chosen]:
     if best is None or common(best)[0] == 0:
         return list(chosen)
     return [pairs and [p for p in pairs if side.device(p) == best] for side, pairs in both]
+
+
+def is_mixed(measured: Sequence[tuple[Side, Pair]]) -> bool:
+    """Tell whether numbers are from runs of several kinds of device, or of means."""
+    return len(set().union(*(side.kinds(pair) for side, pair in measured))) > 1
+
+
+def counted(found: Evidence, measured: list[tuple[Side, Pair]]) -> Evidence:
+    """The evidence of a share of runs, of all seeds, or of the difference of two."""
+    if is_mixed(measured):
+        return replace(found, basis="runs of several devices")
+    groups = [(side.metric.counts, side.groups[pair]) for side, pair in measured]
+    shares = [(counts(group), len(group)) for counts, group in groups]
+    basis = f"{' + '.join(str(len(group)) for _, group in groups)} runs, counted"
+    low, high = newcombe(*shares) if len(shares) == 2 else wilson(*shares[0])
+    fixed = found.reference * (len(shares) == 1)
+    return replace(found, rests=METHODS, basis=basis, bounds=(low - fixed, high - fixed))
 
 
 def estimated(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Evidence:
@@ -149,7 +155,9 @@ def seed_variances(measured, values, scale) -> tuple[list[Variance], str]:
     a cell of one seed has no pool."""
     known = []
     for (side, pairs), seeds in zip(measured, values, strict=True):
-        common = pooled([scale(cell) for cell in side.pool(pairs)])
+        with np.errstate(divide="ignore", invalid="ignore"):  # a cell's zero has no ratio
+            cells = [scale(cell) for cell in side.pool(pairs)]
+        common = pooled([cell for cell in cells if np.isfinite(cell).all()])
         if common is None and len(seeds) == 1:
             return [], ""
         known.append(common or variance(seeds))
@@ -164,7 +172,7 @@ def seed_variances(measured, values, scale) -> tuple[list[Variance], str]:
 def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> Evidence:
     """The evidence with what the images or the steps of single runs tell of these trained
     networks."""
-    if any(side.is_mixed(pair) for side, pair in measured):
+    if is_mixed(measured):
         return replace(found, basis="runs of several devices")
     side, pair = measured[0]
     if side.metric.estimate and len(measured) == 1:
@@ -173,76 +181,8 @@ def of_one(found: Evidence, measured: list[tuple[Side, Pair]]) -> Evidence:
         fit = replace(fit, difference=fit.difference - float(found.right[0]))
         basis = f"a fit to {len(group)} runs"
         return replace(found, rests=METHODS, basis=basis, estimate=fit)
-    of = images(found, measured) or steps(found, measured)
+    difference = float(found.left.mean() - found.right.mean())
+    of = images(measured, difference) or steps(measured, found.right)
     if of is None:
         return replace(found, basis="one run" if len(measured) == 1 else "one run each")
     return replace(found, rests=NETWORKS, estimate=of[0], basis=of[1])
-
-
-def images(found: Evidence, measured) -> tuple[Estimate, str] | None:
-    """The estimate from the images that means were measured on, such as accuracies; paired
-    where both runs kept what they said of each."""
-    kept, shares = [], []
-    for side, pair in measured:
-        group = side.groups[pair]
-        if side.factor != 1 or (len(group) > 1 and side.name != "best_val_accuracy"):
-            return None
-        kept.append(side.metric.images(group) if side.metric.images else None)
-        shares.append(shares_of(side, pair))
-    difference = float(found.left.mean() - found.right.mean())
-    if all(values is not None for values in kept):
-        values = [np.asarray(k, float) for k in kept]
-        count = f"{len(values[0]):,} images"
-        if len(values) == 2 and len(values[0]) == len(values[1]):
-            return of_images(values[0] - values[1]), count
-        if len(values) == 1 and not shares[0]:
-            error = float(values[0].std(ddof=1) / len(values[0]) ** 0.5)
-            return Estimate(difference, error, np.inf), count
-    if not all(shares):
-        return None
-    counted = list(chain(*shares))
-    error = sum(of_share(*share).value for share in counted) ** 0.5
-    fewest = min(count for _, count in counted)
-    return Estimate(difference, error, np.inf), f"{fewest:,} images"
-
-
-def shares_of(side: Side, pair: Pair) -> list[tuple[int, int]]:
-    """The shares of images that a number adds up, (right, images); none of any other."""
-    group = side.groups[pair]
-    if side.name in IMAGES:
-        count = getattr(group[0].record.data, IMAGES[side.name])
-        return [(round(side.values[pair] * count), count)]
-    return side.metric.shares(group) if side.metric.shares else []
-
-
-def steps(found: Evidence, measured) -> tuple[Estimate, str] | None:
-    """The estimate from the steps that a metric is the median or mean of; paired where both
-    runs were measured on the same minibatches."""
-    series = []
-    for side, pair in measured:
-        values = side.metric.steps and side.metric.steps(side.groups[pair])
-        if values is None:
-            return None
-        series.append(side.factor * np.asarray(values, float))
-    ratio = all((values > 0).all() for values in (*series, found.right))
-    ratio = ratio and all(side.metric.ratio for side, _ in measured)
-    scale = np.log if ratio else np.asarray
-    series = [scale(values) for values in series]
-    count = min(map(len, series))
-    if len(series) == 1:
-        return named(of_steps(series[0] - scale(found.right[0]), ratio), count)
-    first = [side.groups[pair][0].settings for side, pair in measured]
-    paired = all(first[0].get(key) == first[1].get(key) for key in MINIBATCHES)
-    if paired and len(series[0]) == len(series[1]):
-        return named(of_steps(series[0] - series[1], ratio), count, ", paired")
-    both = [of_steps(values, ratio) for values in series]
-    if None in both:
-        return None
-    one, two = both
-    error, freedom = float(np.hypot(one.error, two.error)), min(one.freedom, two.freedom)
-    joint = Estimate(one.difference - two.difference, error, freedom, ratio)
-    return named(joint, count)
-
-
-def named(found: Estimate | None, count: int, how: str = "") -> tuple[Estimate, str] | None:
-    return None if found is None else (found, f"{count:,} steps{how}")

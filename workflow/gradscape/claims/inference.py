@@ -127,6 +127,18 @@ def wilson(count: int, runs: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
+def newcombe(one: tuple[int, int], two: tuple[int, int]) -> tuple[float, float]:
+    """The interval of the difference of two shares of runs, (count, runs) each (Newcombe
+    1998, "eleven methods", method 10)."""
+    (low, high), (lower, higher) = wilson(*one), wilson(*two)
+    first, second = one[0] / one[1], two[0] / two[1]
+    below, above = (
+        np.hypot(first - low, higher - second),
+        np.hypot(high - first, second - lower),
+    )
+    return float(first - second - below), float(first - second + above)
+
+
 def of_steps(differences: np.ndarray, log: bool = False) -> Estimate | None:
     """The mean over neighbouring steps, [steps], whose values depend on each other, from
     the means of batches of them (Schmeiser 1982). None for less than two steps a batch, or

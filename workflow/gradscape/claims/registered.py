@@ -1,8 +1,9 @@
 """The claims that stood when a run was made: `registered.json`, by the code's revision.
 
-The workflow writes it before its first job: {revision: {study: {claim: digest}}}. What
-stands there for a revision is never added to, since runs may have been made since. A claim
-whose runs all come from revisions that list it was registered before them.
+The workflow writes it before its first job: {revision: {study: {claim: digest}}}, also of
+studies without claims. What stands there for a revision is never added to, since runs may
+have been made since. A claim whose runs all began at revisions that list it was registered
+before them.
 """
 
 import json
@@ -13,14 +14,15 @@ from gradscape.base.paths import Results
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import reading, revision
 
-ASKED = ("left", "is", "right", "margin", "relative_margin", "same")
+ASKED = ("left", "is", "right", "margin", "relative_margin", "same", "given")
+DIGITS, OLD_DIGITS = 16, 12  # of a digest; the older ones leave out `given`
 Registered = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
-def digest(claim: dict) -> str:
+def digest(claim: dict, digits: int = DIGITS) -> str:
     """Changes with what a claim asks, not with how it is told."""
-    asked = {key: claim[key] for key in ASKED if key in claim}
-    return json_sha256(asked)[:12]
+    known = ASKED[:-1] if digits == OLD_DIGITS else ASKED
+    return json_sha256({key: claim[key] for key in known if key in claim})[:digits]
 
 
 def read(results: Results) -> Registered:
@@ -42,8 +44,7 @@ def register(experiment: Experiment, results: Results) -> None:
     studies = known.setdefault(commit, {})
     before = json.dumps(studies)
     for study in experiment.studies.values():
-        if study.claims:
-            asked = {name: digest(claim) for name, claim in study.claims.items()}
-            studies.setdefault(study.name, asked)
+        asked = {name: digest(claim) for name, claim in study.claims.items()}
+        studies.setdefault(study.name, asked)
     if json.dumps(studies) != before:
         write_file(results.registered, json.dumps(known, indent=1) + "\n")

@@ -103,9 +103,9 @@ class Side:
         self.name, self.metric = side["metric"], Metric.named(side["metric"])
         for run in measured.all:
             if matches(run.traits, where):
-                pair = (run.seed, varied_besides(where, run.varied))
-                pair = ("all", "") if self.metric.estimate else pair
-                self.groups.setdefault(pair, []).append(run)
+                seed = "all" if self.metric.counts or self.metric.estimate else run.seed
+                besides = varied_besides(where, run.varied) * (not self.metric.estimate)
+                self.groups.setdefault((seed, besides), []).append(run)
         for pair, group in self.groups.items():
             value = measured.value(self.name, group)
             if value is not None:
@@ -129,11 +129,10 @@ class Side:
         kinds = {run.device for run in self.groups[pair]}
         return kinds.pop() if len(kinds) == 1 else None
 
-    def is_mixed(self, pair: Pair) -> bool:
-        """Tell whether the number is from runs of several kinds of device, or of means."""
+    def kinds(self, pair: Pair) -> set[tuple]:
+        """The kinds of device, versions of torch and kinds of means that its runs have."""
         records = (run.record for run in self.groups[pair])
-        kinds = {(r.backend.kind, r.backend.torch, r.by_minibatch) for r in records}
-        return len(kinds) > 1
+        return {(r.backend.kind, r.backend.torch, r.by_minibatch) for r in records}
 
     def rates(self, pair: Pair, setting: str) -> set:
         return {run.settings[setting] for run in self.groups[pair]}

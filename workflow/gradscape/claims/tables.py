@@ -18,29 +18,29 @@ LOOK = "<style>body{font:14px sans-serif}table{border-collapse:collapse}</style>
 
 
 def smoothness_table(runs: Iterable[FinishedRun]) -> pd.DataFrame:
-    """A row per model, seed, kind (`proxy` or `definition`), measure and part of training.
-    Parts are the first epoch, the epochs after it, and the last. Of the loss's range and
+    """A row per model, variant, seed, kind (`proxy` or `definition`), measure and part of
+    training: the first epoch, the epochs after it, and the last. Of the loss's range and
     the others' largest values: mean and percentiles over the finite steps, and how many
     steps were not finite. A proxy covers all learning rates and names none."""
     rows = []
-    groups: dict[tuple[str, int], list[FinishedRun]] = {}
+    groups: dict[tuple[str, str, int], list[FinishedRun]] = {}
     for run in runs:
-        groups.setdefault((run.model, run.seed), []).append(run)
-    for (model, seed), group in groups.items():
+        groups.setdefault((run.model, run.variant, run.seed), []).append(run)
+    for (model, variant, seed), group in groups.items():
         kinds = [("proxy", np.nan, proxy(group))] if len(group) > 1 else []
         kinds += [("definition", run.learning_rate, definition(run)) for run in group]
         for kind, rate, measures in kinds:
             shown = {m: values for m, values in measures.items() if m in MEASURES}
             for measure, values in shown.items():
-                about = {"model": model, "seed": seed, "kind": kind, "measure": measure}
-                about["learning_rate"] = rate
+                about = {"model": model, "variant": variant, "seed": seed, "kind": kind}
+                about |= {"measure": measure, "learning_rate": rate}
                 parts = parts_of_training(values, measure, group[0].steps_per_epoch)
                 rows += [about | part for part in parts]
     return pd.DataFrame(rows, columns=SMOOTHNESS_COLUMNS)
 
 
-SMOOTHNESS_COLUMNS = ["model", "seed", "kind", "measure", "learning_rate", "part"]
-SMOOTHNESS_COLUMNS += ["steps", "infinite", "mean", "p5", "p50", "p95"]
+SMOOTHNESS_COLUMNS = ["model", "variant", "seed", "kind", "measure", "learning_rate"]
+SMOOTHNESS_COLUMNS += ["part", "steps", "infinite", "mean", "p5", "p50", "p95"]
 
 
 def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[dict]:

@@ -24,10 +24,11 @@ import numpy as np
 
 from gradscape.claims.evidence import FACT, METHODS, NETWORKS, Evidence, names_of, weigh
 from gradscape.claims.inference import LEVEL, Estimate, holm, seeds_needed
-from gradscape.claims.registered import digest
+from gradscape.claims.registered import OLD_DIGITS, digest
 from gradscape.claims.sides import Measurements, Side
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.quantity import Interval, Quantity
+from gradscape.spec.study import grounds
 
 HOLDS, FAILS, EQUAL = "holds", "does not hold", "equal within the margin"
 UNDECIDED, UNMEASURED, SEEN = "undecided", "not measured", "seen, not tested"
@@ -217,17 +218,24 @@ def decide_all(
     runs."""
     measured = Measurements(runs, others)
     decided = {n: decide(n, claim, measured, registered) for n, claim in claims.items()}
-    for name, claim in claims.items():
-        if "given" in claim and decided[claim["given"]].verdict.reading in REFUTED:
-            verdict = replace(decided[name].verdict, verdict=UNMEASURED, reading="")
-            decided[name] = Decision(verdict, decided[name].evidence)
-    return adjust(decided)
+    refuted = {name for name, found in decided.items() if found.verdict.reading in REFUTED}
+    for name, (verdict, evidence, test) in decided.items():
+        if test and refuted.intersection(grounds(claims, name)):
+            untested = replace(verdict, reading=UNDECIDED, p=1.0, adjusted=1.0)
+            decided[name] = Decision(untested, evidence)
+    verdicts = adjust(decided)
+    refuted = {name for name, verdict in verdicts.items() if verdict.says in REFUTED}
+    for name in claims:
+        if refuted.intersection(grounds(claims, name)):
+            untold = {"reading": "", "p": np.nan, "adjusted": np.nan}
+            verdicts[name] = replace(verdicts[name], verdict=UNMEASURED, **untold)
+    return verdicts
 
 
 def adjust(decided: dict[str, Decision]) -> dict[str, Verdict]:
     """The verdicts of a family, each at the level that Holm leaves it. All that was asked
     before and measured belongs to it, what has no interval with p = 1: whether a claim has
-    one is known only after its runs."""
+    one is known only after its runs. So has what asks on a ground that is refuted."""
     asked = {n: v for n, (v, *_) in decided.items() if v.asked == BEFORE}
     asked = {n: v for n, v in asked.items() if v.rests != FACT and v.verdict != UNMEASURED}
     family = {name: v.p if decided[name].test else 1.0 for name, v in asked.items()}
@@ -288,7 +296,7 @@ def decide(
     if found.rests == FACT or is_counted or found.diverged:
         word = compare(float(found.left.mean()), claim["is"], right, margin)
         word = {"all": FAILS, "some": UNDECIDED}.get(found.diverged, word)
-        low, high = (bound - right for bound in found.bounds)
+        low, high = found.bounds
         verdict = replace(verdict, verdict=word, reading=word, low=low, high=high)
         return Decision(verdict, found)
     if found.estimate is None:
@@ -309,9 +317,10 @@ def decide(
 
 def stood(name: str, claim: dict, run: FinishedRun, registered: Stood) -> bool:
     """Tell whether a claim stood before a run was made."""
-    asked = digest(claim)
-    known = {name: asked} if registered is None else registered.get(run.commit, {})
-    return known.get(name) == asked
+    if registered is None:
+        return True
+    known = registered.get(run.commit, {}).get(name)
+    return known in (digest(claim), digest(claim, OLD_DIGITS))
 
 
 def is_threshold(claim: dict) -> bool:

@@ -15,7 +15,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.base.files import folder_lock, say, write_csv
 from gradscape.base.paths import CONFIGS, DATA, HOME, RECORD, REPORT, TRACKED, Results
 from gradscape.cli.arguments import Count, File
-from gradscape.config.expand import check_settings
+from gradscape.config.checks import check_settings
 from gradscape.config.experiment import Experiment, downloaded_weights
 from gradscape.config.schema import check_options, validate
 from gradscape.config.spelling import stored
@@ -338,10 +338,12 @@ def new(folder: A[Path, "a new or empty folder"]) -> None:
     shutil.copytree(HOME / "profiles" / "default", folder / "profiles" / "default")
     config = folder / "config.yaml"
     line = f"# yaml-language-server: $schema={CONFIGS / 'schema.json'}\n"  # for editors
-    config.write_text(line + config.read_text("utf-8"), "utf-8")
+    results = f"results/{folder.absolute().name}"
+    text = config.read_text("utf-8").replace("results/mine", dumps(results))
+    config.write_text(line + text, "utf-8")
     print(f"{folder}/ holds a configuration, a network, a claim and a Snakefile.")
     there = shlex.quote(str(folder))
-    print(f"cd {there} && snakemake --cores 2    # ends in results/mine/report.pdf")
+    print(f"cd {there} && snakemake --cores 2    # ends in {results}/report.pdf")
 
 
 COMMANDS = [data, weights, train, probe, figure, table, claims, report, page, tex]

@@ -1,33 +1,42 @@
 """A study's mapping expanded into runs, probes and figures: whatever is misspelt, missing
 or does not fit together is reported here, before any job."""
 
-import math
 from collections import Counter
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 from gradscape.base.errors import GradscapeError, suggest
-from gradscape.base.paths import SECTIONS, locate
+from gradscape.config.checks import (
+    check_names,
+    check_settings,
+    existing,
+    look_up,
+    section_file,
+)
 from gradscape.config.published import check_literature, read_curves
 from gradscape.config.sample import sampled
 from gradscape.config.schema import check_options, validate
 from gradscape.config.spelling import stored
 from gradscape.config.yaml import read_yaml
-from gradscape.data import Facts
-from gradscape.data.datasets import facts
-from gradscape.data.normalisation import check_normalises
-from gradscape.models import check_takes, pretrained_file
 from gradscape.spec import registry
 from gradscape.spec.sentences import check_sentences
 from gradscape.spec.settings import SETTINGS, Settings
-from gradscape.spec.study import AXES, VARIANT, Figure, Probe, Run, Study, matches, run_name
+from gradscape.spec.study import (
+    AXES,
+    VARIANT,
+    Figure,
+    Probe,
+    Run,
+    Study,
+    grounds,
+    matches,
+    run_name,
+)
 
 COMMON = ("model", "learning_rate", "seed")  # what every run's name begins with
 DEFAULT_FIGURES = {"curves": {"draw": "curves"}}
 DEFAULT_FIGURES["gradient-flow"] = {"draw": "gradient_flow", "best": True}
 MAX_NAME = 200  # bytes of a run's folder, to which logs append
-NAMED = {name: option.named for name, option in SETTINGS.items() if option.named}
 
 
 def expand_study(name: str, study: dict, defaults: dict) -> Study:
@@ -74,6 +83,10 @@ def expand_runs(name: str, study: dict, defaults: dict) -> list[Run]:
     at = f"config: studies.{name}"
     shared = defaults | {key: value for key, value in study.items() if key in SETTINGS}
     check_names(shared, at)
+    # A smaller grid may have cut away what they are about, but no name that is misspelt.
+    for key in ("exclude", "override"):
+        for number, rule in enumerate(study.get(key, [])):
+            check_names(rule.get("where", rule), f"{at}.{key}.{number}")
     variants = {None: {}} | study.get("variants", {})
     runs = []
     points = sampled(study.get("sample", {}), f"{at}.sample")
@@ -110,80 +123,12 @@ def check_runs(runs: list[Run], at: str) -> None:
         raise GradscapeError(f"{at}: no runs are left: `exclude` matches them all")
     twice, count = Counter(run.name for run in runs).most_common(1)[0]
     if count > 1:
-        why = "a value stands twice in its grid"
+        why = "a value stands twice in its grid, or was drawn twice"
         raise GradscapeError(f"{at}: two runs are called {twice}: {why}")
     for run in runs:
         if len(run.name.encode()) > MAX_NAME:
             raise GradscapeError(f"{at}: the name {run.name[:40]}… of a run is too long")
         check_settings(run.settings, at)
-
-
-def check_settings(settings: Settings, at: str) -> None:
-    """Look up every name that a run's settings use, and check what its model takes."""
-    check_names(vars(settings), at)
-    try:
-        known = facts(settings.dataset)
-        check_normalises(settings.normalisation, known.channels)
-        if settings.pretrained:
-            pretrained_file(settings.model)  # raises where there are none
-        check_takes(settings.model, settings, known)
-        check_together(settings, known)
-    except GradscapeError as error:
-        raise GradscapeError(f"{at}: {error}") from None
-
-
-def check_together(settings: Settings, known: Facts) -> None:
-    """Raise `GradscapeError` for two values of which each is right, but not both."""
-    items, lag = settings.train_items or 0, settings.gradient_lag or 0
-    images = min(items or known.train, known.train)
-    steps = settings.epochs * math.ceil(images / settings.batch_size)
-    sgd = settings.optimiser == "sgd"
-    wrong = {
-        "nesterov: needs a momentum": sgd and settings.nesterov and not settings.momentum,
-        "warmup_epochs: more than epochs": settings.warmup_epochs > settings.epochs,
-        f"train_items: there are {known.train:,} images": items > known.train,
-        f"gradient_lag: there are {steps:,} steps": lag >= steps,
-    }
-    for sentence, applies in wrong.items():
-        if applies:
-            raise GradscapeError(sentence)
-
-
-def check_names(values: dict, at: str) -> None:
-    """Look up the models, optimisers, … among settings, each one value or a list."""
-    for key, rule in NAMED.items():
-        wanted = values.get(key)
-        for name in wanted if isinstance(wanted, list) else [wanted]:
-            if name is None or rule.kind == "dataset":  # which may also be a folder
-                continue
-            if registry.is_custom(name) and not rule.own:
-                raise GradscapeError(f"{at}.{key}: {name!r} cannot be one of your own")
-            look_up(rule.kind, name, f"{at}.{key}")
-
-
-def look_up(kind: str, name: str, at: str) -> None:
-    try:
-        registry.check(kind, name)
-    except GradscapeError as error:
-        raise GradscapeError(f"{at}: {error}") from None
-
-
-def existing(path: str, at: str) -> Path:
-    found = locate(path)
-    if not found.is_file():
-        raise GradscapeError(f"{at}: there is no file {path}")
-    return found
-
-
-def section_file(section: str, at: str) -> Path:
-    """The template of a section: one of gradscape's by name, or the user's own file."""
-    if section.endswith(".j2"):
-        return existing(section, at)
-    path = SECTIONS / f"{section}.tex.j2"
-    if not path.is_file():
-        neither = f"no section {section!r}, nor a file {path.name}"
-        raise GradscapeError(f"{at}: there is {neither}")
-    return path
 
 
 def check_claims(claims: dict[str, dict], at: str) -> None:
@@ -198,6 +143,8 @@ def check_claims(claims: dict[str, dict], at: str) -> None:
         if (other := claim.get("given", name)) not in claims:
             unknown = f"there is no claim {other!r}{suggest(other, claims)}"
             raise GradscapeError(f"{at}.{name}.given: {unknown}")
+        if name in grounds(claims, name):
+            raise GradscapeError(f"{at}.{name}.given: goes round in a circle")
         for side in ("left", "right"):
             if isinstance(claim[side], dict):
                 look_up("metric", claim[side]["metric"], f"{at}.{name}.{side}")

@@ -11,7 +11,8 @@ import yaml
 
 from gradscape.base.errors import GradscapeError, suggest
 from gradscape.base.paths import DATA_LOGS, REPORT, WEIGHTS, Results, locate
-from gradscape.config.expand import expand_study, grids, look_up
+from gradscape.config.checks import look_up
+from gradscape.config.expand import expand_study, grids
 from gradscape.config.schema import validate
 from gradscape.config.spelling import modernise
 from gradscape.config.yaml import check_plain, numbers, read_yaml
@@ -36,7 +37,8 @@ class Experiment:
         self.title = self.config["title"]
         self.author = self.config.get("author", "")
         self.date = self.config.get("date", "")
-        self.results = Results(results or Path(self.config["results"]))
+        folder = Path(self.config["results"]).expanduser()
+        self.results = Results(results or folder)
         validate(str(self.results), "results", "path")
         self.file = self.results.config  # it was read from, or is kept in
         self.data_dir = self.config.get("data_dir")
@@ -155,6 +157,7 @@ def check_count(config: dict) -> None:
     for name, study in config["studies"].items():
         each = [math.prod(map(len, grid.values())) for grid in grids(study)]
         count = sum(each) * (1 + len(study.get("variants", {})))
+        count *= study.get("sample", {}).get("n", 1)
         if count > most:
             why = f"above max_runs ({most:,}); raise that, if so many are meant"
             raise GradscapeError(f"config: studies.{name}.grid: has {count:,} runs, {why}")

@@ -5,7 +5,11 @@ import math
 import random
 import re
 
+import yaml
+
 from gradscape.base.errors import GradscapeError, suggest
+from gradscape.config.schema import validate
+from gradscape.config.spelling import stored
 from gradscape.config.yaml import numbers
 from gradscape.spec.settings import SETTINGS
 
@@ -24,10 +28,13 @@ def sampled(sample: dict, at: str) -> list[dict]:
         if key not in SETTINGS:
             raise GradscapeError(f"{at}: unknown setting {key!r}{suggest(key, SETTINGS)}")
     chance = random.Random(sample.get("seed", 0))
-    return [
-        {key: draw(text, chance, f"{at}.{key}") for key, text in drawn.items()}
+    points = [
+        stored({key: draw(text, chance, f"{at}.{key}") for key, text in drawn.items()})
         for _ in range(sample["n"])
     ]
+    for point in points:
+        validate(point, at, "settings")
+    return points
 
 
 def draw(text: str, chance: random.Random, at: str):
@@ -36,13 +43,15 @@ def draw(text: str, chance: random.Random, at: str):
         raise GradscapeError(
             f"{at}: {text!r} is none of uniform, loguniform, integers, choice"
         )
-    kind, words = found[1], [numbers(word.strip()) for word in found[2].split(",")]
+    kind, words = found[1], [numbers(yaml.safe_load(w)) for w in found[2].split(",")]
     if kind == "choice":
         return chance.choice(words)
     try:
         low, high = (math.log(w) if kind == "loguniform" else float(w) for w in words)
     except (TypeError, ValueError):
         raise GradscapeError(f"{at}: {text!r} needs two numbers") from None
+    if low > high:
+        raise GradscapeError(f"{at}: {text!r} has its larger number first")
     if kind == "integers":
         return chance.randint(int(low), int(high))
     value = chance.uniform(low, high)

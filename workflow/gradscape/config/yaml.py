@@ -14,6 +14,7 @@ import yaml
 
 from gradscape.base.errors import GradscapeError
 from gradscape.base.files import bounded_file
+from gradscape.config.keys import check_keys
 
 MAX_BYTES = 2**22
 MAX_VALUES = 200_000  # of a file, whose anchors can stand for billions
@@ -37,6 +38,7 @@ def read_yaml(path: Path) -> dict:
             content = json.loads(text)
         else:
             check_size(text)
+            check_keys(text, LOADER)
             content = yaml.load(text, LOADER)
     except OSError as error:
         raise GradscapeError(f"{path}: cannot be read ({error.strerror})") from None

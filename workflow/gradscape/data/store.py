@@ -15,6 +15,7 @@ import numpy as np
 from gradscape.base.errors import GradscapeError, is_shortage
 from gradscape.base.files import SEAL, atomic_write, seal, write_record
 from gradscape.data import Facts
+from gradscape.spec.registry import names
 
 AT_ONCE = 2**22  # pixels that are counted together, in eight bytes each
 HELD_OUT = 6  # one image in six is for testing, where nothing else is
@@ -114,7 +115,9 @@ def load(folder: Path, name: str | None = None) -> Dataset:
         if dataset.checksum != record["sha256"]:
             raise ValueError("its checksum is not the one in dataset.json")
     except FileNotFoundError as error:
-        make = f"make it with `gradscape data {folder.name}`"
+        own = "` and the dataset as a configuration calls it"
+        ours = f" {folder.name}`" if folder.name in names("dataset") else own
+        make = f"make it with `gradscape data{ours}"
         raise GradscapeError(f"{error.filename}: missing; {make}") from None
     except Exception as error:  # whatever a torn file makes its reader raise
         if is_shortage(error):

@@ -102,13 +102,14 @@ def draw_published(panels: dict, published: dict, dashed: list[str]) -> Line2D:
 
 def end_above(axis, chance: float) -> list[float]:
     """Draw chance, and end the axis above it, for a bad start hides the rest; the highest
-    loss of each curve, if that cuts any off."""
+    loss of each curve that this cuts off."""
     axis.axhline(chance, color="grey", lw=0.8, ls=":")
     if axis.get_ylim()[1] <= 1.15 * chance:
         return []
     lowest = min(np.nanmin(line.get_ydata()) for line in axis.lines)
     axis.set_ylim(lowest - 0.05 * (1.15 * chance - lowest), 1.15 * chance)
-    return [np.nanmax(line.get_ydata()) for line in axis.lines[:-1]]
+    tops = (np.nanmax(line.get_ydata()) for line in axis.lines[:-1])
+    return [top for top in tops if top > 1.15 * chance]
 
 
 def plot_group(axis, table: pd.DataFrame, band: bool, look: dict) -> None:
@@ -132,6 +133,10 @@ def facts(runs: list[FinishedRun], lines: int | None) -> str:
         drawn, spread = f"{lines:,} settings of {models} models, one line each", ""
     diverged = [run for run in runs if run.diverged]
     ended = [f"{run.label} diverged in epoch {run.diverged}." for run in diverged]
+    if any(len({len(run.metrics) for run in g}) > 1 for g in by_setting(runs).values()):
+        ended.insert(
+            0, "Where a seed's training ends earlier, the mean is over the others."
+        )
     if len(diverged) > MAX_DIVERGED:
         ended = [f"{len(diverged):,} of {len(runs):,} runs diverged."]
     return " ".join(

@@ -48,14 +48,14 @@ def draw(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
 
 
 def draw_or_leave_out(figure: Figure, runs: list[FinishedRun], outputs: list[Path]) -> None:
-    """Draw a figure; one that cannot be drawn is said, and its files are left empty, so the
-    report says that it is not there."""
+    """Draw a figure; of one that cannot be drawn the reason is said, and kept in the place
+    of its facts for the report, while its pictures are left empty."""
     try:
         draw(figure, runs, outputs)
     except GradscapeError as error:
         say(f"{error}; it is left out")
         for output in outputs:
-            write_file(output, "")
+            write_file(output, f"{error}\n" if output.suffix == ".txt" else "")
 
 
 @contextmanager

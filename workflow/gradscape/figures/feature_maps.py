@@ -7,6 +7,7 @@ import pandas as pd
 from gradscape.figures import style
 from gradscape.figures.layers import kinds_of, labels, split_scales
 from gradscape.runs.run import FinishedRun
+from gradscape.spec.labels import noun
 from gradscape.spec.study import Figure
 
 PROBES = ["feature_maps"]
@@ -42,7 +43,8 @@ def feature_maps(figure: Figure, runs: list[FinishedRun]):
                 text = f"{named.get(name, name)}: {size}"
                 axis.set_title(text, loc="left", fontsize=style.SMALL, pad=2)
     return picture, (
-        f"One test image, and the outputs of {len(layers)} convolutions of "
+        f"One test image, and the outputs of {len(layers)} "
+        f"{noun(len(layers), 'convolution')} of "
         f"{drawn[0].label}. {seed} Of each, the channels that vary most over the image, "
         "each scaled from its smallest to its largest value."
     )

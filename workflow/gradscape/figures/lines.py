@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import numpy as np
 from matplotlib.ticker import EngFormatter
 
+from gradscape.base.errors import GradscapeError
 from gradscape.figures import style
 from gradscape.figures.cells import SCORES, by_values, label, ordered, scores_of, words
 from gradscape.runs.run import FinishedRun
@@ -32,6 +33,10 @@ def lines(
     training, validation and test accuracy. Means over seeds, bands of one deviation. Raises
     `GradscapeError` for runs that differ in more than these and the seed."""
     groups = by_values(figure, runs, x, by) if by else by_values(figure, runs, x)
+    for place in groups:
+        if not isinstance(place[0], int | float):
+            what = f"{place[0]!r} of {x} is no number, and it is drawn over numbers"
+            raise GradscapeError(f"figure {figure.name}: {what}")
     picture, axis = style.panels(figure, 2.0)
     if by:
         kinds = ordered(place[1] for place in groups)
@@ -58,7 +63,7 @@ def lines(
     return (
         picture,
         f"{what} at the best epoch against the {words(x)}{for_each}. "
-        f"{style.mean_over(runs)}",
+        f"{style.mean_over(runs) if 'seed' not in (x, by) else 'Each run by itself.'}",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscape.claims.smoothness import band, smooth
 from gradscape.figures import style
+from gradscape.figures.cells import by_values
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import listing, model_label
 from gradscape.spec.options import Range
@@ -27,6 +28,7 @@ def loss_band(
     """The bands of all models in one picture, for the first seed; one rate has no band.
     Faint lines: the extremes of each step. The band lies between their running medians."""
     runs, _ = style.smallest_seed(runs)
+    by_values(figure, runs, "model", "learning_rate")  # or it cannot be drawn
     picture, axis = style.panels(figure, 2.3)
     chance = runs[0].chance_loss
     top = 1.5 * chance

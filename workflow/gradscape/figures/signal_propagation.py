@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from gradscape.figures import style
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.labels import setting_label
 from gradscape.spec.options import Unset
 from gradscape.spec.study import Figure
@@ -39,12 +39,14 @@ def signal_propagation(
         f"{style.seeds(runs).capitalize()}. Lines: geometric means over seeds."
     )
     looks = style.looks((run.model, run.variant) for run in runs)
-    for (model, variant), look in looks.items():
+    several = len({run.learning_rate for run in runs}) > 1
+    for (model, _, variant), group in by_setting(runs).items():
+        look = looks[model, variant]
         colour, point = look.colour, look.marks | {"ls": "", "ms": 1.8, "alpha": 0.7}
         shown = look.marks | {"ls": look.line, "lw": 0.7}
-        handles.append(Line2D([], [], **shown, label=setting_label(model, variant)))
-        chosen_runs = [run for run in runs if (run.model, run.variant) == (model, variant)]
-        tables = [run.probe("signal") for run in chosen_runs]
+        label = group[0].label if several else setting_label(model, variant)
+        handles.append(Line2D([], [], **shown, label=label))
+        tables = [run.probe("signal") for run in group]
         for axis, (when, quantity) in zip(axes, panels, strict=True):
             chosen = [table[table.moment == when].set_index("depth") for table in tables]
             column = f"{quantity}_mean_square"

@@ -9,8 +9,10 @@ from typing import Annotated
 import numpy as np
 from matplotlib.lines import Line2D
 
+from gradscape.base.errors import GradscapeError
 from gradscape.claims.smoothness import MEASURES, definition, proxy, smooth
 from gradscape.figures import style
+from gradscape.figures.cells import by_values
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import listing, model_label, noun
 from gradscape.spec.options import Range, Unset
@@ -38,6 +40,7 @@ def smoothness(
     drawn where a model has several learning rates. The definition is drawn at
     `learning_rate`, or else at the first that was probed."""
     runs, _ = style.smallest_seed(runs)
+    by_values(figure, runs, "model", "learning_rate")  # or it cannot be drawn
     probed = [run for run in runs if "probed_step" in run.steps]
     rate = learning_rate or (probed[0].learning_rate if probed else None)
     models = dict.fromkeys(run.model for run in runs)
@@ -62,6 +65,11 @@ def smoothness(
             measures = definition(run) if run.learning_rate == rate else {}
             if infinite := draw_row(axes[-1], measures, PROBE_WINDOW, look):
                 facts.append(f"{infinite} values of {name} overflowed; drawn at the top.")
+    if not any(axis.lines for axis in axes.flat):
+        raise GradscapeError(
+            f"figure {figure.name}: none of its runs has another learning rate beside it, "
+            "nor was any measured along its gradient (`landscape_every`)"
+        )
     for axis in axes.flat:
         style.log_scale(axis)
     for measure, above, below in zip(MEASURES, axes[0], axes[-1], strict=True):

@@ -6,6 +6,7 @@ bar would cost weeks of training.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -26,6 +27,9 @@ WITHOUT_EFFECT |= {f"training/{m}" for m in ("checkpoint", "lease", "trackers")}
 
 TRAINING, PROBING = "training/train", "probes/trained"
 CALLED = ["model", "loss", "optimiser", "schedule", "split"]  # others are values
+
+# Figures and tables that call metrics by their names.
+BY_NAME = {name: ["claims/metrics"] for name in ("phase", "coordinates")}
 
 IMPORT = re.compile(
     rf"^ *(?:import ({PACKAGE.name}[\w.]*)"
@@ -56,6 +60,21 @@ def closure(starts: list[Path], left_out: Callable[[Path], bool]) -> list[Path]:
             found.add(path)
             waiting += imports(path)
     return sorted(found)
+
+
+def own_files(kind: str, name: str) -> list[Path]:
+    """The user's own file that a name stands for, and those beside it that it imports."""
+    start = [registry.source(kind, name)]
+    return closure(start, lambda path: path.is_relative_to(PACKAGE))
+
+
+def listing(folder: Path) -> str:
+    """How many files a folder holds, their bytes and the youngest's date; of no folder
+    nothing."""
+    files = [Path(at, name).stat() for at, _, names in os.walk(folder) for name in names]
+    newest = max((file.st_mtime_ns for file in files), default=0)
+    size = sum(file.st_size for file in files)
+    return f"{len(files)} files, {size} bytes, {newest}" if files else ""
 
 
 def has_no_effect(path: Path) -> bool:

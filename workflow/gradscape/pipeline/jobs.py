@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -17,11 +18,11 @@ from gradscape.base.paths import REPORT, TEMPLATES, nearby
 from gradscape.claims.registered import register
 from gradscape.config.claimed import check_claimed
 from gradscape.config.experiment import Experiment
+from gradscape.config.yaml import read_yaml
 from gradscape.pipeline import dependencies, mps, upkeep
-from gradscape.spec.registry import is_custom, names, own_names, short, source
-from gradscape.spec.study import Figure, Probe, Run, Study, matches
+from gradscape.spec.registry import is_custom, names, own_names, short
+from gradscape.spec.study import Figure, Probe, Run, Study
 
-MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
 # A GPU's driver: NVIDIA's, on Linux and inside Windows, and AMD's.
 DRIVERS = ["/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/kfd"]
 DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
@@ -29,14 +30,17 @@ DATA_FILES = ["images.npy", "labels.npy", "dataset.json"]
 chosen: Experiment | None = None  # the last that a Snakefile has read, for the bar
 
 
-def experiment(config: dict) -> Experiment:
-    """The configuration, or an end with what is wrong with it."""
+def experiment(config: dict, files: Iterable[str] = ()) -> Experiment:
+    """The configuration, which Snakemake has read from `files`, or an end with what is
+    wrong with it."""
     global chosen
     spelt = {"true": True, "false": False}  # text to Snakemake: `--config allow_cpu=true`
     for key in ("allow_cpu", *paths.TRACKERS):
         if str(config.get(key)) in spelt:
             config = config | {key: spelt[str(config[key])]}
     try:
+        for path in files:
+            read_yaml(Path(path))  # Snakemake takes a key twice
         chosen = Experiment(config)
         check_claimed(chosen, config)
     except GradscapeError as error:
@@ -142,11 +146,16 @@ class Dag:
         folder = self.experiment.data_dir
         return ["--data-dir", folder] if folder else []
 
+    def listing(self, wildcards) -> str:
+        """What tells a user's folder of images from the same when it has changed."""
+        return dependencies.listing(Path(self.source(wildcards)))
+
     def own_file(self, wildcards) -> list[str]:
-        """The user's file that the dataset is made from; a folder is not watched."""
+        """The user's file that a dataset is made from, and what a program imports."""
         name = self.source(wildcards)
-        path = source("dataset", name) if is_custom(name) else Path(name)
-        return [str(path)] if path.is_file() else []
+        if is_custom(name):
+            return list(map(str, dependencies.own_files("dataset", name)))
+        return [name] if Path(name).is_file() else []
 
     # rule train
 
@@ -194,16 +203,10 @@ class Dag:
         on_cpu = {run.settings.device for run in runs} == {"cpu"}
         if on_cpu or not self.is_local or config.get("allow_cpu"):
             return
-        from gradscape.pipeline.times import expected  # loads numpy
+        from gradscape.pipeline.times import too_long  # loads numpy
 
-        hours = sum(expected(self.experiment, "CPU")[0].values()) / 3600
-        if hours > MAX_CPU_HOURS and not has_driver():
-            stop(
-                "there is no GPU here, and on a CPU this configuration takes about "
-                f"{hours:,.0f} CPU-hours (`gradscape plan` says it for yours); use "
-                "--configfile config/cpu.yaml, which is cut down, or, if you mean it, "
-                "--config allow_cpu=true"
-            )
+        if not has_driver() and (sentence := too_long(self.experiment)):
+            stop(sentence)
 
     def gpus(self, wildcards) -> int:
         """None where a run would find none: `auto` on this machine, without a driver."""
@@ -240,26 +243,27 @@ class Dag:
         return as_json(vars(self._figure(wildcards)))
 
     def figure_code(self, wildcards) -> list[str]:
-        return dependencies.of("figures/drawing", ("figure", self._figure(wildcards).draw))
+        draw = self._figure(wildcards).draw
+        called = dependencies.BY_NAME.get(draw, [])
+        return dependencies.of("figures/drawing", ("figure", draw), *called)
 
-    def study_runs(self, wildcards) -> list[str]:
-        return self.records(self._study(wildcards).runs)
+    def figure_files(self, wildcards) -> list[str]:
+        """The user's files that a figure's options name."""
+        reference = self._figure(wildcards).options.get("reference")
+        return [reference] if reference else []
 
     def study_files(self, wildcards) -> list[str]:
-        """What a study's claims are decided from, also of studies they compare with."""
-        study = self._study(wildcards)
-        others = {
-            run.id: run
-            for _, side in study.sides
-            if (other := study.others.get(side.get("study")))
-            for run in other.runs
-            if matches(run.traits, side["where"])
-        }
-        return self.files([*study.runs, *others.values()])
+        """What a study is measured by, runs and probes."""
+        return self.files(self._study(wildcards).runs)
+
+    def claims_files(self, wildcards) -> list[str]:
+        """What a study's claims are decided from: its own and the studies' that they
+        compare with, of which also cells that no claim names tell how seeds scatter."""
+        return self.files(self._study(wildcards).runs_compared)
 
     def claims_asked(self, wildcards) -> str:
         study = self._study(wildcards)
-        return as_json([study.claims, [run.name for run in study.runs]])
+        return as_json([study.claims, [run.id for run in study.runs_compared]])
 
     def claims_code(self, wildcards) -> list[str]:
         sides = self._study(wildcards).sides
@@ -267,7 +271,8 @@ class Dag:
         return dependencies.of("claims/files", *sorted(metrics))
 
     def table_code(self, wildcards) -> list[str]:
-        return dependencies.of(("table", wildcards.table))
+        called = dependencies.BY_NAME.get(wildcards.table, [])
+        return dependencies.of(("table", wildcards.table), *called)
 
     # the report, and the targets: of all studies, unless `wildcards` names a document
 
@@ -308,7 +313,8 @@ class Dag:
         """A document's sources, besides what was measured."""
         files = [Path(f) for study in self._studies(wildcards) for f in study.files]
         files += [TEMPLATES / "references.bib", *TEMPLATES.glob("*.j2")]
-        files += [*TEMPLATES.glob("parts/*.j2"), *TEMPLATES.glob("courses/*.j2")]
+        for folder in ("parts", "courses", "conclusions"):
+            files += TEMPLATES.glob(f"{folder}/*.j2")
         return sorted({*map(nearby, files), *dependencies.of("report/template")})
 
     def page_template(self, wildcards) -> list[str]:

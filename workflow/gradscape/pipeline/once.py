@@ -18,18 +18,22 @@ def train_once(
 ) -> bool:
     """Train a run on a `Dataset`, unless it lies finished in `out`; tell whether it did.
     Another finished run there is replaced in one step once the new one is whole, and only
-    with `overwrite` or, where its settings, images or code have changed, with `update`.
+    with `overwrite` or, if settings, images, first weights or code changed, with `update`.
     `options` are those of `gradscape.training.train.train`. Raises `GradscapeError`."""
     code = dependencies.digest(dependencies.of_training(run))
     with files.folder_lock(out):
-        place = place_to_train(out, run.settings, images.checksum, code, overwrite, update)
+        file = options.get("pretrained")
+        is_given = run.settings.pretrained and file and file.is_file()
+        weights = files.sha256(file) if is_given else None
+        wanted = (run.settings, images.checksum, code)
+        place = place_to_train(out, *wanted, overwrite, update, weights)
         if place is None:
             return False
         if place != out and out.is_symlink():
             raise GradscapeError(f"{out}: is a link; with --out, name the folder itself")
         from gradscape.training.train import train  # loads torch
 
-        train(run, images, place, **options)
+        train(run, images, place, code=code, **options)
         keep_code(place, code)
         if place != out:
             files.replace_folder(place, out)
@@ -43,12 +47,14 @@ def place_to_train(
     code: str,
     overwrite: bool = False,
     update: bool = False,
+    weights: str | None = None,
 ) -> Path | None:
     """Where to train a run that shall end in `out`; None if it lies there finished. That is
     `out` itself, or a hidden folder beside it where a finished run stands: that one stands
-    until the new one is whole. `checksum` is the images', `code` a digest of the code. A
-    run of other settings, images or code is replaced with `update`, any with `overwrite`; a
-    damaged one always. Raises `GradscapeError` for one that may not be."""
+    until the new one is whole. `checksum` is the images', `code` a digest of the code,
+    `weights` that of the file of first weights, if one is given. A run of others is
+    replaced with `update`, any with `overwrite`; a damaged one always. Raises
+    `GradscapeError` for one that may not be."""
     beside = out.with_name(f".{out.name}.new")
     try:
         record = read(out / RECORD)
@@ -62,6 +68,8 @@ def place_to_train(
     changed, damage = differences(record.settings, asdict(settings)), ""
     if not changed and record.data.sha256 != checksum:
         changed = "its images are others"
+    elif not changed and weights and record.pretrained_sha256 not in (None, weights):
+        changed = "its first weights are others"
     elif not changed and update and trained_with(out, code) != code:
         changed = "its code has changed"
     elif not changed:

@@ -17,7 +17,7 @@ from gradscape.base.paths import PROBES, RECORD, SEALED, Results, probe_file
 from gradscape.claims.files import read_verdicts
 from gradscape.claims.sides import Measurements
 from gradscape.claims.verdicts import decide
-from gradscape.config.expand import check_settings
+from gradscape.config.checks import check_settings
 from gradscape.config.experiment import Experiment
 from gradscape.data.store import load
 from gradscape.pipeline.once import train_once

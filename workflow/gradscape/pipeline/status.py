@@ -4,7 +4,7 @@ import time
 
 import pandas as pd
 
-from gradscape.base.paths import CHECKPOINT
+from gradscape.base.paths import CHECKPOINT, LOCK
 from gradscape.config.experiment import Experiment
 from gradscape.runs.live import progress
 from gradscape.runs.run import sound, stamped
@@ -28,16 +28,17 @@ def status(experiment: Experiment) -> pd.DataFrame:
             row["status"] = FINISHED if found else DAMAGED
             if found:
                 row["best"] = found.scores["val_accuracy"]
-                row["epoch"] = found.diverged or run.settings.epochs
+                row["epoch"] = found.scores["epochs"]
         else:
             log = experiment.results.log("train", run.study, f"{run.name}.log")
-            files = [log, experiment.directory(run) / CHECKPOINT]
-            files = [path for path in files if path.exists()]
+            folder = experiment.directory(run)
+            files = [path for path in (log, folder / CHECKPOINT) if path.exists()]
             changed = max((path.stat().st_mtime for path in files), default=0.0)
-            if files:
+            if begun := files and folder.exists():
                 silent = time.time() - changed > SILENT
-                row["status"] = STOPPED if silent else RUNNING
-            if seen := progress(log):
+                at_work = (folder / LOCK).exists() and not silent
+                row["status"] = RUNNING if at_work else STOPPED
+            if begun and (seen := progress(log)):
                 row |= {"epoch": seen.epoch, "best": seen.val_accuracy}
                 row["seconds_left"] = max(0.0, seen.left - (time.time() - changed))
         rows.append(row)

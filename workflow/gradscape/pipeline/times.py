@@ -20,6 +20,22 @@ from gradscape.spec.study import Run
 ESTIMATED = "NVIDIA H200"  # the kind for which there are estimates besides
 
 
+MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
+
+
+def too_long(experiment: Experiment) -> str:
+    """What is to be said of a configuration that is too much for a CPU, if it is."""
+    hours = sum(expected(experiment, "CPU")[0].values()) / 3600
+    if hours <= MAX_CPU_HOURS:
+        return ""
+    return (
+        "there is no GPU here, and on a CPU this configuration takes about "
+        f"{hours:,.0f} CPU-hours (`gradscape plan` says it for yours); use "
+        "--configfile config/cpu.yaml, which is cut down, or, if you mean it, "
+        "--config allow_cpu=true"
+    )
+
+
 def training_images(settings: Settings) -> int:
     """How many images an epoch trains on."""
     return count_training_images(settings.dataset, settings.split, settings.train_items)

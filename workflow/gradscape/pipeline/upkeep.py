@@ -5,16 +5,18 @@ it. So before it looks, what a power cut has emptied counts as not made; and run
 before there was a `.done` get theirs, since nothing has to be trained again.
 """
 
+import json
 import stat
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from gradscape.base.files import say
+from gradscape.base.files import json_sha256, say
 from gradscape.base.paths import CODE, DONE, PROBES, RUN_FILES
 from gradscape.config.experiment import Experiment
 from gradscape.pipeline import dependencies
 from gradscape.pipeline.once import keep_code
+from gradscape.spec.study import Study
 
 # Files of Snakemake's that are never empty, as a figure is that cannot be drawn.
 REPORTED = ["*.pdf", "report.html", "*.tar.gz", "report/*.tex", "claims/*", "tables/*/*"]
@@ -38,9 +40,28 @@ def bring_in_line(experiment: Experiment) -> None:
             done = results.probed(run.study, run.name, probe)
             if done.exists() and (is_empty(table) or not table.exists()):
                 forget(table, done, "it is missing or empty")
+    for study in experiment.studies.values():
+        path = results.claims(study.name)
+        if path.exists() and not is_empty(path) and not is_of_today(study, path):
+            forget(path, path, "it was decided of other claims or runs")
+            with suppress(OSError):  # a target, without which the other would not be missed
+                results.claims_csv.unlink(missing_ok=True)
     for path in (path for kind in REPORTED for path in results.root.glob(kind)):
         if is_empty(path):
             forget(path, path, "it is empty")
+
+
+def is_of_today(study: Study, path: Path) -> bool:
+    """Tell whether verdicts are on a study's claims, and on no run that it no longer has.
+    Snakemake would not ask where the configuration is to be kept anew."""
+    try:
+        decided = json.loads(path.read_text("utf-8"))
+        runs = {*decided["runs"], *decided["damaged"]}
+        return decided["claims_sha256"] == json_sha256(study.claims) and runs <= {
+            run.name for run in study.runs
+        }
+    except (OSError, LookupError, TypeError, ValueError):
+        return True  # whoever reads it says so
 
 
 def is_empty(path: Path) -> bool:

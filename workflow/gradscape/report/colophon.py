@@ -28,7 +28,7 @@ def colophon(runs: list[FinishedRun]) -> list[tuple[str, str]]:
     if older and any(record.version > 1 for record in records):
         over = f"of {words.count(older, 'older run')} over minibatches, not over images"
         rows.append(("Training means", f"{over}; no comparison mixes them"))
-    minutes = sum(r.seconds_training + (r.seconds_probing or 0) for r in records) / 60
+    minutes = sum(record.seconds_training for record in records) / 60  # probing included
     took = words.count(round(minutes), "minute") if minutes >= 1 else "less than a minute"
     if minutes >= 60:
         took = f"{minutes / 60:.1f} hours"

@@ -2,9 +2,9 @@
 
 A study's `published` file has one row per network. `source`, `dataset`, `epochs` and
 `train_images` say where it comes from and what was trained; `model`, and `learning_rate`
-and `variant` if given, which of our runs to compare it with. `name` is what its authors
-call the network, `note` says what else differs. All other columns are results, named as in
-the table of results, with accuracies as fractions.
+and `variant` if given, which of our runs to compare it with, of several settings that which
+validates best. `name` is what its authors call the network, `note` says what else differs.
+All other columns are results, named as in the table of results, accuracies as fractions.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import pandas as pd
 
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex
-from gradscape.runs.run import FinishedRun, scores
+from gradscape.runs.run import FinishedRun, best_setting, scores
 from gradscape.spec.labels import model_label
 from gradscape.spec.quantity import Quantity, rate
 from gradscape.spec.study import matches
@@ -37,6 +37,7 @@ def compare(study: str, table: pd.DataFrame, finished: list[FinishedRun]) -> Ite
         metric = next((name for name in METRICS if name in row), None)
         if not runs or metric is None:
             continue
+        runs = best_setting(runs)
         ours = scores(runs, metric)
         reasons = [row["source"], lengths(row, runs[0]), row.get("note")]
         yield [

@@ -164,7 +164,7 @@ def figures(view: StudyView, room: Room):
         facts = plain_file(path.with_suffix(".txt")).read_text("utf-8", "replace").strip()
         source = base64.b64encode(zlib.compress(plain_file(path).read_bytes(), 9)).decode()
         name = figure.heading(facts)
-        rest = f"{figure.caption} {facts}".strip().removeprefix(name).lstrip(":. ")
+        rest = f"{figure.sentence} {facts}".strip().removeprefix(name).lstrip(":. ")
         rest = rest[:1].upper() + rest[1:]
         source = source if room.fits(source) else ""
         yield {"figure": figure, "title": name, "caption": rest, "source": source}

@@ -209,6 +209,19 @@ def by_epoch(runs: list[FinishedRun], column: str, first: int | None = None) -> 
     return listing([Tex(mean.latex(unit=True)) for mean in means[:first]])
 
 
+def first_epoch(runs: list[FinishedRun], column: str) -> Tex:
+    """A column of the metrics after one epoch at each learning rate, from the lowest up."""
+    rates = sorted({run.learning_rate for run in runs})
+    groups = [[run for run in runs if run.learning_rate == rate] for rate in rates]
+    return listing([by_epoch(group, column, 1) for group in groups])
+
+
+def megaflops(runs: list[FinishedRun]) -> Tex:
+    """What a network's forward pass of one image costs."""
+    known = [run.record.flops for run in runs if run.record.flops]
+    return Tex(rf"{known[0] / 1e6:,.0f}\,MFLOP" if known else "unknown work")
+
+
 def at_the_end(runs: list[FinishedRun], key: str) -> Tex:
     """For how many of a setting's values the learning rate that validates best is the
     first or the last of several: `two of the five`, `all five`; empty for none."""
@@ -239,11 +252,23 @@ def changes(verdicts: list[Verdict]) -> Tex:
                 f"{many} {noun(len(told), 'change')} {verb} the test accuracy{of}, in "
                 f"points: {listing(named)}.{NOT_TESTED}"
             )
-    if open_ := sum(v.verdict not in (HOLDS, FAILS) for v in verdicts):
-        many = in_words(open_).capitalize() + " other" * bool(sentences)
-        has = "has" if open_ == 1 else "have"
-        sentences.append(f"{many} {noun(open_, 'change')} {has} an interval around zero.")
+    others = Counter(left_open(v) for v in verdicts)
+    for what, number in others.items():
+        if what:
+            many = in_words(number).capitalize() + " other" * bool(sentences)
+            told = what.format(*("has", "is") if number == 1 else ("have", "are"))
+            sentences.append(f"{many} {noun(number, 'change')} {told}.")
     return Tex(" ".join(sentences))
+
+
+def left_open(verdict: Verdict) -> str:
+    """Why a change is not said to raise or lower the test accuracy; empty if it is."""
+    if verdict.low != verdict.low:
+        return "diverged" if verdict.basis == "diverged" else "{0} no interval"
+    if verdict.verdict in (HOLDS, FAILS):
+        return ""
+    around = verdict.low <= 0 <= verdict.high
+    return "{0} an interval around zero" if around else "{1} left open by Holm's correction"
 
 
 def style_of(metric: str) -> str:

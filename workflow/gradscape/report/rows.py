@@ -18,7 +18,7 @@ from gradscape.claims.coordinates import COORDINATES, judged
 from gradscape.claims.files import Decided
 from gradscape.claims.verdicts import UNMEASURED, Verdict
 from gradscape.report.escape import Tex, escape, listing
-from gradscape.report.literature import compare
+from gradscape.report.literature import CHOOSING, compare
 from gradscape.report.prose import link, style_of
 from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
@@ -26,7 +26,7 @@ from gradscape.spec.labels import setting_label, variant_label
 from gradscape.spec.quantity import LATEX, Quantity, write
 from gradscape.spec.quantity import rate as printed_rate
 from gradscape.spec.sentences import papers
-from gradscape.spec.study import Run, Study, matches, varied_label
+from gradscape.spec.study import VARIANT, Run, Study, matches, varied_label
 
 # A page of claims: its lines, the letters of a line, and the space between two claims.
 LINES, LETTERS, NARROW, GAP = 58, 44, 18, 0.5
@@ -56,7 +56,7 @@ class Rows:
     def results(self, beside: bool = True, beside_test: bool = False) -> list[Row]:
         """Model, rate, size, then losses and accuracies, published numbers beside them."""
         beside = beside and self.published is not None
-        planned = dict.fromkeys(map(setting_of, self.study.runs))
+        planned = {setting_of(run): run for run in self.study.runs}
         groups = by_setting(self.finished)
         order = list(dict.fromkeys((model, varied) for model, _, varied in planned))
         shown = sorted(planned, key=lambda setting: (order.index(setting[::2]), setting[1]))
@@ -73,7 +73,7 @@ class Rows:
                 ours = Quantity.of(scores(runs, metric), style_of(metric)) if runs else DASH
                 row.append(ours if test or not runs else link(self.name, runs, ours))
                 if beside and (beside_test or not test):
-                    row.append(self._published_cell(model, rate, metric))
+                    row.append(self._published_cell(planned[model, rate, varied], metric))
             rows.append(row)
         if len(planned) > len(shown):
             rest = f"The best {len(shown)} of {len(planned)} settings"
@@ -85,15 +85,18 @@ class Rows:
         target = escape(f"tables/{self.name}/{table}.csv")
         return [Tex(rf"{what}; all: \href{{{target}}}{{{target}}}")]
 
-    def _published_cell(self, model: str, rate: float, metric: str) -> str:
-        table = self.published
-        if not {"learning_rate", metric} <= {*table}:
-            return DASH
-        row = table[(table.model == model) & (table.learning_rate == rate)]
-        if row.empty:
-            return DASH
-        factor = 100 if style_of(metric) == "accuracy" else 1
-        return Tex(rf"\emph{{{factor * row[metric].iloc[0]:.2f}}}")
+    def _published_cell(self, run: Run, metric: str) -> str:
+        """What was published of this network at its rate, on its dataset. Unless the file
+        has variants, it is the unchanged network's, where the study has that."""
+        is_varied = all(run.traits[VARIANT] for run in self.study.runs)
+        for row in self.published.to_dict("records"):
+            row = {key: value for key, value in row.items() if not pd.isna(value)}
+            where = {key: row[key] for key in CHOOSING if key in row}
+            where = where if is_varied else {VARIANT: ""} | where
+            if {"learning_rate", metric} <= {*row} and matches(run.traits, where):
+                factor = 100 if style_of(metric) == "accuracy" else 1
+                return Tex(rf"\emph{{{factor * row[metric]:.2f}}}")
+        return DASH
 
     @cached_property
     def comparisons(self) -> list[Row]:
@@ -164,7 +167,7 @@ class Rows:
             )
         path = self.results_folder.table(self.name, "smoothness")
         with reading(path):
-            table = pd.read_csv(path)
+            table = pd.read_csv(path).query("variant.isna()")
         keys = ["kind", "measure", "learning_rate"]
         rows = []
         for (kind, measure, rate), group in table.groupby(keys, dropna=False, sort=False):

@@ -306,10 +306,12 @@ class StudyView:
 
     def _figure(self, spec: Figure) -> Tex:
         source, copied = self.results.figure(self.name, spec.name), self.picture(spec.name)
+        told = source.with_suffix(".txt")
+        facts = plain_file(told).read_text("utf-8").strip() if told.exists() else ""
         if not copied:
-            return Tex(rf"\par\emph{{Figure {escape(spec.name)}: not measured.}}\par")
-        facts = plain_file(source.with_suffix(".txt")).read_text("utf-8").strip()
-        caption = escape(" ".join(f"{spec.caption} {facts}".split()))
+            reason = (facts or f"figure {spec.name}: not measured").removeprefix("figure ")
+            return Tex(rf"\par\emph{{Figure {escape(reason)}.}}\par")
+        caption = escape(" ".join(f"{spec.sentence} {facts}".split()))
         picture = rf"\includegraphics[width=\linewidth]{{{copied}}}"
         label = rf"\caption{{{caption}}}\label{{fig:{self.name}-{spec.name}}}"
         macro = "pagefigure" if spec.wide else "columnwide"

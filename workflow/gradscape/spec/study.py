@@ -57,6 +57,12 @@ class Figure:
         """The probes that it draws; only the first is required."""
         return declared("figure", self.draw, "PROBES", [])
 
+    @property
+    def sentence(self) -> str:
+        """The caption with its full stop."""
+        ends = not self.caption or self.caption.rstrip()[-1] in ".:;!?"
+        return self.caption if ends else f"{self.caption.rstrip()}."
+
     def heading(self, facts: str = "") -> str:
         """A short name: the first words of the caption, else of the facts."""
         words = self.caption or facts or self.name.replace("-", " ")
@@ -90,12 +96,25 @@ class Study:
     others: dict[str, "Study"] = field(default_factory=dict)  # that its claims compare with
 
     @property
+    def runs_compared(self) -> list[Run]:
+        """Its runs, and those of the studies that its claims compare with."""
+        return [run for study in (self, *self.others.values()) for run in study.runs]
+
+    @property
     def sides(self) -> Iterator[tuple[str, dict]]:
         """Each side of a claim that is measured, and its key: `my-claim.left`."""
         for name, claim in self.claims.items():
             for side in ("left", "right"):
                 if isinstance(claim[side], dict):
                     yield f"{name}.{side}", claim[side]
+
+
+def grounds(claims: dict[str, dict], name: str) -> list[str]:
+    """The claim that a claim is `given`, that which this one is, and so on."""
+    found: list[str] = []
+    while (name := claims.get(name, {}).get("given")) and name not in found:
+        found.append(name)
+    return found
 
 
 def traits(settings: dict, varied: dict) -> dict:

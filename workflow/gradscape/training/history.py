@@ -21,6 +21,7 @@ class History:
     steps: list[dict[str, Tensor]] = field(default_factory=list)  # one dict per epoch
     probes: list[dict] = field(default_factory=list)  # the landscapes along gradients
     best: dict | None = None  # epoch, val_accuracy and weights of the best epoch
+    revision: dict | None = None  # of the code when the training began
 
     @property
     def diverged(self) -> bool:

@@ -16,7 +16,7 @@ from gradscape.data.store import Dataset
 from gradscape.models import sealed
 from gradscape.models.anatomy import weights
 from gradscape.models.blocks import parameter_count
-from gradscape.runs.record import VERSION, Data, RunRecord, revision, write
+from gradscape.runs.record import VERSION, Data, Revision, RunRecord, write
 from gradscape.spec.study import Run
 from gradscape.training.history import History
 from gradscape.training.landscape import landscape_arrays
@@ -142,7 +142,7 @@ def write_results(
             "gpu": torch.cuda.max_memory_allocated() if training.backend.is_cuda else None,
         },
         resumed=history.resumed,
-        revision=revision(),
+        revision=Revision(**history.revision),
         versions=versions,
         version=VERSION,
     )

@@ -14,6 +14,7 @@ from gradscape.base.files import say
 from gradscape.base.paths import CHECKPOINT
 from gradscape.data.store import Dataset
 from gradscape.runs.live import epoch_line
+from gradscape.runs.record import revision
 from gradscape.spec.study import Run
 from gradscape.training.checkpoint import Checkpoint, fingerprint
 from gradscape.training.device import configure
@@ -31,13 +32,15 @@ def train(
     checkpoint_seconds: float = 20.0,
     trackers: Sequence[str] = (),
     pretrained: Path | None = None,
+    code: str = "",
 ) -> None:
     """Train a run and write its directory `out`; `run.json` is written last.
 
     A run that was stopped resumes from its checkpoint (a hidden file in `out`, at most
     `checkpoint_seconds` old) and ends with the same bytes as one that was not, on the same
-    backend. SIGTERM and SIGINT save first and end in `SystemExit`. A run that diverges ends
-    there and is a result. `pretrained` is the file of its first weights, if it wants any.
+    backend; it does so only for the same `code`, a digest. SIGTERM and SIGINT save first
+    and end in `SystemExit`. A run that diverges ends there and is a result. `pretrained` is
+    the file of its first weights, if it wants any.
     Raises `GradscapeError` for a device or a precision that is not there.
     """
     start = time.perf_counter()
@@ -46,7 +49,7 @@ def train(
     precision = landscape_precision(settings)
     backend = configure(settings.device, precision, settings.deterministic, threads)
     training = Training(settings, dataset, backend, pretrained)
-    mark = fingerprint(settings, dataset.checksum, training.weights_sha256)
+    mark = fingerprint(settings, dataset.checksum, training.weights_sha256, code)
     checkpoint = Checkpoint(out / CHECKPOINT, mark, asdict(settings))
     saved = checkpoint.load()
     if saved is not None:
@@ -58,6 +61,7 @@ def train(
             checkpoint.set_aside(f"fits no longer ({type(error).__name__})")
             training = Training(settings, dataset, backend, pretrained)
     history = training.history
+    history.revision = history.revision or asdict(revision())
     steps, size = int(training.step.index), (settings.epochs, training.train.count)
     if history.resumed:
         print(f"resumed after {history.epoch} epochs and {steps} steps", flush=True)
