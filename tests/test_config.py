@@ -542,6 +542,7 @@ def test_a_random_search_is_a_plan_of_named_runs():
         ("learning_rate", "loguniform(0, 1)"): "needs two numbers",
         ("learning_rate", "uniform(-2, -1)"): "sample.learning_rate: -",
         ("epochs", "uniform(1, 5)"): "sample.epochs: ",
+        ("width", "choice([)"): "'choice([)' holds what is no YAML",
         ("width", "integers(64, 8)"): "'integers(64, 8)' has its larger number first",
         ("n", 10_001): "has 20,002 runs, above max_runs (20,000)",
     }.items():
@@ -555,7 +556,7 @@ def test_a_key_that_stands_twice_is_named(tmp_path):
     path.write_text("title: t\nresults: r\nstudies:\n  s:\n    epochs: 1\n    epochs: 2\n")
     with pytest.raises(GradscapeError, match=r"the key 'epochs' stands twice below line 5"):
         Experiment.from_file(path)
-    merged = "a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}\n"  # which is how anchors are used
+    merged = "a: &a {x: 1, y: 2}\nb: {<<: *a, <<: *a, x: 3}\n"  # as anchors are used
     path.write_text(merged)
     assert read_yaml(path)["b"] == {"x": 3, "y": 2}
 

@@ -175,6 +175,7 @@ def test_nothing_overlaps_or_is_cut(shape, tmp_path, monkeypatch):
                 draw(figure, runs, [tmp_path / "drawn.pdf", tmp_path / "drawn.txt"])
             except GradscapeError as error:
                 assert "differ in something else" in str(error), error
+                continue
             if seeds == 1:
                 assert "Mean over" not in (tmp_path / "drawn.txt").read_text(), name
             if name == "comparison":  # all of these vary something

@@ -409,6 +409,9 @@ def test_a_job_waits_for_all_that_it_reads(tmp_path, monkeypatch):
     probed = {path for path in dag.study_files(tiny) if "/probes/" in path}
     assert len(probed) == 2
     assert dag.figure_files(tiny) == ["curves.csv"]
+    theirs = "report/published/edinburgh-vgg08.csv"  # gradscape's, from wherever one works
+    study["figures"]["curves"] = curves | {"options": {"reference": theirs}}
+    assert Dag(Experiment(config)).figure_files(tiny) == [str(ROOT / theirs)]
     metrics = "workflow/gradscape/claims/metrics.py"
     assert any(path.endswith(metrics) for path in dag.table_code(tiny))
     document = dag.template(SimpleNamespace(document="report"))
@@ -422,3 +425,9 @@ def test_a_job_waits_for_all_that_it_reads(tmp_path, monkeypatch):
         (tmp_path / "photos" / "cats" / "1.png").write_text(content)
         told.add(dag.listing(None))
     assert len(told) == 4
+    (tmp_path / "photos" / "cats" / "2.png").symlink_to("nowhere")
+    assert dag.listing(None) in told
+    monkeypatch.setattr(dag, "source", lambda _: "cifar10")
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / "mine.txt").write_text("a folder of the same name")
+    assert dag.listing(None) == ""

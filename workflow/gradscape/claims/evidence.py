@@ -110,9 +110,10 @@ def counted(found: Evidence, measured: list[tuple[Side, Pair]]) -> Evidence:
     groups = [(side.metric.counts, side.groups[pair]) for side, pair in measured]
     shares = [(counts(group), len(group)) for counts, group in groups]
     basis = f"{' + '.join(str(len(group)) for _, group in groups)} runs, counted"
-    low, high = newcombe(*shares) if len(shares) == 2 else wilson(*shares[0])
-    fixed = found.reference * (len(shares) == 1)
-    return replace(found, rests=METHODS, basis=basis, bounds=(low - fixed, high - fixed))
+    if len(shares) == 2:
+        return replace(found, rests=METHODS, basis=basis, bounds=newcombe(*shares))
+    low, high = (end - found.reference for end in wilson(*shares[0]))
+    return replace(found, rests=METHODS, basis=basis, bounds=(low, high))
 
 
 def estimated(found: Evidence, sides: Sequence[Side], numbers: np.ndarray) -> Evidence:

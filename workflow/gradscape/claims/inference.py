@@ -132,11 +132,13 @@ def newcombe(one: tuple[int, int], two: tuple[int, int]) -> tuple[float, float]:
     1998, "eleven methods", method 10)."""
     (low, high), (lower, higher) = wilson(*one), wilson(*two)
     first, second = one[0] / one[1], two[0] / two[1]
-    below, above = (
-        np.hypot(first - low, higher - second),
-        np.hypot(high - first, second - lower),
+    below, above = first - low, high - first
+    other_below, other_above = second - lower, higher - second
+    difference = first - second
+    return (
+        difference - float(np.hypot(below, other_above)),
+        difference + float(np.hypot(above, other_below)),
     )
-    return float(first - second - below), float(first - second + above)
 
 
 def of_steps(differences: np.ndarray, log: bool = False) -> Estimate | None:

@@ -103,9 +103,10 @@ class Side:
         self.name, self.metric = side["metric"], Metric.named(side["metric"])
         for run in measured.all:
             if matches(run.traits, where):
-                seed = "all" if self.metric.counts or self.metric.estimate else run.seed
-                besides = varied_besides(where, run.varied) * (not self.metric.estimate)
-                self.groups.setdefault((seed, besides), []).append(run)
+                pair = (run.seed, varied_besides(where, run.varied))
+                pair = ("all", pair[1]) if self.metric.counts else pair
+                pair = ("all", "") if self.metric.estimate else pair
+                self.groups.setdefault(pair, []).append(run)
         for pair, group in self.groups.items():
             value = measured.value(self.name, group)
             if value is not None:

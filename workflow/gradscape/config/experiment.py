@@ -37,8 +37,7 @@ class Experiment:
         self.title = self.config["title"]
         self.author = self.config.get("author", "")
         self.date = self.config.get("date", "")
-        folder = Path(self.config["results"]).expanduser()
-        self.results = Results(results or folder)
+        self.results = Results(results or Path(self.config["results"]).expanduser())
         validate(str(self.results), "results", "path")
         self.file = self.results.config  # it was read from, or is kept in
         self.data_dir = self.config.get("data_dir")

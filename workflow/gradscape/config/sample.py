@@ -43,7 +43,10 @@ def draw(text: str, chance: random.Random, at: str):
         raise GradscapeError(
             f"{at}: {text!r} is none of uniform, loguniform, integers, choice"
         )
-    kind, words = found[1], [numbers(yaml.safe_load(w)) for w in found[2].split(",")]
+    try:
+        kind, words = found[1], [numbers(yaml.safe_load(w)) for w in found[2].split(",")]
+    except yaml.YAMLError:
+        raise GradscapeError(f"{at}: {text!r} holds what is no YAML") from None
     if kind == "choice":
         return chance.choice(words)
     try:

@@ -115,9 +115,9 @@ def load(folder: Path, name: str | None = None) -> Dataset:
         if dataset.checksum != record["sha256"]:
             raise ValueError("its checksum is not the one in dataset.json")
     except FileNotFoundError as error:
-        own = "` and the dataset as a configuration calls it"
-        ours = f" {folder.name}`" if folder.name in names("dataset") else own
-        make = f"make it with `gradscape data{ours}"
+        make = "make it with `gradscape data` and its name in the configuration"
+        if folder.name in names("dataset"):
+            make = f"make it with `gradscape data {folder.name}`"
         raise GradscapeError(f"{error.filename}: missing; {make}") from None
     except Exception as error:  # whatever a torn file makes its reader raise
         if is_shortage(error):

@@ -133,12 +133,14 @@ def facts(runs: list[FinishedRun], lines: int | None) -> str:
         drawn, spread = f"{lines:,} settings of {models} models, one line each", ""
     diverged = [run for run in runs if run.diverged]
     ended = [f"{run.label} diverged in epoch {run.diverged}." for run in diverged]
-    if any(len({len(run.metrics) for run in g}) > 1 for g in by_setting(runs).values()):
-        ended.insert(
-            0, "Where a seed's training ends earlier, the mean is over the others."
-        )
     if len(diverged) > MAX_DIVERGED:
         ended = [f"{len(diverged):,} of {len(runs):,} runs diverged."]
+    lengths = [{len(run.metrics) for run in group} for group in by_setting(runs).values()]
+    if any(len(of_seeds) > 1 for of_seeds in lengths):
+        ended = [
+            "Where a seed's training ends earlier, the mean is over the others.",
+            *ended,
+        ]
     return " ".join(
         [
             f"Training and validation curves: {drawn}.",

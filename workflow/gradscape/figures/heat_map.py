@@ -56,5 +56,4 @@ def heat_map(
     what = f"Best {what}" if score == "val_accuracy" else f"{what} at the best epoch"
     empty = " Empty: not trained." if np.isnan(values).any() else ""
     told = f"{what[0].upper()}{what[1:]} by {words(y)} and {words(x)}."
-    over = style.mean_over(runs, "") if "seed" not in (x, y) else "Each run by itself."
-    return picture, f"{told} {over}{empty}"
+    return picture, f"{told} {style.mean_over(runs, '', (x, y))}{empty}"

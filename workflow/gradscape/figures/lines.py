@@ -63,7 +63,7 @@ def lines(
     return (
         picture,
         f"{what} at the best epoch against the {words(x)}{for_each}. "
-        f"{style.mean_over(runs) if 'seed' not in (x, by) else 'Each run by itself.'}",
+        f"{style.mean_over(runs, axes=(x, by))}",
     )
 
 

@@ -241,9 +241,13 @@ def seeds(runs: list[FinishedRun]) -> str:
     return f"{noun(len(numbers), 'seed')} {listing(numbers)}"
 
 
-def mean_over(runs: list[FinishedRun], spread: str = "bands") -> str:
+def mean_over(
+    runs: list[FinishedRun], spread: str = "bands", axes: tuple[str, ...] = ()
+) -> str:
     """`Seed 0.` or `Mean over seeds 0, 1 and 2; bands: ± one standard deviation.`; without
-    `spread` only the seeds."""
+    `spread` only the seeds. Nothing is averaged where the seed is one of the `axes`."""
+    if "seed" in axes:
+        return "Each run by itself."
     if len({run.seed for run in runs}) == 1:
         return f"{seeds(runs).capitalize()}."
     drawn = f"; {spread}: ± one standard deviation" if spread else ""

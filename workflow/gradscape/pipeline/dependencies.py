@@ -71,7 +71,8 @@ def own_files(kind: str, name: str) -> list[Path]:
 def listing(folder: Path) -> str:
     """How many files a folder holds, their bytes and the youngest's date; of no folder
     nothing."""
-    files = [Path(at, name).stat() for at, _, names in os.walk(folder) for name in names]
+    paths = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
+    files = [path.stat() for path in paths if path.exists()]  # a link may lead nowhere
     newest = max((file.st_mtime_ns for file in files), default=0)
     size = sum(file.st_size for file in files)
     return f"{len(files)} files, {size} bytes, {newest}" if files else ""

@@ -40,7 +40,8 @@ def experiment(config: dict, files: Iterable[str] = ()) -> Experiment:
             config = config | {key: spelt[str(config[key])]}
     try:
         for path in files:
-            read_yaml(Path(path))  # Snakemake takes a key twice
+            if Path(path).is_file():  # and no pipe, which is read once
+                read_yaml(Path(path))  # for Snakemake takes a key twice
         chosen = Experiment(config)
         check_claimed(chosen, config)
     except GradscapeError as error:
@@ -148,7 +149,8 @@ class Dag:
 
     def listing(self, wildcards) -> str:
         """What tells a user's folder of images from the same when it has changed."""
-        return dependencies.listing(Path(self.source(wildcards)))
+        name = self.source(wildcards)
+        return "" if name in names("dataset") else dependencies.listing(Path(name))
 
     def own_file(self, wildcards) -> list[str]:
         """The user's file that a dataset is made from, and what a program imports."""
@@ -248,9 +250,10 @@ class Dag:
         return dependencies.of("figures/drawing", ("figure", draw), *called)
 
     def figure_files(self, wildcards) -> list[str]:
-        """The user's files that a figure's options name."""
-        reference = self._figure(wildcards).options.get("reference")
-        return [reference] if reference else []
+        """The files, the user's or gradscape's, that a figure's options name."""
+        named = self._figure(wildcards).options.values()
+        files = [paths.locate(name) for name in named if isinstance(name, str)]
+        return [nearby(file) for file in files if file.is_file()]
 
     def study_files(self, wildcards) -> list[str]:
         """What a study is measured by, runs and probes."""

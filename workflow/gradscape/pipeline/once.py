@@ -22,9 +22,8 @@ def train_once(
     `options` are those of `gradscape.training.train.train`. Raises `GradscapeError`."""
     code = dependencies.digest(dependencies.of_training(run))
     with files.folder_lock(out):
-        file = options.get("pretrained")
-        is_given = run.settings.pretrained and file and file.is_file()
-        weights = files.sha256(file) if is_given else None
+        file = options.get("pretrained") if run.settings.pretrained else None
+        weights = files.sha256(file) if file and file.is_file() else None
         wanted = (run.settings, images.checksum, code)
         place = place_to_train(out, *wanted, overwrite, update, weights)
         if place is None:

@@ -18,8 +18,6 @@ from gradscape.spec.settings import Settings
 from gradscape.spec.study import Run
 
 ESTIMATED = "NVIDIA H200"  # the kind for which there are estimates besides
-
-
 MAX_CPU_HOURS = 24.0  # of a configuration that asks for a GPU, without one
 
 

@@ -53,7 +53,8 @@ def bring_in_line(experiment: Experiment) -> None:
 
 def is_of_today(study: Study, path: Path) -> bool:
     """Tell whether verdicts are on a study's claims, and on no run that it no longer has.
-    Snakemake would not ask where the configuration is to be kept anew."""
+    Snakemake compares no parameters of a job that follows one which has to run, as these
+    follow the configuration's."""
     try:
         decided = json.loads(path.read_text("utf-8"))
         runs = {*decided["runs"], *decided["damaged"]}

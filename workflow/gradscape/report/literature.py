@@ -27,12 +27,17 @@ METRICS = {
 }
 
 
+def published_rows(table: pd.DataFrame) -> Iterator[tuple[dict, dict]]:
+    """Each row without what it lacks, and the traits of the runs that it is about."""
+    for row in table.to_dict("records"):
+        row = {key: value for key, value in row.items() if not pd.isna(value)}
+        yield row, {key: row[key] for key in CHOOSING if key in row}
+
+
 def compare(study: str, table: pd.DataFrame, finished: list[FinishedRun]) -> Iterator[list]:
     """A row for each published accuracy with finished runs on its data: network, our rate
     and schedule, what was measured, theirs, ours, the difference, and its reasons."""
-    for row in table.to_dict("records"):
-        row = {key: value for key, value in row.items() if not pd.isna(value)}
-        where = {key: row[key] for key in CHOOSING if key in row}
+    for row, where in published_rows(table):
         runs = [run for run in finished if matches(run.traits, where)]
         metric = next((name for name in METRICS if name in row), None)
         if not runs or metric is None:

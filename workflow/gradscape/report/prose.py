@@ -15,6 +15,7 @@ from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.registry import short
 from gradscape.spec.settings import Settings
 
+SEVERAL = {"has": "have", "is": "are"}
 OPTIMISERS = {
     "adam": r"Adam \citep{kingma2015}",
     "adamw": r"AdamW \citep{loshchilov2019}",
@@ -176,9 +177,13 @@ def losses(ours: float, other: float) -> str:
 
 def means(runs: list[FinishedRun], metric: str) -> dict[float, float]:
     """A score's mean over seeds at each learning rate, from the lowest up."""
+    return {r: float(np.mean(scores(group, metric))) for r, group in at_rates(runs).items()}
+
+
+def at_rates(runs: list[FinishedRun]) -> dict[float, list[FinishedRun]]:
+    """The runs of each learning rate, from the lowest up."""
     rates = sorted({run.learning_rate for run in runs})
-    at = {rate: [run for run in runs if run.learning_rate == rate] for rate in rates}
-    return {rate: float(np.mean(scores(group, metric))) for rate, group in at.items()}
+    return {rate: [run for run in runs if run.learning_rate == rate] for rate in rates}
 
 
 def ahead(runs: list[FinishedRun], others: list[FinishedRun], metric: str) -> Tex:
@@ -211,9 +216,7 @@ def by_epoch(runs: list[FinishedRun], column: str, first: int | None = None) -> 
 
 def first_epoch(runs: list[FinishedRun], column: str) -> Tex:
     """A column of the metrics after one epoch at each learning rate, from the lowest up."""
-    rates = sorted({run.learning_rate for run in runs})
-    groups = [[run for run in runs if run.learning_rate == rate] for rate in rates]
-    return listing([by_epoch(group, column, 1) for group in groups])
+    return listing([by_epoch(group, column, 1) for group in at_rates(runs).values()])
 
 
 def megaflops(runs: list[FinishedRun]) -> Tex:
@@ -256,19 +259,21 @@ def changes(verdicts: list[Verdict]) -> Tex:
     for what, number in others.items():
         if what:
             many = in_words(number).capitalize() + " other" * bool(sentences)
-            told = what.format(*("has", "is") if number == 1 else ("have", "are"))
-            sentences.append(f"{many} {noun(number, 'change')} {told}.")
+            verb, _, rest = what.partition(" ")
+            verb = verb if number == 1 else SEVERAL.get(verb, verb)
+            sentences.append(f"{many} {noun(number, 'change')} {f'{verb} {rest}'.strip()}.")
     return Tex(" ".join(sentences))
 
 
 def left_open(verdict: Verdict) -> str:
     """Why a change is not said to raise or lower the test accuracy; empty if it is."""
     if verdict.low != verdict.low:
-        return "diverged" if verdict.basis == "diverged" else "{0} no interval"
+        return "diverged" if verdict.basis == "diverged" else "has no interval"
     if verdict.verdict in (HOLDS, FAILS):
         return ""
-    around = verdict.low <= 0 <= verdict.high
-    return "{0} an interval around zero" if around else "{1} left open by Holm's correction"
+    if verdict.low <= 0 <= verdict.high:
+        return "has an interval around zero"
+    return "is left open by Holm's correction"
 
 
 def style_of(metric: str) -> str:

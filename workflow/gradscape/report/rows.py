@@ -18,7 +18,7 @@ from gradscape.claims.coordinates import COORDINATES, judged
 from gradscape.claims.files import Decided
 from gradscape.claims.verdicts import UNMEASURED, Verdict
 from gradscape.report.escape import Tex, escape, listing
-from gradscape.report.literature import CHOOSING, compare
+from gradscape.report.literature import compare, published_rows
 from gradscape.report.prose import link, style_of
 from gradscape.runs.record import reading
 from gradscape.runs.run import FinishedRun, by_setting, mean_accuracy, scores
@@ -88,15 +88,16 @@ class Rows:
     def _published_cell(self, run: Run, metric: str) -> str:
         """What was published of this network at its rate, on its dataset. Unless the file
         has variants, it is the unchanged network's, where the study has that."""
-        is_varied = all(run.traits[VARIANT] for run in self.study.runs)
-        for row in self.published.to_dict("records"):
-            row = {key: value for key, value in row.items() if not pd.isna(value)}
-            where = {key: row[key] for key in CHOOSING if key in row}
-            where = where if is_varied else {VARIANT: ""} | where
+        for row, where in published_rows(self.published):
+            where = {VARIANT: ""} | where if self._has_unchanged else where
             if {"learning_rate", metric} <= {*row} and matches(run.traits, where):
                 factor = 100 if style_of(metric) == "accuracy" else 1
                 return Tex(rf"\emph{{{factor * row[metric]:.2f}}}")
         return DASH
+
+    @cached_property
+    def _has_unchanged(self) -> bool:
+        return not all(run.varied for run in self.study.runs)
 
     @cached_property
     def comparisons(self) -> list[Row]:

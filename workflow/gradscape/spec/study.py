@@ -60,8 +60,8 @@ class Figure:
     @property
     def sentence(self) -> str:
         """The caption with its full stop."""
-        ends = not self.caption or self.caption.rstrip()[-1] in ".:;!?"
-        return self.caption if ends else f"{self.caption.rstrip()}."
+        caption = self.caption.rstrip()
+        return f"{caption}." if caption and caption[-1] not in ".:;!?" else caption
 
     def heading(self, facts: str = "") -> str:
         """A short name: the first words of the caption, else of the facts."""
