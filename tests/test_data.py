@@ -12,6 +12,7 @@ import tarfile
 import tracemalloc
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,18 @@ def test_a_damaged_store_is_refused(tmp_path):
     (tmp_path / "images.npy").write_bytes(content)
     with pytest.raises(GradscapeError, match="damaged: its checksum"):
         load(tmp_path)
+
+
+def test_a_dataset_takes_no_others_folder(tmp_path):
+    """Two folders of photographs may be called the same."""
+    first = acquire("generated10-small")
+    save(first, tmp_path)
+    with pytest.raises(GradscapeError, match="holds the dataset 'generated10-small', not"):
+        save(replace(first, name="other/generated10-small"), tmp_path)
+    assert load(tmp_path).name == first.name
+    (tmp_path / "dataset.json").write_text("{")  # torn: it is made again
+    save(first, tmp_path)
+    assert load(tmp_path).checksum == first.checksum
 
 
 def test_a_store_keeps_the_moments_of_the_training_images(tmp_path):

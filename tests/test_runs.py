@@ -1,5 +1,6 @@
 """Runs are opened, hashed and read once in a process."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -14,7 +15,8 @@ from gradscape.config.experiment import Experiment
 from gradscape.report import build
 from gradscape.runs import record, tables
 from gradscape.runs import run as run_module
-from gradscape.runs.run import FinishedRun
+from gradscape.runs.run import FinishedRun, finished_runs
+from gradscape.spec.study import Probe
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,23 @@ def test_a_migrated_run_says_so_and_what_was_never_recorded_is_null(tmp_path):
         "gradients.npz",
     }
     assert FinishedRun(run.path).record == moved.record
+
+
+def test_a_table_of_a_probe_that_is_no_longer_wanted_of_a_run_is_not_read(two_networks):
+    """Its `where` was narrowed, or it was dropped: figures and claims are those of a folder
+    that never had it."""
+    study, results = two_networks.studies["s"], two_networks.results
+    unchanged, wide = study.runs
+    for run in study.runs:
+        table = results.probe("s", run.name, "filters")
+        table.parent.mkdir()
+        table.write_text("filter\n")  # damaged, too
+    assert finished_runs(study, results)[0].is_probed("filters") is False
+    wanted = {"filters": Probe("filters", "filters", {"variant": "wide"}, {})}
+    study = dataclasses.replace(study, probes=wanted)
+    assert [run.path.name for run in finished_runs(study, results)] == [unchanged.name]
+    assert two_networks.probed([unchanged, wide]) == []
+    assert FinishedRun(results.run("s", unchanged.name)).is_probed("filters")
 
 
 @pytest.mark.parametrize("column", ["value", "uncertainty", "quantity"])

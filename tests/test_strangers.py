@@ -11,7 +11,7 @@ import pytest
 
 from conftest import write_run
 from gradscape.base.files import seal
-from gradscape.claims.tables import for_spreadsheets, write_table
+from gradscape.claims.tables import as_csv, write_table
 from gradscape.runs.record import Damaged, read, write
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.quantity import DIVERGED, Quantity
@@ -75,6 +75,6 @@ def test_no_name_is_a_formula_to_a_spreadsheet(tmp_path):
     (cell,) = pd.read_csv(tmp_path / "results.csv")["variant"]
     assert cell.startswith("'=")
     table = pd.DataFrame({"a": ["-1+2", "@x", "plain", None], "b": [-1.0, 2, 3, 4]})
-    plain = for_spreadsheets(table)
+    plain = pd.read_csv(io.StringIO(as_csv(table)))
     assert plain["a"].tolist()[:3] == ["'-1+2", "'@x", "plain"]
     assert plain["b"].tolist() == [-1, 2, 3, 4]

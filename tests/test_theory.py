@@ -196,6 +196,11 @@ def test_batch_sharpness_of_a_quadratic_is_its_curvature(tmp_path):
     expected = np.mean(curvatures) * 0.05
     assert find("metric", "batch_sharpness")([run]) == pytest.approx(expected)
     assert find("metric", "beta_at_0.1")([run]) == pytest.approx(np.median(betas))
+    capped = steps | {"probed_size": np.minimum(steps["probed_size"], 0.04)}
+    np.savez(run.path / "steps.npz", **capped)
+    run = reseal(run.path, settings=run.settings | {"landscape_cap": 0.04})
+    assert find("metric", "batch_sharpness")([run]) is None
+    run = reseal(run.path, settings=run.settings | {"landscape_cap": 0.4})
     few = {key: value[:3] for key, value in steps.items() if key.startswith("probed")}
     np.savez(run.path / "steps.npz", **steps | few)
     last = curvatures[0] * 0.05  # of three probes, a quarter is none

@@ -18,7 +18,7 @@ from gradscape.base.files import json_sha256, write_file
 from gradscape.base.paths import REPORT, Results
 from gradscape.claims import registered, verdicts
 from gradscape.claims.sentences import said
-from gradscape.claims.tables import for_spreadsheets, write_table
+from gradscape.claims.tables import DIGITS, as_csv, write_table
 from gradscape.claims.verdicts import UNMEASURED, Verdict, decide_all
 from gradscape.config.experiment import Experiment
 from gradscape.runs.record import MAX_RECORD, Damaged, reading
@@ -64,9 +64,19 @@ class Decided(NamedTuple):
             told[name] = [finite(asdict(v) | {"effect": v.effect}) for v in verdicts]
         return told
 
+    @classmethod
+    def from_json(cls, content: dict) -> "Decided":
+        return cls(
+            claims={item["name"]: restored(item) for item in content["claims"]},
+            comparisons={item["name"]: restored(item) for item in content["comparisons"]},
+            runs=[str(name) for name in content["runs"]],
+            damaged=[str(name) for name in content["damaged"]],
+        )
+
 
 def decide_study(study: Study, results: Results) -> Decided:
-    """Decide a study's claims; write the verdicts, and the table of its finished runs."""
+    """Decide a study's claims; write the verdicts, and the table of its finished runs.
+    What it returns has the digits of the file."""
     finished, stood = finished_runs(study, results), registered.read(results)
     others = {name: finished_runs(s, results) for name, s in study.others.items()}
     names = [run.path.name for run in finished]
@@ -84,10 +94,11 @@ def decide_study(study: Study, results: Results) -> Decided:
     content = {"study": study.name, "claims_sha256": json_sha256(study.claims)}
     if study.others:
         content["others"] = recorded_of_others(study, results)
-    text = json.dumps(content | decided.as_json(), indent=1, ensure_ascii=False)
+    content |= decided.as_json()
+    text = json.dumps(content, indent=1, ensure_ascii=False)
     write_file(results.claims(study.name), f"{text}\n")
     write_table("results", finished, results.table(study.name, "results"))
-    return decided
+    return Decided.from_json(content)
 
 
 def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Verdict]:
@@ -115,12 +126,15 @@ def compare_variants(study: Study, finished: list[FinishedRun]) -> dict[str, Ver
 
 
 def finite(value: Any) -> Any:
-    """A value with null for all that is no finite number, which JSON does not have."""
+    """A value with null for all that is no finite number, which JSON does not have, and
+    the digits of others that processors agree on."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
         return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return float(DIGITS % value) if math.isfinite(value) else None
+    return value
 
 
 def read_verdicts(study: Study, results: Results) -> Decided:
@@ -133,12 +147,7 @@ def read_verdicts(study: Study, results: Results) -> Decided:
     with reading(path, MAX_BYTES):
         content = json.loads(path.read_text("utf-8"))
         asked = content["claims_sha256"]
-        decided = Decided(
-            claims={item["name"]: restored(item) for item in content["claims"]},
-            comparisons={item["name"]: restored(item) for item in content["comparisons"]},
-            runs=[str(name) for name in content["runs"]],
-            damaged=[str(name) for name in content["damaged"]],
-        )
+        decided = Decided.from_json(content)
         others = content.get("others", {})
     now, then = sorted(recorded(study, results)), sorted(decided.runs + decided.damaged)
     now_others = recorded_of_others(study, results)
@@ -207,7 +216,7 @@ def write_csv(results: Results, decided: dict[str, Decided]) -> None:
             chosen = {column: values[column] for column in COLUMNS}
             rows.append({"study": study, "claim": name, **chosen})
     table = pd.DataFrame(rows, columns=["study", "claim", *COLUMNS])
-    write_file(results.claims_csv, for_spreadsheets(table).to_csv(index=False))
+    write_file(results.claims_csv, as_csv(table))
 
 
 def as_lines(decided: dict[str, Decided]) -> list[str]:

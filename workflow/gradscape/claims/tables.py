@@ -14,6 +14,7 @@ from gradscape.runs.run import FinishedRun, results_table
 from gradscape.spec.registry import find
 from gradscape.spec.study import Study
 
+DIGITS = "%.12g"  # the last few of a double differ from processor to processor
 LOOK = "<style>body{font:14px sans-serif}table{border-collapse:collapse}</style>"
 
 
@@ -63,22 +64,23 @@ def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[
     return rows
 
 
-def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with no text that a spreadsheet would take for a formula: names may come
-    from somebody else's runs."""
+def as_csv(table: pd.DataFrame) -> str:
+    """The table as CSV, with the digits that processors agree on and no text that a
+    spreadsheet would take for a formula: names may come from somebody else's runs."""
 
     def plain(cell):
         is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@"))
         return f"'{cell}" if is_formula else cell
 
     texts = table.select_dtypes(["object", "string"]).columns
-    return table.assign(**{column: table[column].map(plain) for column in texts})
+    table = table.assign(**{column: table[column].map(plain) for column in texts})
+    return table.to_csv(index=False, float_format=DIGITS)
 
 
 def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
     """Write the table `name` of these runs as CSV, and beside it as HTML to look at."""
     table = find("table", name)(runs)
-    write_file(path, for_spreadsheets(table).to_csv(index=False))
+    write_file(path, as_csv(table))
     shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
     page = f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n'
     write_file(path.with_suffix(".html"), page)

@@ -193,13 +193,16 @@ def batch_sharpness(run: FinishedRun) -> np.ndarray:
     the curvature is 2 over the rate.
 
     From the loss at the smallest probed step s, half the learning rate: L(w - s g) =
-    L - s |g|² + s²/2 gᵀHg. So it is the curvature averaged over that step.
+    L - s |g|² + s²/2 gᵀHg. So it is the curvature averaged over that step. Where the
+    landscape's cap shortened it, the rate cannot be told from it.
     """
     steps = run.steps
     if "probed_loss_here" not in steps:
         raise NotMeasured
     last = slice(-max(1, len(steps["probed_step"]) // 4), None)
     size = steps["probed_size"][last, 0].astype(float)
+    if size.max() >= run.settings["landscape_cap"]:
+        raise NotMeasured
     squares = steps["probed_gradient_norm"][last].astype(float) ** 2
     change = steps["probed_loss"][last, 0].astype(float) - steps["probed_loss_here"][last]
     curved = 2 * (change + size * squares) / size**2

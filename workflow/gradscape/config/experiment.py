@@ -96,8 +96,8 @@ class Experiment:
         return [
             (run, name)
             for run in runs
-            for name, probe in self.studies[run.study].probes.items()
-            if matches(run.traits, probe.where) and (names is None or name in names)
+            for name, _ in self.studies[run.study].measures[run.name]
+            if names is None or name in names
         ]
 
     def pretrained(self, run: Run) -> Path | None:

@@ -6,6 +6,7 @@ memory-mapped."""
 import hashlib
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,7 +91,11 @@ def shuffled(images: np.ndarray, labels: np.ndarray) -> Part:
 
 
 def save(dataset: Dataset, folder: Path) -> None:
-    """Write a dataset so that every file appears whole or not at all."""
+    """Write a dataset so that every file appears whole or not at all. Raises
+    `GradscapeError` for a folder that holds another dataset."""
+    with suppress(OSError, ValueError, LookupError, TypeError):  # no sound one to lose
+        held = json.loads((folder / "dataset.json").read_text("utf-8"))
+        check_name(folder, held["name"], dataset.name)
     mean, deviation = dataset.moments
     record = {"name": dataset.name, "source": dataset.source, **asdict(dataset.facts)}
     record |= {"classes": dataset.classes, "mean": mean, "deviation": deviation}
@@ -123,8 +128,13 @@ def load(folder: Path, name: str | None = None) -> Dataset:
         if is_shortage(error):
             raise
         raise GradscapeError(f"{folder}: damaged: {error}; delete it") from None
-    if name is not None and dataset.name != name:
-        found = f"{dataset.name!r}, not {name!r}; delete it or rename one of the two"
-        raise GradscapeError(f"{folder}: holds the dataset {found}")
+    if name is not None:
+        check_name(folder, dataset.name, name)
     vars(dataset)["moments"] = record["mean"], record["deviation"]
     return dataset
+
+
+def check_name(folder: Path, held: str, wanted: str) -> None:
+    if held != wanted:
+        which = f"{held!r}, not {wanted!r}; delete it or rename one of the two"
+        raise GradscapeError(f"{folder}: holds the dataset {which}")

@@ -58,7 +58,9 @@ class Reproduction:
         return self.experiment.studies[run.study].probes
 
     def opened(self, run: Run, folder: Path) -> FinishedRun:
-        return FinishedRun(folder, {p.name: p.measure for p in self.probes(run).values()})
+        return FinishedRun(
+            folder, dict(self.experiment.studies[run.study].measures[run.name])
+        )
 
     def difference(self, runs: list[FinishedRun]) -> float:
         """Left minus right of these runs, as an interval has it."""

@@ -32,16 +32,17 @@ class NotMeasured(Exception):
 
 
 class FinishedRun:
-    """One run's directory, read on demand. `measures` has the function of each probe that
-    is not called by its name. Raises `GradscapeError` for a run that is not finished, and
-    `Damaged` for a file that is not as it was written."""
+    """One run's directory, read on demand. `measures` has the probes that its study wants
+    of it, with their functions: tables of others are leftovers, and not read. None, where
+    no study is known, takes all. Raises `GradscapeError` for a run that is not finished,
+    and `Damaged` for a file that is not as it was written."""
 
     def __init__(self, path: str | Path, measures: dict[str, str] | None = None):
         self.path = Path(path)
         if not (self.path / RECORD).exists():
             raise GradscapeError(f"{self.path}: not a finished run")
         self.record = stored.read(self.path / RECORD)
-        self.measures = measures or {}
+        self.measures = measures
         self.settings: dict = self.record.settings
         self.varied: dict = self.record.varied
         self.model: str = self.settings["model"]
@@ -176,14 +177,15 @@ class FinishedRun:
         return None if table is None else table["right"].to_numpy()
 
     def is_probed(self, name: str) -> bool:
-        return probe_file(self.path, name).exists()
+        wanted = self.measures is None or name in self.measures
+        return wanted and probe_file(self.path, name).exists()
 
     def probe(self, name: str) -> pd.DataFrame | None:
         """A probe's table, or None if the run was not probed."""
         self.asked.add(name)
         if not self.is_probed(name):
             return None
-        measure = self.measures.get(name, name)
+        measure = (self.measures or {}).get(name, name)
         return kept(self, probe_file(self.path, name), tables.read_probe, measure)
 
     def measured(self, probe: str) -> pd.DataFrame:
@@ -236,11 +238,11 @@ def recorded(study: Study, results: Results) -> list[str]:
 
 
 def stamped(study: Study, results: Results, name: str) -> tuple[Path, tuple, tuple]:
-    """A run's folder, what changes with its files, and its probes with their functions."""
+    """A run's folder, what changes with its files, and the probes that it is to have."""
     folder = results.run(study.name, name)
     stats = [path.stat() for path in sorted(folder.rglob("[!.]*")) if path.exists()]
     stamp = tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
-    return folder, stamp, tuple((p.name, p.measure) for p in study.probes.values())
+    return folder, stamp, study.measures[name]
 
 
 @cache

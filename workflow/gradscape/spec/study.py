@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gradscape.spec.quantity import format_learning_rate
 from gradscape.spec.registry import declared, is_custom, short
@@ -94,6 +95,17 @@ class Study:
     literature: str | None  # a CSV of published numbers
     files: list[str]  # the user's or gradscape's, that its report is made from
     others: dict[str, "Study"] = field(default_factory=dict)  # that its claims compare with
+
+    @cached_property
+    def measures(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """The probes that each run is to have, and their functions, by the run's name."""
+        probes = self.probes.values()
+        return {
+            run.name: tuple(
+                (p.name, p.measure) for p in probes if matches(run.traits, p.where)
+            )
+            for run in self.runs
+        }
 
     @property
     def runs_compared(self) -> list[Run]:
