@@ -6,6 +6,7 @@ from gradscape.base.errors import GradscapeError
 from gradscape.runs.run import FinishedRun
 from gradscape.spec.labels import printed_variant, setting_label
 from gradscape.spec.quantity import rate
+from gradscape.spec.registry import short
 from gradscape.spec.study import NETWORK, PARAMETERS, VARIANT, Figure
 
 WORDS = {
@@ -66,7 +67,7 @@ def label(key: str, one: str | float | None) -> str:
         return rate(one).text()
     if key == VARIANT:
         return printed_variant(str(one)) or "unchanged"
-    return one if isinstance(one, str) else f"{one:g}"
+    return printed_variant(short(one)) if isinstance(one, str) else f"{one:g}"
 
 
 def words(key: str) -> str:

@@ -12,6 +12,7 @@ from gradscape.runs.run import FinishedRun
 from gradscape.spec.study import NETWORK, PARAMETERS, Figure
 
 AXES = ["x", "by"]  # the options that name settings
+LABELS = 5  # that have room side by side in a column
 FACTOR = 50  # from the smallest to the largest, from which on powers are drawn
 THREE = {"train_accuracy": ":", "val_accuracy": "--", "test_accuracy": "-"}
 
@@ -37,7 +38,7 @@ def lines(
         if not isinstance(place[0], int | float):
             what = f"{place[0]!r} of {x} is no number, and it is drawn over numbers"
             raise GradscapeError(f"figure {figure.name}: {what}")
-    picture, axis = style.panels(figure, 2.0)
+    picture, axis = style.panels(figure, 2.4 if by else 2.0)
     if by:
         kinds = ordered(place[1] for place in groups)
         named = "" if by == NETWORK else f"{words(by)} "
@@ -68,17 +69,24 @@ def lines(
 
 
 def scale_x(axis, x: str, places: list[float]) -> None:
-    """Powers of ten where what is drawn over grows by factors; nought stands before."""
+    """Powers of ten where what is drawn over grows by factors; nought stands before. Of
+    many places those at powers alone have labels, else every other."""
     above = [place for place in places if place > 0]
     if x != PARAMETERS and (len(above) < 2 or above[-1] < FACTOR * above[0]):
         return
     has_none = {} if above == places else {"linthresh": above[0]}
     axis.set_xscale("symlog" if has_none else "log", **has_none)
+    labelled = places
+    if len(places) > LABELS:
+        powers = [place for place in above if np.log10(place).round(9) % 1 == 0]
+        labelled = powers if len(powers) > 1 else places[::2]
     axis.set_xticks(places, minor=False)
     short = EngFormatter(sep="")
-    axis.xaxis.set_major_formatter(
-        lambda value, _: (
-            short(float(f"{value:.3g}")) if x == PARAMETERS else label(x, float(value))
-        )
-    )
+
+    def printed(value: float, _) -> str:
+        if value not in labelled:
+            return ""
+        return short(float(f"{value:.3g}")) if x == PARAMETERS else label(x, float(value))
+
+    axis.xaxis.set_major_formatter(printed)
     axis.minorticks_off()
