@@ -119,6 +119,10 @@ def flow_facts(study, runs, first, spec):
         f"and {len(scales)} scales of normalisations (crosses)",
         f"{zeros:,} exact zeros are not drawn.",
     ]
+    every = np.concatenate([np.asarray(table, float).ravel() for table in tables])
+    every, adam = every[every > 0], runs[0].settings["optimiser"] in ("adam", "adamw")
+    if adam and every.min() < 1e-8 < every.max():
+        said.append("Dotted: its optimiser's ε, 10⁻⁸.")
     if all(math.isfinite(end) for end in ends):
         first_, output = (number(end, "scientific") for end in ends)
         said.append(f"In the last epoch the first layer gets {first_}, the last {output}.")

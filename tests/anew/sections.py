@@ -338,8 +338,13 @@ def expected_rows(study, views):
     """Every row that a table about this study may have, by the kind of table."""
     rows = {"results": {}, "costs": {}, "stopping": {}, "claims": {}, "smoothness": {}}
     models = {model for model, _ in planned(study)}
-    for (model, rate, variant), runs in study.cells.items():
-        scores = lambda name, runs=runs: [run.scores[name] for run in runs]  # noqa: E731
+    out = {name for f in study.found.values() for name in f.fields["left_out"]}
+    for (model, rate, variant), every in study.cells.items():
+        runs = [run for run in every if run.name not in out] or every
+
+        def scores(name, runs=every):
+            return [run.scores[name] for run in runs]
+
         size = f"{runs[0].record['parameters']:,}"
         name = setting_name(model, variant)
         head, printed = [name, rate_text(rate), size], literature(study)
@@ -352,7 +357,7 @@ def expected_rows(study, views):
             "val_accuracy",
             "test_accuracy",
         ):
-            cell = quantity(scores(score), style_of(score))
+            cell = quantity(scores(score, runs), style_of(score))
             if score != "test_accuracy":
                 cell = linked(study, runs, cell)
             value = row[0].get(score, math.nan) if row else math.nan
@@ -369,6 +374,7 @@ def expected_rows(study, views):
             head + cells["beside"][:-1],
         ]
         rows["results"][model, rate, variant] = [" & ".join(v) for v in variants]
+        runs = every  # other tables have them all
         label = name if len(models) > 1 else variant_name(variant) or "unchanged"
         flops = runs[0].record["flops"]
         costs = [label, size, "--" if flops is None else f"{flops / 1e6:,.0f}"]

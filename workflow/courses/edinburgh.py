@@ -3,10 +3,10 @@
     sXXXXXXX/sXXXXXXX_report.pdf
              mlp/pytorch_experiment_scripts/    what replaces the framework's files
              mlp/results/<study>/<run>/         the course's CSVs, and nothing else
-             mlp/report/                        the report's LaTeX
 
-Beside the archive lie the answers for the student's own copy of the course's template. If
-that copy is there too, in the same folder, the report is compiled from it.
+Beside the archive lie the report's LaTeX, which the course does not want, and the answers
+for the student's own copy of its template. If that copy is there too, in the same folder,
+the report is compiled from it.
 """
 
 import re
@@ -62,8 +62,9 @@ def edinburgh(work: HandIn) -> Files:
         year = work.experiment.courses.get(work.course, {}).get("year", max(YEARS))
         document = from_template(template, written, year)
     report = {f"{work.student}_report.pdf": document.pop("report.pdf")}
-    mlp = {name.replace("source", "report", 1): data for name, data in document.items()}
-    mlp |= below("pytorch_experiment_scripts", work.own())
+    for name, data in document.items():
+        work.beside[name.replace("source", f"{work.student}-report", 1)] = data
+    mlp = below("pytorch_experiment_scripts", work.own())
     for run in runs:
         folder = f"results/{run.record.study}/{run.path.name}/result_outputs"
         mlp |= below(folder, statistics(run))

@@ -64,9 +64,9 @@ def parts_of_training(values: Band, measure: str, steps_per_epoch: int) -> list[
     return rows
 
 
-def as_csv(table: pd.DataFrame) -> str:
-    """The table as CSV, with the digits that processors agree on and no text that a
-    spreadsheet would take for a formula: names may come from somebody else's runs."""
+def as_csv(table: pd.DataFrame, digits: str | None = DIGITS) -> str:
+    """The table as CSV, with no text that a spreadsheet would take for a formula, for names
+    may come from somebody else's runs."""
 
     def plain(cell):
         is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@"))
@@ -74,13 +74,14 @@ def as_csv(table: pd.DataFrame) -> str:
 
     texts = table.select_dtypes(["object", "string"]).columns
     table = table.assign(**{column: table[column].map(plain) for column in texts})
-    return table.to_csv(index=False, float_format=DIGITS)
+    return table.to_csv(index=False, float_format=digits)
 
 
 def write_table(name: str, runs: Iterable[FinishedRun], path: Path) -> None:
     """Write the table `name` of these runs as CSV, and beside it as HTML to look at."""
     table = find("table", name)(runs)
-    write_file(path, as_csv(table))
+    digits = None if name == "results" else DIGITS  # of records, all that they have
+    write_file(path, as_csv(table, digits))
     shown = table.to_html(index=False, na_rep="", float_format="{:.4g}".format)
     page = f'<!doctype html><meta charset="utf-8">{LOOK}{shown}\n'
     write_file(path.with_suffix(".html"), page)

@@ -10,11 +10,12 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from gradscape.claims.theory import EPSILON
 from gradscape.figures import style
 from gradscape.figures.layers import blocks, kinds_of, split_scales
 from gradscape.runs.run import FinishedRun, by_setting
 from gradscape.spec.labels import listing
-from gradscape.spec.quantity import Quantity
+from gradscape.spec.quantity import Quantity, rate
 from gradscape.spec.study import Figure
 
 LETTERS = 20  # of a block's name, of which the end tells most
@@ -49,6 +50,10 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
         axes[0].fill_between(range(len(weights)), low, high, color=colour, alpha=0.3, lw=0)
     style.log_scale(axes[0])
     finite = flow[np.isfinite(flow)]
+    epsilon = EPSILON.get(runs[0].settings["optimiser"], 0)
+    crossed = bool(len(finite) and finite.min() < epsilon < finite.max())
+    if crossed:
+        axes[0].axhline(epsilon, color="black", lw=0.8, ls=":")
     norm = (
         LogNorm(finite.min(), max(finite.max(), 2 * finite.min())) if len(finite) else None
     )
@@ -66,7 +71,8 @@ def gradient_flow(figure: Figure, runs: list[FinishedRun]):
     named = blocks({name: kinds[name] for name in layers})
     name_blocks(axes[-1], named, LABELS * (2 if figure.wide else 1))
     ends = means[-1, [weights[0], weights[-1]]]
-    return picture, facts(runs, len(layers), len(scales), ends)
+    dotted = f" Dotted: its optimiser's ε, {rate(epsilon).text()}." * crossed
+    return picture, facts(runs, len(layers), len(scales), ends) + dotted
 
 
 def over_seeds(tables: list[np.ndarray]) -> np.ndarray:

@@ -7,10 +7,10 @@ import pandas as pd
 
 from gradscape.claims.evidence import NETWORKS
 from gradscape.claims.sentences import NOT_TESTED
-from gradscape.claims.verdicts import FAILS, HOLDS, Verdict
+from gradscape.claims.verdicts import BEFORE, FAILS, HOLDS, Verdict
 from gradscape.report.escape import Tex, escape, listing
 from gradscape.runs.run import FinishedRun, best_setting, scores
-from gradscape.spec.labels import DATASETS, in_words, noun
+from gradscape.spec.labels import DATASETS, in_words, noun, setting_label
 from gradscape.spec.quantity import LATEX, Quantity, rate
 from gradscape.spec.registry import short
 from gradscape.spec.settings import Settings
@@ -63,6 +63,17 @@ def length(runs: list[FinishedRun]) -> Tex:
         over = f"on {images:,} images in minibatches of {batch}"
         told[f"{epochs} {over} ({steps:,} steps)"] = None
     return listing(list(map(Tex, told)))
+
+
+def budget(runs: list[FinishedRun]) -> list[Tex]:
+    """Epochs, images, minibatch and steps, each length once: `6 / 8`, `8,000 / 45,000`."""
+    lengths = {
+        (run.settings["epochs"], run.record.data.train, run.settings["batch_size"])
+        for run in runs
+    }
+    steps = [(e, i, b, e * -(-i // b)) for e, i, b in sorted(lengths)]
+    cells = (dict.fromkeys(f"{n:,}" for n in column) for column in zip(*steps, strict=True))
+    return [Tex(" / ".join(cell)) for cell in cells]
 
 
 def optimiser(settings: Settings) -> Tex:
@@ -129,6 +140,25 @@ def covered(table: pd.DataFrame) -> Tex:
     )
 
 
+def margin(asked: dict, style: str) -> Tex:
+    """Which way a claim's sides are to differ, and by how much: `above, by 0.05`."""
+    how = "within" if asked["is"] in ("near", "apart") else "by"
+    kinds = {"margin": style, "relative_margin": "accuracy"}
+    told = [
+        Quantity(asked[k], style=kinds[k]).latex(unit=True) for k in kinds if asked.get(k)
+    ]
+    return Tex(", ".join([asked["is"], *(f"{how} {number}" for number in told)]))
+
+
+def record(claims: dict[str, Verdict]) -> dict[str, list[Tex]]:
+    """The names of the claims that stood before their runs, by what became of them."""
+    found: dict[str, list[Tex]] = {}
+    for name, claim in claims.items():
+        if claim.asked == BEFORE:
+            found.setdefault(claim.verdict, []).append(escape(name))
+    return found
+
+
 def more_seeds(claim: Verdict) -> str:
     """What might decide an open claim, if its scatter is known."""
     return f" About {claim.seeds} seeds on one kind of device might do." * bool(claim.seeds)
@@ -144,6 +174,18 @@ def by_devices(runs: list[FinishedRun]) -> dict[str, list[tuple]]:
             devices = f"on {run.record.backend.kind} in place of {old['kind']}"
             found.setdefault(devices, []).append((run, loss, old["final_train_loss"]))
     return found
+
+
+def trained_twice(runs: list[FinishedRun]) -> Tex:
+    """How runs ended that took the place of others, and how those did."""
+    told = []
+    for devices in by_devices(runs).values():
+        for run, loss, other in devices:
+            now, then = (Quantity(value).latex() for value in (loss, other))
+            before = ", ".join(escape(old["kind"]) for old in run.replaced)
+            on = f"{now} on {escape(run.record.backend.kind)} and {then} on {before}"
+            told.append(Tex(f"{escape(setting_label(run.model, run.variant))}, {on}"))
+    return Tex("; ".join(told))
 
 
 def exchanged(study: str, runs: list[FinishedRun]) -> list[Tex]:
@@ -162,9 +204,8 @@ def exchanged_in_short(study: str, runs: list[FinishedRun]) -> list[Tex]:
     """How many runs took the place of others, and those whose losses are furthest apart."""
     told = []
     for devices, pairs in by_devices(runs).items():
-        run, loss, other = max(pairs, key=lambda pair: abs(pair[1] - pair[2]))
-        furthest = f"{escape(run.path.name)}, {losses(loss, other)}"
-        many = count(len(pairs), "run")
+        _, loss, other = max(pairs, key=lambda pair: abs(pair[1] - pair[2]))
+        many, furthest = count(len(pairs), "run"), losses(loss, other)
         told.append(
             Tex(rf"{many} of \texttt{{{escape(study)}}} {escape(devices)} ({furthest})")
         )

@@ -54,10 +54,13 @@ class Rows:
         return pd.read_csv(locate(path)) if path else None
 
     def results(self, beside: bool = True, beside_test: bool = False) -> list[Row]:
-        """Model, rate, size, then losses and accuracies, published numbers beside them."""
+        """Model, rate, size, then losses and accuracies, published numbers beside them.
+        Without runs that comparisons leave out, but where a setting has no others."""
         beside = beside and self.published is not None
         planned = {setting_of(run): run for run in self.study.runs}
-        groups = by_setting(self.finished)
+        out = {name for claim in self.decided.claims.values() for name in claim.left_out}
+        used = [run for run in self.finished if run.path.name not in out]
+        groups = by_setting(self.finished) | by_setting(used)
         order = list(dict.fromkeys((model, varied) for model, _, varied in planned))
         shown = sorted(planned, key=lambda setting: (order.index(setting[::2]), setting[1]))
         if len(shown) > MAX_ROWS:

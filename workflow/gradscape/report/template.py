@@ -53,11 +53,13 @@ def without_absent(text: str) -> str:
 
 
 def question(document: str, course: dict, **numbers: str | dict[int, str]) -> str:
-    """` (Question 2)` in the document of a course that asks what follows. `numbers` has a
-    course's question, or its question by year."""
+    """` (Question 2)` in the document of a course that asks what follows, or ` (Question 2,
+    2021)` where only another year does. `numbers` has a course's question, or its question
+    by year."""
     number = numbers.get(document)
     if isinstance(number, dict):
-        number = number.get(course.get("year", max(number)))
+        year, other = course.get("year", max(number)), max(number)
+        number = number.get(year, f"{number[other]}, {other}")
     return f" (Question {number})" if number else ""
 
 
@@ -139,8 +141,9 @@ def write_tex(
         method=METHOD,
         properties=partial(coordinates, [v.study for v in studies.values()], results),
         tally=tally(v for view in studies.values() for v in view.claims.values()),
-        families={n: tally(v.claims.values())["tested"] for n, v in studies.items()},
-        left_out=listing([n for view in studies.values() for n in view.left_out]),
+        tallies={n: tally(v.claims.values()) for n, v in studies.items()},
+        tally_of=lambda names: tally(v for n in names for v in studies[n].claims.values()),
+        left_out=[n for view in studies.values() for n in view.left_out],
         exchanged=[
             t for view in (*studies.values(), *cited.values()) for t in view.exchanged
         ],

@@ -1,5 +1,6 @@
 """One study as the templates see it: its numbers, tables and figures as LaTeX."""
 
+from itertools import chain
 from operator import attrgetter
 
 import numpy as np
@@ -17,7 +18,7 @@ from gradscape.claims.sentences import (
     signs_of,
 )
 from gradscape.claims.sides import Measurements, Side
-from gradscape.claims.verdicts import FAILS, HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
+from gradscape.claims.verdicts import HOLDS, REFUTED, UNDECIDED, UNMEASURED, Verdict
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, latex, listing
@@ -126,13 +127,18 @@ class StudyView:
 
     @property
     def failed(self) -> list[Tex]:
-        """The claims that stood before the runs and do not hold, with both sides."""
-        found = [c for c in self.claims.values() if c.verdict == FAILS]
-        sides = [(self.side(c.name, "left"), self.side(c.name, "right")) for c in found]
-        return [
-            Tex(f"{escape(c.statement.removesuffix('.'))}: {left} against {right}.")
-            for c, (left, right) in zip(found, sides, strict=True)
-        ]
+        """The claims that stood before the runs and do not hold: sides, length, basis."""
+        found = [c for c in self.claims.values() if c.verdict in REFUTED]
+        runs = {run.path.name: run for run in self.finished}
+        told = []
+        for c in found:
+            taken = [runs[n] for n in chain(*c.left_runs, *c.right_runs) if n in runs]
+            basis = c.basis.partition(", σ")[0]
+            told.append(
+                f"{escape(c.statement.removesuffix('.'))}: {self.side(c.name, 'left')} "
+                f"against {self.side(c.name, 'right')} ({words.length(taken)}; {basis})."
+            )
+        return [Tex(text) for text in told]
 
     def covers(self, **where) -> bool:
         return bool(self.chosen(**where))
