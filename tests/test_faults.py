@@ -5,6 +5,7 @@ a program that somebody else's folder chose. `tests/faults.py` does it at random
 """
 
 import copy
+import dataclasses
 import hashlib
 import io
 import json
@@ -47,7 +48,7 @@ from gradscape.report import latex
 from gradscape.report.latex import compile_pdf
 from gradscape.runs.run import FinishedRun
 from gradscape.spec import registry
-from gradscape.spec.study import Figure
+from gradscape.spec.study import Figure, Probe
 from gradscape.training.checkpoint import Checkpoint
 from hostile import WRONG, probes, stand_in, write_broken
 from snakemake_logger_plugin_gradscape.advice import explain
@@ -332,7 +333,9 @@ def test_a_damaged_run_is_named_and_left_out(name, tmp_path, monkeypatch, capsys
     monkeypatch.chdir(tmp_path)
     experiment = copy.copy(FULL)
     experiment.results = Results(tmp_path)
-    study = experiment.studies["regularisation"]
+    probes = {"predictions": Probe("predictions", "predictions", {}, {})}
+    study = dataclasses.replace(experiment.studies["regularisation"], probes=probes)
+    experiment.studies = experiment.studies | {"regularisation": study}
     sound = write_run(tmp_path / "made", "vgg08", losses=(1.0,), accuracies=(0.5,))
     stand_in(study.runs[:2], sound.path, experiment.results)
     file, content, sentence = DAMAGE[name]

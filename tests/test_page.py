@@ -68,6 +68,7 @@ def experiment(tmp_path_factory) -> Experiment:
         **{"title": HOSTILE, "dataset": "cifar100", "section": str(section)},
         "grid": {"model": ["vgg08", "vgg38"], "learning_rate": [1e-3], "seed": [0]},
         "tables": ["results"],
+        "probes": {"surface": {"where": {"model": "vgg08"}}},
         "figures": {
             "last": {"draw": "curves", "caption": "Not in the section."},
             "curves": {"draw": "curves", "caption": HOSTILE},

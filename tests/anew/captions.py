@@ -23,7 +23,8 @@ def facts(study, figure, spec):
     """Every sentence with a number that a figure's caption may have."""
     runs = [run for run in study.runs if run.is_one_of(spec.get("where", {}))]
     if spec.get("best"):
-        runs = View(study, ())._best
+        best = View(study, ())._best[0]  # figures have all seeds
+        runs = study.cells[best.model, best.rate, best.variant]
     if probe := DRAWN.get(spec["draw"]):
         runs = [run for run in runs if run.probe(probe) is not None]
     if not runs:

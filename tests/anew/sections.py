@@ -31,6 +31,11 @@ from anew.sentences import say
 from anew.tables import PARTS, planned
 
 
+def taken(cell, out):
+    """A cell's runs that comparisons take; all if they take none."""
+    return [run for run in cell if run.name not in out] or cell
+
+
 def left_open(fields):
     """Why a change is neither said to raise the test accuracy nor to lower it."""
     if fields["low"] is None:
@@ -50,7 +55,13 @@ class View:
         self.title, self.runs_ = study.config["title"], study.runs
 
     def chosen(self, where=None, **more):
-        return [run for run in self.runs_ if run.is_one_of({**(where or {}), **more})]
+        return [run for run in self._used if run.is_one_of({**(where or {}), **more})]
+
+    @cached_property
+    def _used(self):
+        cells = [taken(cell, self.left_out) for cell in self.study.cells.values()]
+        used = {run.name for cell in cells for run in cell}
+        return [run for run in self.runs_ if run.name in used]
 
     @property
     def finished(self):
@@ -72,7 +83,7 @@ class View:
             )
 
         order = sorted(self.study.cells.items(), key=lambda item: item[0][1])
-        return max((cell for _, cell in order), key=validates)
+        return max((taken(cell, self.left_out) for _, cell in order), key=validates)
 
     def by_rate(self, score, **where):
         rates = sorted({run.rate for run in self.chosen(where)})
@@ -340,7 +351,7 @@ def expected_rows(study, views):
     models = {model for model, _ in planned(study)}
     out = {name for f in study.found.values() for name in f.fields["left_out"]}
     for (model, rate, variant), every in study.cells.items():
-        runs = [run for run in every if run.name not in out] or every
+        runs = taken(every, out)
 
         def scores(name, runs=every):
             return [run.scores[name] for run in runs]

@@ -54,13 +54,10 @@ class Rows:
         return pd.read_csv(locate(path)) if path else None
 
     def results(self, beside: bool = True, beside_test: bool = False) -> list[Row]:
-        """Model, rate, size, then losses and accuracies, published numbers beside them.
-        Without runs that comparisons leave out, but where a setting has no others."""
+        """Model, rate, size, then losses and accuracies, published numbers beside them."""
         beside = beside and self.published is not None
         planned = {setting_of(run): run for run in self.study.runs}
-        out = {name for claim in self.decided.claims.values() for name in claim.left_out}
-        used = [run for run in self.finished if run.path.name not in out]
-        groups = by_setting(self.finished) | by_setting(used)
+        groups = by_setting(of_comparisons(self.finished, self.decided))
         order = list(dict.fromkeys((model, varied) for model, _, varied in planned))
         shown = sorted(planned, key=lambda setting: (order.index(setting[::2]), setting[1]))
         if len(shown) > MAX_ROWS:
@@ -217,6 +214,16 @@ class Rows:
             tables[-1].append([*row, claim.printed_interval, claim.basis, claim.word])
             room -= lines
         return tables
+
+
+def of_comparisons(finished: list[FinishedRun], decided: Decided) -> list[FinishedRun]:
+    """The runs without those that comparisons leave out, for the device that they were made
+    on; all of a setting that has no others."""
+    out = {name for claim in decided.claims.values() for name in claim.left_out}
+    used = []
+    for runs in by_setting(finished).values():
+        used += [run for run in runs if run.path.name not in out] or runs
+    return [run for run in finished if run in used]
 
 
 def coordinates(studies: Iterable[Study], results: Results) -> list[Row]:

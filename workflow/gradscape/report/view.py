@@ -22,7 +22,7 @@ from gradscape.claims.verdicts import HOLDS, REFUTED, UNDECIDED, UNMEASURED, Ver
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, latex, listing
-from gradscape.report.rows import Rows
+from gradscape.report.rows import Rows, of_comparisons
 from gradscape.runs.run import FinishedRun, best_setting, scores
 from gradscape.spec.labels import model_label, setting_label, variant_label
 from gradscape.spec.quantity import LATEX, Quantity, rate
@@ -37,6 +37,7 @@ class StudyView:
         self.study, self.results, self.decided = study, results, decided
         self.name, self.title = study.name, study.title
         self.finished = decided_runs(study, results, decided)
+        self.used = of_comparisons(self.finished, decided)
         self.damaged = [f"{study.name}/{name}" for name in decided.damaged]
         unfinished = [run for run in study.runs if run.name not in decided.runs]
         self.without_weights = [run for run in unfinished if run.settings.pretrained]
@@ -159,8 +160,8 @@ class StudyView:
         return [run for run in self.study.runs if matches(run.traits, where)]
 
     def chosen(self, **where) -> list[FinishedRun]:
-        """The finished runs that match."""
-        return [run for run in self.finished if matches(run.traits, where)]
+        """The finished runs that match, of those that comparisons take."""
+        return [run for run in self.used if matches(run.traits, where)]
 
     def count(self, key: str, noun: str, **where) -> Tex:
         """A whole number that the runs set, with its noun: `12 epochs`."""
@@ -271,30 +272,30 @@ class StudyView:
 
     def measure(self, metric: str, style: str = "significant", **where) -> Tex:
         """A claims' metric of the finished runs that match: mean ± deviation over seeds."""
-        side = Side({"metric": metric, "where": where}, Measurements(self.finished))
+        side = Side({"metric": metric, "where": where}, Measurements(self.used))
         values = list(side.values.values())
         return Tex(Quantity.of(values, style).latex() if values else MISSING)
 
     @property
     def best(self) -> str:
         """The label of the best model, for a sentence: seen, not tested."""
-        run = best_setting(self.finished)[0]
+        run = best_setting(self.used)[0]
         name = setting_label(run.model, run.variant)
         at = rate(run.learning_rate).latex()
         return Tex(rf"{escape(name)} (learning rate {at}){NOT_TESTED}")
 
     @property
     def best_model(self) -> str:
-        return best_setting(self.finished)[0].model
+        return best_setting(self.used)[0].model
 
     @property
     def best_still_learns(self) -> bool:
         """Is the best model's validation loss lowest in the last epoch, for every seed?"""
-        losses = [run.metrics["val_loss"] for run in best_setting(self.finished)]
+        losses = [run.metrics["val_loss"] for run in best_setting(self.used)]
         return all(loss.argmin() == len(loss) - 1 for loss in losses)
 
     def best_value(self, metric: str) -> Tex:
-        return self._value(best_setting(self.finished), metric, "")
+        return self._value(best_setting(self.used), metric, "")
 
     def figure(self, name: str) -> Tex:
         """A figure with its caption, or a sentence if none of its runs is finished."""
