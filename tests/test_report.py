@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +22,7 @@ from conftest import (
     write_run,
 )
 from gradscape.base.errors import GradscapeError
-from gradscape.claims.files import decide_studies
+from gradscape.claims.files import Decided, decide_studies
 from gradscape.claims.sentences import compared
 from gradscape.claims.smoothness import band, smooth
 from gradscape.claims.tables import smoothness_table
@@ -34,6 +35,7 @@ from gradscape.report import build
 from gradscape.report import prose as words
 from gradscape.report.escape import escape
 from gradscape.report.literature import compare
+from gradscape.report.rows import of_comparisons
 from gradscape.report.view import StudyView
 from gradscape.runs.record import Revision
 from gradscape.runs.run import FinishedRun, best_setting, results_table
@@ -460,3 +462,14 @@ def test_captions_tell_of_no_mean_and_no_end_that_is_not_there(tmp_path):
     draw(Figure("s", "curves", "curves"), runs, [facts])
     assert "highest curve" not in facts.read_text()
     assert Figure("s", "c", "curves", caption="Mine").sentence == "Mine."
+
+
+def test_tables_take_the_runs_that_comparisons_take(tmp_path):
+    """Those left out for their device are in `results.csv`; a setting that has no others
+    keeps them."""
+    runs = [write_run(tmp_path, "vgg08", seed=seed) for seed in (0, 1)]
+    runs.append(write_run(tmp_path, "vgg38"))
+    left_out = [run.path.name for run in runs if run.seed == 0]
+    decided = Decided({"claim": SimpleNamespace(left_out=left_out)}, {}, [], [])
+    kept = [(run.model, run.seed) for run in of_comparisons(runs, decided)]
+    assert kept == [("vgg08", 1), ("vgg38", 0)]

@@ -220,10 +220,11 @@ def of_comparisons(finished: list[FinishedRun], decided: Decided) -> list[Finish
     """The runs without those that comparisons leave out, for the device that they were made
     on; all of a setting that has no others."""
     out = {name for claim in decided.claims.values() for name in claim.left_out}
-    used = []
+    alone = set()
     for runs in by_setting(finished).values():
-        used += [run for run in runs if run.path.name not in out] or runs
-    return [run for run in finished if run in used]
+        names = {run.path.name for run in runs}
+        alone |= names if names <= out else set()
+    return [r for r in finished if r.path.name not in out or r.path.name in alone]
 
 
 def coordinates(studies: Iterable[Study], results: Results) -> list[Row]:
