@@ -179,12 +179,15 @@ def by_devices(runs: list[FinishedRun]) -> dict[str, list[tuple]]:
 def trained_twice(runs: list[FinishedRun]) -> Tex:
     """How runs ended that took the place of others, and how those did."""
     told = []
-    for devices in by_devices(runs).values():
-        for run, loss, other in devices:
-            now, then = (Quantity(value).latex() for value in (loss, other))
-            before = ", ".join(escape(old["kind"]) for old in run.replaced)
-            on = f"{now} on {escape(run.record.backend.kind)} and {then} on {before}"
-            told.append(Tex(f"{escape(setting_label(run.model, run.variant))}, {on}"))
+    for run in runs:
+        name = setting_label(run.model, run.variant)
+        for old in run.replaced:
+            ends = [(run.scores["final_train_loss"], run.record.backend.kind)]
+            ends.append((old["final_train_loss"], old["kind"]))
+            now, then = (
+                f"{Quantity(loss).latex()} on {escape(kind)}" for loss, kind in ends
+            )
+            told.append(f"{escape(name)}, {now} and {then}")
     return Tex("; ".join(told))
 
 

@@ -46,6 +46,7 @@ class Rows:
     ):
         self.study, self.finished, self.name = study, finished, study.name
         self.decided, self.results_folder = decided, results
+        self.used = of_comparisons(finished, decided)
 
     @cached_property
     def published(self) -> pd.DataFrame | None:
@@ -57,7 +58,7 @@ class Rows:
         """Model, rate, size, then losses and accuracies, published numbers beside them."""
         beside = beside and self.published is not None
         planned = {setting_of(run): run for run in self.study.runs}
-        groups = by_setting(of_comparisons(self.finished, self.decided))
+        groups = by_setting(self.used)
         order = list(dict.fromkeys((model, varied) for model, _, varied in planned))
         shown = sorted(planned, key=lambda setting: (order.index(setting[::2]), setting[1]))
         if len(shown) > MAX_ROWS:

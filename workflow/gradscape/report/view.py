@@ -22,7 +22,7 @@ from gradscape.claims.verdicts import HOLDS, REFUTED, UNDECIDED, UNMEASURED, Ver
 from gradscape.config.experiment import Experiment
 from gradscape.report import prose as words
 from gradscape.report.escape import Tex, escape, latex, listing
-from gradscape.report.rows import Rows, of_comparisons
+from gradscape.report.rows import Rows
 from gradscape.runs.run import FinishedRun, best_setting, scores
 from gradscape.spec.labels import model_label, setting_label, variant_label
 from gradscape.spec.quantity import LATEX, Quantity, rate
@@ -37,7 +37,6 @@ class StudyView:
         self.study, self.results, self.decided = study, results, decided
         self.name, self.title = study.name, study.title
         self.finished = decided_runs(study, results, decided)
-        self.used = of_comparisons(self.finished, decided)
         self.damaged = [f"{study.name}/{name}" for name in decided.damaged]
         unfinished = [run for run in study.runs if run.name not in decided.runs]
         self.without_weights = [run for run in unfinished if run.settings.pretrained]
@@ -46,7 +45,7 @@ class StudyView:
         self.datasets = list(dict.fromkeys(r.record.data.name for r in self.finished))
         self.synthetic = any(run.synthetic for run in self.finished)
         self.rows = Rows(study, self.finished, decided, results)
-        self.published = self.rows.published
+        self.published, self.used = self.rows.published, self.rows.used
         # The claims: all, then by verdict; `key_numbers` are those that the whole report
         # counts up, with what both of their sides are.
         self.claims = claims = decided.claims
